@@ -1,0 +1,49 @@
+# make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox
+# make test    the whole suite
+# make check   lint, types, import contracts, and the suite with warnings as errors
+# make generate / make lock   write the generated files / the locked dependencies anew
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ONCE ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types contracts generate lock bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(STAMP)
+	@ONCE=$(ONCE) $(BIN)/python -m lws.cli.run
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+check: lint types contracts test
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+generate: $(STAMP)
+	$(BIN)/python -m hack.generate
+
+lock: $(STAMP)
+	UV=$(BIN)/uv hack/lock.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Writes the two hash-locked dependency files anew. They name no index: pip asks the one it is set up with.
+set -eu
+cd "$(dirname "$0")/.."
+uv="${UV:-.venv/bin/uv}"
+lock() {
+    out=$1
+    shift
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-emit-find-links --no-header --no-annotate -o "$out" "$@"
+}
+lock requirements.lock pyproject.toml
+lock requirements-dev.lock pyproject.toml --extra sandbox --group dev
