@@ -1,0 +1,1 @@
+"""What a real Kubernetes answered, and whether a server answers alike."""
