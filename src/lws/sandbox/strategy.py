@@ -1,0 +1,380 @@
+"""What one served kind is: its names, its subresources, and its rules for writing.
+
+The server knows no kind by name. For every kind it holds a `Strategy`; `GenericStrategy` is the default, which built-in
+kinds and custom resources refine. Calls come in this order (k8s.io/apiserver `registry/rest`):
+
+```text
+create: decode -> default -> mutating admission -> default -> prepare_create -> validate_create -> validating admission
+update: decode -> default -> mutating admission -> default -> prepare_update -> validate_update -> validating admission
+read:   stored -> read (conversion to this version, defaults that came later)
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any, ClassVar, Protocol
+
+from lws.api.resources import Resource
+from lws.sandbox.status import Cause
+from lws.sandbox.user import ADMIN, UserInfo
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a Table."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where the scale subresource finds its numbers: dotted paths without a leading dot."""
+
+    spec_replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str | None = None  # of a text selector, as CRDs have it; None: spec.selector, a LabelSelector
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """What a rule may know besides the objects.
+
+    Attributes:
+        now: the time of day.
+        random: the server's own chance.
+        user: who writes.
+        dry_run: nothing will be stored.
+        peek: stored object of (storage key, namespace, name), or None; never to be changed.
+        stored: all stored objects of (storage key, namespace); an empty namespace means all of them.
+    """
+
+    now: datetime
+    random: Random
+    user: UserInfo = ADMIN
+    dry_run: bool = False
+    peek: Callable[[str, str, str], JSON | None] = lambda _key, _namespace, _name: None
+    stored: Callable[[str, str], Sequence[JSON]] = lambda _key, _namespace: ()
+
+
+class Schema(Protocol):
+    """The structural schema of a kind (`lws.sandbox.schema`)."""
+
+    def prune(self, obj: JSON) -> list[str]:
+        """Drop, in place, what the schema does not know; returns the paths."""
+        ...
+
+    def default(self, obj: JSON) -> None:
+        """Fill in, in place, the schema's defaults."""
+        ...
+
+    def validate(self, obj: JSON, old: JSON | None = None) -> list[Cause]:
+        """What breaks the schema."""
+        ...
+
+
+class Strategy(Protocol):
+    """One served version of one kind. Methods that take ``obj`` to change change it in place."""
+
+    @property
+    def resource(self) -> Resource:
+        """Group, version, plural, kind, scope."""
+        ...
+
+    @property
+    def singular(self) -> str:
+        """As in discovery; empty for kinds without one."""
+        ...
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """As in discovery."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """As in discovery."""
+        ...
+
+    @property
+    def storage_key(self) -> str:
+        """``plural`` or ``plural.group`` under which objects are stored: versions and twins share one."""
+        ...
+
+    @property
+    def schema(self) -> Any:
+        """The `Schema`, or None for a kind without one."""
+        ...
+
+    @property
+    def custom(self) -> bool:
+        """Whether a CustomResourceDefinition declares it."""
+        ...
+
+    @property
+    def has_status(self) -> bool:
+        """Whether ``/status`` is served, and PUT of the object leaves the status alone."""
+        ...
+
+    @property
+    def scale(self) -> ScalePaths | None:
+        """How ``/scale`` is served, or None."""
+        ...
+
+    @property
+    def generation(self) -> bool:
+        """Whether ``metadata.generation`` counts changes of the spec."""
+        ...
+
+    @property
+    def unconditional_update(self) -> bool:
+        """Whether PUT without a resourceVersion is taken."""
+        ...
+
+    @property
+    def create_on_update(self) -> bool:
+        """Whether PUT to a name that is not there creates."""
+        ...
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """As in discovery; a verb that is not here is 405."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns of its Tables."""
+        ...
+
+    def row(self, obj: JSON, now: datetime) -> list[Any]:
+        """The cells of an object, one for each column."""
+        ...
+
+    def read(self, stored: JSON) -> JSON:
+        """The stored object in this version, or the same object when nothing differs; never changes ``stored``."""
+        ...
+
+    def write(self, obj: JSON) -> JSON:
+        """The form in which the object is stored."""
+        ...
+
+    def default(self, obj: JSON) -> None:
+        """Defaults of the kind."""
+        ...
+
+    def prepare_create(self, obj: JSON, context: WriteContext) -> None:
+        """Drop what may not be written at creation, fill in what the server decides."""
+        ...
+
+    def prepare_update(self, new: JSON, old: JSON, context: WriteContext) -> None:
+        """Restore what a PUT may not change (status), fill in what the server decides."""
+        ...
+
+    def prepare_status(self, new: JSON, old: JSON, context: WriteContext) -> None:
+        """Restore all but the status (and what goes with it)."""
+        ...
+
+    def validate_create(self, obj: JSON, context: WriteContext) -> list[Cause]:
+        """What is wrong with a new object, besides its metadata."""
+        ...
+
+    def validate_update(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:
+        """What is wrong with a change, besides that of metadata."""
+        ...
+
+    def validate_status(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:
+        """What is wrong with a change of the status."""
+        ...
+
+    def warnings(self, obj: JSON, old: JSON | None) -> list[str]:
+        """Texts of Warning headers for a write."""
+        ...
+
+    def selectable_fields(self, obj: JSON) -> Mapping[str, str]:
+        """Field selectors and their values; ``metadata.name`` and ``metadata.namespace`` are always there."""
+        ...
+
+    @property
+    def selectable(self) -> frozenset[str]:
+        """Names of field selectors that may be used, besides metadata.name and metadata.namespace."""
+        ...
+
+    def graceful(self, obj: JSON, asked: int | None) -> int | None:
+        """Seconds of grace for a deletion that asks for ``asked``; None: the kind has no graceful deletion."""
+        ...
+
+    @property
+    def returns_deleted(self) -> bool:
+        """Whether a deletion that is complete answers the object instead of a Status."""
+        ...
+
+    def stored(self, new: JSON | None, old: JSON | None) -> None:
+        """Called after a change was stored: creation (old None), update, or removal (new None)."""
+        ...
+
+    def changed(self, new: JSON, old: JSON) -> bool:
+        """Whether the difference counts as a new generation."""
+        ...
+
+
+ALL_VERBS: tuple[str, ...] = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+AGE = Column(
+    "Age",
+    description="CreationTimestamp is a timestamp representing the server time when this object was created. It is not "
+    "guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is "
+    "represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+)
+NAME = Column(
+    "Name",
+    format="name",
+    description="Name must be unique within a namespace. Is required when creating resources, although some resources "
+    "may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for "
+    "creation idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
+)
+
+
+@dataclass
+class GenericStrategy:
+    """A kind without rules of its own: anything goes in, a status stays out of PUT if ``has_status``."""
+
+    resource: Resource
+    singular: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    storage_key: str = ""
+    schema: Any = None
+    custom: bool = False
+    has_status: bool = False
+    scale: ScalePaths | None = None
+    generation: bool = False
+    unconditional_update: bool = True
+    create_on_update: bool = False
+    verbs: tuple[str, ...] = ALL_VERBS
+    returns_deleted: bool = False
+    columns: Sequence[Column] = (NAME, AGE)
+    selectable: frozenset[str] = field(default_factory=frozenset)
+
+    UNCOUNTED: ClassVar[frozenset[str]] = frozenset({"metadata", "status", "kind", "apiVersion"})
+
+    def __post_init__(self) -> None:
+        self.singular = self.singular or self.resource.kind.lower()
+        self.storage_key = self.storage_key or str(self.resource)
+
+    def row(self, obj: JSON, now: datetime) -> list[Any]:
+        """Name and age."""
+        metadata = obj["metadata"]
+        return [metadata["name"], age(metadata.get("creationTimestamp"), now)]
+
+    def read(self, stored: JSON) -> JSON:
+        """As stored."""
+        return stored
+
+    def write(self, obj: JSON) -> JSON:
+        """As it is."""
+        return obj
+
+    def default(self, obj: JSON) -> None:
+        """The defaults of the schema, if there is one."""
+        if self.schema is not None:
+            self.schema.default(obj)
+
+    def prepare_create(self, obj: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
+        """A status is never created."""
+        if self.has_status:
+            obj.pop("status", None)
+
+    def prepare_update(self, new: JSON, old: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
+        """The status stays."""
+        if self.has_status:
+            _keep(new, old, "status")
+
+    def prepare_status(self, new: JSON, old: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
+        """All but the status stays; of the metadata only managedFields may change."""
+        for key in [key for key in {**new, **old} if key not in ("metadata", "status", "kind", "apiVersion")]:
+            _keep(new, old, key)
+        managed = new["metadata"].get("managedFields")
+        version = new["metadata"].get("resourceVersion")
+        new["metadata"] = {**old["metadata"], "managedFields": managed, "resourceVersion": version}
+
+    def validate_create(self, obj: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002 -- the protocol's
+        """What the schema refuses."""
+        return list(self.schema.validate(obj)) if self.schema is not None else []
+
+    def validate_update(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002
+        """What the schema refuses."""
+        return list(self.schema.validate(new, old)) if self.schema is not None else []
+
+    def validate_status(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:
+        """What the schema refuses."""
+        return self.validate_update(new, old, context)
+
+    def warnings(self, obj: JSON, old: JSON | None) -> list[str]:  # noqa: ARG002 -- the protocol's
+        """None."""
+        return []
+
+    def selectable_fields(self, obj: JSON) -> Mapping[str, str]:  # noqa: ARG002 -- the protocol's
+        """None besides name and namespace."""
+        return {}
+
+    def graceful(self, obj: JSON, asked: int | None) -> int | None:  # noqa: ARG002 -- the protocol's
+        """No graceful deletion."""
+        return None
+
+    def stored(self, new: JSON | None, old: JSON | None) -> None:
+        """Nothing to remember."""
+
+    def changed(self, new: JSON, old: JSON) -> bool:
+        """Whether anything but metadata and status differs; without a status subresource the status counts too."""
+        uncounted = self.UNCOUNTED if self.has_status else self.UNCOUNTED - {"status"}
+        keys = (new.keys() | old.keys()) - uncounted
+        return any(new.get(key) != old.get(key) for key in keys)
+
+
+def _keep(new: JSON, old: JSON, key: str) -> None:
+    if key in old:
+        new[key] = old[key]
+    else:
+        new.pop(key, None)
+
+
+def age(timestamp: str | None, now: datetime) -> str:
+    """A span since an RFC 3339 time as Kubernetes shows it, or ``<unknown>``."""
+    if not timestamp:
+        return "<unknown>"
+    return duration((now - datetime.fromisoformat(timestamp)).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as k8s.io/apimachinery `duration.HumanDuration` shows them."""
+    if seconds < -1:
+        return "<invalid>"
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 120:
+        return f"{whole}s"
+    if minutes < 10:
+        return f"{minutes}m{whole % 60}s" if whole % 60 else f"{minutes}m"
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
+    if days < 365 * 2:
+        return f"{days}d"
+    if days < 365 * 8:
+        return f"{days // 365}y{days % 365}d" if days % 365 else f"{days // 365}y"
+    return f"{days // 365}y"
