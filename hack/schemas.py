@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hack import gotypes
+
 JSON = dict[str, Any]
 
 RELEASE = "v1.36.0"
@@ -244,11 +246,30 @@ def packaged() -> tuple[JSON, JSON]:
 
     The description of a definition itself stands under the empty field name.
     """
-    by_kind = kinds()
-    names = closure([*by_kind.values(), *_LIBRARY_DEFINITIONS])
-    schemas: JSON = {"release": RELEASE, "kinds": by_kind, "definitions": {name: definition(name) for name in names}}
+    names = packaged_names()
+    facts = gotypes.load()
+    schemas: JSON = {
+        "release": RELEASE,
+        "kinds": kinds(),
+        "definitions": {name: _with_facts(definition(name), facts.get(name, {})) for name in names},
+    }
     texts: JSON = {name: _texts(definitions()[name]) for name in names}
     return schemas, texts
+
+
+def packaged_names() -> list[str]:
+    """Full names of the definitions that the sandbox carries."""
+    return closure([*kinds().values(), *_LIBRARY_DEFINITIONS])
+
+
+def _with_facts(node: JSON, facts: Mapping[str, str]) -> JSON:
+    """Each field with its Go fact as ``x-go``, where it is not what its schema suggests."""
+    for field, value in node.get("properties", {}).items():
+        fact = facts.get(field, "")
+        listed = value.get("type") in ("array", "string") or "additionalProperties" in value
+        if fact and fact != ("o" if listed else "p"):
+            value["x-go"] = fact
+    return node
 
 
 def _texts(node: Mapping[str, Any]) -> dict[str, str]:
