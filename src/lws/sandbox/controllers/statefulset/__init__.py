@@ -1,0 +1,1 @@
+"""StatefulSets, by the rules of the controller of Kubernetes 1.36."""
