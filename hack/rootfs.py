@@ -1,0 +1,105 @@
+"""Lays out the file system of the controller's image: an interpreter, its libraries, the product, and nothing else.
+
+    python hack/rootfs.py OUT --packages DIR --source src/lws
+
+Copies this interpreter and its standard library, the packages in DIR, the product, every shared library that one of them
+links to, and the certificate bundle. No shell, no package manager, no pip. Times are set to SOURCE_DATE_EPOCH (0 when it
+is not set), so that the same input gives the same tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+USER = 65532
+UNUSED = shutil.ignore_patterns(
+    *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data", "site-packages"),
+    *("__pycache__", "config-*", "*.a", "_tkinter*", "turtle*"),
+)
+CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt")
+ENTRYPOINT = """\
+#!{python} -I
+import sys
+
+sys.path.insert(0, "/app")
+from lws.cli.controller import main
+
+sys.exit(main())
+"""
+
+
+def lay_out(out: Path, packages: Path, source: Path) -> None:
+    """Write the whole tree below ``out``, which must not exist yet."""
+    python = Path(sys.executable).resolve()
+    stdlib = Path(sysconfig.get_path("stdlib")).resolve()
+    _copy_file(python, out)
+    shutil.copytree(stdlib, _inside(out, stdlib), ignore=UNUSED, symlinks=False)
+    shutil.copytree(packages, out / "app", ignore=shutil.ignore_patterns("__pycache__", "bin", "tests", "*.pyi"))
+    shutil.copytree(source, out / "app" / "lws", ignore=shutil.ignore_patterns("__pycache__", "sandbox"))
+    for library in sorted(_libraries([python, *out.rglob("*.so"), *out.rglob("*.so.*")])):
+        _copy_file(library, out)
+    _identity(out)
+    entry = out / "manager"
+    entry.write_text(ENTRYPOINT.format(python=python))
+    entry.chmod(0o755)
+    _settle_times(out)
+
+
+def _identity(out: Path) -> None:
+    bundle = next((Path(path) for path in CERTIFICATES if Path(path).is_file()), None)
+    if bundle is not None:
+        target = out / "etc/ssl/certs/ca-certificates.crt"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle, target)
+    (out / "etc").mkdir(exist_ok=True)
+    (out / "etc/passwd").write_text(f"nonroot:x:{USER}:{USER}:nonroot:/tmp:/nologin\n")
+    (out / "etc/group").write_text(f"nonroot:x:{USER}:\n")
+    (out / "tmp").mkdir(mode=0o1777, exist_ok=True)
+
+
+def _libraries(binaries: Iterable[Path]) -> set[Path]:
+    found: set[Path] = set()
+    for binary in binaries:
+        listing = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False).stdout
+        found |= {Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(", listing, flags=re.MULTILINE)}
+    return {path for path in found if path.is_file()}
+
+
+def _inside(out: Path, path: Path) -> Path:
+    return out / path.relative_to("/")
+
+
+def _copy_file(path: Path, out: Path) -> None:
+    target = _inside(out, path)
+    if out in path.parents or target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, target, follow_symlinks=True)
+
+
+def _settle_times(out: Path) -> None:
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    for path in (out, *out.rglob("*")):
+        os.utime(path, (epoch, epoch), follow_symlinks=False)
+
+
+def main() -> None:
+    """Read the arguments and lay out the tree."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--packages", type=Path, required=True, help="folder that `pip install --target` filled")
+    parser.add_argument("--source", type=Path, required=True, help="the package src/lws")
+    arguments = parser.parse_args()
+    lay_out(arguments.out.resolve(), arguments.packages.resolve(), arguments.source.resolve())
+
+
+if __name__ == "__main__":
+    main()
