@@ -1,0 +1,138 @@
+"""Finding the API server: ``--kubeconfig``, else ``$KUBECONFIG``, else in-cluster, else ``~/.kube/config``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lws.client.api import ApiClient, Observer
+from lws.client.credentials import Credentials, Identity, StaticCredentials, Tls
+from lws.client.http import HttpTransport
+from lws.client.incluster import (
+    DIRECTORY,
+    ServiceAccountCredentials,
+    check_mount,
+    in_cluster_namespace,
+    in_cluster_server,
+)
+from lws.client.kubeconfig import Kubeconfig, KubeconfigCredentials, choose, read_kubeconfig
+from lws.client.limiter import TokenBucket
+from lws.client.proxies import proxy_from_environment
+from lws.client.transport import Transport
+from lws.clock import Clock, SystemClock
+from lws.errors import ConfigurationError
+
+__all__ = [
+    "Connection",
+    "Credentials",
+    "HttpTransport",
+    "Identity",
+    "StaticCredentials",
+    "Tls",
+    "connect",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A way to one API server; nothing is connected before the first request.
+
+    Attributes:
+        transport: carries requests; close it at the end.
+        server: base URL.
+        namespace: the default namespace that the configuration names; empty if none.
+        source: where the configuration came from, in words.
+    """
+
+    transport: Transport
+    server: str
+    namespace: str
+    source: str
+
+    @property
+    def host(self) -> str:
+        """Host and port of the server, as metrics call it."""
+        return urlsplit(self.server).netloc
+
+    def client(
+        self, *, user_agent: str, qps: float = 500.0, burst: int = 500, observer: Observer | None = None
+    ) -> ApiClient:
+        """A client with its own rate limit."""
+        limiter = TokenBucket(qps, burst)
+        return ApiClient(self.transport, user_agent=user_agent, host=self.host, limiter=limiter, observer=observer)
+
+    async def close(self) -> None:
+        """Let go of every connection. Idempotent."""
+        await self.transport.close()
+
+
+async def connect(
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    service_account: Path = DIRECTORY,
+) -> Connection:
+    """Find the API server and the credentials for it (operations 1).
+
+    Args:
+        kubeconfig: value of ``--kubeconfig``.
+        context: value of ``--context``; only a kubeconfig has contexts.
+        environ: the environment; the process's own by default.
+        clock: tells when an exec plugin's credential runs out.
+        service_account: where a pod's token and CA are mounted.
+
+    Raises:
+        ConfigurationError: there is none, or it is wrong; one sentence with the remedy.
+    """
+    environ = os.environ if environ is None else environ
+    clock = clock or SystemClock()
+    if kubeconfig:
+        return await _from_kubeconfig(read_kubeconfig([kubeconfig], all_must_exist=True), context, environ, clock)
+    if environ.get("KUBECONFIG"):
+        paths = environ["KUBECONFIG"].split(os.pathsep)
+        return await _from_kubeconfig(read_kubeconfig(paths, all_must_exist=False), context, environ, clock)
+    server = in_cluster_server(environ)
+    if server is not None and not context:
+        return _in_cluster(server, service_account, environ)
+    home = Path(environ.get("HOME") or Path.home()) / ".kube" / "config"
+    if not home.exists():
+        raise ConfigurationError(
+            f"no cluster is configured: $KUBECONFIG is not set, this is no pod, and {home} does not exist; "
+            "give --kubeconfig FILE"
+        )
+    return await _from_kubeconfig(read_kubeconfig([str(home)], all_must_exist=True), context, environ, clock)
+
+
+def _in_cluster(server: str, directory: Path, environ: Mapping[str, str]) -> Connection:
+    check_mount(directory)
+    transport = HttpTransport(
+        server, ServiceAccountCredentials(directory), proxy=proxy_from_environment(server, environ)
+    )
+    return Connection(transport, server, in_cluster_namespace(directory), "the service account of this pod")
+
+
+async def _from_kubeconfig(
+    config: Kubeconfig, context: str | None, environ: Mapping[str, str], clock: Clock
+) -> Connection:
+    choice = choose(config, context)
+    credentials = KubeconfigCredentials(choice, clock)
+    await credentials.load()
+    await _check_tls(credentials, choice.user.file)
+    proxy = choice.proxy or proxy_from_environment(choice.server, environ)
+    transport = HttpTransport(choice.server, credentials, proxy=proxy)
+    source = f"context {choice.context.name!r} of {config.name}"
+    return Connection(transport, choice.server, choice.namespace, source)
+
+
+async def _check_tls(credentials: KubeconfigCredentials, file: str) -> None:
+    try:
+        (await credentials.identity()).tls.context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the certificates of kubeconfig {file} cannot be used: {error.strerror or error}; correct the file"
+        ) from error
