@@ -5,7 +5,7 @@ JSON tag, and a message about a wrong value names the Go type. Neither is in the
 
 ``python -m hack.gotypes API APIMACHINERY APIEXTENSIONS`` reads checkouts of ``k8s.io/api``,
 ``k8s.io/apimachinery`` and ``k8s.io/apiextensions-apiserver`` and writes ``hack/go_fields.json``, which `hack.schemas`
-folds into the packaged schemas.
+folds into the packaged schemas. Fields stand in the order of the Go type, in which a server writes them.
 
 One fact is a letter, then the Go type where the schema does not give it away:
 
@@ -117,7 +117,7 @@ def collect(names: list[str], roots: Mapping[str, Path]) -> Facts:
         if folder is None or not folder.is_dir():
             continue
         package = packages.setdefault(folder, Package(folder)) if folder not in packages else packages[folder]
-        facts[name] = dict(sorted(package.facts(name.rpartition(".")[2])))
+        facts[name] = dict(package.facts(name.rpartition(".")[2]))
     return {name: fields for name, fields in facts.items() if fields}
 
 

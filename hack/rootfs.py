@@ -2,9 +2,9 @@
 
     python hack/rootfs.py OUT --packages DIR --source src/lws
 
-Copies this interpreter and its standard library, the packages in DIR, the product, every shared library that one of them
-links to, and the certificate bundle. No shell, no package manager, no pip. Times are set to SOURCE_DATE_EPOCH (0 when it
-is not set), so that the same input gives the same tree.
+Copies this interpreter and its standard library, the packages in DIR, the product, every shared library that one of
+them links to, and the certificate bundle. No shell, no package manager, no pip. Times are set to SOURCE_DATE_EPOCH (0
+when it is not set), so that the same input gives the same tree.
 """
 
 from __future__ import annotations

@@ -263,7 +263,10 @@ def packaged_names() -> list[str]:
 
 
 def _with_facts(node: JSON, facts: Mapping[str, str]) -> JSON:
-    """Each field with its Go fact as ``x-go``, where it is not what its schema suggests."""
+    """Fields in the order of the Go type, each with its fact as ``x-go`` where it is not what its schema suggests."""
+    order = {field: place for place, field in enumerate(facts)}
+    if "properties" in node:
+        node["properties"] = dict(sorted(node["properties"].items(), key=lambda item: order.get(item[0], -1)))
     for field, value in node.get("properties", {}).items():
         fact = facts.get(field, "")
         listed = value.get("type") in ("array", "string") or "additionalProperties" in value

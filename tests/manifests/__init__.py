@@ -1,0 +1,1 @@
+"""What we install: kustomize bases and components, and the chart."""

@@ -1,0 +1,152 @@
+"""What we install is valid, restricted, the same by both tools, and the reference's where clients look."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.manifests.render import CHART_VALUES, JSON, OVERLAYS, Objects, chart, kustomize, pod_spec
+
+KUBERNETES = "1.36.0"
+OTHERS_KINDS = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
+OWNER_LABELS = ("helm.sh/chart", "app.kubernetes.io/version", "app.kubernetes.io/managed-by")
+EXPLICIT = {"Namespace"}  # Helm creates the namespace on request, not from the chart
+
+RENDERINGS = [
+    *(pytest.param(functools.partial(kustomize, overlay), id=f"kustomize {overlay}") for overlay in OVERLAYS),
+    *(pytest.param(functools.partial(chart, *values), id=f"helm {name}") for name, values in CHART_VALUES.items()),
+]
+Render = functools.partial[Objects]
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_objects_are_valid(render: Render) -> None:
+    """Every rendered object of a built-in kind is valid by the published schemas, without an unknown field."""
+    for (kind, _), manifest in render().items():
+        if kind not in OTHERS_KINDS:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=kind != "CustomResourceDefinition")
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_pods_fit_pod_security_restricted(render: Render) -> None:
+    """The controller's pod meets every control of the Pod Security level `restricted`."""
+    spec = pod_spec(render())
+    assert not any(spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC"))
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert all({"configMap", "emptyDir", "secret", "projected"} & volume.keys() for volume in spec["volumes"])
+    for container in spec["containers"]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+        assert not any("hostPort" in port for port in container["ports"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_chart_and_kustomize_render_equivalent_objects(overlay: str) -> None:
+    """The chart and the overlay yield the same objects, but for the labels by which Helm knows its own."""
+    ours = {key: _comparable(obj) for key, obj in kustomize(overlay).items() if key[0] not in EXPLICIT}
+    theirs = {key: _comparable(obj) for key, obj in chart(*CHART_VALUES[overlay]).items()}
+    assert theirs.keys() == ours.keys()
+    for key, expected in ours.items():
+        assert theirs[key] == expected, key
+
+
+def _comparable(manifest: JSON) -> JSON:
+    """The object without what only one of the tools writes, its configuration file parsed."""
+    result = copy.deepcopy(manifest)
+    result["metadata"].get("annotations", {}).pop("helm.sh/resource-policy", None)
+    _drop_labels(result["metadata"])
+    if result["kind"] == "Deployment":
+        template = result["spec"]["template"]
+        template["metadata"]["annotations"].pop("checksum/config", None)
+        container = template["spec"]["containers"][0]
+        container.pop("imagePullPolicy", None)
+        container["volumeMounts"].sort(key=lambda mount: str(mount["name"]))
+        template["spec"]["volumes"].sort(key=lambda volume: str(volume["name"]))
+    if result["kind"] == "ConfigMap" and "controller_manager_config.yaml" in result["data"]:
+        result["data"] = yaml.safe_load(result["data"]["controller_manager_config.yaml"])
+    if result["kind"] in ("Role", "ClusterRole"):
+        result["rules"] = sorted(json.dumps(rule, sort_keys=True) for rule in result["rules"])
+    if not result["metadata"].get("annotations"):
+        result["metadata"].pop("annotations", None)
+    return result
+
+
+def _drop_labels(metadata: JSON) -> None:
+    for label in OWNER_LABELS:
+        metadata.get("labels", {}).pop(label, None)
+
+
+def test_the_crd_survives_uninstallation() -> None:
+    """Helm keeps the CustomResourceDefinition, and with it every workload, when the release is uninstalled."""
+    crd = chart()["CustomResourceDefinition", "leaderworkersets.leaderworkerset.x-k8s.io"]
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_references_values_are_accepted() -> None:
+    """Every value of the reference chart is taken, and those that shape the pod arrive there."""
+    values = (
+        *("nameOverride=lws", "fullnameOverride=lws", "enablePrometheus=false", "enableCertManager=false"),
+        *("enableDisaggregatedSet=false", "replicaCount=3", "imagePullSecrets[0].name=pull", "priorityClassName=high"),
+        *("image.manager.repository=r/lws", "image.manager.tag=t", "image.manager.pullPolicy=Always"),
+        *("podAnnotations.a=b", "service.type=ClusterIP", "service.port=9443", "nodeSelector.zone=a"),
+        *("resources.requests.cpu=1", "tolerations[0].operator=Exists", "podSecurityContext.runAsNonRoot=true"),
+    )
+    objects = chart(*values)
+    deployment, spec = objects["Deployment", "lws-controller-manager"], pod_spec(objects)
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["a"] == "b"
+    assert spec["containers"][0]["image"] == "r/lws:t"
+    assert spec["containers"][0]["imagePullPolicy"] == "Always"
+    assert spec["imagePullSecrets"] == [{"name": "pull"}]
+    assert spec["priorityClassName"] == "high"
+    assert spec["nodeSelector"] == {"zone": "a"}
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert spec["containers"][0]["resources"]["requests"]["cpu"] == 1
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_a_dead_webhook_blocks_only_pods_of_leaderworkersets(render: Render) -> None:
+    """Pod hooks select the LeaderWorkerSet label; names, paths, policy and timeout are the wire contract's."""
+    objects = render()
+    hooks = {
+        hook["name"]: hook
+        for kind, name in (
+            ("MutatingWebhookConfiguration", "lws-mutating-webhook-configuration"),
+            ("ValidatingWebhookConfiguration", "lws-validating-webhook-configuration"),
+        )
+        for hook in objects[kind, name]["webhooks"]
+    }
+    paths = {name: hook["clientConfig"]["service"]["path"] for name, hook in hooks.items()}
+    assert paths == {
+        "mleaderworkerset.kb.io": "/mutate-leaderworkerset-x-k8s-io-v1-leaderworkerset",
+        "vleaderworkerset.kb.io": "/validate-leaderworkerset-x-k8s-io-v1-leaderworkerset",
+        "mpod.kb.io": "/mutate--v1-pod",
+        "vpod.kb.io": "/validate--v1-pod",
+    }
+    for name, hook in hooks.items():
+        assert hook["failurePolicy"] == "Fail"
+        assert hook["sideEffects"] == "None"
+        assert hook["admissionReviewVersions"] == ["v1"]
+        assert hook["timeoutSeconds"] == 10
+        selector = {"matchExpressions": [{"key": "leaderworkerset.sigs.k8s.io/name", "operator": "Exists"}]}
+        assert hook.get("objectSelector") == (selector if "pod" in name else None)
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_no_secret_can_be_read_but_our_own(render: Render) -> None:
+    """No ClusterRole of ours names Secrets, and the Role reads one Secret by name."""
+    objects = render()
+    for (kind, _), manifest in objects.items():
+        for rule in manifest.get("rules", ()) if kind in ("Role", "ClusterRole") else ():
+            if "secrets" in rule.get("resources", ()):
+                assert kind == "Role"
+                assert rule["verbs"] == ["create"] or rule["resourceNames"] == ["lws-webhook-server-cert"]
