@@ -1,0 +1,272 @@
+"""Request bodies become objects: JSON or YAML, strict or lenient, in the words of a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lws.sandbox.schema import builtin, gojson, pruning
+from lws.sandbox.schema.gostruct import GoReader
+from lws.sandbox.schema.schema import Schema
+from lws.sandbox.status import StatusError, bad_request, unsupported_media_type
+
+JSON = dict[str, Any]
+
+ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_SCHEME = 'in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
+_META_TYPE = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+_PRINTED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a body held.
+
+    Attributes:
+        obj: the object; of a built-in kind as it comes out of its Go type, of a custom one pruned.
+        warnings: texts of Warning headers.
+        strict: what strict validation would refuse.
+    """
+
+    obj: JSON
+    warnings: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
+
+
+def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = "") -> tuple[JSON, list[str]]:
+    """The object that a request body holds, and the texts of Warning headers.
+
+    Args:
+        raw: the body.
+        media_type: as in Content-Type; parameters are ignored, an empty one is JSON.
+        schema: of the kind that the path names.
+        field_validation: ``Strict``, ``Warn`` (also when empty) or ``Ignore``.
+
+    Raises:
+        StatusError: 400 for what cannot be read, or is refused by strict validation; 415 for other media types.
+    """
+    value, repeated = _parse(raw, media_type, schema)
+    obj = _identified(value, raw, schema)
+    strict = _strict_object(obj, schema)
+    strict = [*repeated, *strict] if schema.custom else strict
+    return obj, judged(strict, obj, schema, field_validation)
+
+
+def judged(strict: Sequence[str], obj: JSON, schema: Schema, field_validation: str) -> list[str]:
+    """What becomes of unknown and repeated fields: warnings, nothing, or a refusal.
+
+    Raises:
+        StatusError: 400 with all of them if ``field_validation`` is Strict and there are any.
+    """
+    if field_validation == "Ignore" or not strict:
+        return []
+    if field_validation == "Strict":
+        raise _unhandled(obj, schema, f"strict decoding error: {', '.join(strict)}")
+    return list(strict)
+
+
+def _parse(raw: bytes, media_type: str, schema: Schema) -> tuple[Any, list[str]]:
+    bare = media_type.partition(";")[0].strip().lower() or "application/json"
+    if bare == "application/yaml":
+        value = parse_yaml(raw, schema.kind)
+        return value, []
+    if bare != "application/json":
+        accepted = ", ".join(ACCEPTED)
+        raise unsupported_media_type(
+            f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        )
+    try:
+        value = gojson.loads(raw)
+    except gojson.JsonError as error:
+        raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {error}") from None
+    return value, repeated_fields(value) if schema.custom else []
+
+
+def parse_yaml(raw: bytes, kind: str = "") -> Any:
+    """The value of a YAML document, JSON being YAML.
+
+    Raises:
+        StatusError: 400: it is none.
+    """
+    try:
+        return jsonable(yaml.load(raw, Loader=JsonLoader))  # noqa: S506 -- a safe loader
+    except (yaml.YAMLError, ValueError) as error:
+        text = " ".join(str(error).split())
+        shown = f" (must be of type {kind})" if kind else ""
+        raise bad_request(
+            f"the object provided is unrecognized{shown}: error converting YAML to JSON: {text}"
+        ) from None
+
+
+class JsonLoader(yaml.SafeLoader):
+    """YAML as a server reads it: times stay text, and only ``true`` and ``false`` are booleans."""
+
+
+JsonLoader.yaml_implicit_resolvers = {
+    mark: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
+    for mark, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+JsonLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def jsonable(value: Any) -> Any:
+    """Names of members become text, as in JSON.
+
+    Raises:
+        ValueError: a member's name cannot be one.
+    """
+    if isinstance(value, dict):
+        return {_member_name(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def _member_name(name: Any) -> str:
+    if isinstance(name, bool):
+        return "true" if name else "false"
+    if name is None or isinstance(name, str | int | float):
+        return "null" if name is None else str(name)
+    raise ValueError(f"unsupported map key of type {type(name).__name__}")
+
+
+def repeated_fields(value: Any, path: str = "") -> list[str]:
+    """``duplicate field "…"`` for each repetition, outer ones first."""
+    found: list[str] = []
+    if isinstance(value, gojson.Repeating):
+        found += [f'duplicate field "{path}.{name}"'.replace('"."', '"') for name in value.repeated]
+        found = [text.replace('".', '"') for text in found]
+    if isinstance(value, dict):
+        for name, item in value.items():
+            found += repeated_fields(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += repeated_fields(item, f"{path}[{index}]")
+    return found
+
+
+def _identified(value: Any, raw: bytes, schema: Schema) -> JSON:
+    """The object, if it is one and its kind can be told."""
+    if value is None and not schema.custom:
+        value = {}
+    if not isinstance(value, dict):
+        type_name = gojson.type_name(value)
+        why = f"json: cannot unmarshal {type_name} into Go value of type {_META_TYPE}"
+        raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {why}", binary=True)
+    for name in ("kind", "apiVersion"):
+        if value.get(name) is not None and not isinstance(value[name], str):
+            field = f"Go struct field .{name} of type string"
+            why = f"json: cannot unmarshal {gojson.type_name(value[name])} into {field}"
+            raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {why}")
+    if schema.custom:
+        if not value.get("kind"):
+            raise _unrecognized(schema, raw, f"Object 'Kind' is missing in '{raw.decode('utf-8', 'replace')}'")
+        return value
+    return _typed_identity(value, schema)
+
+
+def _typed_identity(value: JSON, schema: Schema) -> JSON:
+    kind, api_version = value.get("kind") or schema.kind, value.get("apiVersion") or schema.api_version
+    if (api_version, kind) == (schema.api_version, schema.kind):
+        return {"kind": kind, "apiVersion": api_version, **value, **_named(kind, api_version)}
+    known = builtin.definition_of(api_version, kind) is not None
+    if kind == schema.kind and _group(api_version) == _group(schema.api_version) and _served_once(api_version, kind):
+        return {**value, **_named(kind, api_version)}
+    if known:
+        version = api_version.rpartition("/")[2]
+        why = f"converting ({version}.{kind}) to ({_internal(schema.api_version)}.{schema.kind}): unknown conversion"
+    else:
+        why = f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}'
+    raise bad_request(
+        f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {schema.kind}: {why}'
+    )
+
+
+def _named(kind: str, api_version: str) -> JSON:
+    return {"kind": kind, "apiVersion": api_version}
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
+
+
+def _internal(api_version: str) -> str:
+    return _group(api_version).partition(".")[0] or "core"
+
+
+# Versions that a server still reads, though it does not serve them.
+_STILL_READ = {
+    "apps/v1beta1": {"StatefulSet", "Deployment", "ControllerRevision"},
+    "apps/v1beta2": {"StatefulSet", "Deployment", "ReplicaSet", "DaemonSet", "ControllerRevision"},
+    "policy/v1beta1": {"PodDisruptionBudget", "Eviction"},
+    "events.k8s.io/v1beta1": {"Event"},
+    "coordination.k8s.io/v1beta1": {"Lease"},
+    "rbac.authorization.k8s.io/v1beta1": {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"},
+    "autoscaling/v2beta2": {"HorizontalPodAutoscaler"},
+}
+
+
+def _served_once(api_version: str, kind: str) -> bool:
+    return kind in _STILL_READ.get(api_version, ()) or builtin.definition_of(api_version, kind) is not None
+
+
+def _strict_object(obj: JSON, schema: Schema) -> list[str]:
+    """Type the object in place; returns what strict validation refuses."""
+    if schema.custom:
+        return typed_custom(obj, schema)
+    reader = GoReader()
+    read = reader.read(schema.root, obj)
+    if reader.error:
+        raise _unhandled(obj, schema, reader.error)
+    obj.clear()
+    obj.update(read)
+    return reader.strict
+
+
+def typed_custom(obj: JSON, schema: Schema) -> list[str]:
+    """Type and prune a custom resource in place; returns ``unknown field "…"`` for each.
+
+    Raises:
+        StatusError: 400: the metadata cannot be read.
+    """
+    error, unknown = pruning.read_metadata(obj)
+    if error:
+        raise _unhandled(obj, schema, error)
+    if obj.get("kind") == schema.kind and _group(str(obj.get("apiVersion", ""))) == _group(schema.api_version):
+        node = schema.root if obj.get("apiVersion") == schema.api_version else None
+        unknown += pruning.prune(obj, node)
+        pruning.drop_nulls(obj, node)
+        wrong, more = pruning.coerce_embedded(obj, node)
+        if wrong:
+            raise _unhandled(obj, schema, wrong)
+        unknown += sorted(more)
+    return [f'unknown field "{path}"' for path in unknown]
+
+
+def _unhandled(obj: JSON, schema: Schema, why: str) -> StatusError:
+    version = str(obj.get("apiVersion") or schema.api_version).rpartition("/")[2]
+    kind = obj.get("kind") or schema.kind
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {schema.kind}: {why}')
+
+
+def _unrecognized(schema: Schema, raw: bytes, why: str, *, binary: bool = False) -> StatusError:
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {schema.kind}): {why} ({_summary(raw, binary=binary)})"
+    )
+
+
+def _summary(raw: bytes, *, binary: bool = False) -> str:
+    """The beginning of a body as messages show it: text if it looks like JSON, else hexadecimal."""
+    if not raw:
+        return "<empty>"
+    if binary or not raw.lstrip().startswith(b"{"):
+        shown = raw[:_PRINTED].hex()
+        return f"{shown} ..." if len(raw) > _PRINTED else shown
+    text = raw.decode("utf-8", "replace")
+    return f"{text[:_PRINTED]} ..." if len(text) > _PRINTED else text
