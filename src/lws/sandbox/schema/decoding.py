@@ -56,6 +56,19 @@ def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = 
     return obj, judged(strict, obj, schema, field_validation)
 
 
+def check_version(obj: JSON, schema: Schema) -> None:
+    """The version that a decoded object names must be the path's.
+
+    Raises:
+        StatusError: 400: it is another one.
+    """
+    given = obj.get("apiVersion") or schema.api_version
+    if given != schema.api_version:
+        raise bad_request(
+            f"the API version in the data ({given}) does not match the expected API version ({schema.api_version})"
+        )
+
+
 def judged(strict: Sequence[str], obj: JSON, schema: Schema, field_validation: str) -> list[str]:
     """What becomes of unknown and repeated fields: warnings, nothing, or a refusal.
 
@@ -183,9 +196,7 @@ def _typed_identity(value: JSON, schema: Schema) -> JSON:
         why = f"converting ({version}.{kind}) to ({_internal(schema.api_version)}.{schema.kind}): unknown conversion"
     else:
         why = f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}'
-    raise bad_request(
-        f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {schema.kind}: {why}'
-    )
+    raise _unhandled({"kind": kind, "apiVersion": api_version}, schema, why)
 
 
 def _named(kind: str, api_version: str) -> JSON:

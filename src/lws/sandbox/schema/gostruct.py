@@ -1,7 +1,7 @@
-"""Values as they come out of a Go struct: checked by type, without what a server leaves out, with what it always writes.
+"""Values as they come out of a Go struct: checked by type, empty members left out or written as its tags say.
 
-What a real server answers of a built-in kind has been decoded into Go structs and encoded again. `GoReader` does both at
-once and collects what the decoder would have said: the first type error, and the fields that it does not know.
+What a real server answers of a built-in kind has been decoded into Go structs and encoded again. `GoReader` does both
+at once and collects what the decoder would have said: the first type error, and the fields that it does not know.
 """
 
 from __future__ import annotations
@@ -197,9 +197,7 @@ def written(node: Node, found: JSON) -> JSON:
             value = _absent(known)
             if value is OMITTED:
                 continue
-        elif known.fact == "o" and value in _EMPTY and not isinstance(value, Node):
-            continue
-        elif known.fact == "z" and value == zero(known.node):
+        elif (known.fact == "o" and value in _EMPTY) or (known.fact == "z" and value == zero(known.node)):
             continue
         out[known.name] = value
     return out
@@ -249,7 +247,9 @@ def spelled(node: Node) -> str:
         return f"map[string]{spelled(node.values)}" if node.values is not None else "map[string]interface {}"
     if node.raw.get("format") == "byte":
         return "[]uint8"
-    return {"boolean": "bool", "integer": node.raw.get("format", "int64"), "number": "float64"}.get(node.type, "string")
+    if node.type == "integer":
+        return str(node.raw.get("format", "int64"))
+    return {"boolean": "bool", "number": "float64"}.get(node.type, "string")
 
 
 def go_number(value: float) -> str:

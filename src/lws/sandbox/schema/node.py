@@ -1,7 +1,7 @@
 """Schemas made ready for walking: what an object may hold, how its lists merge, how its values were written in Go.
 
-A `Node` describes a value, a `Field` a named member of an object. Built-in kinds and CustomResourceDefinitions compile to
-the same shape; what only one of them has is empty in the other.
+A `Node` describes a value, a `Field` a named member of an object. Built-in kinds and CustomResourceDefinitions compile
+to the same shape; what only one of them has is empty in the other.
 """
 
 from __future__ import annotations

@@ -131,7 +131,8 @@ def coerce_embedded(value: Any, node: Node | None, path: str = "") -> tuple[str,
     """Type the metadata of embedded objects, in place; returns the first error and the unknown fields' paths."""
     if node is None or not node.any_below("embedded", lambda below: below.embedded):
         return "", []
-    error, unknown = "", []
+    error = ""
+    unknown: list[str] = []
     children: list[tuple[Any, Node | None, str]] = []
     if isinstance(value, dict):
         if node.embedded:
