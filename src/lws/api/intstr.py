@@ -18,11 +18,10 @@ def is_percent(text: str) -> bool:
 
 
 def percentage(value: IntOrString) -> int | None:
-    """The number before the percent sign, or None for an integer or any other text."""
+    """The number before the percent sign, however large, or None for an integer or any other text."""
     if isinstance(value, int) or not is_percent(value):
         return None
-    number = int(value[:-1])
-    return number if number in _INT64 else None
+    return _bounded(value[:-1])
 
 
 def scaled(value: IntOrString, total: int, round_up: bool) -> int:
@@ -37,8 +36,13 @@ def scaled(value: IntOrString, total: int, round_up: bool) -> int:
         return value
     if _SCALABLE.fullmatch(value) is None:
         raise ValueError(f"{value!r} is neither an integer nor a percentage")
-    number = int(value[:-1])
+    number = _bounded(value[:-1])
     if number not in _INT64:
         raise ValueError(f"{value!r} is out of range")
     product = number * total
     return -(-product // 100) if round_up else product // 100
+
+
+def _bounded(digits: str) -> int:
+    """The number, or one beyond 64 bits for any that is too long to be worth reading."""
+    return int(digits) if len(digits) < 100 else 2**64

@@ -3,8 +3,8 @@
 A quantity is an exact decimal number and the notation in which it was written (`100m`, `1Gi`, `1e3`). Writing it back
 follows the server byte for byte, its habits included: a text that looks canonical enough is repeated as it was given
 (`1.500`), values finer than a billionth are rounded away from zero, and binary quantities are capped at 2^63-1.
-Values never pass through floating point. One limit is our own: an exponent above 4096 is refused as a bad suffix,
-because writing such a number out would take the memory of the machine.
+Values never pass through floating point. Two limits are our own: exponents above 4000 and numbers of more than 128
+digits are refused, because computing with them would take the memory of the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _NUMBER: Final = re.compile(r"([+-]?)0*([0-9]*)(\.[0-9]*)?", re.ASCII)
 _SUFFIX: Final = re.compile(r"[eEinumkKMGTP]*[-+]?[0-9]*", re.ASCII)
 _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)", re.ASCII)
 _NANO: Final = -9
-_MAX_EXPONENT: Final = 4096
+_MAX_EXPONENT: Final = 4000
+_MAX_DIGITS: Final = 128
 _CAP: Final = 2**63 - 1
 _DECIMAL: Final = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -182,6 +183,8 @@ def _parse(text: str) -> Quantity:
     if _SUFFIX.fullmatch(suffix) is None:
         raise QuantityError(FORMAT_MESSAGE)
     notation, exponent = _interpret(suffix)
+    if len(digits) + len(fraction) > _MAX_DIGITS:
+        raise QuantityError(NUMERIC_MESSAGE)
     digits = digits or "0"
     mantissa = int(digits + fraction) * (-1 if sign == "-" else 1)
     if notation is Notation.BINARY:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from lws.api import normalform
+from lws.api.gotext import encode
 from lws.api.types import LeaderWorkerSet
 
 JSON = dict[str, Any]
@@ -17,7 +18,6 @@ _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _PATCH: Final = "$patch"
 _TEMPLATE: Final = "leaderWorkerTemplate"
 _NETWORK: Final = "networkConfig"
-_ESCAPES: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "<>&\u2028\u2029")
 _FNV_OFFSET: Final = 2166136261
 _FNV_PRIME: Final = 16777619
 
@@ -26,7 +26,7 @@ def revision_data(lws: LeaderWorkerSet) -> bytes:
     """The ``data`` of a revision of this object, as bytes (spec 6.2)."""
     template, network = sections(lws.raw_spec)
     replace = {_PATCH: "replace"}
-    return _encode({"spec": {_TEMPLATE: replace | template, _NETWORK: replace | network}})
+    return encode({"spec": {_TEMPLATE: replace | template, _NETWORK: replace | network}})
 
 
 def sections(spec: Mapping[str, Any]) -> tuple[JSON, JSON]:
@@ -90,12 +90,3 @@ def _stored(data: JSON | bytes | str) -> dict[str, JSON]:
     if not all(isinstance(section, dict) for section in found.values()):
         raise ValueError("a section of the revision is not an object")
     return found
-
-
-def _encode(value: JSON) -> bytes:
-    """JSON as Go writes it: sorted, without white space, HTML characters and line separators escaped."""
-    encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    for raw, escaped in _ESCAPES:
-        if raw in encoded:
-            encoded = encoded.replace(raw, escaped)
-    return encoded
