@@ -1,0 +1,1 @@
+"""The kubelets of all nodes: pods run through their lives, with delays in place of containers."""

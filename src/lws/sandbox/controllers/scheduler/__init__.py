@@ -1,0 +1,1 @@
+"""The scheduler: nodes for pods, by the rules and in the words of Kubernetes 1.36."""
