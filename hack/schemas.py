@@ -112,7 +112,8 @@ def definition(name: str) -> JSON:
 
 def _clean(owner: str, node: Mapping[str, Any]) -> JSON:
     if "$ref" in node:
-        return {"$ref": node["$ref"].rpartition("/")[2]}
+        marks = {key: node[key] for key in (*_PATCH, "x-kubernetes-map-type") if key in node}
+        return {"$ref": node["$ref"].rpartition("/")[2], **marks}
     if "oneOf" in node:
         return {"x-kubernetes-int-or-string": True, **({"format": "quantity"} if owner == QUANTITY else {})}
     clean: JSON = {key: node[key] for key in (*_KEPT, *_PATCH) if key in node}

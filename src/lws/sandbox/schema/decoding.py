@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -22,19 +21,8 @@ _META_TYPE = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind
 _PRINTED = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a body held.
-
-    Attributes:
-        obj: the object; of a built-in kind as it comes out of its Go type, of a custom one pruned.
-        warnings: texts of Warning headers.
-        strict: what strict validation would refuse.
-    """
-
-    obj: JSON
-    warnings: tuple[str, ...] = ()
-    strict: tuple[str, ...] = ()
+class Unreadable(ValueError):  # noqa: N818 -- says what the value is
+    """A value cannot be an object of the kind; the message is the reason in the server's words."""
 
 
 def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = "") -> tuple[JSON, list[str]]:
@@ -51,7 +39,10 @@ def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = 
     """
     value, repeated = _parse(raw, media_type, schema)
     obj = _identified(value, raw, schema)
-    strict = _strict_object(obj, schema)
+    try:
+        obj, strict = typed(obj, schema)
+    except Unreadable as error:
+        raise _unhandled(obj, schema, str(error)) from None
     strict = [*repeated, *strict] if schema.custom else strict
     return obj, judged(strict, obj, schema, field_validation)
 
@@ -177,30 +168,51 @@ def _identified(value: Any, raw: bytes, schema: Schema) -> JSON:
             field = f"Go struct field .{name} of type string"
             why = f"json: cannot unmarshal {gojson.type_name(value[name])} into {field}"
             raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {why}")
+    if schema.custom and not value.get("kind"):
+        raise _unrecognized(schema, raw, f"Object 'Kind' is missing in '{raw.decode('utf-8', 'replace')}'")
+    return value
+
+
+def typed(value: JSON, schema: Schema) -> tuple[JSON, list[str]]:
+    """The object as its kind's decoder reads it, and what strict validation refuses; ``value`` is used up.
+
+    Of a built-in kind as it comes out of its Go type; of a custom one with typed metadata, pruned.
+
+    Raises:
+        Unreadable: it cannot be one.
+    """
     if schema.custom:
-        if not value.get("kind"):
-            raise _unrecognized(schema, raw, f"Object 'Kind' is missing in '{raw.decode('utf-8', 'replace')}'")
-        return value
-    return _typed_identity(value, schema)
+        return value, typed_custom(value, schema)
+    reader = GoReader()
+    read = reader.read(schema.root, _typed_identity(value, schema))
+    if reader.error:
+        raise Unreadable(reader.error)
+    return read, reader.strict
 
 
 def _typed_identity(value: JSON, schema: Schema) -> JSON:
+    """The value with its apiVersion and kind, which may be left out."""
     kind, api_version = value.get("kind") or schema.kind, value.get("apiVersion") or schema.api_version
     if (api_version, kind) == (schema.api_version, schema.kind):
-        return {"kind": kind, "apiVersion": api_version, **value, **_named(kind, api_version)}
-    known = builtin.definition_of(api_version, kind) is not None
+        return _identify(value, kind, api_version)
+    known = builtin.definition_of(api_version, kind)
     if kind == schema.kind and _group(api_version) == _group(schema.api_version) and _served_once(api_version, kind):
-        return {**value, **_named(kind, api_version)}
-    if known:
+        return _identify(value, kind, api_version)
+    if known is not None:
+        reader = GoReader()
+        reader.read(builtin.node_of(known), value)
+        if reader.error:
+            raise Unreadable(reader.error)
         version = api_version.rpartition("/")[2]
         why = f"converting ({version}.{kind}) to ({_internal(schema.api_version)}.{schema.kind}): unknown conversion"
     else:
         why = f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}'
-    raise _unhandled({"kind": kind, "apiVersion": api_version}, schema, why)
+    raise Unreadable(why)
 
 
-def _named(kind: str, api_version: str) -> JSON:
-    return {"kind": kind, "apiVersion": api_version}
+def _identify(value: JSON, kind: str, api_version: str) -> JSON:
+    value["kind"], value["apiVersion"] = kind, api_version  # in place: repeated members stay known
+    return value
 
 
 def _group(api_version: str) -> str:
@@ -227,35 +239,22 @@ def _served_once(api_version: str, kind: str) -> bool:
     return kind in _STILL_READ.get(api_version, ()) or builtin.definition_of(api_version, kind) is not None
 
 
-def _strict_object(obj: JSON, schema: Schema) -> list[str]:
-    """Type the object in place; returns what strict validation refuses."""
-    if schema.custom:
-        return typed_custom(obj, schema)
-    reader = GoReader()
-    read = reader.read(schema.root, obj)
-    if reader.error:
-        raise _unhandled(obj, schema, reader.error)
-    obj.clear()
-    obj.update(read)
-    return reader.strict
-
-
 def typed_custom(obj: JSON, schema: Schema) -> list[str]:
     """Type and prune a custom resource in place; returns ``unknown field "…"`` for each.
 
     Raises:
-        StatusError: 400: the metadata cannot be read.
+        Unreadable: the metadata cannot be read.
     """
     error, unknown = pruning.read_metadata(obj)
     if error:
-        raise _unhandled(obj, schema, error)
+        raise Unreadable(error)
     if obj.get("kind") == schema.kind and _group(str(obj.get("apiVersion", ""))) == _group(schema.api_version):
         node = schema.root if obj.get("apiVersion") == schema.api_version else None
         unknown += pruning.prune(obj, node)
         pruning.drop_nulls(obj, node)
         wrong, more = pruning.coerce_embedded(obj, node)
         if wrong:
-            raise _unhandled(obj, schema, wrong)
+            raise Unreadable(wrong)
         unknown += sorted(more)
     return [f'unknown field "{path}"' for path in unknown]
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from typing import Any
 
 from lws.api.quantity import Quantity, QuantityError
 from lws.sandbox.schema import gotime
 from lws.sandbox.schema.gojson import Repeating, type_name
+from lws.sandbox.schema.goprint import go_kind
 from lws.sandbox.schema.node import Field, Node
 
 JSON = dict[str, Any]
@@ -260,3 +262,30 @@ def go_number(value: float) -> str:
 def _first_bad(text: str) -> int:
     alphabet = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n")
     return next((index for index, mark in enumerate(text) if mark not in alphabet), len(text) - len(text) % 4)
+
+
+class GoConverter(GoReader):
+    """Like `GoReader`, for values that are decoded already: messages are those of the converter, not of the decoder."""
+
+    def _mismatch(self, value: Any, go_type: str, shown: str = "") -> None:  # noqa: ARG002 -- the decoder's
+        kind = go_kind(value)
+        if go_type.startswith("[]"):
+            self.fail(f"cannot restore slice from {kind}")
+        elif go_type.startswith("map["):
+            self.fail(f"cannot restore map from {kind}")
+        elif "." in go_type and go_type.rpartition(".")[2] in self._structs():
+            self.fail(f"cannot restore struct from: {kind}")
+        elif (kind in ("int64", "float64")) == (go_type in ("int32", "int64", "float64")) or kind == "int64":
+            self.fail(f"cannot convert {kind} to {go_type}")
+        else:
+            self.fail(f"unrecognized type: {'string' if '.' in go_type else go_type}")
+
+    def _structs(self) -> frozenset[str]:
+        return _struct_names()
+
+
+@functools.cache
+def _struct_names() -> frozenset[str]:
+    from lws.sandbox.schema import builtin
+
+    return frozenset(name.rpartition(".")[2] for name, node in builtin.definitions().items() if "properties" in node)

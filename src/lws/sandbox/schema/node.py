@@ -7,7 +7,7 @@ to the same shape; what only one of them has is empty in the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JSON = dict[str, Any]
@@ -53,7 +53,6 @@ class Node:
         list_type: ``atomic``, ``set``, ``map`` or empty.
         keys: of a list of type ``map``.
         atomic_map: the object is owned and replaced as a whole.
-        patch: strategic merge: ``merge``, ``retainKeys``, both joined by a comma, or empty.
         merge_key: of a list that merges strategically.
         raw: the schema as written, for keywords of validation.
     """
@@ -72,7 +71,6 @@ class Node:
     list_type: str = ""
     keys: tuple[str, ...] = ()
     atomic_map: bool = False
-    patch: str = ""
     merge_key: str = ""
     default: Any = MISSING
     raw: JSON = field(default_factory=dict)
@@ -111,6 +109,7 @@ class Field:
         go_type: the Go type as error texts name it, where the schema does not give it away.
         required: as the schema says.
         default: as the schema says, or `MISSING`.
+        patch: strategic merge of this member: ``merge``, ``replace``, ``retainKeys``, two joined by a comma, or empty.
     """
 
     name: str
@@ -119,6 +118,7 @@ class Field:
     go_type: str = ""
     required: bool = False
     default: Any = MISSING
+    patch: str = ""
 
 
 class Compiler:
@@ -139,7 +139,10 @@ class Compiler:
     def node(self, schema: JSON) -> Node:
         """The node of a schema as written."""
         if "$ref" in schema and len(self._definitions) > 0:
-            return self.definition(schema["$ref"])
+            node = self.definition(schema["$ref"])
+            if "x-kubernetes-map-type" in schema:
+                node = replace(node, atomic_map=schema["x-kubernetes-map-type"] == "atomic", _touched={})
+            return node
         node = Node()
         self._fill(node, schema)
         return node
@@ -154,7 +157,6 @@ class Compiler:
         node.list_type = schema.get("x-kubernetes-list-type") or ""
         node.keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
         node.atomic_map = schema.get("x-kubernetes-map-type") == "atomic"
-        node.patch = schema.get("x-kubernetes-patch-strategy", "")
         node.merge_key = schema.get("x-kubernetes-patch-merge-key", "")
         node.default = schema.get("default", MISSING)
         required = frozenset(schema.get("required") or ())
@@ -170,4 +172,5 @@ class Compiler:
     def _field(self, name: str, schema: JSON, required: bool) -> Field:
         listed = schema.get("type") in ("array", "string") or "additionalProperties" in schema
         go = schema.get("x-go") or ("o" if listed else "p")
-        return Field(name, self.node(schema), go[0], go[1:], required, schema.get("default", MISSING))
+        patch = schema.get("x-kubernetes-patch-strategy", "")
+        return Field(name, self.node(schema), go[0], go[1:], required, schema.get("default", MISSING), patch)
