@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lws.api.quantity import Quantity
+from lws.api.quantity import Quantity, canonical
 from lws.sandbox.controllers.objects import JSON
 
 TOLERANCE: Final = 0.1
@@ -141,9 +141,9 @@ def _current_metric(metric: JSON, value: float) -> JSON:
     source = {key: item for key, item in metric[member].items() if key != "target"}
     target = metric[member].get("target") or {}
     if target.get("averageUtilization") is not None:
-        shown: JSON = {"averageUtilization": round(value), "averageValue": f"{round(value * 10)}m"}
+        shown: JSON = {"averageUtilization": round(value)}
     elif target.get("averageValue") is not None:
-        shown = {"averageValue": f"{round(value * 1000)}m"}
+        shown = {"averageValue": canonical(f"{round(value * 1000)}m")}
     else:
-        shown = {"value": f"{round(value * 1000)}m"}
+        shown = {"value": canonical(f"{round(value * 1000)}m")}
     return {"type": metric["type"], member: {**source, "current": shown}}
