@@ -1,0 +1,216 @@
+"""How long a failed key rests before its next try.
+
+Guarantees:
+    * The n-th failure of a key in a row (n from 0) costs it at most ``base * 2**n`` seconds, never more than ``cap``,
+      and at least ``1 - jitter`` times that, unless the bucket asks for more; see `ExponentialBackoff`.
+    * `RateLimitingQueue.forget` ends the row; a key that never failed costs no memory.
+    * A `Bucket` lets through ``burst`` tries at once and ``rate`` tries a second in the long run, over all keys.
+
+Flow:
+    A worker calls ``add_rate_limited`` after a failure and ``forget`` after a success, then ``done`` in both cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from random import Random
+from typing import Generic, Protocol, TypeVar
+
+from lws.clock import Clock, SystemClock
+from lws.workqueue.delay import DelayingQueue
+from lws.workqueue.queue import Queue, QueueObserver, QueueStatistics
+
+K = TypeVar("K", bound=Hashable)
+K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
+
+
+class Limiter(Protocol[K_contra]):
+    """Says how long a key must rest, and remembers how often it asked."""
+
+    def next_delay(self, key: K_contra) -> float:
+        """Count one more failure of a key; seconds until it may be tried again."""
+        ...
+
+    def forget(self, key: K_contra) -> None:
+        """The key succeeded: its row of failures is over."""
+        ...
+
+    def failures(self, key: K_contra) -> int:
+        """How often the key failed in a row."""
+        ...
+
+
+class ExponentialBackoff(Generic[K]):
+    """Doubles a key's rest with every failure in a row, from ``base`` to ``cap`` seconds.
+
+    Args:
+        random: source of the jitter.
+        base: the first rest.
+        cap: the longest rest.
+        jitter: the share of a rest, between 0 and 1, that chance may take away; it keeps keys that failed together from
+            coming back together.
+    """
+
+    def __init__(self, random: Random, *, base: float = 0.005, cap: float = 1000.0, jitter: float = 0.2) -> None:
+        self._random = random
+        self._base = base
+        self._cap = cap
+        self._jitter = jitter
+        self._failures: dict[K, int] = {}
+
+    def next_delay(self, key: K) -> float:
+        """Count one more failure of a key; seconds until it may be tried again."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        # Beyond 2**64 the cap has long been reached, and a float would overflow one day.
+        delay = min(self._cap, self._base * 2.0 ** min(failures, 64))
+        return delay * (1.0 - self._jitter * self._random.random())
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its row of failures is over."""
+        self._failures.pop(key, None)
+
+    def failures(self, key: K) -> int:
+        """How often the key failed in a row."""
+        return self._failures.get(key, 0)
+
+
+class Bucket(Generic[K]):
+    """Bounds the tries of all keys together: ``burst`` at once, then ``rate`` a second."""
+
+    def __init__(self, clock: Clock, *, rate: float, burst: int) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)  # negative: owed to tries that were given a delay
+        self._seen = clock.monotonic()
+
+    def next_delay(self, _key: K) -> float:
+        """Take one token, from the future if need be; seconds until it is there."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
+        self._seen = now
+        self._tokens -= 1.0
+        return max(0.0, -self._tokens / self._rate)
+
+    def forget(self, _key: K) -> None:
+        """Success gives no token back."""
+
+    def failures(self, _key: K) -> int:
+        """A bucket knows no keys: 0."""
+        return 0
+
+
+class MaxOf(Generic[K]):
+    """Asks several limiters and obeys the strictest."""
+
+    def __init__(self, *limiters: Limiter[K]) -> None:
+        self._limiters = limiters
+
+    def next_delay(self, key: K) -> float:
+        """Count one more failure of a key everywhere; seconds until every limiter lets it through."""
+        return max(limiter.next_delay(key) for limiter in self._limiters)
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its row of failures is over."""
+        for limiter in self._limiters:
+            limiter.forget(key)
+
+    def failures(self, key: K) -> int:
+        """How often the key failed in a row."""
+        return max(limiter.failures(key) for limiter in self._limiters)
+
+
+def default_limiter(random: Random, clock: Clock) -> Limiter[K]:
+    """5 ms to 1000 s for each key, as client-go has it, and 100 tries a second over all keys after a burst of 1000.
+
+    client-go allows 10 a second after 100; that little would let a few hundred poisoned keys hold up the retries of
+    healthy neighbours. Requests to the server are bounded by the client's own limit.
+    """
+    return MaxOf(ExponentialBackoff(random), Bucket(clock, rate=100.0, burst=1000))
+
+
+class RateLimitingQueue(Generic[K]):
+    """The queue that controllers use: deduplicating, fair, delayable, rate-limited.
+
+    Args:
+        random: source of the back-off's jitter.
+        clock: measures spans; the machine's own if absent.
+        limiter: how long failed keys rest; `default_limiter` if absent.
+        observer: hears what the queue does.
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        *,
+        clock: Clock | None = None,
+        limiter: Limiter[K] | None = None,
+        observer: QueueObserver | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self._queue: Queue[K] = Queue(clock=clock, observer=observer)
+        self._delayed = DelayingQueue(self._queue, observer=observer)
+        self._limiter: Limiter[K] = limiter or default_limiter(random, clock)
+
+    def add(self, key: K, background: bool = False) -> None:
+        """Make a key wait for a worker, unless it waits already. Never blocks."""
+        self._queue.add(key, background)
+
+    def add_after(self, key: K, seconds: float, background: bool = False) -> None:
+        """Make a key wait for a worker once so many seconds have passed; at once if they are not positive."""
+        self._delayed.add_after(key, seconds, background)
+
+    def add_rate_limited(self, key: K) -> float:
+        """Count a failure of a key and try it again when the limiter allows; returns that delay in seconds."""
+        delay = self._limiter.next_delay(key)
+        self._delayed.add_after(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its next failure is again the first."""
+        self._limiter.forget(key)
+
+    def retries(self, key: K) -> int:
+        """How often the key failed in a row."""
+        return self._limiter.failures(key)
+
+    async def get(self) -> K:
+        """Wait for a key and take it; the taker must call `done`.
+
+        Raises:
+            QueueShutDown: the queue is shut down, and nothing is left that it may hand out.
+        """
+        return await self._queue.get()
+
+    def done(self, key: K) -> None:
+        """The worker is finished with a key that `get` gave it.
+
+        Raises:
+            KeyError: the key is not in work.
+        """
+        self._queue.done(key)
+
+    def shut_down(self, drain: bool) -> None:
+        """Take no more keys, forget delayed ones; with ``drain`` those that wait are still handed out. Idempotent."""
+        self._delayed.shut_down(drain)
+
+    async def wait_idle(self) -> None:
+        """Wait until no key is with a worker."""
+        await self._queue.wait_idle()
+
+    def delay_of(self, key: K) -> float | None:
+        """Seconds until a delayed key begins to wait; None if it is not delayed."""
+        return self._delayed.delay_of(key)
+
+    def __len__(self) -> int:
+        """How many keys wait; delayed ones and those in work do not count."""
+        return len(self._queue)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a key waits, or will wait once its worker is done."""
+        return key in self._queue
+
+    def statistics(self) -> QueueStatistics:
+        """What the queue holds right now."""
+        return self._delayed.statistics()

@@ -1,0 +1,295 @@
+"""The queue, one promise at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from lws.sandbox.virtual_time import VirtualClock
+from lws.workqueue import (
+    Bucket,
+    DelayingQueue,
+    ExponentialBackoff,
+    Limiter,
+    MaxOf,
+    Queue,
+    QueueShutDown,
+    RateLimitingQueue,
+    default_limiter,
+)
+from lws.workqueue.queue import LIVE_RUN
+from tests.virtual import virtual_time
+
+
+class Heard:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float]] = []
+
+    def added(self) -> None:
+        """A key began to wait."""
+        self.heard.append(("added", 0.0))
+
+    def handed_out(self, waited: float) -> None:
+        """A key was given to a worker."""
+        self.heard.append(("handed out", waited))
+
+    def finished(self, worked: float) -> None:
+        """A worker was done with a key."""
+        self.heard.append(("finished", worked))
+
+    def retried(self) -> None:
+        """A key was added with a delay."""
+        self.heard.append(("retried", 0.0))
+
+
+def new_queue() -> RateLimitingQueue[str]:
+    """A queue in virtual time."""
+    return RateLimitingQueue(Random(7), clock=VirtualClock())
+
+
+@virtual_time
+async def test_a_key_in_work_waits_for_its_worker() -> None:
+    """A key added while a worker has it is handed out again only after that worker is done."""
+    queue = new_queue()
+    queue.add("a")
+    assert await queue.get() == "a"
+    queue.add("a")
+    other = asyncio.create_task(queue.get())
+    await asyncio.sleep(10)
+    assert not other.done()
+    queue.done("a")
+    assert await other == "a"
+
+
+@virtual_time
+async def test_repeated_additions_are_one() -> None:
+    """A key that waits is not added again."""
+    queue = new_queue()
+    for _ in range(5):
+        queue.add("a")
+    assert len(queue) == 1
+
+
+@virtual_time
+async def test_live_keys_pass_background_keys_but_never_starve_them() -> None:
+    """Under an endless stream of live keys every background key leaves within its bound."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    for i in range(10):
+        queue.add(f"old{i}", background=True)
+    order: list[str] = []
+    for i in range(100):
+        queue.add(f"live{i}")
+        key = await queue.get()
+        order.append(key)
+        queue.done(key)
+    places = [order.index(f"old{i}") + 1 for i in range(10)]
+    assert order[:LIVE_RUN] == [f"live{i}" for i in range(LIVE_RUN)]
+    assert all(place <= (i + 1) * (LIVE_RUN + 1) for i, place in enumerate(places))
+
+
+@virtual_time
+async def test_a_live_change_lifts_a_background_key() -> None:
+    """A key that waits in the background and changes is handed out with the live keys."""
+    queue = new_queue()
+    for key in "abc":
+        queue.add(key, background=True)
+    queue.add("c")
+    assert await queue.get() == "c"
+
+
+@virtual_time
+async def test_an_idle_queue_sets_no_timer() -> None:
+    """Nothing is scheduled while no key is delayed, so a loop with only an idle queue has nothing to do."""
+    loop = asyncio.get_running_loop()
+    queue = new_queue()
+    queue.add_after("a", 60)
+    queue.add_after("b", 30)
+    assert len(loop._scheduled) == 1 or sum(not t.cancelled() for t in loop._scheduled) == 1  # type: ignore[attr-defined]
+    assert [await queue.get(), await queue.get()] == ["b", "a"]
+    assert loop.time() == pytest.approx(60)
+    assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+@virtual_time
+async def test_the_earliest_delay_holds() -> None:
+    """Of several delays of one key the earliest counts, and it comes once."""
+    queue = new_queue()
+    for seconds in (30, 10, 20):
+        queue.add_after("a", seconds)
+    assert queue.delay_of("a") == pytest.approx(10)
+    await queue.get()
+    assert asyncio.get_running_loop().time() == pytest.approx(10)
+    queue.done("a")
+    await asyncio.sleep(100)
+    assert len(queue) == 0
+
+
+@virtual_time
+async def test_superseded_delays_cost_no_memory() -> None:
+    """A key that is given ever earlier times leaves no trail in the heap."""
+    queue: DelayingQueue[str] = DelayingQueue(Queue(clock=VirtualClock()))
+    for seconds in range(10_000, 1, -1):
+        queue.add_after("a", seconds)
+    assert len(queue._heap) < 40
+
+
+@virtual_time
+async def test_a_delay_of_nothing_is_no_delay() -> None:
+    """A delay that is not positive adds the key at once."""
+    queue = new_queue()
+    queue.add_after("a", 0)
+    queue.add_after("b", -1)
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+
+
+@virtual_time
+async def test_failures_double_the_rest_up_to_the_cap() -> None:
+    """The n-th failure rests 5 ms times 2^n, at most 1000 s, less at most a fifth; success starts anew."""
+    limiter: ExponentialBackoff[str] = ExponentialBackoff(Random(3))
+    for n in range(40):
+        longest = min(1000.0, 0.005 * 2**n)
+        assert longest * 0.8 <= limiter.next_delay("a") <= longest
+    assert limiter.failures("a") == 40
+    limiter.forget("a")
+    assert limiter.next_delay("a") <= 0.005
+
+
+@virtual_time
+async def test_jitter_parts_keys_that_failed_together() -> None:
+    """Keys with equally many failures come back at different times."""
+    limiter: ExponentialBackoff[int] = ExponentialBackoff(Random(3))
+    assert len({limiter.next_delay(key) for key in range(100)}) == 100
+
+
+@virtual_time
+async def test_a_bucket_bounds_all_keys_together() -> None:
+    """Three at once, then two a second, whatever the keys; unused time fills it again."""
+    bucket: Bucket[int] = Bucket(VirtualClock(), rate=2.0, burst=3)
+    assert [bucket.next_delay(key) for key in range(5)] == pytest.approx([0, 0, 0, 0.5, 1.0])
+    await asyncio.sleep(100)
+    assert [bucket.next_delay(key) for key in range(4)] == pytest.approx([0, 0, 0, 0.5])
+
+
+@virtual_time
+async def test_the_strictest_limiter_is_obeyed() -> None:
+    """Of several limits the longest rest counts, and success is told to all."""
+    limiter: MaxOf[str] = MaxOf(ExponentialBackoff(Random(0), jitter=0.0), Bucket(VirtualClock(), rate=1.0, burst=1))
+    assert [limiter.next_delay("a") for _ in range(3)] == pytest.approx([0.005, 1.0, 2.0])
+    assert limiter.failures("a") == 3
+    limiter.forget("a")
+    assert limiter.failures("a") == 0
+
+
+@virtual_time
+async def test_hundreds_of_poisoned_keys_leave_room_for_a_neighbour() -> None:
+    """A healthy key that fails once beside 500 that always fail is tried again within a tenth of a second."""
+    limiter: Limiter[int] = default_limiter(Random(5), VirtualClock())
+    queue: RateLimitingQueue[int] = RateLimitingQueue(Random(5), clock=VirtualClock(), limiter=limiter)
+    for key in range(500):
+        queue.add(key)
+
+    async def work() -> None:
+        while True:
+            key = await queue.get()
+            queue.add_rate_limited(key)
+            queue.done(key)
+
+    worker = asyncio.create_task(work())
+    await asyncio.sleep(300)
+    assert queue.add_rate_limited(1_000) < 0.1
+    worker.cancel()
+
+
+@virtual_time
+async def test_a_drained_stop_hands_out_what_waits() -> None:
+    """After a draining stop the waiting keys are still handed out, new and delayed ones are not."""
+    queue = new_queue()
+    queue.add("a")
+    queue.add_after("later", 5)
+    queue.shut_down(drain=True)
+    queue.add("new")
+    assert await queue.get() == "a"
+    with pytest.raises(QueueShutDown):
+        await queue.get()
+    queue.done("a")
+    await asyncio.sleep(10)
+    assert len(queue) == 0
+
+
+@virtual_time
+async def test_a_drained_stop_waits_for_a_key_that_changed_in_work() -> None:
+    """A key that changed while in work is handed out once more after a draining stop."""
+    queue = new_queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.shut_down(drain=True)
+    other = asyncio.create_task(queue.get())
+    await asyncio.sleep(1)
+    assert not other.done()
+    queue.done("a")
+    assert await other == "a"
+
+
+@virtual_time
+async def test_a_stop_wakes_every_worker() -> None:
+    """Workers that wait when the queue stops are told so, and waiting keys are dropped."""
+    queue = new_queue()
+    workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await asyncio.sleep(1)
+    queue.shut_down(drain=False)
+    results = await asyncio.gather(*workers, return_exceptions=True)
+    assert all(isinstance(result, QueueShutDown) for result in results)
+
+
+@virtual_time
+async def test_waiting_for_idle_ends_when_the_last_key_is_done() -> None:
+    """Waiting for idle ends with the last key in work, not before."""
+    queue = new_queue()
+    for key in "ab":
+        queue.add(key)
+        await queue.get()
+    idle = asyncio.create_task(queue.wait_idle())
+    await asyncio.sleep(1)
+    queue.done("a")
+    await asyncio.sleep(1)
+    assert not idle.done()
+    queue.done("b")
+    await idle
+
+
+@virtual_time
+async def test_done_without_get_is_an_error() -> None:
+    """Only a key in work can be done."""
+    with pytest.raises(KeyError):
+        new_queue().done("a")
+
+
+@virtual_time
+async def test_the_observer_hears_spans() -> None:
+    """An observer hears each step with the seconds that it took."""
+    heard = Heard()
+    queue: RateLimitingQueue[str] = RateLimitingQueue(Random(1), clock=VirtualClock(), observer=heard)
+    queue.add("a")
+    await asyncio.sleep(2)
+    await queue.get()
+    await asyncio.sleep(3)
+    assert queue.statistics().longest_seconds == pytest.approx(3)
+    assert queue.statistics().unfinished_seconds == pytest.approx(3)
+    queue.done("a")
+    queue.add_after("a", 1)
+    assert heard.heard == [("added", 0.0), ("handed out", 2.0), ("finished", 3.0), ("retried", 0.0)]
+
+
+@virtual_time
+async def test_a_hundred_thousand_keys_pass_in_linear_time() -> None:
+    """Taking keys from a long queue costs the same for each."""
+    queue: Queue[int] = Queue(clock=VirtualClock())
+    for key in range(100_000):
+        queue.add(key)
+    taken = [await queue.get() for _ in range(100_000)]
+    assert taken == list(range(100_000))
