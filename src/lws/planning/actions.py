@@ -6,13 +6,14 @@ An executor (`lws.reconcilers.apply`) runs them in order and stops at the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from lws.api.objects import ObjectMeta
 from lws.api.resources import Resource
 
 JSON: TypeAlias = dict[str, Any]
+Propagation: TypeAlias = Literal["Foreground", "Background", "Orphan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,48 +34,63 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class EmitEvent:
-    """Record an event about the LeaderWorkerSet (spec 12). In a note of ``on_failure``, ``{error}`` is the cause."""
+    """Record an event about the LeaderWorkerSet (spec 12).
+
+    In a note of ``on_failure``, ``{error}`` is the cause. An event with ``once`` is recorded one time for each such
+    value (an object's UID) in the life of the process; an executor that has recorded it passes over it.
+    """
 
     type: Literal["Normal", "Warning"]
     reason: str
     action: str
     note: str
     related: Reference | None = None
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create an object; if the name is taken by one of ours, that is success.
+    """Create an object.
 
-    ``owner_uid`` is the UID that the controller of an existing object must have to count as ours.
+    If the name is taken, `lws.planning.ownership.relation` decides: ours is success without an event, an earlier
+    incarnation's is success too (its deletion wakes the key), anyone else's is ``on_foreign`` and never written.
     """
 
     resource: Resource
     manifest: JSON
-    owner_uid: str = ""
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
+    on_foreign: tuple[EmitEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Server-side apply with field manager ``lws`` and force (spec 5.3)."""
+    """Server-side apply with field manager ``lws`` and force (spec 5.3).
+
+    ``digest`` identifies the manifest (CD-11). ``look_first`` asks the executor to read the live object before it
+    writes. ``expected_generation`` is what the cache believed, None for no object at all: if one is there all the
+    same, nothing is written and the executor raises `lws.reconcilers.apply.FoundError`, so that ownership is judged
+    first (CD-03); if applying would change nothing, nothing is written either (`lws.planning.drift`).
+    """
 
     resource: Resource
     manifest: JSON
+    digest: str
+    look_first: bool = False
+    expected_generation: int | None = None
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class MergePatch:
-    """JSON merge patch of one object, guarded by its resourceVersion when the patch carries one."""
+class Update:
+    """Read one object, merge ``change`` into it (RFC 7386), write it back under ``resource_version``."""
 
     resource: Resource
     namespace: str
     name: str
-    patch: JSON
-    subresource: str = ""
+    resource_version: str
+    change: JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,7 @@ class UpdateStatus:
     resource: Resource
     namespace: str
     name: str
+    uid: str
     resource_version: str
     status: Mapping[str, Any]
     on_success: tuple[EmitEvent, ...] = ()
@@ -91,26 +108,35 @@ class UpdateStatus:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete one object, only if it still has this UID (CD-02); gone or replaced is success."""
+    """Delete one object, only if it still has this UID (CD-02); gone or replaced is success without an event."""
 
     resource: Resource
     namespace: str
     name: str
     uid: str
-    propagation: Literal["Foreground", "Background", "Orphan"] | None = None
+    propagation: Propagation | None = None
     on_success: tuple[EmitEvent, ...] = ()
 
 
-Action: TypeAlias = EmitEvent | Create | Apply | MergePatch | UpdateStatus | Delete
+Action: TypeAlias = EmitEvent | Create | Apply | Update | UpdateStatus | Delete
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do now, and when to look again if nothing happens first (seconds; None: only on an event).
 
-    ``error`` is raised after the actions have run, so that the key is retried with back-off.
+    ``error`` is raised after the actions have run: with back-off, or, if ``terminal``, to rest until something changes.
     """
 
     actions: tuple[Action, ...] = ()
     requeue_after: float | None = None
     error: str | None = None
+    terminal: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.actions)
+
+
+DONE = Plan()

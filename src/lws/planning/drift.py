@@ -1,0 +1,86 @@
+"""Whether a server-side apply would change the live object (CD-11).
+
+After a start nothing is remembered of earlier applies. Instead of writing every leader StatefulSet once more, the
+executor reads it and asks here. The answer is on the safe side: whenever it is not plain that the apply would change
+nothing, it says that it would, and a superfluous apply has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from lws.api import labels
+from lws.planning.actions import JSON
+
+# Members for which an empty text asks the server for its default.
+_DEFAULTED: Final[Mapping[str, str]] = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
+
+def would_change(wanted: JSON, live: JSON) -> bool:
+    """Whether applying ``wanted`` as manager ``lws`` would alter ``live``.
+
+    It would not if the live object holds every wanted value, and the manager owns nothing that is no longer wanted.
+    """
+    owned = _owned(live)
+    if owned is None or not _holds(live, wanted):
+        return True
+    return not _wants(wanted, owned)
+
+
+def _owned(live: JSON) -> JSON | None:
+    """The fields that our earlier applies own; None if there was none in this version."""
+    for entry in (live.get("metadata") or {}).get("managedFields") or ():
+        if (
+            entry.get("manager") == labels.FIELD_MANAGER
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            fields: JSON | None = entry.get("fieldsV1")
+            return fields
+    return None
+
+
+def _holds(live: Any, wanted: Any, name: str = "") -> bool:
+    """Whether a live value has all that is wanted of it; objects may hold more, lists may not."""
+    if isinstance(wanted, dict):
+        if not wanted and live is None:
+            return True
+        return isinstance(live, dict) and all(_holds(live.get(key), value, key) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(_holds(have, want) for have, want in zip(live, wanted, strict=True))
+        )
+    if wanted == "" and name in _DEFAULTED:
+        return bool(live == _DEFAULTED[name])
+    return type(live) is type(wanted) and bool(live == wanted)
+
+
+def _wants(wanted: Any, owned: JSON) -> bool:
+    """Whether every owned field is wanted still. Keys are those of ``fieldsV1``: f:, k:, v: and i:."""
+    for key, inner in owned.items():
+        if key == ".":
+            continue
+        kind, _, rest = key.partition(":")
+        found, value = _member(wanted, kind, rest)
+        if not found or (inner and not _wants(value, inner)):
+            return False
+    return True
+
+
+def _member(wanted: Any, kind: str, text: str) -> tuple[bool, Any]:
+    if kind == "f" and isinstance(wanted, dict):
+        return text in wanted, wanted.get(text)
+    if kind == "k" and isinstance(wanted, list):
+        keys = orjson.loads(text)
+        for item in wanted:
+            if isinstance(item, dict) and all(item.get(name) == value for name, value in keys.items()):
+                return True, item
+    if kind == "v" and isinstance(wanted, list):
+        value = orjson.loads(text)
+        return value in wanted, value
+    return False, None

@@ -1,0 +1,125 @@
+"""What is remembered of a group's members, so that no end of a pod goes unseen (CD-01).
+
+A pod that is deleted at once, or replaced under its name before anyone looked, leaves no trace in a single look at the
+cluster. So for each pair of leader and worker StatefulSet the UID expected at each worker index is remembered, seeded
+from what is first seen. Another UID at a known index, or a known UID gone, is the deletion of that member.
+
+The record lives in memory. It survives a restart of the controller without a single write, because the objects tell
+what it held: when the set's status says Available, it was last written by a controller that saw every wanted group
+complete. The server stamped that write with its own clock (``managedFields``), as it stamped the creation of every
+pod. So in a group whose leader and worker StatefulSet are older than that write, a worker that is younger is a
+replacement, and one that is missing was lost (`Evidence`). Stamps of the same second prove nothing and count as
+first sight. What cannot be proved is not acted on: the worst is a missed restart, never a needless one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from lws.api import labels
+from lws.api.names import parent_and_ordinal
+from lws.api.objects import Pod, StatefulSet
+from lws.api.types import LeaderWorkerSet
+
+LOST: Final = "lost"  # stands for the UID of a member that is known to have been, but was never seen; no UID reads so
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """The UID expected at each worker index of one leader's one worker StatefulSet."""
+
+    leader_uid: str
+    worker_set_uid: str
+    uids: Mapping[int, str] = field(default_factory=dict)
+
+    def expecting(self, index: int, uid: str | None) -> MemberRecord:
+        """The record with the UID at this index replaced, or forgotten if None."""
+        uids = {known: value for known, value in self.uids.items() if known != index}
+        if uid is not None:
+            uids[index] = uid
+        return self if uids == self.uids else replace(self, uids=uids)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The last moment at which every wanted group is known to have been complete.
+
+    Attributes:
+        time: RFC 3339 in UTC, whole seconds, by the API server's clock.
+        groups: groups of a lower index were wanted then.
+    """
+
+    time: str
+    groups: int
+
+
+def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Evidence | None:
+    """What the set's own status proves about its groups; None if it is not Available."""
+    available = any(c.type == "Available" and c.status == "True" for c in lws.status.conditions)
+    if not available or not lws.status_written or leader_statefulset is None:
+        return None
+    recorded = leader_statefulset.metadata.annotation(labels.REPLICAS) or ""
+    wanted = int(recorded) if recorded.isascii() and recorded.isdigit() else 0
+    return Evidence(lws.status_written, min(lws.spec.replicas, wanted))
+
+
+def worker_index(pod_name: str, leader_name: str) -> int | None:
+    """The worker's index in the group of this leader, by its name; None if it belongs to none."""
+    parent, ordinal = parent_and_ordinal(pod_name)
+    return ordinal if parent == leader_name and ordinal >= 1 else None
+
+
+def members(workers: Mapping[str, Pod], leader_name: str, worker_set_uid: str) -> dict[int, Pod]:
+    """The live pods of this worker StatefulSet by index."""
+    found = {}
+    for pod in workers.values():
+        index = worker_index(pod.metadata.name, leader_name)
+        owner = pod.metadata.controller
+        if index is not None and owner is not None and owner.uid == worker_set_uid:
+            found[index] = pod
+    return found
+
+
+def seed(
+    leader: Pod, worker_set: StatefulSet, live: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
+) -> MemberRecord:
+    """A fresh record: what is seen now is what is expected, except where the evidence says otherwise."""
+    record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, _lasting(live))
+    if proof is None or index is None or index >= proof.groups:
+        return record
+    stamps = (leader.metadata.creation_timestamp, worker_set.metadata.creation_timestamp)
+    if any(stamp is None or stamp >= proof.time for stamp in stamps):
+        return record
+    for at in range(1, size):
+        pod = live.get(at)
+        if pod is None or (pod.metadata.creation_timestamp or "") > proof.time:
+            record = record.expecting(at, LOST)
+    return record
+
+
+def observe(record: MemberRecord, live: Mapping[int, Pod]) -> tuple[MemberRecord, tuple[int, ...]]:
+    """Compare the record with the live members.
+
+    Returns:
+        The record with members adopted that were not known, and the indices whose expected member is gone. Those keep
+        their place in the record until `consume` takes them out.
+    """
+    gone = tuple(
+        index for index, uid in sorted(record.uids.items()) if index not in live or live[index].metadata.uid != uid
+    )
+    adopted = {at: uid for at, uid in _lasting(live).items() if at not in record.uids}
+    if adopted:
+        record = replace(record, uids={**record.uids, **adopted})
+    return record, gone
+
+
+def _lasting(live: Mapping[int, Pod]) -> dict[int, str]:
+    """UIDs of the members that are not being deleted; those that are have been judged by their own events."""
+    return {index: pod.metadata.uid for index, pod in live.items() if not pod.metadata.deleting}
+
+
+def consume(record: MemberRecord, index: int, live: Mapping[int, Pod]) -> MemberRecord:
+    """Forget what was expected at this index and adopt what is there (spec 9.3: a skipped deletion is forgotten)."""
+    return record.expecting(index, _lasting(live).get(index))
