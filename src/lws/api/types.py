@@ -201,13 +201,15 @@ class LeaderWorkerSetStatus(Model):
 class LeaderWorkerSet(Model):
     """A set of groups, each of one leader pod and its workers.
 
-    ``raw_spec`` is the spec as it was stored, for revisions (spec 6.2).
+    ``raw_spec`` is the spec as it was stored, for revisions (spec 6.2). ``status_written`` is when a controller last
+    changed the status, by the server's clock; empty if that is not known.
     """
 
     metadata: ObjectMeta
     spec: LeaderWorkerSetSpec = Field(default_factory=LeaderWorkerSetSpec, description="What is wanted.")
     status: LeaderWorkerSetStatus = Field(default_factory=LeaderWorkerSetStatus, description="What was last seen.")
     raw_spec: JSON = Field(default_factory=dict, exclude=True, repr=False)
+    status_written: str = Field("", exclude=True, repr=False)
 
     @classmethod
     def from_json(cls, source: bytes | str | JSON) -> LeaderWorkerSet:
@@ -220,6 +222,13 @@ class LeaderWorkerSet(Model):
             parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
             metadata = msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
             spec = parsed.get("spec") or {}
-            return cls(metadata=metadata, spec=spec, status=parsed.get("status") or {}, raw_spec=spec)
+            status, written = parsed.get("status") or {}, _status_written(parsed.get("metadata") or {})
+            return cls(metadata=metadata, spec=spec, status=status, raw_spec=spec, status_written=written)
         except msgspec.MsgspecError as error:
             raise ValueError(str(error)) from error
+
+
+def _status_written(metadata: JSON) -> str:
+    """The latest time at which a manager is noted to have changed the status."""
+    entries = metadata.get("managedFields") or ()
+    return max((entry.get("time") or "" for entry in entries if entry.get("subresource") == "status"), default="")
