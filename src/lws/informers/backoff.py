@@ -1,0 +1,20 @@
+"""How long to wait after faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Doubles from ``base`` to ``cap`` seconds, between half and the whole of it by chance."""
+
+    random: Random
+    base: float = 0.25
+    cap: float = 30.0
+
+    def delay(self, failures: int, at_least: float | None = None) -> float:
+        """Seconds to wait after so many faults in a row, and no less than what the server asked for."""
+        full = min(self.cap, self.base * 2.0 ** min(failures - 1, 32))
+        return max(full * (0.5 + self.random.random() / 2), at_least or 0.0)

@@ -1,0 +1,378 @@
+"""An informer drives one watcher and keeps one store.
+
+Flow: a command of the watcher is carried out, what comes back is given to the watcher, and what it puts out is written
+to the store and told to handlers, synchronously and in order.
+
+Guarantees: the store never holds an object that the server does not have and has told us so, nor lacks one that it has
+told us of; handlers see every such difference exactly once; no fault ends an informer, only its cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+
+from lws.api.objects import Object
+from lws.client.api import ApiClient
+from lws.client.transport import Stream
+from lws.clock import Clock
+from lws.errors import ApiError, TransportError
+from lws.informers import inputs
+from lws.informers.backoff import Backoff
+from lws.informers.decode import GarbledPageError, Lines
+from lws.informers.kinds import Kind
+from lws.informers.requests import Selection, page_request, refusal, remedy, watch_request
+from lws.informers.store import Change, IndexFunction, StoreReader, StoreWriter
+from lws.informers.watcher import Phase, State, step
+
+T = TypeVar("T", bound=Object)
+T_contra = TypeVar("T_contra", contravariant=True)
+log = structlog.get_logger("lws.informers")
+
+WATCH_SECONDS: Final = 300.0  # how long a server is asked to keep a watch open, at least; up to a fifth more by chance
+BRIEF_SECONDS: Final = 20.0  # the same after a fault
+GRACE_SECONDS: Final = 15.0  # silence beyond the server's own timeout is a fault
+LIST_SILENCE: Final = 30.0  # silence within a list is a fault
+RESYNC_BATCH: Final = 200
+FAULT_GRACE: Final = 60.0  # a broken connection may last this long before it is unhealthy
+
+
+class Handler(Protocol[T_contra]):
+    """Hears of changes, synchronously; what it raises is logged and hurts nobody else."""
+
+    def __call__(self, old: T_contra | None, new: T_contra | None, initial: bool, /) -> None:
+        """``initial``: the object came with the first list, or nothing changed and this is a resync."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an informer has been through."""
+
+    events: int = 0  # changes told to handlers
+    lists: int = 0
+    watches: int = 0
+    faults: int = 0
+    unreadable: int = 0
+
+
+class Informer(Generic[T]):
+    """Keeps the objects of one selection.
+
+    Args:
+        kind: what is watched.
+        selection: which objects of it.
+        client: how the server is reached.
+        clock: for ages.
+        random: for jitter.
+        resync: seconds between resyncs; None for never.
+    """
+
+    def __init__(
+        self,
+        kind: Kind[T],
+        selection: Selection,
+        client: ApiClient,
+        *,
+        clock: Clock,
+        random: Random,
+        resync: float | None = None,
+    ) -> None:
+        self.kind = kind
+        self.selection = selection
+        self.counters = Counters()
+        self._client = client
+        self._clock = clock
+        self._random = random
+        self._resync = resync
+        self._backoff = Backoff(random)
+        self._decoder = kind.decoder()
+        self._writer: StoreWriter[T] = StoreWriter()
+        self._state = State()
+        self._position = 0
+        self._handlers: list[Handler[T]] = []
+        self._progress: list[Callable[[], None]] = []
+        self._synced = asyncio.Event()
+        self._trouble: inputs.Trouble | None = None
+        self._trouble_since = 0.0
+        self._heard_at = clock.monotonic()
+        self._log = log.bind(resource=str(kind), **dict(selection.query()))
+
+    # What readers use.
+
+    @property
+    def store(self) -> StoreReader[T]:
+        """The objects."""
+        return self._writer.reader
+
+    def add_index(self, name: str, function: IndexFunction[T]) -> None:
+        """Index the store; see `StoreWriter.add_index`."""
+        self._writer.add_index(name, function)
+
+    def on_change(self, handler: Handler[T]) -> None:
+        """Have every change told from now on; what is in the store already is told at once as initial."""
+        self._handlers.append(handler)
+        for obj in self.store:
+            self._tell(handler, Change(None, obj), initial=True)
+
+    def on_progress(self, callback: Callable[[], None]) -> None:
+        """Have it told, synchronously, that the position may have moved."""
+        self._progress.append(callback)
+
+    @property
+    def synced(self) -> bool:
+        """Whether a list has been whole once."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Wait until `synced`."""
+        await self._synced.wait()
+
+    @property
+    def position(self) -> int:
+        """The version up to which everything is in the store."""
+        return self._position
+
+    def has_seen(self, namespace: str, name: str, resource_version: int | str) -> bool:
+        """Whether the store is at least as new as a write of this object that was answered with this version."""
+        wanted = int(resource_version)
+        if self._position >= wanted:
+            return True
+        obj = self.store.get(namespace, name)
+        return obj is not None and int(obj.metadata.resource_version or 0) >= wanted
+
+    # How it is doing.
+
+    @property
+    def last_event_age(self) -> float:
+        """Seconds since the server last said anything."""
+        return self._clock.monotonic() - self._heard_at
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong now, in one sentence; empty if nothing is."""
+        if self._trouble is None:
+            return ""
+        return f"{self.kind}: {self._trouble.problem}{remedy(self._trouble.status, self.kind.resource)}"
+
+    @property
+    def healthy(self) -> bool:
+        """False while the server refuses us, or has been out of reach for a minute."""
+        if self._trouble is None:
+            return True
+        refused = 400 <= self._trouble.status < 500 and self._trouble.status != 429
+        return not refused and self._clock.monotonic() - self._trouble_since < FAULT_GRACE
+
+    # How it runs.
+
+    async def run(self) -> None:
+        """Follow the server until cancelled."""
+        resync = asyncio.create_task(self._resync_forever()) if self._resync else None
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except Exception:
+                    failures += 1
+                    self._log.exception("informer failed; it begins again")
+                    self._state = State(streaming=self._state.streaming)
+                    await asyncio.sleep(self._backoff.delay(failures))
+        finally:
+            if resync is not None:
+                resync.cancel()
+
+    async def _follow(self) -> None:
+        command = self._step(inputs.Begin())
+        while True:
+            match command:
+                case inputs.Wait():
+                    await asyncio.sleep(self._backoff.delay(command.failures, command.at_least))
+                    command = self._step(inputs.Begin())
+                case inputs.Fetch():
+                    command = self._step(await self._fetch(command))
+                case inputs.Open():
+                    command = await self._watch(command)
+                case None:
+                    raise RuntimeError("the watcher asked for nothing")
+
+    async def _fetch(self, command: inputs.Fetch) -> inputs.Input:
+        try:
+            response = await self._client.send(page_request(self.kind.resource, self.selection, command))
+            self._heard_at = self._clock.monotonic()
+            return self._decoder.page(response.body)
+        except ApiError as error:
+            return refusal(error)
+        except (TransportError, GarbledPageError) as error:
+            return inputs.Broke(str(error))
+
+    async def _watch(self, command: inputs.Open) -> inputs.Command | None:
+        """Follow one watch to its end; the command that came of it."""
+        seconds = BRIEF_SECONDS if command.brief else WATCH_SECONDS * (1 + self._random.random() / 5)
+        request = watch_request(self.kind.resource, self.selection, command, int(seconds), LIST_SILENCE)
+        begin = asyncio.get_running_loop().time()
+        self.counters.watches += 1
+        end: inputs.Input
+        try:
+            async with (
+                asyncio.timeout(LIST_SILENCE) as silence,
+                self._client.stream(request) as answer,
+            ):
+                asked = self._step(inputs.Opened())
+                end_at = begin + seconds + GRACE_SECONDS
+                asked = asked or await self._read(answer, silence, end_at)
+                if asked is not None:
+                    return asked
+                lasted = asyncio.get_running_loop().time() - begin
+                end = inputs.Ended(early=lasted < int(seconds) - 2)
+        except ApiError as error:
+            end = refusal(error)
+        except TransportError as error:
+            end = inputs.Broke(str(error))
+        except TimeoutError:
+            end = inputs.Stalled()
+        return self._step(end)
+
+    async def _read(self, answer: Stream, silence: asyncio.Timeout, end_at: float) -> inputs.Command | None:
+        """Read a watch until its end (None) or until the watcher asks for something else."""
+        lines = Lines()
+        loop = asyncio.get_running_loop()
+        silence.reschedule(self._silent_at(loop.time(), end_at))
+        async with _closing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                self._heard_at = self._clock.monotonic()
+                for event in self._decoder.events(lines.feed(chunk)):
+                    asked = self._step(event)
+                    if asked is not None:
+                        return asked
+                self._moved()
+                silence.reschedule(self._silent_at(loop.time(), end_at))
+                await asyncio.sleep(0)  # a full pipe must not keep others from their turn
+        return self._step(inputs.Broke("the watch was cut within a line")) if lines.cut else None
+
+    def _silent_at(self, now: float, end_at: float) -> float:
+        return now + LIST_SILENCE if self._state.phase is Phase.STREAMING else max(end_at, now)
+
+    # What the watcher puts out.
+
+    def _step(self, given: inputs.Input) -> inputs.Command | None:
+        self._state, outputs = step(self._state, given)
+        for output in outputs:
+            match output:
+                case inputs.Put():
+                    self._told(self._writer.put(output.object))
+                case inputs.Removed():
+                    self._told(self._writer.remove(*output.object.metadata.key))
+                case inputs.Wait() | inputs.Fetch() | inputs.Open():
+                    self._moved()
+                    return output
+                case _:
+                    self._rarely(output)
+        return None
+
+    def _rarely(self, output: inputs.Output) -> None:
+        match output:
+            case inputs.Items():
+                for obj in output.objects:
+                    self._writer.buffer(obj)
+            case inputs.Erased():
+                self._writer.unbuffer(*output.object.metadata.key)
+            case inputs.ListBegun():
+                self._writer.begin()
+            case inputs.ListDropped():
+                self._writer.drop()
+            case inputs.ListEnded():
+                self._listed()
+            case inputs.Skipped():
+                self._skipped(output)
+            case inputs.Trouble():
+                self._troubled(output)
+            case inputs.Sound():
+                self._sound()
+
+    def _listed(self) -> None:
+        self.counters.lists += 1
+        self._position = self._state.position
+        changes = self._writer.swap()
+        first = not self._synced.is_set()
+        self._told(changes, initial=first)
+        self._synced.set()
+        self._moved()
+
+    def _skipped(self, output: inputs.Skipped) -> None:
+        bad = output.unreadable
+        self.counters.unreadable += 1
+        self._log.error("object cannot be read", namespace=bad.namespace, name=bad.name, problem=bad.problem)
+        if output.listed:
+            self._writer.keep(bad.namespace, bad.name)
+        elif bad.deleted:
+            self._told(self._writer.remove(bad.namespace, bad.name))
+
+    def _troubled(self, trouble: inputs.Trouble) -> None:
+        self.counters.faults += 1
+        news = self._trouble is None or self._trouble.status != trouble.status
+        if self._trouble is None:
+            self._trouble_since = self._clock.monotonic()
+        self._trouble = trouble
+        if news:
+            level = self._log.warning if trouble.status or not self.synced else self._log.info
+            level("watch in trouble", problem=self.trouble, status=trouble.status or None)
+
+    def _sound(self) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("watch is well again")
+
+    def _moved(self) -> None:
+        if self._state.phase in (Phase.WATCHING, Phase.RESUME):
+            self._position = self._state.position
+        for callback in self._progress:
+            callback()
+
+    # Handlers.
+
+    def _told(self, changes: Sequence[Change[T]], *, initial: bool = False) -> None:
+        self.counters.events += len(changes)
+        for change in changes:
+            for handler in self._handlers:
+                self._tell(handler, change, initial=initial)
+
+    def _tell(self, handler: Handler[T], change: Change[T], *, initial: bool) -> None:
+        try:
+            handler(change.old, change.new, initial)
+        except Exception:
+            about = change.new if change.new is not None else change.old
+            key = about.metadata.key if about is not None else None
+            self._log.exception("handler failed", object=key)
+
+    async def _resync_forever(self) -> None:
+        assert self._resync is not None
+        while True:
+            await asyncio.sleep(self._resync * (1 + self._random.random() / 10))
+            await self._resync_once()
+
+    async def _resync_once(self) -> None:
+        """Tell handlers of every object again, a few at a time."""
+        for number, obj in enumerate(self.store.list()):
+            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
+                await asyncio.sleep(0)
+            if self.store.get(*obj.metadata.key) is obj:
+                for handler in self._handlers:
+                    self._tell(handler, Change(obj, obj), initial=True)
+
+
+@asynccontextmanager
+async def _closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Close a generator that is left before its end, now and not when it is collected."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
