@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from hack import core_schemas
+from hack import api_reference, core_schemas
 from lws.api import crd, schemas
 from lws.api.types import GROUP
 
@@ -37,6 +37,7 @@ class _Dumper(yaml.CSafeDumper):
 FILES: dict[str, Callable[[], str]] = {
     f"src/lws/api/data/{schemas.DATA_FILE}": core_schemas.render,
     f"config/crd/{GROUP}_{crd.PLURAL}.yaml": render_crd,
+    "docs/api.md": api_reference.render,
 }
 
 

@@ -1,0 +1,64 @@
+"""Links lead somewhere, and commands in the pages are commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lws.cli.kubectl.main import parser as kubectl_lws_parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")))
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+INLINE = re.compile(r"`(kubectl lws [^`]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file or folder that exists."""
+    for target, _ in LINK.findall(page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def _commands(page: Path) -> Iterator[list[str]]:
+    text = page.read_text()
+    lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+    for line in (*lines, *INLINE.findall(text)):
+        if line and not line.startswith("#"):
+            yield shlex.split(line.split("  #")[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_kubectl_lws_commands_parse(page: Path) -> None:
+    """Every `kubectl lws` command in a page is one that the command line takes."""
+    for words in _commands(page):
+        if words[:2] == ["kubectl", "lws"] and "|" not in " ".join(words):
+            arguments = [word.strip("[]").replace("N", "1") if word == "N]" else word.strip("[]") for word in words[2:]]
+            if len(arguments) < 2 or (arguments[0] == "rollout" and len(arguments) < 3):
+                continue  # named in prose, without a set
+            kubectl_lws_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_make_targets_exist(page: Path) -> None:
+    """Every `make` command in a page names a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for words in _commands(page):
+        if words[0] == "make":
+            named = [word for word in words[1:] if "=" not in word and word.isascii() and word.isidentifier()]
+            assert set(named[:1]) <= targets, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_folders_in_commands_exist(page: Path) -> None:
+    """Every path of this repository that a command in a page names exists."""
+    for words in _commands(page):
+        for word in words:
+            if word.startswith(("config/", "charts/", "examples/")):
+                assert (ROOT / word).exists(), f"{page.name}: {word}"
