@@ -1,10 +1,10 @@
-"""Integers and quoted text as Go has them."""
+"""Integers as Go reads them."""
 
 from __future__ import annotations
 
 import pytest
 
-from lws.api.integers import atoi, quoted
+from lws.api.integers import atoi
 from lws.errors import AdmissionError
 
 
@@ -39,20 +39,3 @@ def test_no_integer(text: str) -> None:
     """Anything but an optional sign and ASCII digits is invalid syntax."""
     with pytest.raises(AdmissionError, match="invalid syntax"):
         atoi(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "literal"),
-    [
-        ("a b", '"a b"'),
-        ('"\\', '"\\"\\\\"'),
-        ("\n\t\r\a\b\f\v", '"\\n\\t\\r\\a\\b\\f\\v"'),
-        ("\0\x7f", '"\\x00\\x7f"'),
-        ("é１", '"é１"'),
-        ("\u200b", '"\\u200b"'),
-        ("\U000e0001", '"\\U000e0001"'),
-    ],
-)
-def test_quoted(text: str, literal: str) -> None:
-    """Text is quoted as %q quotes it."""
-    assert quoted(text) == literal

@@ -1,0 +1,158 @@
+"""The four admission endpoints (spec 3, 4), as a function from a request's bytes to an answer's bytes.
+
+Guarantees of `AdmissionHandlers.handle_review`: it never raises and never answers 5xx; a review whose uid can be read
+is answered 200 under that uid; only an allowed object is patched, and the patch touches nothing that the rules do not
+name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+
+from lws.api.defaults import default_leaderworkerset
+from lws.api.pods import MalformedPodError, mutate_pod
+from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.api.validation import aggregate, validate_create, validate_update
+from lws.api.validation import warnings as warnings_about
+from lws.errors import AdmissionError
+from lws.webhook.patch import difference
+from lws.webhook.review import (
+    LARGEST_BODY,
+    Answer,
+    GroupVersionKind,
+    Question,
+    ReviewError,
+    check_content_type,
+    object_of,
+    read,
+    refused,
+    write,
+    write_failure,
+)
+
+MUTATE_LEADERWORKERSET: Final = "/mutate-leaderworkerset-x-k8s-io-v1-leaderworkerset"
+VALIDATE_LEADERWORKERSET: Final = "/validate-leaderworkerset-x-k8s-io-v1-leaderworkerset"
+MUTATE_POD: Final = "/mutate--v1-pod"
+VALIDATE_POD: Final = "/validate--v1-pod"
+
+LEADERWORKERSET_KIND: Final = GroupVersionKind(LEADERWORKERSETS.group, LEADERWORKERSETS.version, LEADERWORKERSETS.kind)
+POD_KIND: Final = GroupVersionKind(PODS.group, PODS.version, PODS.kind)
+
+Handler = Callable[[Question], Answer]
+_log = structlog.get_logger("lws.webhook")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is asked at one path, and who answers."""
+
+    kind: GroupVersionKind
+    operations: frozenset[str]
+    handler: Handler
+
+
+class AdmissionHandlers:
+    """Answers reviews at the four paths."""
+
+    def __init__(self, *, gang: bool = False) -> None:
+        """With ``gang``, pods are marked for their PodGroup (spec 4.5)."""
+        self._gang = gang
+        write_operations = frozenset({"CREATE", "UPDATE"})
+        self._endpoints = {
+            MUTATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _default_leaderworkerset),
+            VALIDATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _validate_leaderworkerset),
+            MUTATE_POD: Endpoint(POD_KIND, frozenset({"CREATE"}), self._mutate_pod),
+            VALIDATE_POD: Endpoint(POD_KIND, write_operations, _allow),
+        }
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that are answered."""
+        return frozenset(self._endpoints)
+
+    def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+        """HTTP status and body that answer a POST of ``body`` to ``path`` (without query)."""
+        endpoint = self._endpoints.get(path)
+        if endpoint is None:
+            return _failure(HTTPStatus.NOT_FOUND, "no such webhook")
+        if len(body) > LARGEST_BODY:
+            return _failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body exceeds {LARGEST_BODY} bytes")
+        try:
+            uid, answer = self._answer(endpoint, path, body, content_type)
+        except ReviewError as error:
+            if not error.uid:
+                return _failure(error.status, str(error))
+            uid, answer = error.uid, refused(str(error), error.status)
+        return int(HTTPStatus.OK), write(uid, answer)
+
+    def _answer(self, endpoint: Endpoint, path: str, body: bytes, content_type: str) -> tuple[str, Answer]:
+        wrong_type = check_content_type(content_type)
+        try:
+            question = read(body)
+        except ReviewError as error:
+            if wrong_type is None:
+                raise
+            raise ReviewError(wrong_type, uid=error.uid, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE) from error
+        if wrong_type is not None:
+            raise ReviewError(wrong_type, uid=question.uid, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        return question.uid, _guarded(endpoint, path, question)
+
+    def _mutate_pod(self, question: Question) -> Answer:
+        pod = object_of(question, question.object, "object")
+        try:
+            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang)))
+        except MalformedPodError as error:
+            return refused(str(error), HTTPStatus.BAD_REQUEST)
+        except AdmissionError as error:
+            return refused(str(error))
+
+
+def _guarded(endpoint: Endpoint, path: str, question: Question) -> Answer:
+    """The endpoint's answer; a fault of ours refuses this one object and is logged."""
+    if question.sub_resource:
+        return Answer()  # The rules name whole objects only; nothing is to be said about parts.
+    if question.kind != endpoint.kind:
+        raise ReviewError(f"expected kind {endpoint.kind}, not {question.kind}", uid=question.uid)
+    if question.operation not in endpoint.operations:
+        return Answer()
+    try:
+        return endpoint.handler(question)
+    except ReviewError:
+        raise
+    except Exception as error:
+        place = {"namespace": question.namespace, "name": question.name}
+        _log.exception("review failed", webhook=path, uid=question.uid, **place)
+        return refused(f"the object could not be judged: {type(error).__name__}", HTTPStatus.BAD_REQUEST)
+
+
+def _default_leaderworkerset(question: Question) -> Answer:
+    patch: list[dict[str, Any]] = list(default_leaderworkerset(object_of(question, question.object, "object")))
+    return Answer(patch=patch)
+
+
+def _validate_leaderworkerset(question: Question) -> Answer:
+    found = object_of(question, question.object, "object")
+    if question.operation == "CREATE":
+        old = None
+        errors = validate_create(found)
+    else:
+        old = object_of(question, question.old_object, "oldObject")
+        errors = validate_update(found, old)
+    warnings = list(warnings_about(found, old))
+    if errors:
+        return Answer(False, HTTPStatus.FORBIDDEN, aggregate(errors), warnings=warnings)
+    return Answer(warnings=warnings)
+
+
+def _allow(question: Question) -> Answer:
+    object_of(question, question.object, "object")
+    return Answer()
+
+
+def _failure(status: HTTPStatus, message: str) -> tuple[int, bytes]:
+    return int(status), write_failure(status, message)
