@@ -77,6 +77,7 @@ class State(msgspec.Struct, frozen=True, gc=False):
         detour: list by pages this once, because a streamed list failed.
         whole: list in one piece this once, because a page's token expired.
         alive: whether this watch has sent anything.
+        behind: times in a row that the server had not reached our position.
         brief: whether the next watch shall be short, to prove the position.
     """
 
@@ -89,6 +90,7 @@ class State(msgspec.Struct, frozen=True, gc=False):
     detour: bool = False
     whole: bool = False
     alive: bool = False
+    behind: int = 0
     brief: bool = False
 
 
@@ -196,9 +198,10 @@ def _watch_refused(state: State, refusal: Refused) -> Step:
     if refusal.status == 410:
         return _expired(state)
     failures = state.failures + 1
-    lost = refusal.status in (400, 404, 422) or (refusal.too_new and failures >= TOO_NEW_LIMIT)
+    behind = state.behind + 1 if refusal.too_new else 0
+    lost = refusal.status in (400, 404, 422) or behind >= TOO_NEW_LIMIT
     phase = Phase.LIST if lost else Phase.RESUME
-    state = _with(state, phase=phase, failures=failures)
+    state = _with(state, phase=phase, failures=failures, behind=0 if lost else behind)
     return state, (_trouble(refusal), Wait(failures, refusal.retry_after))
 
 
@@ -209,21 +212,21 @@ def _changed(state: State, event: Added[Any] | Modified[Any]) -> Step:
     version = _number(event.object.metadata.resource_version)
     if version is None or version <= state.position:
         return _not_after(state, version)
-    return _with(state, position=version, alive=True, failures=0, brief=False), (Put(event.object),)
+    return _alive(state, version), (Put(event.object),)
 
 
 def _deleted(state: State, event: Deleted[Any]) -> Step:
     version = _number(event.object.metadata.resource_version)
     if version is None or version <= state.position:
         return _not_after(state, version)
-    return _with(state, position=version, alive=True, failures=0, brief=False), (Removed(event.object),)
+    return _alive(state, version), (Removed(event.object),)
 
 
 def _unreadable(state: State, event: Unreadable) -> Step:
     version = _number(event.resource_version)
     if version is None or version <= state.position:
         return _not_after(state, version)
-    state = _with(state, position=version, alive=True, failures=0, brief=False)
+    state = _alive(state, version)
     return state, (Skipped(event, listed=False),)
 
 
@@ -231,7 +234,11 @@ def _mark(state: State, event: Bookmark) -> Step:
     version = _number(event.object.metadata.resource_version)
     if version is None or version < state.position:
         return _not_after(state, version)
-    return _with(state, position=version, alive=True, failures=0, brief=False), ()
+    return _alive(state, version), ()
+
+
+def _alive(state: State, version: int) -> State:
+    return _with(state, position=version, alive=True, failures=0, behind=0, brief=False)
 
 
 def _not_after(state: State, version: int | None) -> Step:
@@ -247,9 +254,10 @@ def _error(state: State, event: Error) -> Step:
     if status.code == 410 or status.reason in ("Expired", "Gone"):
         return _expired(state)
     failures = state.failures + 1
-    lost = status.code == 400 or (_too_new(status) and failures >= TOO_NEW_LIMIT)
+    behind = state.behind + 1 if _too_new(status) else 0
+    lost = status.code == 400 or behind >= TOO_NEW_LIMIT
     phase = Phase.LIST if lost else Phase.RESUME
-    state = _with(state, phase=phase, failures=failures, brief=True)
+    state = _with(state, phase=phase, failures=failures, behind=0 if lost else behind, brief=True)
     return state, (_trouble(event), Wait(failures, _asked(event)))
 
 
