@@ -1,0 +1,227 @@
+"""Workers that take keys from a queue and reconcile them.
+
+Guarantees:
+    * A key is reconciled by one worker at a time; different keys by up to ``workers`` at once.
+    * Whatever a reconcile raises, only its own key is affected: it is retried with back-off, and the worker goes on.
+    * A reconcile that exceeds its deadline is cancelled and counts as failed.
+    * A key whose caches are behind its own last write is not reconciled until they have caught up.
+    * Stopping hands out no more keys and lets the reconciles under way finish, for at most ``stop_seconds``.
+
+Flow:
+    ``Done`` rests the key until something changes; ``RequeueAfter`` looks again after so many seconds. Both end the row
+    of failures. `TerminalError` rests the key too. `StaleError` and `ConflictError` try again soon and are no errors.
+    Everything else is an error, and the key is tried again with exponential back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import structlog
+
+from lws.clock import Clock
+from lws.errors import ApiError, ConflictError, StaleError, TerminalError, TransportError
+from lws.runtime.freshness import Ledger
+from lws.telemetry.metrics import RESULTS, Metrics
+from lws.workqueue import QueueShutDown, RateLimitingQueue
+
+K = TypeVar("K", bound=Hashable)
+
+STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
+_log = structlog.stdlib.get_logger("lws.controller")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The world is as desired, or will wake the key when it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequeueAfter:
+    """Look again after so many seconds, even if nothing changes."""
+
+    seconds: float
+
+
+Verdict: TypeAlias = Done | RequeueAfter
+Reconcile: TypeAlias = Callable[[K], Awaitable[Verdict]]
+
+
+class Controller(Generic[K]):
+    """Runs the workers of one reconciler; see the module for its guarantees.
+
+    Args:
+        name: label of metrics and log lines.
+        reconcile: brings one key's world towards what it should be.
+        queue: where keys come from; triggers add to it.
+        clock: measures spans.
+        workers: how many keys may be reconciled at once.
+        deadline: seconds that one reconcile may take.
+        stop_seconds: how long a stop waits for the reconciles under way.
+        ledger: knows which keys must wait for their caches.
+        metrics: where to count; nowhere if absent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: Reconcile[K],
+        *,
+        queue: RateLimitingQueue[K],
+        clock: Clock,
+        workers: int = 1,
+        deadline: float = 60.0,
+        stop_seconds: float = 5.0,
+        ledger: Ledger[K] | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.name = name
+        self.queue = queue
+        self.reconciles = 0  # how many were begun
+        self._reconcile = reconcile
+        self._clock = clock
+        self._workers = workers
+        self._deadline = deadline
+        self._stop_seconds = stop_seconds
+        self._ledger = ledger
+        self._count = _Counts(metrics, name, workers) if metrics is not None else None
+        self._ids = itertools.count(1)
+
+    async def run(self) -> None:
+        """Work until cancelled; then finish what is under way and return by raising `asyncio.CancelledError`."""
+        workers = [asyncio.create_task(self._work(), name=f"{self.name}-{i}") for i in range(self._workers)]
+        try:
+            # A worker ends early only by what is no Exception, such as a keyboard interrupt.
+            await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.queue.shut_down(drain=False)
+            await self._finish(workers)
+
+    async def _finish(self, workers: list[asyncio.Task[None]]) -> None:
+        try:
+            _, late = await asyncio.wait(workers, timeout=self._stop_seconds)
+            if late:
+                _log.warning("reconciles cut off by the stop", controller=self.name, count=len(late))
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self.queue.get()
+            except QueueShutDown:
+                return
+            try:
+                if self._ledger is not None and self._ledger.stale(key):
+                    self.queue.add_after(key, STALE_SECONDS)
+                else:
+                    with structlog.contextvars.bound_contextvars(
+                        controller=self.name, reconcile_id=next(self._ids), **_identity(key)
+                    ):
+                        await self._once(key)
+            finally:
+                self.queue.done(key)
+
+    async def _once(self, key: K) -> None:
+        """Reconcile one key and decide when it is looked at again. Raises only when the worker itself is cancelled."""
+        self.reconciles += 1
+        started = self._clock.monotonic()
+        if self._count is not None:
+            self._count.active.inc()
+        result = "error"
+        try:
+            async with asyncio.timeout(self._deadline) as deadline:
+                verdict = await self._reconcile(key)
+            result = self._rest(key, verdict)
+        except Exception as error:
+            result = self._failed(key, error, timed_out=deadline.expired())
+        except asyncio.CancelledError as error:
+            # Raised by the reconcile itself, and not because this worker is being stopped: a fault like any other.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            result = self._failed(key, error, timed_out=False)
+        finally:
+            seconds = self._clock.monotonic() - started
+            _log.debug("reconciled", result=result, seconds=round(seconds, 6))
+            if self._count is not None:
+                self._count.active.dec()
+                self._count.ended(result, seconds)
+
+    def _rest(self, key: K, verdict: Verdict) -> str:
+        self.queue.forget(key)
+        match verdict:
+            case Done():
+                return "success"
+            case RequeueAfter(seconds):
+                self.queue.add_after(key, seconds)
+                return "requeue_after"
+            case other:
+                raise TypeError(f"a reconcile must return Done or RequeueAfter, not {other!r}")
+
+    def _failed(self, key: K, error: BaseException, *, timed_out: bool) -> str:
+        match error:
+            case StaleError():
+                _log.debug("waits for its caches", cause=str(error))
+                self.queue.add_after(key, STALE_SECONDS)
+                return "requeue"
+            case ConflictError():
+                self.queue.add_rate_limited(key)
+                _log.debug("somebody else was faster", cause=str(error))
+                return "requeue"
+            case TerminalError():
+                self.queue.forget(key)
+                _log.error("rests until something changes", cause=str(error))
+                self._fault("terminal")
+                return "error"
+        delay = self.queue.add_rate_limited(key)
+        if timed_out:
+            _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
+            self._fault("timeout")
+        elif isinstance(error, ApiError | TransportError):
+            _log.warning("reconcile failed", cause=str(error), retry_in=round(delay, 3))
+        else:
+            _log.error("reconcile failed unexpectedly", retry_in=round(delay, 3), exc_info=error)
+            self._fault("panic")
+        return "error"
+
+    def _fault(self, kind: str) -> None:
+        if self._count is not None:
+            self._count.faults[kind].inc()
+
+
+class _Counts:
+    """The metrics of one controller, looked up once."""
+
+    def __init__(self, metrics: Metrics, name: str, workers: int) -> None:
+        metrics.max_workers.labels(name).set(workers)
+        self.active = metrics.active_workers.labels(name)
+        self.seconds = metrics.reconcile_seconds.labels(name)
+        self.errors = metrics.reconcile_errors.labels(name)
+        self.results = {result: metrics.reconciles.labels(name, result) for result in RESULTS}
+        self.faults = {
+            "terminal": metrics.terminal_errors.labels(name),
+            "timeout": metrics.timeouts.labels(name),
+            "panic": metrics.panics.labels(name),
+        }
+
+    def ended(self, result: str, seconds: float) -> None:
+        """Count one reconcile."""
+        self.results[result].inc()
+        self.seconds.observe(seconds)
+        if result == "error":
+            self.errors.inc()
+
+
+def _identity(key: object) -> dict[str, str]:
+    """How a key is named in log lines: by namespace and name where it has them."""
+    match key:
+        case (str(namespace), str(name)):
+            return {"namespace": namespace, "name": name}
+        case _:
+            return {"key": str(key)}
