@@ -44,15 +44,23 @@ def _validate(metadata: JSON, name_rule: NameRule) -> Iterator[str]:
     generation = metadata.get("generation")
     if isinstance(generation, int) and generation < 0:
         yield f"metadata.generation: Invalid value: {generation}: must be greater than or equal to 0"
-    yield from _labels(metadata.get("labels") or {})
-    yield from _annotations(metadata.get("annotations") or {})
-    yield from _owners(metadata.get("ownerReferences") or [])
-    yield from _finalizers(metadata.get("finalizers") or [])
-    yield from _managers(metadata.get("managedFields") or [])
+    yield from _labels(_map(metadata.get("labels")))
+    yield from _annotations(_map(metadata.get("annotations")))
+    yield from _owners(_objects(metadata.get("ownerReferences")))
+    yield from _finalizers(metadata.get("finalizers"))
+    yield from _managers(_objects(metadata.get("managedFields")))
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _map(value: Any) -> JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[JSON]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _labels(labels: JSON) -> Iterator[str]:
@@ -107,12 +115,13 @@ def _owner(owner: JSON) -> str:
     return encoded(shown, sort_keys=False)
 
 
-def _finalizers(finalizers: list[str]) -> Iterator[str]:
+def _finalizers(value: Any) -> Iterator[str]:
     path = "metadata.finalizers"
+    finalizers = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
     for finalizer in finalizers:
-        for why in naming.qualified_name(_text(finalizer)):
-            yield f"{path}: Invalid value: {quoted(_text(finalizer))}: {why}"
-    if {"orphan", "foregroundDeletion"} <= {_text(finalizer) for finalizer in finalizers}:
+        for why in naming.qualified_name(finalizer):
+            yield f"{path}: Invalid value: {quoted(finalizer)}: {why}"
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         yield f"{path}: Invalid value: {encoded(finalizers)}: {why}"
 
