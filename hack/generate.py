@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from hack import api_reference, core_schemas
+from hack import schemas as published
 from lws.api import crd, schemas
 from lws.api.types import GROUP
 
@@ -36,6 +37,8 @@ class _Dumper(yaml.CSafeDumper):
 # In this order: a later file may be made from an earlier one.
 FILES: dict[str, Callable[[], str]] = {
     f"src/lws/api/data/{schemas.DATA_FILE}": core_schemas.render,
+    "src/lws/sandbox/schema/data/definitions.json": lambda: published.rendered()["definitions.json"],
+    "src/lws/sandbox/schema/data/descriptions.json": lambda: published.rendered()["descriptions.json"],
     f"config/crd/{GROUP}_{crd.PLURAL}.yaml": render_crd,
     "docs/api.md": api_reference.render,
 }

@@ -281,15 +281,20 @@ def _texts(node: Mapping[str, Any]) -> dict[str, str]:
     return {field: value["description"] for field, value in fields.items() if "description" in value}
 
 
+def rendered() -> dict[str, str]:
+    """The sandbox's package data by file name; the same input always gives the same text."""
+    schemas, texts = packaged()
+    return {"definitions.json": _lines(schemas), "descriptions.json": _lines(texts)}
+
+
 def write_packaged(root: Path) -> list[Path]:
-    """Write the sandbox's package data below the project's root; the same input always gives the same bytes."""
+    """Write the sandbox's package data below the project's root."""
     folder = root / "src" / "lws" / "sandbox" / "schema" / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    schemas, texts = packaged()
     written = []
-    for name, content in (("definitions.json", schemas), ("descriptions.json", texts)):
+    for name, content in rendered().items():
         path = folder / name
-        path.write_text(_lines(content), encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
         written.append(path)
     return written
 
