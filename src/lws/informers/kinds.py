@@ -57,7 +57,7 @@ def raw_kind(resource: Resource) -> Kind[RawObject]:
 
 
 def _raw_object(raw: Any) -> RawObject:
-    document = orjson.loads(raw)
+    document = orjson.loads(memoryview(raw))
     metadata = msgspec.convert(document.get("metadata") or {}, ObjectMeta)
     return RawObject(metadata, document)
 

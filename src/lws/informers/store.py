@@ -6,6 +6,7 @@ at all times. Reading never waits.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -75,7 +76,7 @@ class StoreReader(Generic[T]):
             return [*self._objects.values()]
         return [obj for (where, _), obj in self._objects.items() if where == namespace]
 
-    def by_index(self, index: str, value: Hashable) -> list[T]:  # type: ignore[valid-type]  # `list` is a method here
+    def by_index(self, index: str, value: Hashable) -> builtins.list[T]:
         """Objects to which the index gives this value.
 
         Raises:
