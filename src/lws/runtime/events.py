@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +29,7 @@ from lws.api.resources import EVENTS, Resource
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ApiError, LwsError, NotFoundError, ServerError, TooManyRequestsError, TransportError
+from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
 JSON: TypeAlias = dict[str, Any]
@@ -308,8 +309,3 @@ def cut_note(note: str) -> str:
     """The longest prefix of a note that the API takes: 1024 bytes, whole characters (CD-17)."""
     raw = note.encode(errors="replace")
     return note if len(raw) <= LARGEST_NOTE else raw[:LARGEST_NOTE].decode(errors="ignore")
-
-
-def micro_time(moment: datetime) -> str:
-    """A ``MicroTime`` as Kubernetes writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
