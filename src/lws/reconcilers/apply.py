@@ -1,0 +1,319 @@
+"""Carries out plans: runs the actions in order and stops at the first failure.
+
+Guarantees:
+    * Nothing is written that is not in the plan; nothing that belongs to others is written at all.
+    * Every answer's version is noted in the ledger before the next action, so a key never acts on a cache that is
+      older than its own last write.
+    * Events of success are recorded after the write they tell of, once; events of failure with its cause.
+    * Already there and ours is success, gone and to be deleted is success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import msgspec
+
+from lws.api.objects import ObjectMeta
+from lws.api.resources import LEADERWORKERSETS, Resource
+from lws.api.types import LeaderWorkerSet
+from lws.client.api import ApiClient
+from lws.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    LwsError,
+    NotFoundError,
+    StaleError,
+    TerminalError,
+    TransportError,
+)
+from lws.planning import drift
+from lws.planning.actions import (
+    JSON,
+    Action,
+    Apply,
+    Create,
+    Delete,
+    EmitEvent,
+    Plan,
+    Reference,
+    Update,
+    UpdateStatus,
+)
+from lws.planning.ownership import Relation, relation
+from lws.planning.snapshots import Applied
+from lws.reconcilers.observe import Caches
+from lws.reconcilers.triggers import Key
+from lws.runtime.controller import Done, RequeueAfter, Verdict
+from lws.runtime.events import ObjectRef
+from lws.runtime.freshness import Ledger
+
+
+class Recorder(Protocol):
+    """Records events without blocking."""
+
+    def record(
+        self,
+        regarding: ObjectRef,
+        type: str,  # noqa: A002 -- the field's own word
+        reason: str,
+        action: str,
+        note: str,
+        related: ObjectRef | None = None,
+    ) -> None:
+        """Record one event."""
+        ...
+
+
+class FoundError(LwsError):
+    """An object has the name that the caches showed as free; nothing was written over it (CD-03)."""
+
+    def __init__(self, live: JSON) -> None:
+        super().__init__("an object of that name exists that is not in the cache")
+        self.live = live
+
+
+class PlanError(LwsError):
+    """The plan itself says what is wrong; worth trying again."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        written: (verb, resource, name) of every write that the server accepted, in order.
+        applied: how the last apply left its object; None if there was none.
+        deleted: UIDs whose deletion was accepted.
+    """
+
+    written: list[tuple[str, Resource, str]] = field(default_factory=list)
+    applied: Applied | None = None
+    deleted: list[str] = field(default_factory=list)
+
+
+def verdict(plan: Plan) -> Verdict:
+    """What the controller is told once the actions have run.
+
+    Raises:
+        TerminalError: the plan says that trying again cannot help.
+        PlanError: the plan says that something is wrong for now.
+    """
+    if plan.error is not None:
+        raise TerminalError(plan.error) if plan.terminal else PlanError(plan.error)
+    return Done() if plan.requeue_after is None else RequeueAfter(plan.requeue_after)
+
+
+class Executor:
+    """Runs plans of one controller.
+
+    Args:
+        client: writes.
+        recorder: takes events.
+        caches: whose versions the ledger compares with.
+        ledger: remembers what the controller's keys wrote.
+    """
+
+    def __init__(self, client: ApiClient, recorder: Recorder, caches: Caches, ledger: Ledger[Key]) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._caches = caches
+        self._ledger = ledger
+        self._told: set[str] = set()
+
+    async def run(self, key: Key, plan: Plan, lws: LeaderWorkerSet | None) -> Outcome:
+        """Carry out a plan for this key; events are about the given set.
+
+        Raises:
+            FoundError: an object has the name of one to be applied that should not exist yet.
+            StaleError: the live object is not the one that was planned for.
+            ApiError: the server refused an action.
+            TransportError: no answer.
+        """
+        run = _Run(self, key, lws)
+        for action in plan.actions:
+            await run.do(action)
+        return run.outcome
+
+    def _first_time(self, once: str) -> bool:
+        if once in self._told:
+            return False
+        self._told.add(once)
+        return True
+
+
+@dataclass(slots=True)
+class _Run:
+    """One plan being carried out."""
+
+    executor: Executor
+    key: Key
+    lws: LeaderWorkerSet | None
+    outcome: Outcome = field(default_factory=Outcome)
+    seen: dict[tuple[Resource, str], JSON] = field(default_factory=dict)
+
+    async def do(self, action: Action) -> None:
+        """Carry out one action."""
+        if isinstance(action, EmitEvent):
+            self.tell((action,))
+            return
+        try:
+            answer = await self._write(action)
+        except (ApiError, TransportError) as error:
+            self.tell(getattr(action, "on_failure", ()), str(error))
+            raise
+        if answer is not None:
+            self.tell(getattr(action, "on_success", ()))
+
+    async def _write(self, action: Create | Apply | Update | UpdateStatus | Delete) -> JSON | None:
+        """Write; the answer, or None if there was nothing to write."""
+        match action:
+            case Create():
+                return await self._create(action)
+            case Apply():
+                return await self._apply(action)
+            case Update():
+                return await self._update(action)
+            case UpdateStatus():
+                return await self._update_status(action)
+            case Delete():
+                return await self._delete(action)
+
+    async def _create(self, action: Create) -> JSON | None:
+        client, meta = self.executor._client, action.manifest["metadata"]
+        try:
+            answer = await client.create(action.resource, action.manifest)
+        except AlreadyExistsError:
+            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            if live is None:
+                raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
+            self._note(action.resource, live)
+            if relation(action.resource, action.manifest, live) is Relation.FOREIGN:
+                uid = live["metadata"].get("uid", "")
+                self.tell(tuple(replace(event, once=uid) for event in action.on_foreign))
+            return None
+        return self._wrote("create", action.resource, answer)
+
+    async def _apply(self, action: Apply) -> JSON | None:
+        meta = action.manifest["metadata"]
+        if action.look_first:
+            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            if live is not None and self._as_applied(action, live):
+                return None
+        answer = await self.executor._client.apply(action.resource, action.manifest)
+        self.outcome.applied = Applied.left(action.digest, _meta(answer))
+        return self._wrote("apply", action.resource, answer)
+
+    def _as_applied(self, action: Apply, live: JSON) -> bool:
+        """Whether the live object, read before the first apply, is as the apply would leave it (CD-11)."""
+        if action.expected_generation is None:
+            raise FoundError(live)
+        meta = _meta(live)
+        if meta.generation != action.expected_generation or drift.would_change(action.manifest, live):
+            return False
+        self.outcome.applied = Applied.left(action.digest, meta)
+        return True
+
+    async def _update(self, action: Update) -> JSON:
+        live = await self.executor._client.get(action.resource, action.namespace, action.name)
+        if live["metadata"].get("resourceVersion") != action.resource_version:
+            raise StaleError(f"{action.resource} {action.name} has changed")
+        answer = await self.executor._client.update(action.resource, _merged(live, action.change))
+        return self._wrote("update", action.resource, answer)
+
+    async def _update_status(self, action: UpdateStatus) -> JSON:
+        body = {
+            "apiVersion": action.resource.api_version,
+            "kind": action.resource.kind,
+            "metadata": {
+                "name": action.name,
+                "namespace": action.namespace,
+                "uid": action.uid,
+                "resourceVersion": action.resource_version,
+            },
+            "status": dict(action.status),
+        }
+        answer = await self.executor._client.update(action.resource, body, subresource="status")
+        return self._wrote("update status", action.resource, answer)
+
+    async def _delete(self, action: Delete) -> JSON | None:
+        try:
+            answer = await self.executor._client.delete(
+                action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
+            )
+        except (NotFoundError, ConflictError):
+            return None  # gone, or another object has its name: both are what was wanted (CD-02)
+        self.outcome.deleted.append(action.uid)
+        self.outcome.written.append(("delete", action.resource, action.name))
+        if (answer.get("metadata") or {}).get("name") == action.name:
+            self._note(action.resource, answer)
+        return answer
+
+    async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
+        try:
+            return await self.executor._client.get(resource, namespace, name)
+        except NotFoundError:
+            return None
+
+    def _wrote(self, verb: str, resource: Resource, answer: JSON) -> JSON:
+        name = answer["metadata"]["name"]
+        self.outcome.written.append((verb, resource, name))
+        self.seen[resource, name] = answer
+        self._note(resource, answer)
+        return answer
+
+    def _note(self, resource: Resource, answer: JSON) -> None:
+        """Have the key wait until the caches know this version."""
+        informer = self.executor._caches.informer(resource)
+        meta = answer.get("metadata") or {}
+        version = meta.get("resourceVersion", "")
+        if informer is not None and version and _selected(informer.selection.label_selector, meta):
+            self.executor._ledger.record(self.key, informer, meta.get("namespace", ""), meta["name"], version)
+
+    def tell(self, events: Sequence[EmitEvent], error: str = "") -> None:
+        """Record events; those to be told once are, and references are completed from what was written."""
+        if self.lws is None:
+            return
+        regarding = ObjectRef.to(LEADERWORKERSETS, self.lws.metadata)
+        for event in events:
+            if event.once and not self.executor._first_time(event.once):
+                continue
+            note = event.note.replace("{error}", error) if error else event.note
+            related = None if event.related is None else self._reference(event.related)
+            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related)
+
+    def _reference(self, reference: Reference) -> ObjectRef:
+        meta: Mapping[str, Any] = (self.seen.get((reference.resource, reference.name)) or {}).get("metadata") or {}
+        return ObjectRef(
+            reference.resource.api_version,
+            reference.resource.kind,
+            reference.namespace,
+            reference.name,
+            reference.uid or meta.get("uid", ""),
+            meta.get("resourceVersion", "") or reference.resource_version,
+        )
+
+
+def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether the cache will ever see the object; its selector, if any, is the existence of one label."""
+    return not label_selector or label_selector in (metadata.get("labels") or {})
+
+
+def _meta(answer: JSON) -> ObjectMeta:
+    return msgspec.convert(answer["metadata"], ObjectMeta)
+
+
+def _merged(live: JSON, change: JSON) -> JSON:
+    """RFC 7386: null removes, objects merge, everything else replaces."""
+    out = dict(live)
+    for name, value in change.items():
+        if value is None:
+            out.pop(name, None)
+        elif isinstance(value, dict) and isinstance(out.get(name), dict):
+            out[name] = _merged(out[name], value)
+        else:
+            out[name] = value
+    return out

@@ -1,0 +1,49 @@
+"""Reconciles leader pods: observe, plan, apply (spec 5.5)."""
+
+from __future__ import annotations
+
+from lws.api import labels
+from lws.planning.leader_pod import plan_leader_pod
+from lws.planning.podgroup import SchedulerProvider
+from lws.reconcilers.apply import Executor
+from lws.reconcilers.group import GroupListener, carry_out
+from lws.reconcilers.memory import GroupMemory
+from lws.reconcilers.observe import Observer
+from lws.reconcilers.triggers import Key
+from lws.runtime.controller import Done, Verdict
+
+
+class LeaderPodReconciler:
+    """Gives each group its Service, PodGroup and worker StatefulSet, or takes it down when it has failed.
+
+    Args:
+        observer: takes snapshots.
+        executor: carries out plans.
+        memory: what is remembered of groups, shared with the reconciler of workers.
+        provider: the gang scheduler, if there is one.
+        listener: hears of recreated groups.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        executor: Executor,
+        memory: GroupMemory,
+        provider: SchedulerProvider | None = None,
+        listener: GroupListener | None = None,
+    ) -> None:
+        self._observer = observer
+        self._executor = executor
+        self._memory = memory
+        self._provider = provider
+        self._listener = listener
+
+    async def reconcile(self, key: Key) -> Verdict:
+        """One pass over one leader pod."""
+        pod = self._observer.pod(key)
+        if pod is None:
+            self._memory.forget(key)
+            return Done()
+        snapshot = self._observer.of_group(key, pod.metadata.label(labels.NAME))
+        group = plan_leader_pod(snapshot, self._provider)
+        return await carry_out(key, key, group, snapshot, self._executor, self._memory, self._listener)
