@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
-from lws.sandbox.schema import builtin, gojson, pruning
+from lws.sandbox.schema import builtin, gojson, pruning, yamltext
 from lws.sandbox.schema.gostruct import GoReader
 from lws.sandbox.schema.schema import Schema
 from lws.sandbox.status import StatusError, bad_request, unsupported_media_type
@@ -43,7 +40,7 @@ def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = 
         obj, strict = typed(obj, schema)
     except Unreadable as error:
         raise _unhandled(obj, schema, str(error)) from None
-    strict = [*repeated, *strict] if schema.custom else strict
+    strict = [*repeated, *strict]
     return obj, judged(strict, obj, schema, field_validation)
 
 
@@ -76,8 +73,7 @@ def judged(strict: Sequence[str], obj: JSON, schema: Schema, field_validation: s
 def _parse(raw: bytes, media_type: str, schema: Schema) -> tuple[Any, list[str]]:
     bare = media_type.partition(";")[0].strip().lower() or "application/json"
     if bare == "application/yaml":
-        value = parse_yaml(raw, schema.kind)
-        return value, []
+        return _parse_yaml(raw, schema)
     if bare != "application/json":
         accepted = ", ".join(ACCEPTED)
         raise unsupported_media_type(
@@ -90,54 +86,30 @@ def _parse(raw: bytes, media_type: str, schema: Schema) -> tuple[Any, list[str]]
     return value, repeated_fields(value) if schema.custom else []
 
 
-def parse_yaml(raw: bytes, kind: str = "") -> Any:
-    """The value of a YAML document, JSON being YAML.
+def _parse_yaml(raw: bytes, schema: Schema) -> tuple[Any, list[str]]:
+    try:
+        return yamltext.load(raw)
+    except yamltext.YamlError as error:
+        raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {error}") from None
+
+
+def decode_applied(raw: bytes, field_validation: str = "") -> tuple[JSON, list[str]]:
+    """The body of an apply, and the texts of Warning headers.
 
     Raises:
-        StatusError: 400: it is none.
+        StatusError: 400: it is no YAML object, or members are repeated and ``field_validation`` is Strict.
     """
     try:
-        return jsonable(yaml.load(raw, Loader=JsonLoader))  # noqa: S506 -- a safe loader
-    except (yaml.YAMLError, ValueError) as error:
-        text = " ".join(str(error).split())
-        shown = f" (must be of type {kind})" if kind else ""
-        raise bad_request(
-            f"the object provided is unrecognized{shown}: error converting YAML to JSON: {text}"
-        ) from None
-
-
-class JsonLoader(yaml.SafeLoader):
-    """YAML as a server reads it: times stay text, and only ``true`` and ``false`` are booleans."""
-
-
-JsonLoader.yaml_implicit_resolvers = {
-    mark: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
-    for mark, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-JsonLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-
-def jsonable(value: Any) -> Any:
-    """Names of members become text, as in JSON.
-
-    Raises:
-        ValueError: a member's name cannot be one.
-    """
-    if isinstance(value, dict):
-        return {_member_name(name): jsonable(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [jsonable(item) for item in value]
-    return value
-
-
-def _member_name(name: Any) -> str:
-    if isinstance(name, bool):
-        return "true" if name else "false"
-    if name is None or isinstance(name, str | int | float):
-        return "null" if name is None else str(name)
-    raise ValueError(f"unsupported map key of type {type(name).__name__}")
+        value, repeated = yamltext.load(raw)
+    except yamltext.YamlError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
+    if value is not None and not isinstance(value, dict):
+        why = f"json: cannot unmarshal {gojson.type_name(value)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    warnings = [f"error converting YAML to JSON: {text}" for text in repeated]
+    if warnings and field_validation == "Strict":
+        raise bad_request(f"error strict decoding patch: {warnings[0]}")
+    return value or {}, [] if field_validation == "Ignore" else warnings
 
 
 def repeated_fields(value: Any, path: str = "") -> list[str]:
