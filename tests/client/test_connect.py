@@ -1,0 +1,340 @@
+"""Finding the server and the credentials for it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lws.client import incluster, kubeconfig
+from lws.client.connection import Connection, HttpTransport, connect
+from lws.client.credentials import Identity
+from lws.client.incluster import ServiceAccountCredentials
+from lws.errors import ConfigurationError, TransportError
+from lws.sandbox.virtual_time import VirtualClock
+from tests.client.certificates import Authority
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+
+
+def config(user: JSON | None = None, cluster: JSON | None = None, context: JSON | None = None, **top: Any) -> JSON:
+    """A kubeconfig of one context named here."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", **(context or {})}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://api.example.com:6443", **(cluster or {})}}],
+        "users": [{"name": "u", "user": user or {}}],
+        **top,
+    }
+
+
+def write(path: Path, document: Any) -> str:
+    """Write a file of YAML."""
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    return str(path)
+
+
+async def identity(connection: Connection) -> Identity:
+    """What the connection's requests would carry."""
+    assert isinstance(connection.transport, HttpTransport)
+    return await connection.transport._credentials.identity()
+
+
+async def header(connection: Connection, name: str = "authorization") -> str:
+    """One header line of it."""
+    return dict((await identity(connection)).headers).get(name, "")
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ({"token": "t"}, "Bearer t"),
+        ({"username": "a", "password": "b"}, "Basic " + base64.b64encode(b"a:b").decode()),
+        ({}, ""),
+    ],
+)
+async def test_users(tmp_path: Path, user: JSON, expected: str) -> None:
+    """A user's token, or name and password, or nothing at all."""
+    connection = await connect(write(tmp_path / "config", config(user)), environ={})
+    assert await header(connection) == expected
+    assert connection.server == "https://api.example.com:6443"
+    assert connection.host == "api.example.com:6443"
+
+
+async def test_impersonation(tmp_path: Path) -> None:
+    """Whom a user acts as goes into headers."""
+    user = {"token": "t", "as": "jane", "as-groups": ["a", "b"], "as-user-extra": {"Scope/X": ["1"]}}
+    connection = await connect(write(tmp_path / "config", config(user)), environ={})
+    assert (await identity(connection)).headers[1:] == (
+        ("impersonate-user", "jane"),
+        ("impersonate-group", "a"),
+        ("impersonate-group", "b"),
+        ("impersonate-extra-scope%2fx", "1"),
+    )
+
+
+async def test_context_without_a_user(tmp_path: Path) -> None:
+    """A context may name no user: requests are anonymous."""
+    connection = await connect(write(tmp_path / "config", config(context={"user": None})), environ={})
+    assert (await identity(connection)).headers == ()
+
+
+async def test_certificates_by_file_and_by_data(tmp_path: Path) -> None:
+    """Certificates come from files, relative to the kubeconfig, or from its own data."""
+    authority = Authority(tmp_path, "ca")
+    cert, key = authority.issue("me")
+    by_file = config(
+        {"client-certificate": "me.crt", "client-key": str(key)},
+        {"certificate-authority": "ca.crt", "tls-server-name": "x"},
+    )
+    tls = (await identity(await connect(write(tmp_path / "config", by_file), environ={}))).tls
+    assert (tls.ca_file, tls.cert_file, tls.key_file) == (str(authority.ca_file), str(cert), str(key))
+    assert (tls.verify, tls.server_name) == (True, "x")
+
+    def data(path: Path) -> str:
+        return base64.b64encode(path.read_bytes()).decode()
+
+    by_data = config(
+        {"client-certificate-data": data(cert), "client-key-data": data(key)},
+        {"certificate-authority-data": data(authority.ca_file)},
+    )
+    tls = (await identity(await connect(write(tmp_path / "config", by_data), environ={}))).tls
+    assert content(tls.ca_file) == authority.ca_file.read_bytes()
+    assert content(tls.key_file) == key.read_bytes()
+    insecure = config(cluster={"insecure-skip-tls-verify": True})
+    assert not (await identity(await connect(write(tmp_path / "config", insecure), environ={}))).tls.verify
+
+
+async def test_order(tmp_path: Path) -> None:
+    """--kubeconfig beats $KUBECONFIG beats in-cluster beats ~/.kube/config."""
+    mount = service_account(tmp_path / "mount")
+    (tmp_path / ".kube").mkdir()
+    write(tmp_path / ".kube" / "config", config({"token": "home"}))
+    flag = write(tmp_path / "flag", config({"token": "flag"}))
+    variable = write(tmp_path / "variable", config({"token": "variable"}))
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    environ = {"HOME": str(tmp_path), "KUBECONFIG": variable, **pod}
+
+    async def token(kubeconfig: str | None) -> str:
+        return await header(await connect(kubeconfig, environ=environ, service_account=mount))
+
+    found = [await token(flag), await token(None)]
+    del environ["KUBECONFIG"]
+    found.append(await token(None))
+    for key in pod:
+        del environ[key]
+    found.append(await token(None))
+    assert found == ["Bearer flag", "Bearer variable", "Bearer mounted", "Bearer home"]
+
+
+async def test_several_files(tmp_path: Path) -> None:
+    """Files of $KUBECONFIG are merged: the first to name something counts, files that are missing do not matter."""
+    first = {**config({"token": "one"}), "current-context": ""}
+    second = config({"token": "two"}, {"server": "https://two"}, context={"namespace": "team"})
+    second["contexts"].append({"name": "there", "context": {"cluster": "c2", "user": "u"}})
+    second["clusters"].append({"name": "c2", "cluster": {"server": "https://there/"}})
+    paths = [str(tmp_path / "none"), write(tmp_path / "1", first), write(tmp_path / "2", second)]
+    environ = {"KUBECONFIG": os.pathsep.join(paths)}
+    here = await connect(environ=environ)
+    assert (await header(here), here.server, here.namespace) == ("Bearer one", "https://api.example.com:6443", "")
+    there = await connect(context="there", environ=environ)
+    assert (await header(there), there.server) == ("Bearer one", "https://there")
+    assert "there" in there.source
+
+
+async def test_proxy(tmp_path: Path) -> None:
+    """The cluster's own proxy beats the environment's."""
+    environ = {"HTTPS_PROXY": "http://environment:1"}
+    own = await connect(write(tmp_path / "1", config(cluster={"proxy-url": "http://own:2"})), environ=environ)
+    other = await connect(write(tmp_path / "2", config()), environ=environ)
+    assert isinstance(own.transport, HttpTransport)
+    assert isinstance(other.transport, HttpTransport)
+    assert (own.transport._proxy, other.transport._proxy) == ("http://own:2", "http://environment:1")
+
+
+WRONG = [
+    ("{", "is not YAML"),
+    ("- a\n", "is not a kubeconfig"),
+    ({"kind": "Pod"}, "is not a kubeconfig"),
+    ({}, "has no current-context; give --context"),
+    (config(contexts={"a": 1}), "contexts must be a list"),
+    ({**config(), "current-context": "away"}, "has no context 'away'; choose one of here"),
+    (config(clusters=[]), "names the cluster 'c', which has no entry"),
+    (config(users=[]), "names the user 'u', which has no entry"),
+    (config(cluster={"server": "api:6443"}), "write https://host:port"),
+    (config(cluster={"proxy-url": "socks5://p"}), "only http and https proxies"),
+    (config({"client-certificate": "none.crt", "client-key": "none.key"}), "none.crt"),
+    (config({"tokenFile": "none"}), "none"),
+    (
+        config({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}),
+        "no-such-plugin",
+    ),
+    (config({"exec": {"command": "true"}}), "apiVersion"),
+    (config({"client-certificate-data": "eA==", "client-key-data": "eA=="}), "certificates .* cannot be used"),
+    (config(cluster={"certificate-authority-data": "eA=="}), "certificates .* cannot be used"),
+]
+
+
+@pytest.mark.parametrize(("document", "sentence"), WRONG)
+async def test_wrong_kubeconfig(tmp_path: Path, document: Any, sentence: str) -> None:
+    """What is wrong with a kubeconfig is said in one line that names the file."""
+    path = write(tmp_path / "config", document)
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        await connect(path, environ={})
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+async def test_missing_files(tmp_path: Path) -> None:
+    """A file that is named must exist; without any configuration the remedy is said."""
+    with pytest.raises(ConfigurationError, match=r"nowhere does not exist; correct --kubeconfig"):
+        await connect(str(tmp_path / "nowhere"), environ={})
+    with pytest.raises(ConfigurationError, match=r"nowhere does not exist"):
+        await connect(environ={"KUBECONFIG": str(tmp_path / "nowhere")})
+    with pytest.raises(ConfigurationError, match=r"give --kubeconfig FILE"):
+        await connect(environ={"HOME": str(tmp_path)})
+    with pytest.raises(ConfigurationError, match=r"cannot be read"):
+        await connect(str(tmp_path), environ={})
+
+
+# Credentials that change.
+
+
+def plugin(folder: Path, **status: str) -> JSON:
+    """An exec plugin that answers with a status, in which COUNT stands for the number of the run."""
+    kind = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    (folder / "answer.json").write_text(json.dumps({**kind, "status": status}))
+    script = folder / "plugin.sh"
+    script.write_text(
+        f"#!/bin/sh\ncd {folder}\necho run >> runs\nsed \"s/COUNT/$(wc -l < runs | tr -d ' ')/\" answer.json\n"
+    )
+    script.chmod(0o755)
+    return {"exec": {"apiVersion": kind["apiVersion"], "command": "./plugin.sh"}}
+
+
+async def test_exec_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exec plugin is found beside its kubeconfig, run once, and again only when its credential is refused."""
+    monkeypatch.setattr(kubeconfig, "RETRY_AFTER", -1.0)
+    connection = await connect(write(tmp_path / "config", config(plugin(tmp_path, token="tCOUNT"))), environ={})
+    assert isinstance(connection.transport, HttpTransport)
+    found = [await header(connection), await header(connection)]
+    connection.transport._credentials.rejected()
+    found.append(await header(connection))
+    assert found == ["Bearer t1", "Bearer t1", "Bearer t2"]
+
+
+async def test_exec_plugin_credential_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that names its end is renewed before it; while renewing fails the old one serves on."""
+    monkeypatch.setattr(kubeconfig, "RETRY_AFTER", 0.0)
+    soon = (datetime.now(UTC) + timedelta(seconds=-1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    user = plugin(tmp_path, token="tCOUNT", expirationTimestamp=soon)
+    connection = await connect(write(tmp_path / "config", config(user)), environ={})
+    first, second = await header(connection), await header(connection)
+    assert first != second
+    (tmp_path / "plugin.sh").write_text("#!/bin/sh\necho no login >&2\nexit 1\n")
+    assert await header(connection) == second
+
+
+async def test_exec_plugin_fails_at_start(tmp_path: Path) -> None:
+    """A plugin that fails at the start is a configuration error with the plugin's own words."""
+    user = plugin(tmp_path)
+    (tmp_path / "plugin.sh").write_text("#!/bin/sh\necho please log in >&2\nexit 1\n")
+    with pytest.raises(ConfigurationError, match="please log in"):
+        await connect(write(tmp_path / "config", config(user)), environ={})
+
+
+async def test_exec_plugin_gives_certificates(tmp_path: Path) -> None:
+    """A plugin may give a client certificate in place of a token."""
+    cert, key = Authority(tmp_path).issue("me")
+    user = plugin(tmp_path, clientCertificateData=cert.read_text(), clientKeyData=key.read_text())
+    tls = (await identity(await connect(write(tmp_path / "config", config(user)), environ={}))).tls
+    assert (content(tls.cert_file), content(tls.key_file)) == (cert.read_bytes(), key.read_bytes())
+
+
+def content(path: str | None) -> bytes:
+    """A file's bytes."""
+    return Path(path or "").read_bytes()
+
+
+@virtual_time
+async def test_token_file_is_read_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A token file is read again every minute, and beats a token beside it."""
+    folder = tmp_path_factory.mktemp("kube")
+    (folder / "token").write_text("first\n")
+    path = write(folder / "config", config({"tokenFile": "token", "token": "stale"}))
+    connection = await connect(path, environ={}, clock=VirtualClock())
+    found = [await header(connection)]
+    (folder / "token").write_text("second\n")
+    found.append(await header(connection))
+    await asyncio.sleep(61)
+    found.append(await header(connection))
+    assert found == ["Bearer first", "Bearer first", "Bearer second"]
+
+
+def service_account(folder: Path, token: str = "mounted") -> Path:
+    """A mounted service account."""
+    folder.mkdir(exist_ok=True)
+    (folder / "token").write_text(token)
+    Authority(folder, "ca")
+    (folder / "namespace").write_text("team\n")
+    return folder
+
+
+@virtual_time
+async def test_in_cluster_token_is_read_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A mounted token is read again every minute and after a 401; while it is missing the last one serves."""
+    folder = service_account(tmp_path_factory.mktemp("mount"), "one")
+    credentials = ServiceAccountCredentials(folder)
+
+    async def token() -> str:
+        return dict((await credentials.identity()).headers)["authorization"]
+
+    found = [await token()]
+    (folder / "token").write_text("two")
+    found.append(await token())
+    await asyncio.sleep(incluster.REREAD_AFTER)
+    found.append(await token())
+    (folder / "token").write_text("three")
+    credentials.rejected()
+    found.append(await token())
+    (folder / "token").unlink()
+    await asyncio.sleep(incluster.REREAD_AFTER)
+    found.append(await token())
+    assert found == [f"Bearer {word}" for word in ("one", "one", "two", "three", "three")]
+
+
+@virtual_time
+async def test_in_cluster_token_never_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without a token there is no request."""
+    credentials = ServiceAccountCredentials(tmp_path_factory.mktemp("mount"))
+    with pytest.raises(TransportError, match="token"):
+        await credentials.identity()
+
+
+async def test_in_cluster(tmp_path: Path) -> None:
+    """In a cluster the server is what the environment says, IPv6 included, and the namespace the pod's."""
+    mount = service_account(tmp_path / "mount")
+    environ = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
+    connection = await connect(environ=environ, service_account=mount)
+    assert (connection.server, connection.namespace) == ("https://[fd00::1]:443", "team")
+    (mount / "token").unlink()
+    with pytest.raises(ConfigurationError, match="token is missing or empty"):
+        await connect(environ=environ, service_account=mount)
+
+
+def test_kubernetes_asyncio_is_imported_only_for_a_kubeconfig() -> None:
+    """Who does not use a kubeconfig does not pay for reading one."""
+    code = "import sys, lws.client.connection; sys.exit('kubernetes_asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
