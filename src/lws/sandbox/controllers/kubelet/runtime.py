@@ -206,6 +206,11 @@ def fail(run: PodRun, reason: str, message: str, now: datetime) -> PodRun:
     return replace(run, failed=(reason, message), stopped=True)
 
 
+def hang(run: PodRun, hung: bool) -> PodRun:
+    """Let the pod answer no probe and ignore the order to stop, or let it come back to itself."""
+    return replace(run, hung=hung)
+
+
 def finished(run: PodRun) -> str | None:
     """``Succeeded`` or ``Failed`` once the pod will never run again by itself."""
     if run.failed is not None:
