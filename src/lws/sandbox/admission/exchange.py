@@ -7,11 +7,12 @@ import binascii
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import yaml
+
 from lws.api.resources import Resource
 from lws.sandbox.admission.matching import namespace_of
 from lws.sandbox.rest.core import Review
 from lws.sandbox.schema import gojson
-from lws.sandbox.schema.decoding import parse_yaml
 from lws.sandbox.status import StatusError
 
 JSON = dict[str, Any]
@@ -131,11 +132,11 @@ def denial(webhook: str, status: JSON | None) -> StatusError:
 def _object(body: bytes) -> JSON:
     # An answer that does not begin like a JSON object is read as YAML, as the server's decoders do.
     try:
-        value = gojson.loads(body) if body.lstrip().startswith(b"{") else parse_yaml(body)
+        value = gojson.loads(body) if body.lstrip().startswith(b"{") else yaml.safe_load(body)
     except gojson.JsonError as error:
         raise AnswerError(f"couldn't get version/kind; json parse error: {error}") from error
-    except StatusError as error:
-        raise AnswerError(error.message) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise AnswerError(f"error converting YAML to JSON: yaml: {' '.join(str(error).split())}") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
