@@ -67,10 +67,12 @@ class StatusError(Exception):
         self.details = details
         self.headers = dict(headers or {})
         self.status = status
+        self.metadata: JSON = {}
+        self.warnings: tuple[str, ...] = ()  # that go with the refusal, as from webhooks
 
     def to_json(self) -> JSON:
         """The `Status` object."""
-        out: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": self.status}
+        out: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": self.status}
         if self.message:
             out["message"] = self.message
         if self.reason:

@@ -171,7 +171,11 @@ class Watcher:
             if self._sleep is not None:  # not woken: up to now nothing of ours happened
                 self._sleep = None
                 self._next = self._log.end
-                sleepers.discard(self)
+            sleepers.discard(self)
+
+    def interrupt(self) -> None:
+        """End a `wait` although nothing happened."""
+        self.wake(self._log.end)
 
     def wake(self, sequence: int) -> None:
         """Something happened at ``sequence``; what happened before it, while we slept, was not ours."""

@@ -4,8 +4,10 @@ The server knows no kind by name. For every kind it holds a `Strategy`; `Generic
 kinds and custom resources refine. Calls come in this order (k8s.io/apiserver `registry/rest`):
 
 ```text
-create: decode -> default -> mutating admission -> default -> prepare_create -> validate_create -> validating admission
-update: decode -> default -> mutating admission -> default -> prepare_update -> validate_update -> validating admission
+create: decode -> default -> admit -> mutating webhooks -> default -> prepare_create -> validate_create
+        -> admit_final -> validating webhooks -> stored
+update: the same with prepare_update and validate_update, or prepare_status and validate_status for /status
+delete: admit -> admit_final -> validating webhooks -> stored
 read:   stored -> read (conversion to this version, defaults that came later)
 ```
 """
@@ -19,6 +21,7 @@ from random import Random
 from typing import Any, ClassVar, Protocol
 
 from lws.api.resources import Resource
+from lws.sandbox import naming
 from lws.sandbox.status import Cause
 from lws.sandbox.user import ADMIN, UserInfo
 
@@ -54,6 +57,7 @@ class WriteContext:
         random: the server's own chance.
         user: who writes.
         dry_run: nothing will be stored.
+        subresource: through which is written, such as ``resize``; empty for the object itself.
         peek: stored object of (storage key, namespace, name), or None; never to be changed.
         stored: all stored objects of (storage key, namespace); an empty namespace means all of them.
     """
@@ -62,6 +66,7 @@ class WriteContext:
     random: Random
     user: UserInfo = ADMIN
     dry_run: bool = False
+    subresource: str = ""
     peek: Callable[[str, str, str], JSON | None] = lambda _key, _namespace, _name: None
     stored: Callable[[str, str], Sequence[JSON]] = lambda _key, _namespace: ()
 
@@ -171,6 +176,21 @@ class Strategy(Protocol):
         """Defaults of the kind."""
         ...
 
+    def name_errors(self, name: str) -> list[str]:
+        """What is wrong with a name, in the words of `lws.sandbox.naming`."""
+        ...
+
+    def admit(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
+        """The built-in admission plugins that change objects (priority, tolerations, …), before any webhook.
+
+        ``new`` is None for a deletion, ``old`` for a creation. Returns warnings; raises `StatusError` to refuse.
+        """
+        ...
+
+    def admit_final(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
+        """The built-in admission plugins that only look (pod security, …). As `admit`."""
+        ...
+
     def prepare_create(self, obj: JSON, context: WriteContext) -> None:
         """Drop what may not be written at creation, fill in what the server decides."""
         ...
@@ -215,6 +235,10 @@ class Strategy(Protocol):
     @property
     def returns_deleted(self) -> bool:
         """Whether a deletion that is complete answers the object instead of a Status."""
+        ...
+
+    def reset_fields(self, subresource: str) -> tuple[str, ...]:
+        """Dotted paths that a write through ``subresource`` (empty: the object itself) cannot change, nor own."""
         ...
 
     def stored(self, new: JSON | None, old: JSON | None) -> None:
@@ -289,6 +313,18 @@ class GenericStrategy:
         if self.schema is not None:
             self.schema.default(obj)
 
+    def name_errors(self, name: str) -> list[str]:
+        """An RFC 1123 subdomain."""
+        return naming.dns_subdomain(name)
+
+    def admit(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:  # noqa: ARG002
+        """No plugin."""
+        return []
+
+    def admit_final(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:  # noqa: ARG002
+        """No plugin."""
+        return []
+
     def prepare_create(self, obj: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
         """A status is never created."""
         if self.has_status:
@@ -330,6 +366,12 @@ class GenericStrategy:
     def graceful(self, obj: JSON, asked: int | None) -> int | None:  # noqa: ARG002 -- the protocol's
         """No graceful deletion."""
         return None
+
+    def reset_fields(self, subresource: str) -> tuple[str, ...]:
+        """The status, and through ``/status`` the spec."""
+        if subresource == "status":
+            return ("spec",)
+        return ("status",) if self.has_status else ()
 
     def stored(self, new: JSON | None, old: JSON | None) -> None:
         """Nothing to remember."""

@@ -1,0 +1,1 @@
+"""How the server reads, writes, watches and deletes objects, whatever their kind."""
