@@ -2,6 +2,7 @@
 
 from lws.sandbox.admission.calling import Caller, LocalCaller, Unreachable
 from lws.sandbox.admission.https import HttpsCaller, ServiceError
+from lws.sandbox.admission.services import ServiceResolver
 from lws.sandbox.admission.webhooks import WebhookAdmission
 
-__all__ = ["Caller", "HttpsCaller", "LocalCaller", "ServiceError", "Unreachable", "WebhookAdmission"]
+__all__ = ["Caller", "HttpsCaller", "LocalCaller", "ServiceError", "ServiceResolver", "Unreachable", "WebhookAdmission"]
