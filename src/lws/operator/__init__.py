@@ -1,1 +1,1 @@
-"""operator."""
+"""The composition root: an operator is built, configured and run from here."""

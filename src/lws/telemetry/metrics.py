@@ -177,6 +177,11 @@ class Metrics:
         for name, statistics in self._watched_queues.items():
             yield (name, name), getattr(statistics(), attribute)
 
+    def observe_request(self, method: str, code: str, host: str, seconds: float) -> None:
+        """Count a request that ended; ``code`` is the HTTP status, or ``<error>`` when there was no answer."""
+        self.requests.labels(code, method, host).inc()
+        self.request_seconds.labels(method, host).observe(seconds)
+
     def watch(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a gauge whose samples, label values and number, are computed when scraped."""
         self.registry.register(_SampledGauge(name, help_, labels, samples))
@@ -219,6 +224,23 @@ class QueueMetrics:
     def retried(self) -> None:
         """A key was added with a delay."""
         self._retries.inc()
+
+
+class WebhookMetrics:
+    """Hears of admission reviews; an observer as `lws.webhook.server.Observer` describes it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def started(self, webhook: str) -> None:
+        """A review began."""
+        self._metrics.webhook_in_flight.labels(webhook).inc()
+
+    def finished(self, webhook: str, code: int, seconds: float) -> None:
+        """It was answered."""
+        self._metrics.webhook_in_flight.labels(webhook).dec()
+        self._metrics.webhook_requests.labels(webhook, str(code)).inc()
+        self._metrics.webhook_seconds.labels(webhook).observe(seconds)
 
 
 class _SampledGauge(Collector):

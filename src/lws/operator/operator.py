@@ -1,0 +1,268 @@
+"""The composition root: builds everything an operator is made of, and nests its lifetimes.
+
+Flow:
+    Up: probes and metrics, event-loop watchdog, certificates and webhook, caches synced, leadership, events, workers.
+    Down: the reverse: workers are drained before the lease is given up, and caches stop after both.
+
+Guarantees:
+    * Reconcilers and events write only while this process leads, by a fence below their client.
+    * Nothing is global: any number of operators live in one process, each with its own metrics.
+    * Without sockets (``sockets=False``) no port is opened, no thread is used and all time is the running loop's;
+      admission is then asked through `Operator.handle_review`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from uuid import UUID
+
+import structlog
+
+from lws.api.resources import LEASES
+from lws.client.api import ApiClient
+from lws.client.limiter import TokenBucket
+from lws.client.transport import Transport
+from lws.clock import Clock
+from lws.errors import ConfigurationError
+from lws.informers.registry import InformerRegistry
+from lws.operator.admission import Admission
+from lws.operator.controllers import make_controllers
+from lws.operator.domain import DomainMetrics
+from lws.operator.servers import health_server, metrics_server
+from lws.operator.settings import LEASE_NAME, Settings
+from lws.operator.version import user_agent
+from lws.reconcilers.observe import Caches
+from lws.runtime.controller import Controller
+from lws.runtime.events import EventRecorder, ObjectRef
+from lws.runtime.health import Health
+from lws.runtime.leader import Fence, LeaderElector
+from lws.runtime.manager import Manager, Service, background, together
+from lws.runtime.watchdog import Watchdog
+from lws.telemetry.metrics import Metrics
+
+COMPONENT = "leaderworkerset"
+_log = structlog.stdlib.get_logger("lws.operator")
+
+
+class Operator:
+    """One controller process, or one of several in a simulation; see the module for its guarantees.
+
+    Args:
+        settings: everything that can be set.
+        transport: reaches the API server; the caller closes it.
+        clock: the time of day, and spans.
+        random: source of all chance.
+        host: the API server's name, for metrics.
+        sockets: whether to serve webhook, metrics and probes on ports.
+        metrics: where to count; an own one if absent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        *,
+        clock: Clock,
+        random: Random,
+        host: str = "",
+        sockets: bool = True,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.readyz = Health("readyz")
+        self.healthz = Health("healthz")
+        self._transport = transport
+        self._clock = clock
+        self._random = random
+        self._host = host
+        self._sockets = sockets
+        connection = settings.configuration.client_connection
+        self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
+
+        # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
+        self.client = self._client(transport)
+        self.elector = self._elector() if settings.configuration.leader_election.leader_elect else None
+        self.writer = self.client if self.elector is None else self._client(Fence(transport, self.elector))
+        self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
+        self.caches = Caches.of(self.registry, gang=settings.gang)
+        self.recorder = EventRecorder(
+            self.writer,
+            component=COMPONENT,
+            hostname=settings.hostname,
+            clock=clock,
+            random=self._chance(),
+            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
+        )
+        domain = DomainMetrics(self.metrics, clock)
+        domain.watch(self.caches)
+        self.controllers = make_controllers(
+            settings,
+            self.caches,
+            self.writer,
+            self.recorder,
+            clock=clock,
+            random=self._chance(),
+            metrics=self.metrics,
+            domain=domain,
+        )
+        self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
+        self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
+        self.manager = Manager(self._services())
+        self._add_checks()
+        self._add_gauges()
+
+    async def run(self) -> None:
+        """Run until cancelled, then stop in order.
+
+        Raises:
+            ConfigurationError: something cannot be started as configured.
+            LeadershipLostError: another may lead now.
+        """
+        await self.manager.run()
+
+    async def wait_ready(self) -> None:
+        """Wait until caches are synced, this process leads, and its workers run."""
+        await self.manager.ready.wait()
+
+    def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+        """Answer one AdmissionReview without a socket: HTTP status and body."""
+        return self.admission.handle_review(path, body, content_type)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may act now."""
+        return self.elector is None or self.elector.leading
+
+    # How it is built.
+
+    def _client(self, transport: Transport) -> ApiClient:
+        return ApiClient(
+            transport,
+            user_agent=user_agent(),
+            host=self._host,
+            limiter=self._limiter,
+            observer=self.metrics.observe_request,
+        )
+
+    def _chance(self) -> Random:
+        """A generator of its own for each part, so that one part's use of chance does not shift another's."""
+        return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
+
+    def _elector(self) -> LeaderElector:
+        configured = self.settings.configuration.leader_election
+        gauge = self.metrics.leader.labels(configured.resource_name or LEASE_NAME)
+        gauge.set(0)
+        # A renewal must not queue behind other requests, so the lease has no client-side limit.
+        client = ApiClient(
+            self._transport, user_agent=user_agent(), host=self._host, observer=self.metrics.observe_request
+        )
+        return LeaderElector(
+            client,
+            namespace=self.settings.lease_namespace,
+            name=configured.resource_name,
+            identity=f"{self.settings.hostname}_{UUID(int=self._random.getrandbits(128), version=4)}",
+            clock=self._clock,
+            random=self._chance(),
+            timing=configured.timing,
+            changed=lambda leading: gauge.set(1 if leading else 0),
+            slow_path=self.metrics.leader_slow_path.labels(configured.resource_name).inc,
+        )
+
+    def _services(self) -> list[Service]:
+        services: list[Service] = []
+        if self._sockets:
+            services.append(health_server(self.settings.configuration.health, self.readyz, self.healthz))
+            services.append(metrics_server(self.settings.configuration, self.client, self.metrics, clock=self._clock))
+        if self.settings.watchdog is not None:
+            services.append(background("watchdog", self.watchdog.run))
+        services += self.admission.services(sockets=self._sockets)
+        services.append(Service("caches", self._run_caches))
+        if self.elector is not None:
+            services.append(Service("leadership", self._lead))
+        services.append(background("events", self.recorder.run))
+        # All of them drain at the same time, each within its own limit.
+        services.append(together("controllers", [self._service(each) for each in self.controllers]))
+        return services
+
+    @staticmethod
+    def _service(controller: Controller[tuple[str, str]]) -> Service:
+        return background(controller.name, controller.run, stop_seconds=6.0)
+
+    async def _run_caches(self, ready: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.registry.run(), name="informers")
+            await self._synced()
+            _log.info("caches synced", objects={each.resource: each.objects for each in self.registry.statistics()})
+            ready()
+
+    async def _synced(self) -> None:
+        """Wait for the caches; a server that keeps refusing a list is a fault of the installation."""
+        patience = self.settings.start_patience
+        refused_since: float | None = None
+        syncing = asyncio.create_task(self.registry.wait_synced(), name="caches")
+        try:
+            while not (await asyncio.wait([syncing], timeout=0.5))[0]:
+                refused = [each for each in self.registry if not each.synced and not each.healthy]
+                now = self._clock.monotonic()
+                refused_since = (refused_since or now) if refused else None
+                if refused_since is not None and now - refused_since >= patience:
+                    raise ConfigurationError(refused[0].trouble)
+        finally:
+            syncing.cancel()
+
+    async def _lead(self, ready: Callable[[], None]) -> None:
+        elector = self.elector
+        assert elector is not None
+        try:
+            await elector.acquire()
+            self._tell_leading(elector)
+            ready()
+            await elector.hold()
+        finally:
+            await elector.release()
+
+    def _tell_leading(self, elector: LeaderElector) -> None:
+        configured = self.settings.configuration.leader_election
+        lease = ObjectRef(LEASES.api_version, LEASES.kind, self.settings.lease_namespace, configured.resource_name)
+        note = f"{elector.identity} became leader"
+        self.recorder.record(lease, "Normal", "LeaderElection", "LeaderElection", note)
+
+    def _add_checks(self) -> None:
+        self.readyz.add("caches", self._unsynced)
+        self.healthz.add("watches", self._dead_watches)
+        self.healthz.add("event-loop", lambda: self.watchdog.problem)
+        self.admission.add_checks(self.readyz, self.healthz, sockets=self._sockets)
+
+    def _unsynced(self) -> str | None:
+        missing = sorted(str(each.kind) for each in self.registry if not each.synced)
+        troubles = "; ".join(self.registry.troubles)
+        return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
+
+    def _dead_watches(self) -> str | None:
+        dead = [each.trouble or str(each.kind) for each in self.registry if not each.healthy]
+        return "; ".join(dead) or None
+
+    def _add_gauges(self) -> None:
+        watch = self.metrics.watch
+        by_resource = ("resource",)
+        watch(
+            "lws_informer_objects",
+            "Objects in the caches.",
+            by_resource,
+            lambda: [((each.resource,), each.objects) for each in self.registry.statistics()],
+        )
+        watch(
+            "lws_informer_last_event_age_seconds",
+            "How long ago the server last said anything on a watch.",
+            by_resource,
+            lambda: [((each.resource,), each.last_event_age) for each in self.registry.statistics()],
+        )
+        watch(
+            "lws_informer_faults",
+            "Watches and lists that failed since the start.",
+            by_resource,
+            lambda: [((each.resource,), each.faults) for each in self.registry.statistics()],
+        )

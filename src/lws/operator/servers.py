@@ -1,0 +1,153 @@
+"""The ports for probes and metrics.
+
+Guarantees: a port that cannot be opened is an error that names its setting; metrics are served over TLS to callers whom
+the API server authenticates and authorises, and to nobody else (operations 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from lws.client.api import ApiClient
+from lws.clock import Clock
+from lws.errors import ConfigurationError
+from lws.operator.authorize import Refusal, Reviewer
+from lws.operator.selfsigned import self_signed
+from lws.operator.settings import METRICS_CERTIFICATES, Configuration, HealthEndpoint
+from lws.runtime.health import Health, Report
+from lws.runtime.manager import Service
+from lws.telemetry.metrics import Metrics
+from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
+
+_log = structlog.stdlib.get_logger("lws.operator")
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def parse_address(address: str, setting: str) -> tuple[str | None, int] | None:
+    """Host and port of ``:8081``, ``127.0.0.1:8081`` or ``[::1]:8081``; None if ``0`` turns the port off.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if address == "0":
+        return None
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"{setting}: {address!r} is no address; write :8081 or 127.0.0.1:8081, or 0 for none")
+    return host.strip("[]") or None, int(port)
+
+
+def health_server(settings: HealthEndpoint, readyz: Health, healthz: Health) -> Service:
+    """Answers probes over plain HTTP, each check also under its own path."""
+    app = web.Application()
+    for name, health in (
+        (settings.readiness_endpoint_name, readyz),
+        (settings.liveness_endpoint_name, healthz),
+    ):
+        path = "/" + name.strip("/")
+        app.router.add_get(path, _probe(health))
+        app.router.add_get(path + "/{check}", _probe(health))
+    setting = "health.healthProbeBindAddress"
+    return Service("health", _server(app, settings.health_probe_bind_address, setting))
+
+
+def metrics_server(configuration: Configuration, client: ApiClient, metrics: Metrics, *, clock: Clock) -> Service:
+    """Serves ``/metrics`` over TLS to those who may read it."""
+    reviewer = Reviewer(client, clock)
+
+    async def scrape(request: web.Request) -> web.Response:
+        refusal = await reviewer.review(request.headers.get("Authorization", ""), request.path)
+        if isinstance(refusal, Refusal):
+            return web.Response(status=refusal.status, text=refusal.text + "\n")
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": _CONTENT_TYPE})
+
+    app = web.Application()
+    app.router.add_get("/metrics", scrape)
+    policy = configuration.tls.policy
+    certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
+    serve = _server(app, configuration.metrics.bind_address, "metrics.bindAddress", certificate.context)
+
+    async def run(ready: Callable[[], None]) -> None:
+        async with _kept(certificate, metrics, clock):
+            await serve(ready)
+
+    return Service("metrics", run)
+
+
+@asynccontextmanager
+async def _kept(certificate: ServingCertificate, metrics: Metrics, clock: Clock) -> AsyncIterator[None]:
+    """Keep the certificate that is mounted, or a self-signed one if there is none."""
+    directory = Path(METRICS_CERTIFICATES)
+    if not (directory / CERTIFICATE_FILE).exists():
+        pair = self_signed(("localhost",), clock.now())
+        certificate.load(pair.certificate, pair.key)
+        yield
+        return
+
+    def observe(good: bool) -> None:
+        (metrics.certificate_reads if good else metrics.certificate_read_errors).inc()
+
+    watching = asyncio.create_task(certificate.watch(directory, observe=observe), name="metrics certificate")
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _probe(health: Health) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        check = request.match_info.get("check")
+        if check is not None:
+            return _answer(health.report_one(check))
+        query = request.query
+        return _answer(health.report(verbose="verbose" in query, exclude=query.getall("exclude", [])))
+
+    return answer
+
+
+def _answer(report: Report) -> web.Response:
+    return web.Response(status=report.status, text=report.text, headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _server(
+    app: web.Application, address: str, setting: str, context: ssl.SSLContext | None = None
+) -> Callable[[Callable[[], None]], Awaitable[None]]:
+    where = parse_address(address, setting)
+
+    async def run(ready: Callable[[], None]) -> None:
+        if where is None:
+            ready()
+            await asyncio.get_running_loop().create_future()
+            return
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            await _listen(runner, where, setting, context)
+            ready()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await runner.cleanup()
+
+    return run
+
+
+async def _listen(
+    runner: web.AppRunner, where: tuple[str | None, int], setting: str, context: ssl.SSLContext | None
+) -> None:
+    host, port = where
+    site = web.TCPSite(runner, host, port, ssl_context=context, shutdown_timeout=1.0)
+    try:
+        await site.start()
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise ConfigurationError(
+            f"{setting}: cannot listen on {host or ''}:{port}: {cause}; free the port or set another address"
+        ) from error
+    _log.debug("listening", setting=setting, address=str(site.name))

@@ -1,0 +1,23 @@
+"""Which build this is. Commit and build date are put into the environment by the image."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+
+import lws
+
+
+def version_text(environ: Mapping[str, str] = os.environ) -> str:
+    """The three lines of ``--version``."""
+    commit = environ.get("LWS_COMMIT") or "unknown"
+    built = environ.get("LWS_BUILD_DATE") or "N/A"
+    return f"Version: v{lws.__version__}\nBuild Date: {built}\nGit Commit: {commit}"
+
+
+def user_agent(environ: Mapping[str, str] = os.environ) -> str:
+    """``lws/<version> (<os>/<arch>) <commit>``; its first word gives the field manager ``lws`` (spec 1.1)."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine() or "unknown")
+    commit = (environ.get("LWS_COMMIT") or "unknown")[:7]
+    return f"lws/v{lws.__version__} ({platform.system().lower() or 'unknown'}/{machine}) {commit}"
