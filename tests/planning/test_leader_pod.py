@@ -1,0 +1,260 @@
+"""One pass over a leader pod (spec 5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lws.api import labels
+from lws.planning.actions import Create, EmitEvent, Plan
+from lws.planning.leader_pod import plan_leader_pod
+from lws.planning.schedulers import PROVIDERS
+from lws.planning.snapshots import GroupSnapshot
+from lws.planning.worker_pod import plan_worker_pod
+from tests.planning import making
+
+GANG = PROVIDERS["volcano"]
+UNIQUE = {"networkConfig": {"subdomainPolicy": "UniquePerReplica"}}
+
+
+def snapshot(
+    *, leader: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None, **spec: Any
+) -> GroupSnapshot:
+    """A leader that has just started, with nothing made for it yet."""
+    size = spec.setdefault("size", 3)
+    lws = making.lws(metadata=metadata, **spec)
+    pod = making.leader(0, making.key_of(lws), **{"size": size, **(leader or {})})
+    return GroupSnapshot(
+        lws=lws,
+        leader=pod,
+        leader_statefulset=making.leader_set(making.key_of(lws)),
+        group_pods=(pod,),
+        revisions=(making.revision(lws),),
+    )
+
+
+def plan(shot: GroupSnapshot, *, gang: bool = False) -> Plan:
+    """The plan of one pass."""
+    return plan_leader_pod(shot, GANG if gang else None).plan
+
+
+def kinds(found: Plan) -> list[str]:
+    """What is created, in order."""
+    return [action.resource.kind for action in found.actions if isinstance(action, Create)]
+
+
+def test_worker_set_is_created_5_5() -> None:
+    """A leader gets its worker StatefulSet, with event 11 about it and event 12 for a failure."""
+    (create,) = plan(snapshot()).actions
+    assert isinstance(create, Create)
+    assert (create.resource.kind, create.manifest["metadata"]["name"]) == ("StatefulSet", "sample-0")
+    event, failure = create.on_success[0], create.on_failure[0]
+    assert (event.note, event.reason) == ("Created worker statefulset for leader pod sample-0", "GroupsProgressing")
+    assert failure.note == "Failed to create worker statefulset for leader pod sample-0: {error}"
+    assert event.related is not None
+    assert event.related.uid == "uid-leader-0"
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (labels.NAME, "leaderworkerset.sigs.k8s.io/name label is unexpected missing"),
+        (labels.WORKER_INDEX, "leaderworkerset.sigs.k8s.io/worker-index label is unexpected missing"),
+    ],
+)
+def test_missing_labels_5_5_step_1(label: str, message: str) -> None:
+    """A pod without the labels that tell what it is rests with an error."""
+    shot = snapshot(leader={"label_map": {label: None}})
+    assert shot.leader is not None
+    found = plan_worker_pod(shot, "sample-0", shot.leader).plan
+    assert (found.error, found.terminal) == (message, True)
+
+
+def test_set_gone_5_5_step_2() -> None:
+    """Without its set, or while that is going, nothing is made for a leader."""
+    shot = snapshot()
+    assert not plan(replace(shot, lws=None))
+    assert not plan(snapshot(metadata={"deletionTimestamp": making.STAMP}))
+
+
+def test_mistaken_annotation_5_5_step_5() -> None:
+    """A leader that carries a leader's name ends in event 13, once, and nothing else."""
+    shot = snapshot(leader={"annotations": {labels.LEADER_NAME: "sample-0"}})
+    (event,) = plan(shot).actions
+    assert isinstance(event, EmitEvent)
+    assert event.note == (
+        "leader pod default/sample-0 contains mistake annotation 'leaderworkerset.sigs.k8s.io/leader-name': "
+        "requires Kubernetes ≥v1.27 or v1.26 with StatefulSetStartOrdinal feature"
+    )
+    assert (event.type, event.reason, event.action, event.once) == (
+        "Warning",
+        "FailedCreate",
+        "Create",
+        "uid-leader-0",
+    )
+
+
+@pytest.mark.parametrize("policy", ["None", "RecreateGroupOnPodRestart"])
+def test_nothing_is_made_for_a_dying_leader_5_5_step_6(policy: str) -> None:
+    """While a leader is being deleted, or its deletion was asked for, nothing is created."""
+    section = {"restartPolicy": policy}
+    assert not plan(snapshot(leader={"deletion_timestamp": making.STAMP}, section=section, **UNIQUE))
+    assert not plan(replace(snapshot(section=section), going="uid-leader-0"))
+
+
+def test_leader_of_a_former_leader_set_is_left_alone() -> None:
+    """A pod of a leader StatefulSet before the present one is about to be collected."""
+    shot = snapshot()
+    former = making.leader_set("k", uid="uid-new-leader-set")
+    assert not plan(replace(shot, leader_statefulset=former))
+
+
+def test_per_replica_service_5_4() -> None:
+    """Under unique subdomains the leader owns a Service of its own name that selects its group."""
+    first = plan(snapshot(**UNIQUE)).actions[0]
+    assert isinstance(first, Create)
+    meta = first.manifest["metadata"]
+    assert (meta["name"], meta["labels"]) == ("sample-0", {labels.NAME: "sample"})
+    assert meta["ownerReferences"][0]["kind"] == "Pod"
+    assert first.manifest["spec"]["selector"] == {labels.NAME: "sample", labels.GROUP_INDEX: "0"}
+
+
+def test_per_replica_service_is_never_changed_5_4() -> None:
+    """A Service that is there is accepted."""
+    existing = making.service("sample-0", {labels.NAME: "sample", labels.GROUP_INDEX: "0"})
+    assert kinds(plan(replace(snapshot(**UNIQUE), service=existing))) == ["StatefulSet"]
+
+
+def test_cd_20_service_of_a_rebuilt_group_after_a_policy_change() -> None:
+    """A leader that was made under unique subdomains gets its Service though the set says shared now."""
+    shot = snapshot(leader={"annotations": {labels.SUBDOMAIN_POLICY: "UniquePerReplica"}})
+    assert kinds(plan(shot)) == ["Service", "StatefulSet"]
+    assert kinds(plan(snapshot())) == ["StatefulSet"]
+
+
+def test_size_1_has_no_worker_set_5_5_step_9() -> None:
+    """A group of one has no worker StatefulSet at all."""
+    assert not plan(snapshot(size=1))
+
+
+def test_cd_04_size_is_that_of_the_group() -> None:
+    """After size 3 to 1 a rebuilt old group gets its two workers, after 1 to 3 an old group of one gets none."""
+    shot = snapshot(size=3)
+    edited = making.lws(size=1, metadata={"generation": 4})
+    create = plan(replace(shot, lws=edited)).actions[0]
+    assert isinstance(create, Create)
+    assert create.manifest["spec"]["replicas"] == 2
+    single = snapshot(size=1)
+    assert not plan(replace(single, lws=making.lws(size=3, metadata={"generation": 4})))
+
+
+def test_cd_04_size_from_the_revision_without_the_annotation() -> None:
+    """A leader without a size annotation has the size of its revision."""
+    shot = snapshot(size=3, leader={"size": None})
+    create = plan(replace(shot, lws=making.lws(size=1, metadata={"generation": 4}))).actions[0]
+    assert isinstance(create, Create)
+    assert create.manifest["spec"]["replicas"] == 2
+
+
+@pytest.mark.parametrize(("ready", "phase", "made"), [(False, "Running", False), (True, "Pending", True)])
+def test_leader_ready_5_5_step_10(ready: bool, phase: str, made: bool) -> None:
+    """Under LeaderReady workers wait for the Ready condition of their leader; its phase is not looked at."""
+    shot = snapshot(leader={"ready": ready, "phase": phase}, startupPolicy="LeaderReady")
+    assert bool(plan(shot)) is made
+
+
+def test_revision_missing_5_5_step_11() -> None:
+    """Without the revision of the leader's key, look again in a second."""
+    found = plan(replace(snapshot(), revisions=()))
+    assert (found.actions, found.requeue_after) == ((), 1.0)
+
+
+EXCLUSIVE = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "rack"}}
+
+
+def test_exclusive_placement_10_1() -> None:
+    """The workers are bound to the topology domain of their leader's node."""
+    shot = replace(snapshot(metadata=EXCLUSIVE), node=making.node(rack="r1"))
+    (create,) = plan(shot).actions
+    assert isinstance(create, Create)
+    assert create.manifest["spec"]["template"]["spec"]["nodeSelector"] == {"rack": "r1"}
+
+
+def test_exclusive_placement_waits_for_the_binding_10_1() -> None:
+    """A leader without a node is waited for without an error."""
+    found = plan(snapshot(metadata=EXCLUSIVE, leader={"node": ""}))
+    assert (found.actions, found.error) == ((), None)
+
+
+def test_cd_21_errors_name_node_and_label() -> None:
+    """A missing node or label is an error to be tried again, and its text says which."""
+    shot = snapshot(metadata=EXCLUSIVE)
+    assert plan(shot).error == 'getting node "node-1": nodes "node-1" not found'
+    found = plan(replace(shot, node=making.node(zone="z")))
+    assert (found.error, found.terminal) == ('node "node-1" does not have topology label: rack', False)
+
+
+def test_cd_21_empty_topology_counts_as_absent() -> None:
+    """An empty annotation asks for nothing."""
+    shot = snapshot(metadata={"annotations": {labels.EXCLUSIVE_TOPOLOGY: ""}}, leader={"node": ""})
+    assert kinds(plan(shot)) == ["StatefulSet"]
+
+
+def test_existing_worker_set_is_accepted_5_5_step_13() -> None:
+    """A worker StatefulSet that is there is left as it is, whatever its content."""
+    shot = replace(snapshot(), worker_statefulset=making.worker_set(0, "other", size=9))
+    assert not plan(shot)
+
+
+@pytest.mark.parametrize(
+    ("owner", "foreign"),
+    [
+        (making.controller("Pod", "sample-0", "uid-of-former-leader"), False),
+        (making.controller("ReplicaSet", "other", "uid-other"), True),
+        (None, True),
+    ],
+)
+def test_cd_26_foreign_worker_set_is_told_once(owner: Any, foreign: bool) -> None:
+    """A StatefulSet under the workers' name that no leader of ours owns is complained about, never written."""
+    owners = () if owner is None else (owner,)
+    shot = replace(snapshot(), worker_statefulset=making.worker_set(0, "k", owner_references=owners))
+    found = plan(shot).actions
+    assert bool(found) is foreign
+    for event in found:
+        assert isinstance(event, EmitEvent)
+        assert (event.type, event.reason, event.once) == ("Warning", "FailedCreate", "uid-workers-0")
+        assert event.note.startswith("Failed to create worker statefulset for leader pod sample-0: statefulset ")
+
+
+def test_cd_28_worker_set_waits_for_its_names() -> None:
+    """While a pod of its names exists, ending or not, no worker StatefulSet is created, and no timer runs."""
+    shot = snapshot()
+    former = making.controller("StatefulSet", "sample-0", "uid-of-former-set")
+    for changes in ({"deletion_timestamp": making.STAMP}, {}):
+        pod = making.worker(0, 2, "old", owner=former, **changes)
+        found = plan(replace(shot, workers={"sample-0-2": pod}))
+        assert (found.actions, found.requeue_after, found.error) == ((), None, None)
+    assert kinds(plan(shot)) == ["StatefulSet"]
+
+
+def test_cd_28_names_beyond_the_group_do_not_matter() -> None:
+    """A pod of a larger former group stands in nobody's way."""
+    pod = making.worker(0, 7, "old")
+    assert kinds(plan(replace(snapshot(), workers={"sample-0-7": pod}))) == ["StatefulSet"]
+
+
+GANGED = {"annotations": {labels.POD_GROUP_NAME: "sample-0-key"}}
+
+
+def test_pod_group_comes_before_the_worker_set_11() -> None:
+    """With gang scheduling the PodGroup is created first, and also for a group of one."""
+    assert kinds(plan(snapshot(leader=GANGED), gang=True)) == ["PodGroup", "StatefulSet"]
+    assert kinds(plan(snapshot(size=1, leader=GANGED), gang=True)) == ["PodGroup"]
+    assert kinds(plan(snapshot(leader=GANGED))) == ["StatefulSet"]
+
+
+def test_cd_23_leader_from_before_gang_scheduling() -> None:
+    """A leader without a group annotation gets no PodGroup, and its workers all the same."""
+    assert kinds(plan(snapshot(), gang=True)) == ["StatefulSet"]

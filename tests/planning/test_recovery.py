@@ -1,0 +1,447 @@
+"""Failure handling: the decision tables of spec 9.2 and 9.3, and member records (CD-01)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lws.api import labels
+from lws.api.objects import Pod, StatefulSet
+from lws.planning import members
+from lws.planning.actions import Delete
+from lws.planning.leader_pod import plan_leader_pod
+from lws.planning.members import LOST, MemberRecord
+from lws.planning.recovery import Failed, Outcome, judge
+from lws.planning.snapshots import GroupSnapshot
+from lws.planning.worker_pod import plan_worker_pod
+from tests.planning import making
+
+AFTER_START = "RecreateGroupAfterStart"
+ON_RESTART = "RecreateGroupOnPodRestart"
+ANNOTATION = {"annotations": {labels.RECREATE_GROUP_AFTER_START: ""}}
+
+
+class Group:
+    """A complete group of three, ready, under a restart policy."""
+
+    def __init__(self, policy: str = ON_RESTART, *, annotated: bool = False, status: dict[str, Any] | None = None):
+        self.lws = making.lws(
+            size=3, section={"restartPolicy": policy}, metadata=ANNOTATION if annotated else {}, status=status
+        )
+        self.key = making.key_of(self.lws)
+        self.leader: Pod | None = making.leader(0, self.key, size=3)
+        self.workers: list[Pod] = [making.worker(0, 1, self.key), making.worker(0, 2, self.key)]
+        self.worker_set: StatefulSet | None = making.worker_set(0, self.key, size=3)
+        self.record: MemberRecord | None = None
+        self.going = ""
+        self.leader_set = making.leader_set(self.key)
+        self.extra: list[Pod] = []
+
+    def snapshot(self) -> GroupSnapshot:
+        """What the planner sees."""
+        pods = [each for each in (self.leader, *self.workers) if each is not None]
+        return GroupSnapshot(
+            lws=self.lws,
+            leader=self.leader,
+            worker_statefulset=self.worker_set,
+            leader_statefulset=self.leader_set,
+            group_pods=(*pods, *self.extra),
+            workers={each.metadata.name: each for each in self.workers},
+            revisions=(making.revision(self.lws),),
+            record=self.record,
+            going=self.going,
+        )
+
+    def worker_pass(self, index: int = 1) -> list[Delete]:
+        """One pass over a worker; its record is kept. The deletions of the plan."""
+        name = f"sample-0-{index}"
+        pod = next((each for each in self.workers if each.metadata.name == name), None)
+        planned = plan_worker_pod(self.snapshot(), name, pod)
+        self.record = planned.record
+        return making.deleted(planned.plan)
+
+    def leader_pass(self) -> list[Delete]:
+        """One pass over the leader; its record is kept. The deletions of the plan."""
+        planned = plan_leader_pod(self.snapshot())
+        self.record = planned.record
+        return making.deleted(planned.plan)
+
+
+def worker(key: str, index: int = 1, **changes: Any) -> Pod:
+    """A worker of group 0."""
+    return making.worker(0, index, key, **changes)
+
+
+FAILED = {"restarts": 1}
+GONE = {"deletion_timestamp": making.STAMP}
+
+
+def outcome(group: Group, pod: Pod, pods: Sequence[Pod] | None = None, *, going: bool = False) -> Outcome:
+    """The verdict about one pod of the group."""
+    listed = group.snapshot().group_pods if pods is None else pods
+    return judge(group.lws, Failed(pod.metadata.name, pod), group.leader, group.worker_set, listed, 3, going=going)
+
+
+def test_row_1_no_policy() -> None:
+    """Under None, and its old name Default, nothing happens to the group."""
+    for policy in ("None", "Default"):
+        group = Group(policy)
+        assert outcome(group, worker(group.key, **FAILED)) is Outcome.NO_POLICY
+
+
+def test_row_2_no_failure() -> None:
+    """A pod that neither restarted nor is being deleted has not failed, whatever its phase."""
+    group = Group()
+    assert outcome(group, worker(group.key)) is Outcome.NO_FAILURE
+    for phase in ("Failed", "Succeeded", "Unknown"):
+        assert outcome(group, worker(group.key, phase=phase, restarts=3)) is Outcome.NO_FAILURE
+
+
+@pytest.mark.parametrize(("policy", "annotated"), [(AFTER_START, False), (ON_RESTART, True), (AFTER_START, True)])
+def test_row_3_pending_group_is_left_alone(policy: str, annotated: bool) -> None:
+    """Under AfterStart, or with the annotation whatever its value, a group that has not started is left alone."""
+    group = Group(policy, annotated=annotated)
+    failed = worker(group.key, **FAILED)
+    assert outcome(group, failed, pods=group.workers) is Outcome.PENDING
+    assert outcome(group, failed) is Outcome.RECREATE
+    plain = Group()
+    assert outcome(plain, worker(plain.key, **FAILED), pods=group.workers) is Outcome.RECREATE
+
+
+def test_row_4_name_without_an_ordinal() -> None:
+    """A failed worker whose name has no ordinal is an error that names it."""
+    group = Group()
+    odd = worker(group.key, name="worker", **FAILED)
+    assert outcome(group, odd) is Outcome.NO_ORDINAL
+    planned = plan_worker_pod(group.snapshot(), "worker", odd)
+    assert planned.plan.error == "parsing pod name for pod worker"
+
+
+def test_row_5_leader_gone() -> None:
+    """Without a leader there is nothing to recreate."""
+    group = Group()
+    group.leader = None
+    assert outcome(group, worker(group.key, **FAILED)) is Outcome.LEADER_GONE
+
+
+def test_row_6_other_revision() -> None:
+    """A worker of another revision than its leader's is about to go anyway."""
+    group = Group()
+    assert outcome(group, worker("other", **FAILED)) is Outcome.OTHER_REVISION
+
+
+@pytest.mark.parametrize(
+    ("owner", "expected"),
+    [
+        (None, Outcome.STALE_MEMBER),
+        (making.controller("StatefulSet", "sample-0", "uid-of-former-set"), Outcome.STALE_MEMBER),
+        (making.controller("ReplicaSet", "sample-0", "uid-workers-0"), Outcome.STALE_MEMBER),
+        (making.controller("Pod", "sample-0", "uid-of-former-leader"), Outcome.STALE_MEMBER),
+        (making.controller("Pod", "sample-0", "uid-leader-0"), Outcome.RECREATE),
+        (making.controller("StatefulSet", "sample-0", "uid-workers-0"), Outcome.RECREATE),
+    ],
+)
+def test_row_7_belonging_9_4(owner: Any, expected: Outcome) -> None:
+    """Only a member of this very leader's group can take it down."""
+    group = Group()
+    pod = worker(group.key, owner=owner, owned=owner is not None, **FAILED)
+    assert outcome(group, pod) is expected
+
+
+def test_row_7_worker_set_of_an_earlier_leader() -> None:
+    """A worker StatefulSet that belongs to a former leader speaks for nobody."""
+    group = Group()
+    group.worker_set = making.worker_set(0, group.key, size=3, leader_uid="uid-of-former-leader")
+    assert outcome(group, worker(group.key, **FAILED)) is Outcome.STALE_MEMBER
+
+
+def test_row_8_leader_going() -> None:
+    """A leader that is being deleted, or whose deletion we asked for, is not deleted once more."""
+    group = Group()
+    assert outcome(group, worker(group.key, **FAILED), going=True) is Outcome.GOING
+    group.leader = making.leader(0, group.key, size=3, **GONE)
+    assert outcome(group, worker(group.key, **FAILED)) is Outcome.GOING
+    assert outcome(group, group.leader) is Outcome.GOING
+
+
+def test_row_9_recreates_in_the_foreground() -> None:
+    """The leader is deleted in the foreground, with the event that names the failed pod."""
+    group = Group()
+    group.workers[0] = worker(group.key, **FAILED)
+    (deletion,) = group.worker_pass()
+    assert (deletion.name, deletion.propagation) == ("sample-0", "Foreground")
+    (event,) = deletion.on_success
+    assert (event.type, event.reason, event.action) == ("Normal", "RecreateGroup", "Delete")
+    assert event.note == "Worker pod sample-0-1 failed, deleted leader pod sample-0 to recreate group 0"
+    assert event.related is not None
+    assert event.related.uid == "uid-leader-0"
+
+
+def test_event_says_worker_even_of_the_leader() -> None:
+    """A failed leader is called a worker pod too."""
+    group = Group()
+    group.leader = making.leader(0, group.key, size=3, restarts=1)
+    (deletion,) = group.leader_pass()
+    assert deletion.on_success[0].note.startswith("Worker pod sample-0 failed, deleted leader pod sample-0 ")
+
+
+RECREATE, SKIP, NOTHING = "recreate", "skip", "nothing"
+COLUMNS = (("None", False), (ON_RESTART, False), (ON_RESTART, True), (AFTER_START, False))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "pending", "expected"),
+    [
+        ("worker restarted", False, (NOTHING, RECREATE, RECREATE, RECREATE)),
+        ("worker deleted", False, (NOTHING, RECREATE, RECREATE, RECREATE)),
+        ("worker deleted", True, (NOTHING, RECREATE, SKIP, SKIP)),
+        ("leader restarted", False, (NOTHING, RECREATE, RECREATE, RECREATE)),
+        ("leader restarted", True, (NOTHING, RECREATE, SKIP, SKIP)),
+        ("leader deleted", False, (NOTHING, NOTHING, NOTHING, NOTHING)),
+        ("init restarted", False, (NOTHING, RECREATE, RECREATE, RECREATE)),
+        ("init restarted", True, (NOTHING, RECREATE, SKIP, SKIP)),
+        ("worker evicted", False, (NOTHING, NOTHING, NOTHING, NOTHING)),
+        ("evicted worker deleted", False, (NOTHING, RECREATE, RECREATE, RECREATE)),
+        ("evicted worker deleted", True, (NOTHING, RECREATE, SKIP, SKIP)),
+    ],
+)
+@pytest.mark.parametrize("column", range(4))
+def test_policies_by_trigger_9_2(trigger: str, pending: bool, expected: tuple[str, ...], column: int) -> None:
+    """Every cell of the second table of 9.2."""
+    policy, annotated = COLUMNS[column]
+    group = Group(policy, annotated=annotated)
+    group.workers[1] = worker(group.key, 2, phase="Pending" if pending else "Running")
+    changes: dict[str, dict[str, Any]] = {
+        "worker restarted": FAILED,
+        "worker deleted": GONE,
+        "init restarted": {"init_restarts": 1},
+        "worker evicted": {"phase": "Failed", "restarts": 1},
+        "evicted worker deleted": {"phase": "Failed", **GONE},
+    }
+    if trigger.startswith("leader"):
+        how: dict[str, Any] = FAILED if trigger == "leader restarted" else GONE
+        group.leader = making.leader(0, group.key, size=3, **how)
+        deletions = group.leader_pass()
+    else:
+        group.workers[0] = worker(group.key, **changes[trigger])
+        deletions = group.worker_pass()
+    assert bool(deletions) is (expected[column] == RECREATE)
+
+
+@pytest.mark.parametrize(
+    ("phases", "pending"),
+    [
+        (("Running", "Running", "Running"), False),
+        (("Running", "Running", "Pending"), True),
+        (("Pending", "Running", "Running"), True),
+        (("Running", "Running"), True),
+        (("Running", "Running", "Running", "Running"), True),
+        (("Running", "Failed", "Running"), False),
+    ],
+)
+def test_pending_9_3(phases: Sequence[str], pending: bool) -> None:
+    """Pending means: not as many pods as the group has, or one of them in phase Pending."""
+    group = Group(AFTER_START)
+    pods = [worker(group.key, index, phase=phase) for index, phase in enumerate(phases)]
+    found = outcome(group, worker(group.key, **FAILED), pods=pods)
+    assert found is (Outcome.PENDING if pending else Outcome.RECREATE)
+
+
+def test_restart_skipped_while_pending_is_seen_by_the_next_event_9_3() -> None:
+    """A restart count stays above zero, so the pod's next event after the start takes the group down."""
+    group = Group(AFTER_START)
+    group.workers = [worker(group.key, **FAILED), worker(group.key, 2, phase="Pending")]
+    assert group.worker_pass() == []
+    group.workers[1] = worker(group.key, 2)
+    assert len(group.worker_pass()) == 1
+
+
+def test_skipped_deletion_is_forgotten_9_3() -> None:
+    """A worker deleted while the group was starting is not held against it once it is gone."""
+    group = Group(AFTER_START)
+    group.worker_pass()
+    group.workers = [worker(group.key, **GONE), worker(group.key, 2, phase="Pending")]
+    assert group.worker_pass() == []
+    group.workers = [worker(group.key, uid="successor"), worker(group.key, 2)]
+    assert group.worker_pass() == []
+    assert group.record is not None
+    assert group.record.uids[1] == "successor"
+
+
+def test_cd_01_worker_gone_without_a_trace() -> None:
+    """A worker that vanished at once takes its group down, though no look ever saw it being deleted."""
+    group = Group()
+    assert group.worker_pass() == []
+    group.workers = [worker(group.key, 2)]
+    (deletion,) = group.worker_pass()
+    assert deletion.on_success[0].note.startswith("Worker pod sample-0-1 failed")
+
+
+def test_cd_01_worker_replaced_under_its_name() -> None:
+    """A worker whose successor is seen first takes its group down."""
+    group = Group()
+    group.worker_pass()
+    group.workers[0] = worker(group.key, uid="successor")
+    assert len(group.worker_pass()) == 1
+
+
+def test_cd_01_skipped_trigger_is_consumed() -> None:
+    """While the group is starting the successor is adopted, once and for all."""
+    group = Group(AFTER_START)
+    group.worker_pass()
+    group.workers[0] = worker(group.key, uid="successor", phase="Pending")
+    assert group.worker_pass() == []
+    group.workers[0] = worker(group.key, uid="successor")
+    assert group.worker_pass() == []
+
+
+def test_cd_01_nothing_under_none() -> None:
+    """Under None a replacement is adopted without a word, and a later change of policy finds nothing to hold."""
+    group = Group("None")
+    group.worker_pass()
+    group.workers[0] = worker(group.key, uid="successor")
+    assert group.worker_pass() == []
+    group.lws = making.lws(size=3)
+    assert group.worker_pass() == []
+
+
+@pytest.mark.parametrize("fresh", ["leader", "worker set"])
+def test_cd_01_new_leader_or_worker_set_starts_afresh(fresh: str) -> None:
+    """Members of a new group are not compared with those of the old one."""
+    group = Group()
+    group.worker_pass()
+    group.workers = []
+    if fresh == "leader":
+        group.leader = making.leader(0, group.key, size=3, uid="uid-new-leader")
+        group.worker_set = making.worker_set(0, group.key, size=3, leader_uid="uid-new-leader")
+    else:
+        group.worker_set = making.worker_set(0, group.key, size=3, uid="uid-new-set")
+    assert group.worker_pass() == []
+
+
+def test_cd_01_background_deletion_of_the_worker_set_restarts_nothing() -> None:
+    """Pods of a worker StatefulSet that is gone are not members any more (spec 5.7)."""
+    group = Group()
+    group.worker_pass()
+    group.worker_set = None
+    group.workers = [worker(group.key, **GONE), worker(group.key, 2)]
+    assert group.worker_pass() == []
+    group.workers = []
+    assert group.worker_pass() == []
+    assert group.leader_pass() == []
+
+
+def test_cd_01_foreground_deletion_of_the_worker_set_restarts_the_group() -> None:
+    """While the set is there, the end of its pods is the group's (spec 5.7)."""
+    group = Group()
+    group.worker_pass()
+    group.worker_set = making.worker_set(0, group.key, size=3, **GONE)
+    group.workers = [worker(group.key, **GONE), worker(group.key, 2)]
+    assert len(group.worker_pass()) == 1
+
+
+def test_one_recreation_per_incident() -> None:
+    """Once the deletion has been asked for, other failures of the group ask for nothing."""
+    group = Group()
+    group.worker_pass()
+    group.workers = []
+    assert len(group.worker_pass(1)) == 1
+    group.going = "uid-leader-0"
+    assert group.worker_pass(2) == []
+    assert group.leader_pass() == []
+
+
+def test_cd_02_deletion_names_the_leader_that_was_judged() -> None:
+    """The deletion carries the UID, so that it cannot hit a successor of the same name."""
+    group = Group()
+    group.workers[0] = worker(group.key, **FAILED)
+    (deletion,) = group.worker_pass()
+    assert deletion.uid == "uid-leader-0"
+
+
+def test_cd_05_pending_counts_with_the_size_of_the_group() -> None:
+    """During a resize from 3 to 4 a complete old group of 3 is not pending."""
+    group = Group(AFTER_START)
+    group.lws = making.lws(size=4, section={"restartPolicy": AFTER_START}, metadata={"generation": 4})
+    group.workers[0] = worker(group.key, **FAILED)
+    assert len(group.worker_pass()) == 1
+    group.lws = making.lws(size=2, section={"restartPolicy": AFTER_START}, metadata={"generation": 5})
+    group.workers = [group.workers[0]]
+    assert group.worker_pass() == []
+
+
+# A record survives a restart: what the objects tell.
+
+AVAILABLE = {
+    "conditions": [
+        {
+            "type": "Available",
+            "status": "True",
+            "reason": "AllGroupsReady",
+            "message": "All replicas are ready",
+            "lastTransitionTime": "2026-08-01T10:30:00Z",
+        }
+    ]
+}
+WRITTEN = "2026-08-01T10:30:00Z"
+LATER = "2026-08-01T11:00:00Z"
+
+
+def restarted(available: bool = True, written: str = WRITTEN) -> Group:
+    """A group as a controller finds it that has just started."""
+    group = Group(status=AVAILABLE if available else None)
+    group.lws = group.lws.model_copy(update={"status_written": written})
+    return group
+
+
+def test_record_survives_a_restart() -> None:
+    """A worker replaced while no controller ran is found out by its age, and one that is missing by its absence."""
+    replaced = restarted()
+    replaced.workers[0] = worker(replaced.key, uid="successor", creation_timestamp=LATER)
+    assert len(replaced.leader_pass()) == 1
+    missing = restarted()
+    missing.workers = [worker(missing.key, 2)]
+    assert len(missing.worker_pass(2)) == 1
+
+
+def test_a_quiet_group_survives_a_restart_untouched() -> None:
+    """Members older than the proof are adopted."""
+    group = restarted()
+    assert group.leader_pass() == []
+    assert group.record is not None
+    assert group.record.uids == {1: "uid-worker-0-1", 2: "uid-worker-0-2"}
+
+
+@pytest.mark.parametrize("doubt", ["not available", "never written", "young leader", "young set", "not wanted", "same"])
+def test_what_cannot_be_proved_is_not_acted_on(doubt: str) -> None:
+    """Without proof that the group was complete, its workers are taken as they are first seen."""
+    group = restarted(available=doubt != "not available", written="" if doubt == "never written" else WRITTEN)
+    stamp = WRITTEN if doubt == "same" else LATER
+    group.workers[0] = worker(group.key, uid="successor", creation_timestamp=stamp)
+    if doubt == "young leader":
+        group.leader = making.leader(0, group.key, size=3, creation_timestamp=WRITTEN)
+    if doubt == "young set":
+        group.worker_set = making.worker_set(0, group.key, size=3, creation_timestamp=LATER)
+    if doubt == "not wanted":
+        group.leader_set = making.leader_set(group.key, replicas=2, recorded=0)
+    assert group.leader_pass() == []
+
+
+def test_evidence_covers_only_groups_that_were_wanted() -> None:
+    """Groups beyond the recorded replicas prove nothing: the condition does not speak of them."""
+    group = restarted()
+    proof = members.evidence(group.lws, making.leader_set(group.key, replicas=5, recorded=1))
+    assert proof is not None
+    assert proof.groups == 1
+
+
+def test_record_is_pure_bookkeeping() -> None:
+    """Observing keeps what is gone in place until it is consumed, and adopts what is new."""
+    record = MemberRecord("leader", "set", {1: "a", 2: LOST})
+    live = {2: worker("k", 2, uid="c"), 3: worker("k", 3, uid="d")}
+    after, gone = members.observe(record, live)
+    assert gone == (1, 2)
+    assert after.uids == {1: "a", 2: LOST, 3: "d"}
+    assert members.consume(members.consume(after, 1, live), 2, live).uids == {2: "c", 3: "d"}

@@ -1,0 +1,290 @@
+"""Status: counters, conditions and their transitions (spec 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lws.api import labels
+from lws.api.objects import Condition
+from lws.planning import status
+from lws.planning.rollout import Budget
+from lws.planning.status import Counts, set_true
+from tests.planning import making
+from tests.planning.world import World
+
+LATER = "2026-08-01T12:00:00Z"
+BEFORE = "2026-08-01T09:00:00Z"
+TEXTS = {
+    "Available": ("AllGroupsReady", "All replicas are ready"),
+    "Progressing": ("GroupsProgressing", "Replicas are progressing"),
+    "UpdateInProgress": ("GroupsUpdating", "Rolling Upgrade is in progress"),
+}
+
+
+def condition(kind: str, value: str = "True", generation: int = 3) -> Condition:
+    """A condition as it was set some time ago."""
+    reason, message = TEXTS[kind]
+    return Condition(
+        type=kind,
+        status=value,
+        reason=reason,
+        message=message,
+        last_transition_time=BEFORE,
+        observed_generation=generation,
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "replicas", "wanted"),
+    [
+        (Counts(current=2, moved=1, done=1, serving=2), 2, ("UpdateInProgress", "Progressing")),
+        (Counts(current=2, moved=2, done=2, serving=2), 2, ("Available",)),
+        (Counts(current=2, moved=2, done=1, serving=1), 2, ("Progressing",)),
+        (Counts(), 0, ("Available",)),
+        (Counts(), 2, ("Progressing",)),
+        (Counts(current=1, moved=1, done=1, serving=1), 2, ("Progressing",)),
+        (Counts(current=2, moved=2, done=2, serving=4), 4, ("Available",)),
+        (Counts(current=2, moved=2, done=2, serving=3), 4, ("Progressing",)),
+    ],
+)
+def test_conditions_8_2(counts: Counts, replicas: int, wanted: tuple[str, ...]) -> None:
+    """Each row of 8.2, and the cases its text names: no replicas, groups below the user's partition."""
+    assert counts.wanted_conditions(replicas) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "wanted", "true", "false"),
+    [
+        ("created", [], ["Progressing"], ["Progressing"], []),
+        ("all ready", ["Progressing"], ["Available"], ["Available"], ["Progressing"]),
+        ("group lost", ["Available"], ["Progressing"], ["Progressing"], ["Available"]),
+        (
+            "template edited",
+            ["Available"],
+            ["UpdateInProgress", "Progressing"],
+            ["UpdateInProgress", "Progressing"],
+            ["Available"],
+        ),
+        (
+            "all updated, one unready",
+            ["UpdateInProgress", "Progressing"],
+            ["Progressing"],
+            ["UpdateInProgress", "Progressing"],
+            [],
+        ),
+        (
+            "update done",
+            ["UpdateInProgress", "Progressing"],
+            ["Available"],
+            ["Available"],
+            ["UpdateInProgress", "Progressing"],
+        ),
+    ],
+)
+def test_transitions_8_3(name: str, before: list[str], wanted: list[str], true: list[str], false: list[str]) -> None:
+    """Each row of the table of 8.3: what is True afterwards, and what was turned False."""
+    after = set_true([condition(kind) for kind in before], wanted, 3, making.NOW)
+    assert sorted(each.type for each in after.values if each.status == "True") == sorted(true)
+    assert sorted(each.type for each in after.values if each.status == "False") == sorted(false)
+    assert after.turned is (name != "all updated, one unready")
+
+
+def test_excluded_condition_keeps_reason_and_message_8_3() -> None:
+    """Available=False still reads AllGroupsReady and "All replicas are ready", with a new transition time."""
+    after = set_true([condition("Available", generation=2)], ["Progressing"], 3, making.NOW)
+    old = after.values[0]
+    assert (old.status, old.reason, old.message) == ("False", *TEXTS["Available"])
+    assert (old.last_transition_time, old.observed_generation) == (LATER, 3)
+
+
+def test_same_condition_and_generation_is_untouched_8_3() -> None:
+    """Setting what is set changes nothing."""
+    before = [condition("Available")]
+    after = set_true(before, ["Available"], 3, making.NOW)
+    assert list(after.values) == before
+    assert not after.turned
+
+
+def test_every_condition_observes_the_generation_8_3() -> None:
+    """Conditions that are False get the new generation too."""
+    before = [condition("Available", generation=2), condition("Progressing", "False", generation=2)]
+    after = set_true(before, ["Available"], 3, making.NOW)
+    assert {each.observed_generation for each in after.values} == {3}
+
+
+def test_cd_16_transition_time_moves_only_with_status() -> None:
+    """A mere change of generation leaves the time of the last transition alone."""
+    after = set_true([condition("Available", generation=2)], ["Available"], 3, making.NOW)
+    assert after.values[0].last_transition_time == BEFORE
+
+
+def test_cd_16_both_conditions_of_an_update_are_set_in_one_write() -> None:
+    """UpdateInProgress and Progressing come together, in the first pass after the edit."""
+    world = World.at_rest(replicas=2)
+    world.edit(replicas=2, image="app:2")
+    written = making.status_of(world.plan())
+    for kind in ("UpdateInProgress", "Progressing"):
+        found = making.condition(written, kind)
+        assert found is not None
+        assert found["status"] == "True"
+    available = making.condition(written, "Available")
+    assert available is not None
+    assert (available["status"], available["reason"]) == ("False", "AllGroupsReady")
+
+
+def test_cd_10_event_only_when_a_condition_turned() -> None:
+    """A write for a new generation alone records no event, and the event belongs to the write's success."""
+    world = World.at_rest(replicas=2)
+    world.edit(replicas=2, startupPolicy="LeaderReady")
+    plan = world.plan()
+    written = making.status_of(plan)
+    assert written is not None
+    assert written["observedGeneration"] == 4
+    assert making.notes(plan) == []
+    world.edit(replicas=3)
+    assert "Replicas are progressing, with 2 groups ready of total 3 groups" in making.notes(world.plan())
+
+
+def test_cd_06_group_without_worker_set_counts_for_conditions() -> None:
+    """An update does not look finished while the worker StatefulSet of an old group is missing."""
+    world = World.at_rest(replicas=2)
+    old = making.key_of(world.lws)
+    world.edit(replicas=2, image="app:2")
+    new = making.key_of(world.lws)
+    world.revisions.append(making.revision(world.lws, 2))
+    world.statefulset = making.leader_set(new, replicas=2, partition=1)
+    world.leaders = [making.leader(0, old), making.leader(1, new)]
+    world.workers = {"sample-1": making.worker_set(1, new)}
+    plan = world.plan()
+    written = making.status_of(plan)
+    updating = making.condition(written, "UpdateInProgress")
+    assert updating is not None
+    assert updating["status"] == "True"
+    assert written is not None
+    assert (written["readyReplicas"], written["updatedReplicas"]) == (1, 1)
+
+
+def test_cd_06_size_of_the_group_not_of_the_set() -> None:
+    """After size 3 to 1, old groups still need their worker StatefulSet to be ready."""
+    before = making.lws(replicas=1, size=3)
+    after = making.lws(replicas=1, size=1, metadata={"generation": 4})
+    old = making.key_of(before)
+    budget = Budget(1)
+    revisions = [making.revision(before), making.revision(after, 2)]
+    leaders = [making.leader(0, old, size=3)]
+    found = status.count(after, budget, making.key_of(after), leaders, {}, revisions)
+    assert (found.ready, found.current, found.moved) == (0, 1, 0)
+    sets = {"sample-0": making.worker_set(0, old, size=3)}
+    assert status.count(after, budget, making.key_of(after), leaders, sets, revisions).ready == 1
+
+
+def test_cd_22_worker_set_of_an_earlier_leader_does_not_count() -> None:
+    """A worker StatefulSet whose controller is not the present leader makes its group neither ready nor updated."""
+    world = World.at_rest(replicas=1)
+    key = making.key_of(world.lws)
+    world.workers = {"sample-0": making.worker_set(0, key, leader_uid="uid-of-former-leader")}
+    written = making.status_of(world.plan())
+    assert written is not None
+    assert "readyReplicas" not in written
+    assert "updatedReplicas" not in written
+
+
+def test_cd_24_leader_without_a_numeric_index_falls_back_to_its_name() -> None:
+    """A missing, foolish or negative group index gives the ordinal of the name; a foreign name is ignored."""
+    owner = making.lws(replicas=2)
+    key = making.key_of(owner)
+    leaders = [
+        making.leader(0, key, label_map={labels.GROUP_INDEX: None}),
+        making.leader(1, key, label_map={labels.GROUP_INDEX: "-1"}),
+        making.leader(7, key, label_map={labels.GROUP_INDEX: "x"}, name="stranger"),
+    ]
+    sets = {f"sample-{i}": making.worker_set(i, key) for i in range(2)}
+    found = status.count(owner, Budget(2), key, leaders, sets, [making.revision(owner)])
+    assert (found.ready, found.updated, found.serving) == (2, 2, 2)
+
+
+@dataclass
+class Step:
+    """One moment of a rollout: groups as letters, and the counters that upstream asserts."""
+
+    groups: str
+    ready: int
+    updated: int
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step("oooo", 4, 0),
+        Step("oooU", 4, 1),
+        Step("oUoU", 4, 2),
+        Step("oUou", 3, 2),
+        Step("UUUU", 4, 4),
+    ],
+    ids=lambda step: step.groups,
+)
+def test_s1_status_counts(step: Step) -> None:
+    """ReadyReplicas and updatedReplicas of S1, step by step."""
+    assert _counters(step.groups, replicas=4, rolling={}) == (step.ready, step.updated, False)
+
+
+@pytest.mark.parametrize(
+    ("groups", "partition", "expected"),
+    [("ooUU", 2, (4, 2, True)), ("UUUU", 0, (4, 4, True)), ("UUU", 0, (3, 3, True))],
+)
+def test_s19_status_counts(groups: str, partition: int, expected: tuple[int, int, bool]) -> None:
+    """Surge groups count in both counters; the end of a partitioned step is Available."""
+    found = _counters(groups, replicas=3, rolling={"maxSurge": 1, "partition": partition}, image="app:2")
+    assert found == expected
+
+
+def _counters(groups: str, replicas: int, rolling: dict[str, Any], image: str = "") -> tuple[int, int, bool]:
+    before = making.lws(replicas=replicas, rolling=rolling, image="app:1")
+    after = making.lws(replicas=replicas, rolling=rolling, image="app:2")
+    keys = {"U": making.key_of(after), "u": making.key_of(after), "o": making.key_of(before)}
+    leaders = [making.leader(i, keys[letter]) for i, letter in enumerate(groups)]
+    sets = {f"sample-{i}": making.worker_set(i, keys[letter], ready=letter in "oU") for i, letter in enumerate(groups)}
+    revisions = [making.revision(before, 1), making.revision(after, 2)]
+    found = status.count(after, Budget.of(after), keys["U"], leaders, sets, revisions)
+    return found.ready, found.updated, bool(image) and found.wanted_conditions(replicas) == ("Available",)
+
+
+def test_first_status_2_3() -> None:
+    """The first status has the selector for autoscalers, the generation and no zero counters."""
+    plan = World(making.lws(replicas=2)).plan()
+    written = making.status_of(plan)
+    assert written is not None
+    assert written["hpaPodSelector"] == (
+        "leaderworkerset.sigs.k8s.io/name=sample,leaderworkerset.sigs.k8s.io/worker-index=0"
+    )
+    assert written["observedGeneration"] == 3
+    assert "replicas" not in written
+    progressing = making.condition(written, "Progressing")
+    assert progressing == {
+        "type": "Progressing",
+        "status": "True",
+        "reason": "GroupsProgressing",
+        "message": "Replicas are progressing",
+        "lastTransitionTime": LATER,
+        "observedGeneration": 3,
+    }
+    assert making.condition(written, "UpdateInProgress") is None
+
+
+def test_selector_is_written_once_2_3() -> None:
+    """A selector that is there stays, whatever it says."""
+    world = World(making.lws(replicas=1, status={"hpaPodSelector": "custom=yes"}))
+    written = making.status_of(world.plan())
+    assert written is not None
+    assert written["hpaPodSelector"] == "custom=yes"
+
+
+def test_update_done_8_4() -> None:
+    """Done means all wanted groups updated and ready, and nothing held back; also with no replicas."""
+    assert Counts(done=2).update_done(Budget(2))
+    assert not Counts(done=1).update_done(Budget(2))
+    assert not Counts(done=2).update_done(Budget(2, partition=1))
+    assert Counts().update_done(Budget(0))
