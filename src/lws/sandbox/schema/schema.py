@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from lws.sandbox.schema import builtin, pruning
+from lws.sandbox.schema import builtin, pruning, validation
 from lws.sandbox.schema.gostruct import GoReader
 from lws.sandbox.schema.node import Compiler, Node
 from lws.sandbox.status import Cause
@@ -70,8 +70,6 @@ class Schema:
         """
         if not self.custom:
             return []
-        from lws.sandbox.schema import validation
-
         return validation.validate_object(self.root, obj, old)
 
 
