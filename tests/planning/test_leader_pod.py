@@ -232,8 +232,8 @@ def test_cd_28_worker_set_waits_for_its_names() -> None:
     """While a pod of its names exists, ending or not, no worker StatefulSet is created, and no timer runs."""
     shot = snapshot()
     former = making.controller("StatefulSet", "sample-0", "uid-of-former-set")
-    for changes in ({"deletion_timestamp": making.STAMP}, {}):
-        pod = making.worker(0, 2, "old", owner=former, **changes)
+    for ending in (making.STAMP, None):
+        pod = making.worker(0, 2, "old", owner=former, deletion_timestamp=ending)
         found = plan(replace(shot, workers={"sample-0-2": pod}))
         assert (found.actions, found.requeue_after, found.error) == ((), None, None)
     assert kinds(plan(shot)) == ["StatefulSet"]

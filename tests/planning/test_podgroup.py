@@ -12,12 +12,12 @@ from lws.planning.revisions import Contents
 from lws.planning.schedulers.volcano import Volcano
 from tests.planning import making
 
+JSON = dict[str, Any]
 
-def container(
-    name: str = "main", restart: str = "", limits: dict[str, str] | None = None, **requests: str
-) -> dict[str, Any]:
+
+def container(restart: str = "", limits: JSON | None = None, requests: JSON | None = None, **more: str) -> JSON:
     """A container with these requests."""
-    out: dict[str, Any] = {"name": name, "resources": {"requests": requests}}
+    out: JSON = {"name": "main", "resources": {"requests": {**(requests or {}), **more}}}
     if limits:
         out["resources"]["limits"] = limits
     return out | ({"restartPolicy": restart} if restart else {})
@@ -52,7 +52,7 @@ def container(
         ),
         (
             {
-                "containers": [container(**{"hugepages-2Mi": "2Mi"})],
+                "containers": [container(requests={"hugepages-2Mi": "2Mi"})],
                 "resources": {"requests": {"hugepages-2Mi": "8Mi"}},
             },
             {"hugepages-2Mi": "8Mi"},

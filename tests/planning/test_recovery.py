@@ -74,8 +74,8 @@ def worker(key: str, index: int = 1, **changes: Any) -> Pod:
     return making.worker(0, index, key, **changes)
 
 
-FAILED = {"restarts": 1}
-GONE = {"deletion_timestamp": making.STAMP}
+FAILED: dict[str, Any] = {"restarts": 1}
+GONE: dict[str, Any] = {"deletion_timestamp": making.STAMP}
 
 
 def outcome(group: Group, pod: Pod, pods: Sequence[Pod] | None = None, *, going: bool = False) -> Outcome:
