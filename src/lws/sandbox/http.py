@@ -7,19 +7,31 @@ import gzip
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import hdrs, web
 
 from lws.client.transport import Request
 from lws.sandbox.reply import Reply
-from lws.sandbox.server import BODY_LIMIT, ApiServer
+from lws.sandbox.server import BODY_LIMIT
 from lws.sandbox.user import UserInfo
 
 GZIP_FROM: Final = 128 * 1024
 GZIP_LEVEL: Final = 1
 WARNING_LIMIT: Final = 4096
 _CLOSING: Final = 2.0
+
+
+class Answers(Protocol):
+    """What can be served: an `ApiServer`, or something around one."""
+
+    async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
+        """Answer a request; never raises."""
+        ...
+
+    def break_watches(self) -> int:
+        """End every watch; returns how many."""
+        ...
 
 
 @dataclass(slots=True)
@@ -38,7 +50,7 @@ class Endpoint:
 
 @contextlib.asynccontextmanager
 async def serve(
-    server: ApiServer, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    server: Answers, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Endpoint]:
     """Serve until the context is left; open watches end then.
 
@@ -67,7 +79,7 @@ async def serve(
         await runner.cleanup()
 
 
-def _handler(server: ApiServer) -> Any:
+def _handler(server: Answers) -> Any:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             body = await request.read()

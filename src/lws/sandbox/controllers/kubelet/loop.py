@@ -111,7 +111,7 @@ class KubeletLoop(KeyedLoop[Key]):
                 PODS,
                 namespace_of(pod),
                 name_of(pod),
-                {"metadata": {"uid": uid_of(pod)}, "status": status},
+                {"metadata": {"uid": uid_of(pod)}, "status": _as_patch(status)},
                 content_type=STRATEGIC_MERGE_PATCH,
                 subresource="status",
                 field_manager=None,
@@ -199,6 +199,12 @@ class KubeletLoop(KeyedLoop[Key]):
 
 def _ended(pod: JSON) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _as_patch(status: JSON) -> JSON:
+    """The status as a strategic merge patch: a condition without a reason loses the one that it had."""
+    conditions = [{"reason": None, "message": None, **item} for item in status["conditions"]]
+    return {**status, "conditions": conditions}
 
 
 def _differs(live: JSON, wanted: JSON) -> bool:

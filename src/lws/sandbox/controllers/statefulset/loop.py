@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lws.api.names import parent_and_ordinal
 from lws.api.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS, Resource
-from lws.errors import AlreadyExistsError
+from lws.errors import AlreadyExistsError, NotFoundError
 from lws.informers.kinds import RawObject
 from lws.sandbox.controllers.adoption import claim, sort_candidates
 from lws.sandbox.controllers.base import (
@@ -165,9 +165,11 @@ class StatefulSetLoop(KeyedLoop[Key]):
         return Done() if plan.requeue_after is None else RequeueAfter(plan.requeue_after)
 
     async def _write_status(self, key: Key, statefulset: JSON, status: JSON) -> None:
-        written = await self._client.update(
-            STATEFULSETS, {**statefulset, "status": status}, subresource="status", field_manager=None
-        )
+        changed = {**statefulset, "status": status}
+        try:
+            written = await self._client.update(STATEFULSETS, changed, subresource="status", field_manager=None)
+        except NotFoundError:
+            return
         self.wrote(key, self._sets, written)
 
     def _claims_of(self, statefulset: JSON, pods: Sequence[JSON]) -> dict[str, JSON]:

@@ -1,0 +1,81 @@
+"""What a cluster has before anybody comes: its namespaces, the API's own Service, a storage class, priorities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lws.api.resources import NAMESPACES, SERVICES, Resource
+from lws.client.api import ApiClient
+from lws.errors import AlreadyExistsError
+from lws.sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
+
+JSON = dict[str, Any]
+SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+STORAGE_CLASSES: Final = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
+_PRIORITIES: Final = (
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+)
+
+
+async def bootstrap(client: ApiClient) -> None:
+    """Create what is missing of it.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    for resource, manifest in _manifests():
+        try:
+            await client.create(resource, manifest, field_manager=None)
+        except AlreadyExistsError:
+            continue
+
+
+def _manifests() -> Iterator[tuple[Resource, JSON]]:
+    for name in SYSTEM_NAMESPACES:
+        yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield SERVICES, _kubernetes_service()
+    yield STORAGE_CLASSES, _storage_class()
+    for name, value, description in _PRIORITIES:
+        manifest = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+            "preemptionPolicy": "PreemptLowerPriority",
+        }
+        yield PRIORITY_CLASSES, manifest
+
+
+def _kubernetes_service() -> JSON:
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [port]},
+    }
+
+
+def _storage_class() -> JSON:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": STORAGE_CLASS, "annotations": annotations},
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    }

@@ -1,0 +1,59 @@
+"""The control path: drills over the API server's own port, for administrators only."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from lws.client.transport import Request
+from lws.sandbox.drills import DrillError, Drills
+from lws.sandbox.reply import Reply, of_error, of_json
+from lws.sandbox.server import ApiServer
+from lws.sandbox.status import StatusError
+from lws.sandbox.user import UserInfo
+
+PATH: Final = "/sandbox/v1/drills"
+MASTERS: Final = "system:masters"
+JSON = dict[str, Any]
+
+
+class ControlledServer:
+    """An API server that also answers drills.
+
+    A drill is ``POST /sandbox/v1/drills`` with ``{"drill": "node.fail", "arguments": {"name": "node-0"}}``; the answer
+    is what the drill has to tell, or 422 with the reason as ``message``.
+    """
+
+    def __init__(self, server: ApiServer, drills: Drills) -> None:
+        self._server = server
+        self._drills = drills
+
+    async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
+        """Answer a request; never raises."""
+        if request.path != PATH:
+            return await self._server.handle(request, user)
+        try:
+            return await self._drill(request, user)
+        except StatusError as error:
+            return of_error(error)
+
+    def break_watches(self) -> int:
+        """End every watch as a lost connection does; returns how many."""
+        return self._server.break_watches()
+
+    async def _drill(self, request: Request, user: UserInfo | None) -> Reply:
+        who = await self._server.access.authenticate(request.headers, user)
+        if MASTERS not in who.groups:
+            raise StatusError(403, "Forbidden", f'User "{who.name}" cannot do drills')
+        if request.method != "POST":
+            raise StatusError(405, "MethodNotAllowed", "drills are asked for by POST")
+        try:
+            asked: Any = orjson.loads(request.body)
+            name, arguments = str(asked["drill"]), dict(asked.get("arguments") or {})
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+            raise StatusError(400, "BadRequest", 'a drill reads {"drill": NAME, "arguments": {...}}') from None
+        try:
+            return of_json(await self._drills.run(name, arguments))
+        except DrillError as error:
+            raise StatusError(422, "Invalid", str(error)) from error
