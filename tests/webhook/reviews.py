@@ -61,7 +61,7 @@ def review(obj: JSON | None, old: JSON | None = None, *, operation: str = "CREAT
             "resource": resource,
             "requestKind": kind,
             "requestResource": resource,
-            "name": about.get("metadata", {}).get("name", ""),
+            "name": "m",
             "namespace": "default",
             "operation": operation,
             "userInfo": {"username": "admin", "groups": ["system:masters"]},
