@@ -27,11 +27,11 @@ VERSION: Final[JSON] = {
     "minCompatibilityMajor": "1",
     "minCompatibilityMinor": "35",
     "gitVersion": "v1.36.2",
-    "gitCommit": "",
+    "gitCommit": "$Format:%H$",
     "gitTreeState": "",
     "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": "",
-    "compiler": "",
+    "goVersion": "go1.27.3",
+    "compiler": "gc",
     "platform": "linux/amd64",
 }
 PUBLIC: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")

@@ -56,6 +56,7 @@ _PODS: Final = (
     _STATUS,
 )
 _EVENT: Final = ("", "v1", "Event")
+_DEFINITION: Final = ("apiextensions.k8s.io", "v1beta1", "CustomResourceDefinition")
 _HPA: Final = ("autoscaling", "v2", "HorizontalPodAutoscaler")
 
 
@@ -159,7 +160,7 @@ def _others() -> list[Builtin]:
         Builtin(budget, ("pdb",), subresources=(_STATUS,)),
         cluster(admission, "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", categories=extensions),
         cluster(admission, "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", categories=extensions),
-        Builtin(definition, ("crd", "crds"), extensions, subresources=(_STATUS,)),
+        Builtin(definition, ("crd", "crds"), extensions, subresources=(_STATUS,), storage=_DEFINITION),
         Builtin(Resource("coordination.k8s.io", "v1", "leases", "Lease")),
         cluster("scheduling.k8s.io", "priorityclasses", "PriorityClass", "pc"),
         cluster("storage.k8s.io", "storageclasses", "StorageClass", "sc"),

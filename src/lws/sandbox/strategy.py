@@ -339,9 +339,9 @@ class GenericStrategy:
         """All but the status stays; of the metadata only managedFields may change."""
         for key in [key for key in {**new, **old} if key not in ("metadata", "status", "kind", "apiVersion")]:
             _keep(new, old, key)
-        managed = new["metadata"].get("managedFields")
-        version = new["metadata"].get("resourceVersion")
-        new["metadata"] = {**old["metadata"], "managedFields": managed, "resourceVersion": version}
+        kept = {name: new["metadata"][name] for name in ("managedFields", "resourceVersion") if name in new["metadata"]}
+        bare = {name: value for name, value in old["metadata"].items() if name != "managedFields"}
+        new["metadata"] = {**bare, **kept}
 
     def validate_create(self, obj: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002 -- the protocol's
         """What the schema refuses."""

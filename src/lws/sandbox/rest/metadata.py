@@ -109,7 +109,7 @@ def _common(metadata: JSON, causes: Causes, *, custom: bool) -> None:
 
 def _owners(owners: list[JSON], causes: Causes) -> None:
     path = "metadata.ownerReferences"
-    controllers = 0
+    controllers: list[str] = []
     for owner in owners:
         version = owner.get("apiVersion", "")
         group, slash, bare = version.partition("/")
@@ -124,9 +124,11 @@ def _owners(owners: list[JSON], causes: Causes) -> None:
                 causes.invalid(f"{path}.{member}", owner.get(member, ""), "must not be empty")
         if (group, bare, owner.get("kind")) in (("", "v1", "Event"), ("events.k8s.io", "v1", "Event")):
             causes.invalid(path, owner, f"{group}/{bare}, Kind=Event is disallowed from being an owner")
-        controllers += owner.get("controller") is True
-    if controllers > 1:
-        causes.invalid(path, owners, "Only one reference can have Controller set")
+        if owner.get("controller") is True:
+            controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
+    if len(controllers) > 1:
+        found = f'Found "true" in references for {controllers[0]} and {controllers[1]}'
+        causes.invalid(path, owners, f"Only one reference can have Controller set to true. {found}")
 
 
 def _finalizers(finalizers: list[str], causes: Causes, *, custom: bool) -> None:

@@ -390,6 +390,7 @@ def _prepare_change(call: Call, new: JSON, live: JSON, context: Any) -> None:
 def _check_change(call: Call, new: JSON, live: JSON, context: Any) -> None:
     strategy = call.strategy
     causes = metadata.validate_update(new["metadata"], live["metadata"], custom=strategy.custom)
+    causes += causes  # asked once by the server and once by the kind, and told twice
     if call.subresource == "status":
         causes += strategy.validate_status(new, live, context)
     else:
