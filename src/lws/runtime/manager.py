@@ -151,7 +151,7 @@ class _Running:
         if self.task.cancelled():
             raise ServiceEndedError(f"{self.service.name} was cancelled by nobody we know")
         if (error := self.task.exception()) is not None:
-            raise error
+            raise _single(error)
         raise ServiceEndedError(f"{self.service.name} ended by itself")
 
     async def stop(self) -> None:
@@ -165,3 +165,10 @@ class _Running:
             _log.error("does not stop", service=self.service.name)
         elif not self.task.cancelled() and (error := self.task.exception()) is not None:
             _log.debug("ended with an error", service=self.service.name, cause=str(error))
+
+
+def _single(error: BaseException) -> BaseException:
+    """The error itself where a task group has wrapped just one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
