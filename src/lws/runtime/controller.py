@@ -24,7 +24,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ApiError, ConflictError, StaleError, TerminalError, TransportError
+from lws.errors import ConflictError, LwsError, StaleError, TerminalError
 from lws.runtime.freshness import Ledger
 from lws.telemetry.metrics import RESULTS, Metrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
@@ -183,7 +183,7 @@ class Controller(Generic[K]):
         if timed_out:
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")
-        elif isinstance(error, ApiError | TransportError):
+        elif isinstance(error, LwsError):
             _log.warning("reconcile failed", cause=str(error), retry_in=round(delay, 3))
         else:
             _log.error("reconcile failed unexpectedly", retry_in=round(delay, 3), exc_info=error)
