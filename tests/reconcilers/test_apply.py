@@ -1,0 +1,310 @@
+"""Carrying out plans: order, failures, ownership, events, versions (`lws.reconcilers.apply`)."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.client.api import ApiClient
+from lws.client.transport import Request, Response, Stream
+from lws.errors import ApiError, ConflictError, StaleError
+from lws.planning.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
+from lws.reconcilers.apply import Executor, FoundError, Outcome, PlanError, verdict
+from lws.reconcilers.observe import Caches
+from lws.runtime.controller import Done, RequeueAfter
+from lws.runtime.events import ObjectRef
+from lws.runtime.freshness import Ledger
+from tests.planning import making
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+KEY = ("default", "sample")
+
+
+class Server:
+    """Answers requests from a table of (method, last part of the path) to (status, body)."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, JSON]] = {}
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Response:
+        """The answer of the table; what is written comes back by default, with version 900."""
+        self.requests.append(request)
+        given = self.answers.get((request.method, request.path.rsplit("/", 1)[1]))
+        if given is None:
+            body = orjson.loads(request.body or b"{}")
+            body.setdefault("metadata", {}).update(uid="uid-new", resourceVersion="900")
+            given = (200, body)
+        return Response(given[0], {}, orjson.dumps(given[1]))
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        """Nothing is watched here."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Recorder:
+    """Keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, str, ObjectRef | None]] = []
+
+    def record(
+        self,
+        regarding: ObjectRef,
+        type: str,  # noqa: A002
+        reason: str,
+        action: str,
+        note: str,
+        related: ObjectRef | None = None,
+    ) -> None:
+        """Keep the event."""
+        assert regarding.name == "sample"
+        self.events.append((type, reason, note, related))
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes in order."""
+        return [note for _, _, note, _ in self.events]
+
+
+class Unwatched:
+    """Caches without a single informer."""
+
+    def informer(self, resource: object) -> None:
+        """There is none."""
+
+
+class Bench:
+    """An executor on a scripted server."""
+
+    def __init__(self) -> None:
+        self.server, self.recorder = Server(), Recorder()
+        self.executor = Executor(
+            ApiClient(self.server, user_agent="test"),
+            self.recorder,
+            cast(Caches, Unwatched()),
+            Ledger[tuple[str, str]](lambda key: None),
+        )
+
+    async def run(self, *actions: Any) -> Outcome:
+        """Carry out these actions about the set ``sample``."""
+        return await self.executor.run(KEY, Plan(actions), making.lws())
+
+    def status(self, code: int, reason: str) -> tuple[int, JSON]:
+        """A failure as the server writes it."""
+        return code, {"kind": "Status", "code": code, "reason": reason, "message": f"no: {reason}"}
+
+
+def event(note: str, **changes: Any) -> EmitEvent:
+    """An event with this note."""
+    return EmitEvent("Normal", "Reason", "Create", note, **changes)
+
+
+SERVICE: JSON = {
+    "metadata": {
+        "name": "svc",
+        "namespace": "default",
+        "ownerReferences": [{"uid": "uid-lws", "kind": "LeaderWorkerSet", "name": "sample", "controller": True}],
+    },
+    "spec": {"clusterIP": "None", "selector": {"a": "b"}},
+}
+SET: JSON = {"metadata": {"name": "sts", "namespace": "default"}, "spec": {"replicas": 1}}
+
+
+def create(**changes: Any) -> Create:
+    """A creation with all three kinds of events."""
+    events: JSON = {
+        "on_success": (event("made"),),
+        "on_failure": (event("failed: {error}"),),
+        "on_foreign": (event("foreign"),),
+    }
+    return Create(SERVICES, SERVICE, **{**events, **changes})
+
+
+@virtual_time
+async def test_actions_run_in_order_and_stop_at_the_first_failure() -> None:
+    """What comes after a failure is not begun; its event carries the cause."""
+    bench = Bench()
+    bench.server.answers["POST", "services"] = bench.status(403, "Forbidden")
+    with pytest.raises(ApiError):
+        await bench.run(event("first"), create(), event("never"))
+    assert bench.recorder.notes == ["first", "failed: no: Forbidden"]
+
+
+@virtual_time
+async def test_events_name_what_was_just_written() -> None:
+    """A reference to an object of the same plan is completed with its UID and version."""
+    bench = Bench()
+    reference = Reference(CONTROLLERREVISIONS, "default", "rev")
+    manifest = {"metadata": {"name": "rev", "namespace": "default"}}
+    await bench.run(Create(CONTROLLERREVISIONS, manifest, on_success=(event("made", related=reference),)))
+    related = bench.recorder.events[0][3]
+    assert related is not None
+    assert (related.name, related.uid, related.resource_version) == ("rev", "uid-new", "900")
+
+
+@virtual_time
+async def test_cd_25_already_there_and_ours_is_success() -> None:
+    """A name taken by our own object is success, without an event."""
+    bench = Bench()
+    bench.server.answers["POST", "services"] = bench.status(409, "AlreadyExists")
+    bench.server.answers["GET", "svc"] = (200, SERVICE)
+    outcome = await bench.run(create(), event("next"))
+    assert bench.recorder.notes == ["next"]
+    assert outcome.written == []
+
+
+@virtual_time
+async def test_cd_26_already_there_and_foreign_is_told_once() -> None:
+    """A name taken by someone else is told once for that object, and is never written."""
+    bench = Bench()
+    bench.server.answers["POST", "services"] = bench.status(409, "AlreadyExists")
+    foreign = {"metadata": {"name": "svc", "uid": "uid-foreign"}, "spec": {"clusterIP": "10.0.0.1"}}
+    bench.server.answers["GET", "svc"] = (200, foreign)
+    await bench.run(create())
+    await bench.run(create())
+    assert bench.recorder.notes == ["foreign"]
+    assert {request.method for request in bench.server.requests} == {"POST", "GET"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "uid", "told"),
+    [("Pod", "uid-leader-0", False), ("Pod", "uid-of-former-leader", False), ("ReplicaSet", "uid-other", True)],
+)
+@virtual_time
+async def test_worker_set_of_an_earlier_leader_is_not_foreign(kind: str, uid: str, told: bool) -> None:
+    """A set of a former leader will be collected: its end wakes the key, nobody is warned."""
+    bench = Bench()
+
+    def owned(kind: str, uid: str) -> JSON:
+        owner = {"kind": kind, "name": "sample-0", "uid": uid, "controller": True}
+        return {"metadata": {"name": "sample-0", "namespace": "default", "ownerReferences": [owner]}}
+
+    bench.server.answers["POST", "statefulsets"] = bench.status(409, "AlreadyExists")
+    bench.server.answers["GET", "sample-0"] = (200, owned(kind, uid))
+    await bench.run(Create(STATEFULSETS, owned("Pod", "uid-leader-0"), on_foreign=(event("foreign"),)))
+    assert bool(bench.recorder.notes) is told
+
+
+@virtual_time
+async def test_cd_02_deletion_of_a_successor_is_refused_and_fine() -> None:
+    """The UID goes with the deletion; gone or replaced is success without an event."""
+    for code, reason in ((404, "NotFound"), (409, "Conflict")):
+        bench = Bench()
+        bench.server.answers["DELETE", "leader"] = bench.status(code, reason)
+        outcome = await bench.run(Delete(PODS, "default", "leader", "uid-1", "Foreground", (event("gone"),)))
+        assert (outcome.deleted, bench.recorder.notes) == ([], [])
+        options = orjson.loads(bench.server.requests[0].body)
+        assert options["preconditions"] == {"uid": "uid-1"}
+        assert options["propagationPolicy"] == "Foreground"
+
+
+def _answer(changes: JSON) -> JSON:
+    live: JSON = {
+        "metadata": {"name": "sts", "namespace": "default", "generation": 2, "resourceVersion": "5"},
+        "spec": {"replicas": 1},
+    }
+    live["metadata"]["managedFields"] = [
+        {"manager": "lws", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    ]
+    live["spec"].update(changes)
+    return live
+
+
+@pytest.mark.parametrize(("changes", "writes"), [({}, 0), ({"replicas": 7}, 1)])
+@virtual_time
+async def test_cd_11_first_apply_looks_before_it_writes(changes: JSON, writes: int) -> None:
+    """What an apply would not change is not applied, and is remembered as if it had been."""
+    bench = Bench()
+    bench.server.answers["GET", "sts"] = (200, _answer(changes))
+    outcome = await bench.run(
+        Apply(STATEFULSETS, SET, "digest", look_first=True, expected_generation=2, on_success=(event("applied"),))
+    )
+    assert len([each for each in bench.server.requests if each.method == "PATCH"]) == writes
+    assert len(bench.recorder.notes) == writes
+    assert outcome.applied is not None
+    assert outcome.applied.digest == "digest"
+
+
+@virtual_time
+async def test_cd_03_object_that_the_cache_did_not_show_is_not_written() -> None:
+    """Where nothing should be, something is: it is handed back to be judged."""
+    bench = Bench()
+    bench.server.answers["GET", "sts"] = (200, _answer({}))
+    with pytest.raises(FoundError) as found:
+        await bench.run(Apply(STATEFULSETS, SET, "digest", look_first=True))
+    assert found.value.live["metadata"]["name"] == "sts"
+    assert [each.method for each in bench.server.requests] == ["GET"]
+
+
+@virtual_time
+async def test_apply_is_forced_in_our_name() -> None:
+    """The apply names the field manager lws and takes fields over (spec 5.3)."""
+    bench = Bench()
+    await bench.run(Apply(STATEFULSETS, SET, "digest"))
+    (request,) = bench.server.requests
+    assert request.method == "PATCH"
+    assert dict(request.query) == {"fieldManager": "lws", "force": "true"}
+    assert request.headers["content-type"] == "application/apply-patch+yaml"
+
+
+@virtual_time
+async def test_status_is_written_under_the_version_that_was_read() -> None:
+    """The status goes to its subresource with UID and resourceVersion; its event follows success only."""
+    bench = Bench()
+    action = UpdateStatus(
+        LEADERWORKERSETS, "default", "sample", "uid-lws", "100", {"replicas": 2}, (event("Available"),)
+    )
+    await bench.run(action)
+    (request,) = bench.server.requests
+    assert request.path.endswith("/leaderworkersets/sample/status")
+    body = orjson.loads(request.body)
+    assert (body["metadata"]["resourceVersion"], body["status"]) == ("100", {"replicas": 2})
+    bench.server.answers["PUT", "status"] = bench.status(409, "Conflict")
+    with pytest.raises(ConflictError):
+        await bench.run(action)
+    assert bench.recorder.notes == ["Available"]
+
+
+@virtual_time
+async def test_update_changes_only_what_it_names() -> None:
+    """The object is read, changed and written whole; if it is another version, nothing is written."""
+    bench = Bench()
+    live = {
+        "metadata": {"name": "rev", "namespace": "default", "resourceVersion": "7"},
+        "revision": 1,
+        "data": {"a": 1},
+    }
+    bench.server.answers["GET", "rev"] = (200, live)
+    await bench.run(Update(CONTROLLERREVISIONS, "default", "rev", "7", {"revision": 3}))
+    assert orjson.loads(bench.server.requests[1].body) == {**live, "revision": 3}
+    with pytest.raises(StaleError):
+        await bench.run(Update(CONTROLLERREVISIONS, "default", "rev", "6", {"revision": 3}))
+
+
+@virtual_time
+async def test_events_to_be_told_once_are() -> None:
+    """An event for an object's UID is recorded one time in the life of the executor."""
+    bench = Bench()
+    for _ in range(3):
+        await bench.run(event("strange", once="uid-1"))
+    await bench.run(event("strange", once="uid-2"))
+    assert bench.recorder.notes == ["strange", "strange"]
+
+
+def test_verdicts() -> None:
+    """A plan that ends well rests or looks again; one that tells of an error raises it."""
+    assert verdict(Plan()) == Done()
+    assert verdict(Plan(requeue_after=5.0)) == RequeueAfter(5.0)
+    failing: list[tuple[Plan, type[Exception]]] = [(Plan(error="x"), PlanError)]
+    for plan, kind in failing:
+        with pytest.raises(kind):
+            verdict(plan)

@@ -1,0 +1,356 @@
+"""A sandbox with our API installed and an operator in the same process, in virtual time and without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Final, Self
+
+import orjson
+import yaml
+
+from lws.api import labels
+from lws.api.resources import (
+    CONTROLLERREVISIONS,
+    CUSTOMRESOURCEDEFINITIONS,
+    EVENTS,
+    LEADERWORKERSETS,
+    LEASES,
+    MUTATINGWEBHOOKCONFIGURATIONS,
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
+    Resource,
+)
+from lws.client.api import ApiClient
+from lws.client.transport import Request, Response, Stream, Transport
+from lws.errors import NotFoundError
+from lws.operator.operator import Operator
+from lws.operator.settings import Configuration, LeaderElection, Settings
+from lws.sandbox.cluster import Sandbox
+from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.sandbox.drills import Drills
+from lws.sandbox.nodes import NodeShape, Shape
+from lws.sandbox.virtual_time import VirtualClock
+
+JSON = dict[str, Any]
+ROOT: Final = Path(__file__).parents[2]
+NAMESPACE: Final = "default"
+LOOPS: Final = ("namespace", "garbagecollector", "statefulset", "scheduler", "kubelet", "persistentvolume-binder")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One request of the operator that is no read."""
+
+    time: float
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    body: bytes
+    status: int  # 0 if there was no answer
+
+    @property
+    def resource(self) -> str:
+        """The plural, with its subresource."""
+        parts = self.path.split("/")
+        at = parts.index("namespaces") + 2 if "namespaces" in parts else len(parts) - 1
+        return "/".join([parts[at], *parts[at + 2 : at + 3]])
+
+    @property
+    def name(self) -> str:
+        """The object's name; for creations that of the manifest."""
+        if self.method == "POST":
+            return str(orjson.loads(self.body)["metadata"].get("name", ""))
+        parts = self.path.split("/")
+        return parts[parts.index("namespaces") + 3]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.resource} {self.name}"
+
+
+Wrap = Callable[[Transport], Transport]
+
+
+class Recording:
+    """A transport that notes every write and passes everything on."""
+
+    def __init__(self, inner: Transport, writes: list[Write]) -> None:
+        self._inner = inner
+        self._writes = writes
+
+    async def send(self, request: Request) -> Response:
+        """Pass on, and note."""
+        if request.method == "GET":
+            return await self._inner.send(request)
+        status = 0
+        try:
+            response = await self._inner.send(request)
+            status = response.status
+            return response
+        finally:
+            now = asyncio.get_running_loop().time()
+            self._writes.append(Write(now, request.method, request.path, request.query, request.body, status))
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        """Pass on."""
+        return self._inner.stream(request)
+
+    async def close(self) -> None:
+        """Pass on."""
+        await self._inner.close()
+
+
+@cache
+def _documents(path: str) -> tuple[JSON, ...]:
+    return tuple(yaml.load_all((ROOT / path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0) -> Shape:
+    """Nodes in two zones and one rack each, big enough for everything."""
+    made = tuple(
+        NodeShape(f"node-{i}", {"zone": f"zone-{i % 2}", "rack": f"rack-{i}"}, {"cpu": "640", "pods": "1100"})
+        for i in range(nodes)
+    )
+    return Shape(made, delays or Delays(), heartbeat=heartbeat, events=False)
+
+
+class Cluster:
+    """The whole of it; an async context manager. Nothing of the operator runs until `start`.
+
+    Args:
+        seed: of all chance.
+        nodes: how many nodes there are.
+        gang: whether groups are ganged.
+        workers: how many keys each controller reconciles at once.
+        resync: seconds between resyncs; None for never.
+        elect: whether operators elect a leader.
+        delays: how long things take on nodes.
+        heartbeat: seconds between heartbeats of nodes; 0 for none, when nothing happens at rest.
+        loops: names of the sandbox's control loops; those that groups need by default.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        nodes: int = 4,
+        gang: bool = False,
+        workers: int = 4,
+        resync: float | None = None,
+        elect: bool = False,
+        delays: Delays | None = None,
+        heartbeat: float = 0.0,
+        loops: Iterable[str] | None = LOOPS,
+    ) -> None:
+        self.random = Random(seed)
+        self.clock = VirtualClock()
+        self.sandbox = Sandbox(
+            shape=shape(nodes, delays=delays, heartbeat=heartbeat),
+            clock=self.clock,
+            random=Random(self.random.getrandbits(64)),
+            loops=None if loops is None else frozenset(loops),
+            gang=gang,
+        )
+        self.drills = Drills(self.sandbox)
+        self.client: ApiClient = self.sandbox.client()
+        self.writes: list[Write] = []
+        self.operators: list[Running] = []
+        self._configuration = Configuration.model_validate(
+            {
+                "clientConnection": {"qps": -1, "burst": 1},
+                "leaderElection": LeaderElection().model_dump(by_alias=True) | {"leaderElect": elect},
+                "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
+            }
+        )
+        self._workers, self._resync = workers, resync
+
+    async def __aenter__(self) -> Self:
+        """Start the sandbox and install the API and the webhooks."""
+        await self.sandbox.__aenter__()
+        (crd,) = _documents("config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml")
+        await self.client.create(CUSTOMRESOURCEDEFINITIONS, crd)
+        with suppress(Exception):
+            await self.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})
+        for document in _documents("config/webhook/manifests.yaml"):
+            mutating = document["kind"] == MUTATINGWEBHOOKCONFIGURATIONS.kind
+            where = MUTATINGWEBHOOKCONFIGURATIONS if mutating else VALIDATINGWEBHOOKCONFIGURATIONS
+            await self.client.create(where, document)
+        self.sandbox.local_webhooks.serve("system", "webhook-service", self._review)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop all operators, then the sandbox."""
+        for running in [*self.operators]:
+            await running.stop()
+        await self.sandbox.__aexit__(kind, error, trace)
+
+    def _review(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+        """Webhooks answer as long as some operator process is there, leading or not; a fresh one answers otherwise."""
+        if not self.operators:
+            self._spare = getattr(self, "_spare", None) or self._make(self.sandbox.transport())
+            return self._spare.handle_review(path, body, content_type)
+        return self.operators[0].operator.handle_review(path, body, content_type)
+
+    def _make(self, transport: Transport) -> Operator:
+        settings = Settings(
+            configuration=self._configuration,
+            workers=self._workers,
+            resync=self._resync,
+            watchdog=None,
+            hostname="test",
+        )
+        chance = Random(self.random.getrandbits(64))
+        return Operator(settings, transport, clock=self.clock, random=chance, sockets=False)
+
+    async def start(self, wrap: Wrap = lambda transport: transport, *, ready: bool = True) -> Running:
+        """Start an operator; returns when it works, or at once if not asked to wait."""
+        transport = wrap(Recording(self.sandbox.transport(), self.writes))
+        running = Running(self, self._make(transport), transport)
+        self.operators.append(running)
+        if ready:
+            await running.operator.wait_ready()
+        return running
+
+    # Looking.
+
+    async def list(self, resource: Resource, selector: str = "") -> list[JSON]:
+        """Objects of the default namespace, by name."""
+        found = await self.client.list(resource, NAMESPACE, label_selector=selector)
+        return sorted(found["items"], key=lambda each: str(each["metadata"]["name"]))
+
+    async def get(self, resource: Resource, name: str) -> JSON | None:
+        """One object of the default namespace."""
+        try:
+            return await self.client.get(resource, NAMESPACE, name)
+        except NotFoundError:
+            return None
+
+    async def events(self, reason: str = "") -> list[str]:
+        """Notes of the operator's events, oldest first."""
+        found = await self.list(EVENTS)
+        found.sort(key=lambda each: (each["eventTime"] or "", int(each["metadata"]["resourceVersion"])))
+        return [each["note"] for each in found if not reason or each["reason"] == reason]
+
+    def counted(self, since: int = 0) -> list[Write]:
+        """Writes of the operator that succeeded, but for events and leases."""
+        free = {EVENTS.plural, LEASES.plural}
+        return [each for each in self.writes[since:] if each.resource not in free and 200 <= each.status < 300]
+
+    # Waiting, in virtual time.
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], *, seconds: float = 600.0, every: float = 0.25) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            TimeoutError: it did not within so many virtual seconds.
+        """
+        async with asyncio.timeout(seconds):
+            while not await holds():  # noqa: ASYNC110 -- virtual time: a look costs nothing
+                await asyncio.sleep(every)
+
+    async def available(self, name: str, *, seconds: float = 600.0) -> JSON:
+        """Wait until a set is Available at its own generation; the set."""
+        found: JSON = {}
+
+        async def holds() -> bool:
+            nonlocal found
+            found = await self.client.get(LEADERWORKERSETS, NAMESPACE, name)
+            status = found.get("status") or {}
+            conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
+            current = status.get("observedGeneration") == found["metadata"]["generation"]
+            return current and conditions.get("Available") == "True"
+
+        await self.until(holds, seconds=seconds)
+        return found
+
+    async def quiet(self, seconds: float = 30.0, *, limit: float = 1200.0) -> None:
+        """Wait until nothing was stored for so many virtual seconds, leases and events aside."""
+        async with asyncio.timeout(limit):
+            last = await self._fingerprint()
+            still = 0.0
+            while still < seconds:
+                await asyncio.sleep(1.0)
+                now = await self._fingerprint()
+                still = still + 1.0 if now == last else 0.0
+                last = now
+
+    async def _fingerprint(self) -> tuple[str, ...]:
+        found = []
+        for resource in (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS):
+            items = (await self.client.list(resource))["items"]
+            found += [f"{each['metadata']['uid']}/{each['metadata']['resourceVersion']}" for each in items]
+        return tuple(found)
+
+
+class Running:
+    """One operator process."""
+
+    def __init__(self, cluster: Cluster, operator: Operator, transport: Transport) -> None:
+        self.cluster = cluster
+        self.operator = operator
+        self._transport = transport
+        self.task = asyncio.create_task(operator.run(), name="operator")
+
+    async def stop(self) -> None:
+        """Stop in order."""
+        if self in self.cluster.operators:
+            self.cluster.operators.remove(self)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def crash(self) -> None:
+        """Die: no request of it reaches the server any more, and nothing is tidied up."""
+        await self._transport.close()
+        await self.stop()
+
+
+@asynccontextmanager
+async def running(seed: int = 1, **arguments: Any) -> AsyncIterator[Cluster]:
+    """A cluster with one operator that works."""
+    async with Cluster(seed, **arguments) as cluster:
+        await cluster.start()
+        yield cluster
+
+
+def manifest(
+    name: str = "sample",
+    *,
+    replicas: int = 2,
+    size: int = 3,
+    image: str = "app:1",
+    rolling: JSON | None = None,
+    section: JSON | None = None,
+    metadata: JSON | None = None,
+    **spec: Any,
+) -> JSON:
+    """A LeaderWorkerSet as a user writes it."""
+    template = {"spec": {"containers": [{"name": "main", "image": image}]}}
+    body: JSON = {
+        "replicas": replicas,
+        "leaderWorkerTemplate": {"size": size, "workerTemplate": template, **(section or {})},
+        **spec,
+    }
+    if rolling is not None:
+        body["rolloutStrategy"] = {"type": "RollingUpdate", "rollingUpdateConfiguration": rolling}
+    return {
+        "apiVersion": LEADERWORKERSETS.api_version,
+        "kind": LEADERWORKERSETS.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE, **(metadata or {})},
+        "spec": body,
+    }
+
+
+def keys_of(objects: Iterable[JSON]) -> set[str]:
+    """The revision keys that these objects carry."""
+    return {(each["metadata"].get("labels") or {}).get(labels.REVISION, "") for each in objects}
