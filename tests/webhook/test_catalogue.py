@@ -10,8 +10,18 @@ import pytest
 from lws.webhook import AdmissionHandlers
 from lws.webhook.handlers import MUTATE_LEADERWORKERSET, MUTATE_POD, VALIDATE_LEADERWORKERSET, VALIDATE_POD
 from lws.webhook.review import LARGEST_BODY
-from tests.webhook.catalogue import CATALOGUE, Case
+from tests.webhook.catalogue import CATALOGUE
+from tests.webhook.catalogue.case import Case
 from tests.webhook.reviews import UID, encode, lws, pod, review
+
+
+def test_a_refusal_is_not_larger_than_its_reader_bears() -> None:
+    """A set with 100,000 broken labels is refused in one message of bounded length."""
+    given = lws()
+    given["metadata"]["labels"] = {f"a b{index}": "c d" for index in range(100_000)}
+    status, answer = AdmissionHandlers().handle_review(VALIDATE_LEADERWORKERSET, encode(review(given)))
+    message = json.loads(answer)["response"]["status"]["message"]
+    assert (status, len(message), message[-4:]) == (200, 65_536, " ...")
 
 
 def test_size_of_the_catalogue() -> None:

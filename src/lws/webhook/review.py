@@ -18,6 +18,7 @@ KIND: Final = "AdmissionReview"
 OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 # As much as the reference reads: twice the largest object that an API server takes, and room to spare.
 LARGEST_BODY: Final = 7 << 20
+LONGEST_MESSAGE: Final = 1 << 16  # characters; only a hostile object has so many faults
 _REASONS: Final = {
     HTTPStatus.FORBIDDEN: "Forbidden",
     HTTPStatus.NOT_FOUND: "NotFound",
@@ -170,6 +171,8 @@ def write_failure(status: HTTPStatus, message: str) -> bytes:
 
 
 def _status(status: HTTPStatus, message: str) -> dict[str, Any]:
+    if len(message) > LONGEST_MESSAGE:
+        message = message[: LONGEST_MESSAGE - 4] + " ..."
     return {"code": int(status), "reason": _REASONS.get(status, "BadRequest"), "message": message}
 
 

@@ -7,6 +7,7 @@ share of memory; no answer is 5xx; stopping lets reviews that were begun finish.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -114,6 +115,8 @@ class WebhookServer:
         self._observer = observer or Unobserved()
         self._server: asyncio.Server | None = None
         self._connections: _Connections | None = None
+        self._reading = 0  # requests whose headers are here and whose answer is not
+        self._drained = asyncio.Event()
 
     @property
     def listening(self) -> bool:
@@ -167,8 +170,12 @@ class WebhookServer:
         if server is None or connections is None:
             return
         server.close()
-        connections.pre_shutdown()
-        await connections.shutdown(grace)
+        # aiohttp drops what still comes of a body once it is told to shut down, so that waits for begun reviews.
+        self._drained.clear()
+        if self._reading:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), grace)
+        await connections.shutdown(min(grace, self._limits.lingering))
         await server.wait_closed()
 
     async def run(self) -> None:
@@ -186,6 +193,18 @@ class WebhookServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._connections is not None:
             self._connections.request_began(request.protocol)
+        self._reading += 1
+        try:
+            response = await self._respond(request)
+            if self._server is None:
+                response.force_close()
+            return response
+        finally:
+            self._reading -= 1
+            if not self._reading:
+                self._drained.set()
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
         if request.path not in self._handlers.paths:
             return _failure(HTTPStatus.NOT_FOUND, "no such webhook")
         if request.method != "POST":
