@@ -13,7 +13,7 @@ import structlog
 
 from lws.client.transport import Request
 from lws.clock import Clock
-from lws.sandbox import discovery, negotiation, tables
+from lws.sandbox import discovery, negotiation, protobuf, tables
 from lws.sandbox.access import Access, OpenAccess, refused
 from lws.sandbox.catalog import Catalog, Served
 from lws.sandbox.faults import Fault, Faults, failure
@@ -128,6 +128,7 @@ class ApiServer:
     ) -> Reply:
         if not info.resource:
             return self.discovery.answer(request.method, info.path, query, request.headers)
+        request = _readable(request)
         served = self.catalog.find(info.group, info.version, info.resource)
         if served is None:
             if not self.catalog.is_builtin(info.group):
@@ -320,6 +321,14 @@ class ApiServer:
 
 def _line(kind: str, obj: JSON) -> bytes:
     return orjson.dumps({"type": kind, "object": obj}, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+
+
+def _readable(request: Request) -> Request:
+    """The request, a protobuf body read into JSON."""
+    if not request.headers.get("content-type", "").startswith(protobuf.MEDIA_TYPE) or not request.body:
+        return request
+    headers = {**request.headers, "content-type": negotiation.JSON_TYPE}
+    return replace(request, headers=headers, body=protobuf.to_json(request.body))
 
 
 def _named(info: RequestInfo) -> bool:
