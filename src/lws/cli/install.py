@@ -1,0 +1,102 @@
+"""What a cluster needs for LeaderWorkerSets besides the controller: the definition and the webhook configurations."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lws.api import crd
+from lws.api.labels import NAME as NAME_LABEL
+from lws.api.resources import (
+    CUSTOMRESOURCEDEFINITIONS,
+    MUTATINGWEBHOOKCONFIGURATIONS,
+    NAMESPACES,
+    SERVICES,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
+    Resource,
+)
+from lws.client.api import ApiClient
+from lws.webhook import handlers
+
+JSON = dict[str, Any]
+NAMESPACE: Final = "lws-system"
+WEBHOOK_SERVICE: Final = "lws-webhook-service"
+MANAGER: Final = "lws-install"
+_LWS_RULE: Final[JSON] = {
+    "apiGroups": ["leaderworkerset.x-k8s.io"],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE", "UPDATE"],
+    "resources": ["leaderworkersets"],
+    "scope": "Namespaced",
+}
+
+
+async def install(client: ApiClient) -> None:
+    """Apply everything; what is there already is brought up to date.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    for resource, manifest in manifests():
+        await client.apply(resource, manifest, field_manager=MANAGER)
+
+
+def manifests() -> list[tuple[Resource, JSON]]:
+    """The objects, in the order in which they are applied."""
+    mutating = [
+        _webhook("mleaderworkerset.kb.io", handlers.MUTATE_LEADERWORKERSET, _LWS_RULE),
+        _webhook("mpod.kb.io", handlers.MUTATE_POD, _pod_rule("CREATE"), pods=True),
+    ]
+    validating = [
+        _webhook("vleaderworkerset.kb.io", handlers.VALIDATE_LEADERWORKERSET, _LWS_RULE),
+        _webhook("vpod.kb.io", handlers.VALIDATE_POD, _pod_rule("CREATE", "UPDATE"), pods=True),
+    ]
+    return [
+        (CUSTOMRESOURCEDEFINITIONS, crd.manifest()),
+        (NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        (SERVICES, _service()),
+        (MUTATINGWEBHOOKCONFIGURATIONS, _configuration(MUTATINGWEBHOOKCONFIGURATIONS, "mutating", mutating)),
+        (VALIDATINGWEBHOOKCONFIGURATIONS, _configuration(VALIDATINGWEBHOOKCONFIGURATIONS, "validating", validating)),
+    ]
+
+
+def _service() -> JSON:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE},
+        "spec": {"ports": [{"port": 443, "protocol": "TCP", "targetPort": 9443}]},
+    }
+
+
+def _configuration(resource: Resource, kind: str, webhooks: list[JSON]) -> JSON:
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": f"lws-{kind}-webhook-configuration"},
+        "webhooks": webhooks,
+    }
+
+
+def _webhook(name: str, path: str, rule: JSON, *, pods: bool = False) -> JSON:
+    webhook: JSON = {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE, "path": path, "port": 443}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "timeoutSeconds": 10,
+        "rules": [rule],
+    }
+    if pods:
+        webhook["objectSelector"] = {"matchExpressions": [{"key": NAME_LABEL, "operator": "Exists"}]}
+    return webhook
+
+
+def _pod_rule(*operations: str) -> JSON:
+    return {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": list(operations),
+        "resources": ["pods"],
+        "scope": "Namespaced",
+    }

@@ -1,0 +1,236 @@
+"""``make run``: a cluster, the controller and an example in one process, with a view of what happens.
+
+Environment: ``ONCE=1`` ends as soon as everything is Ready, with exit code 0, or 1 with the reason after a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import yaml
+from rich.console import Console
+from rich.live import Live
+
+from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.cli.install import NAMESPACE, WEBHOOK_SERVICE, install
+from lws.cli.sandbox import KUBECONFIG, add_shape_options, interrupted
+from lws.cli.view import SetRow, blockers, draw, lines, read_set
+from lws.client.api import ApiClient
+from lws.errors import ApiError, ConfigurationError, LwsError
+from lws.operator.operator import Operator
+from lws.operator.settings import Settings
+from lws.sandbox.cluster import Sandbox
+from lws.sandbox.controllers.discovery import by_kind, discover, group_of
+from lws.sandbox.endpoint import Address, on_sockets
+from lws.sandbox.nodes import preset, read_shape
+from lws.sandbox.time_travel import LoopClock, TravellingLoop
+from lws.telemetry.logs import LogSettings, configure_logging
+
+JSON = dict[str, Any]
+EXAMPLE: Final = "01-vllm-two-groups.yaml"
+PATIENCE: Final = 60.0
+PERIOD: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        once: end when all is Ready.
+        manifests: files to apply.
+        kubeconfig: where to write it.
+    """
+
+    once: bool
+    manifests: tuple[Path, ...]
+    kubeconfig: Path
+    options: argparse.Namespace
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; returns the exit code."""
+    try:
+        plan = _plan(arguments)
+        plan.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        with (plan.kubeconfig.parent / "run.log").open("w") as log:
+            configure_logging(LogSettings(level="info", format="console"), log)
+            with asyncio.Runner(loop_factory=TravellingLoop) as runner:
+                return runner.run(run(plan, Console()))
+    except (LwsError, OSError) as error:
+        sys.stderr.write(f"run: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+async def run(plan: Plan, console: Console) -> int:
+    """Start everything, apply the manifests, show what happens; returns the exit code."""
+    options = plan.options
+    shape = read_shape(options.shape) if options.shape else preset(options.preset)
+    sandbox = Sandbox(shape=shape, clock=LoopClock(), random=Random(0))  # noqa: S311 -- simulation, no secret
+    async with sandbox, on_sockets(sandbox, plan.kubeconfig) as address, controller(sandbox):
+        client = sandbox.client(user_agent="lws-run")
+        await apply(client, [document for path in plan.manifests for document in _documents(path)])
+        hints = _hints(address)
+        if console.is_terminal and not plan.once:
+            return await _live(client, console, hints)
+        return await _plain(client, console, hints, once=plan.once)
+
+
+@asynccontextmanager
+async def controller(sandbox: Sandbox, settings: Settings | None = None) -> AsyncIterator[Operator]:
+    """Install LeaderWorkerSets into a sandbox and run their controller beside it, without sockets of its own.
+
+    Raises:
+        ConfigurationError: the controller cannot start.
+    """
+    admin = sandbox.client(user_agent="lws-install")
+    operator = Operator(
+        settings or Settings(namespace=NAMESPACE, watchdog=None),
+        sandbox.transport(),
+        clock=sandbox.clock,
+        random=Random(sandbox.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
+        sockets=False,
+    )
+    sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, operator.handle_review)
+    await install(admin)
+    task = asyncio.create_task(operator.run(), name="operator")
+    ready = asyncio.create_task(operator.wait_ready(), name="operator ready")
+    try:
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            raise ConfigurationError("the controller ended before it was ready")
+        yield operator
+    finally:
+        ready.cancel()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def apply(client: ApiClient, documents: Sequence[JSON]) -> None:
+    """Apply manifests, each through the resource that its kind is served by.
+
+    Raises:
+        ConfigurationError: a kind is not served, or the server refuses; the message names the object.
+    """
+    kinds = by_kind(await discover(client))
+    for document in documents:
+        key = (group_of(document["apiVersion"]), document["kind"])
+        if key not in kinds:
+            kinds = by_kind(await discover(client))
+        resource = kinds.get(key)
+        name = (document.get("metadata") or {}).get("name", "")
+        if resource is None:
+            raise ConfigurationError(f"{document['kind']} {name}: the cluster serves no such kind")
+        metadata = document["metadata"]
+        if resource.namespaced and not metadata.get("namespace"):
+            document = {**document, "metadata": {**metadata, "namespace": "default"}}
+        try:
+            await client.apply(resource, document, field_manager="lws-run")
+        except ApiError as error:
+            raise ConfigurationError(f"{document['kind']} {name}: {error}") from error
+
+
+def examples() -> Path:
+    """The folder of examples, in the checkout that this package is installed from or in the working directory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    places = [Path.cwd(), *Path(__file__).resolve().parents]
+    found = next((place / "examples" for place in places if (place / "examples" / EXAMPLE).is_file()), None)
+    if found is None:
+        raise ConfigurationError(f"examples/{EXAMPLE} is not to be found: run this in a checkout, or name a manifest")
+    return found
+
+
+async def observe(client: ApiClient) -> list[SetRow]:
+    """Every LeaderWorkerSet with its pods, as they are now."""
+    sets = await client.list(LEADERWORKERSETS)
+    pods = (await client.list(PODS, label_selector="leaderworkerset.sigs.k8s.io/name"))["items"]
+    return [
+        read_set(item, [pod for pod in pods if pod["metadata"]["namespace"] == item["metadata"]["namespace"]])
+        for item in sets["items"]
+    ]
+
+
+async def _live(client: ApiClient, console: Console, hints: Sequence[str]) -> int:
+    stop = asyncio.create_task(interrupted())
+    with Live(console=console, auto_refresh=False) as live:
+        while not stop.done():
+            live.update(draw(await observe(client), hints), refresh=True)
+            await asyncio.wait({stop}, timeout=PERIOD)
+    return 0
+
+
+async def _plain(client: ApiClient, console: Console, hints: Sequence[str], *, once: bool) -> int:
+    stop = asyncio.create_task(interrupted())
+    before: dict[str, str] = {}
+    begin = asyncio.get_running_loop().time()
+    told = False
+    while not stop.done():
+        sets = await observe(client)
+        for line in lines(before, sets):
+            console.print(line, highlight=False, soft_wrap=True)
+        took = asyncio.get_running_loop().time() - begin
+        done = bool(sets) and all(row.done for row in sets)
+        if done and not told:
+            told = True
+            console.print(f"everything is Ready after {took:.1f} s", highlight=False)
+            if once:
+                return 0
+            for hint in hints:
+                console.print(hint, highlight=False, soft_wrap=True)
+        if once and took > PATIENCE:
+            sys.stderr.write(f"run: not Ready after {PATIENCE:.0f} s: {blockers(sets)}\n")
+            return 1
+        await asyncio.wait({stop}, timeout=PERIOD)
+    return 0
+
+
+def _hints(address: Address) -> list[str]:
+    """The lines with which to go on."""
+    return [
+        f"Go on in another terminal (the cluster is at {address.url}):",
+        f"  export KUBECONFIG={address.kubeconfig}",
+        "  kubectl get lws,sts,pods -o wide",
+        "  kubectl scale lws vllm --replicas=3",
+        "  kubectl get pods -l leaderworkerset.sigs.k8s.io/name=vllm -w",
+        "  kubectl describe lws vllm",
+        "  lws-sandbox pod crash vllm-0-1",
+        "  lws-sandbox node fail node-0",
+        "Ctrl-C ends it.",
+    ]
+
+
+def _documents(path: Path) -> list[JSON]:
+    try:
+        return [document for document in yaml.safe_load_all(path.read_text()) if document]
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+
+
+def _plan(arguments: Sequence[str] | None) -> Plan:
+    parser = argparse.ArgumentParser(prog="lws.cli.run", description="A cluster, the controller and an example.")
+    parser.add_argument("manifests", nargs="*", type=Path, help="files to apply; the first example if none")
+    parser.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")
+    add_shape_options(parser)
+    options = parser.parse_args(arguments)
+    manifests = tuple(options.manifests) or (examples() / EXAMPLE,)
+    return Plan(os.environ.get("ONCE", "") not in ("", "0"), manifests, options.kubeconfig, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

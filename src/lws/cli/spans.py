@@ -1,0 +1,19 @@
+"""Spans of time on command lines."""
+
+from __future__ import annotations
+
+import argparse
+
+from lws.operator.durations import parse_duration
+
+
+def seconds(text: str) -> float:
+    """Seconds from a number, or a duration as Go writes it, such as ``1m30s``."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return float(parse_duration(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no span of time: write it as 90 or 1m30s") from error
