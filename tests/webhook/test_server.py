@@ -105,6 +105,21 @@ async def test_answers_by_http(start: Start, trust: ssl.SSLContext, request_byte
     assert await works(server, trust)
 
 
+async def test_clients_cause_no_tracebacks(
+    start: Start, trust: ssl.SSLContext, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Garbage and clients that vanish in mid-sentence leave no traceback in the log."""
+    caplog.set_level("DEBUG")
+    server = await start(QUICK)
+    for sent in (post(Content_Length="nonsense"), post()[:-10], post(b"", Transfer_Encoding="chunked") + b"zz\r\n"):
+        async with client(server, trust) as (_, writer):
+            writer.write(sent)
+            await works(server, trust)
+    await works(server, trust)
+    await server.stop(0.1)
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
 async def test_continue_is_granted(start: Start, trust: ssl.SSLContext) -> None:
     """A client that asks before it sends its body is told to go on."""
     server = await start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -62,6 +63,14 @@ class Limits:
     connections: int = 512
 
 
+class _Noise(logging.LoggerAdapter[logging.Logger]):
+    """What the HTTP library reports of bad requests and broken connections, which clients cause: no tracebacks."""
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        cause = kwargs.get("exc_info")
+        _log.debug("request failed", cause=type(cause).__name__, message=str(msg) % args)
+
+
 class _Connections(web.Server):
     """Open connections; each must begin its first request in time, and there is room for so many."""
 
@@ -69,6 +78,7 @@ class _Connections(web.Server):
         super().__init__(
             handler,
             access_log=None,
+            logger=_Noise(logging.getLogger("lws.webhook")),
             auto_decompress=False,
             keepalive_timeout=limits.idle,
             lingering_time=limits.lingering,
@@ -216,7 +226,7 @@ class WebhookServer:
                 body = await self._read(request)
         except TimeoutError:
             return _failure(HTTPStatus.REQUEST_TIMEOUT, f"the body was not here after {self._limits.body:g} s")
-        except web.RequestPayloadError as error:
+        except (web.RequestPayloadError, ConnectionError) as error:
             return _failure(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {error}")
         if body is None:
             largest = self._limits.largest_body
