@@ -11,12 +11,14 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from lws.api.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request
 from lws.clock import Clock
 from lws.sandbox import discovery, negotiation, protobuf, tables
 from lws.sandbox.access import Access, OpenAccess, refused
 from lws.sandbox.catalog import Catalog, Served
 from lws.sandbox.faults import Fault, Faults, failure
+from lws.sandbox.openapi import OpenApi
 from lws.sandbox.reply import CACHE, Reply, of_error, of_json, page_not_found
 from lws.sandbox.requests import parse
 from lws.sandbox.rest import deleting, patching, reading, subresources, writing
@@ -69,7 +71,8 @@ class ApiServer:
         self.reviews = dict(reviews or {})
         self.faults = Faults(random)
         self.core = Core(self.storage, clock, random, machinery, admission, catalog.strategies, self._allow)
-        self.discovery = discovery.Discovery(catalog)
+        definitions = str(CUSTOMRESOURCEDEFINITIONS)
+        self.discovery = discovery.Discovery(catalog, OpenApi(catalog, lambda: self.storage.objects(definitions)))
         self._clock = clock
         self._random = random
         self._watches: set[Watch] = set()
