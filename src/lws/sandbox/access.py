@@ -13,8 +13,11 @@ from lws.sandbox.user import ADMIN, UserInfo
 class Access(Protocol):
     """Tells callers apart and knows their rights."""
 
-    async def authenticate(self, headers: Mapping[str, str], known: UserInfo | None) -> UserInfo:
+    async def authenticate(self, headers: Mapping[str, str], known: UserInfo | None, info: RequestInfo) -> UserInfo:
         """Who asks; ``known`` is whom the transport vouches for (in-process, or by client certificate).
+
+        A known caller without a name showed a certificate that nobody vouches for. Values of a header that comes
+        several times are joined by a newline, which no value can contain.
 
         Raises:
             StatusError: 401 for bad credentials, 403 for an impersonation that is not allowed.
@@ -29,7 +32,12 @@ class Access(Protocol):
 class OpenAccess:
     """Lets everybody do everything, as a server without authorization does."""
 
-    async def authenticate(self, headers: Mapping[str, str], known: UserInfo | None) -> UserInfo:  # noqa: ARG002
+    async def authenticate(
+        self,
+        headers: Mapping[str, str],  # noqa: ARG002 -- the protocol's
+        known: UserInfo | None,
+        info: RequestInfo,  # noqa: ARG002 -- the protocol's
+    ) -> UserInfo:
         """The known caller, else an administrator."""
         return known or ADMIN
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from aiohttp import hdrs, web
 
 from lws.client.transport import Request
+from lws.sandbox.auth.identities import certificate_user
 from lws.sandbox.reply import Reply
 from lws.sandbox.server import BODY_LIMIT
 from lws.sandbox.user import UserInfo
@@ -96,25 +97,20 @@ def _handler(server: Answers) -> Any:
 
 
 def _headers(headers: Any) -> Mapping[str, str]:
-    """Lower-case names; of headers that come several times the values joined."""
+    """Lower-case names; of headers that come several times the values joined, those of impersonation by newlines."""
     found: dict[str, str] = {}
     for name, value in headers.items():
         low = name.lower()
-        found[low] = f"{found[low]},{value}" if low in found else value
+        between = "\n" if low.startswith("impersonate-") else ","
+        found[low] = f"{found[low]}{between}{value}" if low in found else value
     return found
 
 
 def peer(request: web.Request) -> UserInfo | None:
-    """Whom a verified client certificate names: the common name is the user, organisations are groups."""
-    certificate = request.get_extra_info("peercert")
-    if not certificate:
-        return None
-    names: dict[str, list[str]] = {}
-    for part in certificate.get("subject", ()):
-        for name, value in part:
-            names.setdefault(name, []).append(value)
-    groups = tuple(names.get("organizationName", ()))
-    return UserInfo(names.get("commonName", [""])[0], groups=(*groups, "system:authenticated"))
+    """Whom a verified client certificate names."""
+    tls = request.get_extra_info("ssl_object")
+    certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+    return certificate_user(certificate) if certificate else None
 
 
 def _answer_headers(reply: Reply) -> list[tuple[str, str]]:

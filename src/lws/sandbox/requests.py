@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from lws.sandbox.rest.call import Query, RequestInfo
+from lws.sandbox.rest.selectors import named_object
 
 VERBS: Final = {
     "POST": "create",
@@ -52,3 +53,11 @@ def _resource(info: RequestInfo, rest: list[str], query: Query) -> RequestInfo:
     elif not name and verb == "delete":
         verb = "deletecollection"
     return replace(info, verb=verb, namespace=namespace, name=name, resource=rest[0], subresource=subresource)
+
+
+def selected(info: RequestInfo, query: Query) -> RequestInfo:
+    """The request as authorization sees it: a list or watch that selects one object by its name has that name."""
+    if info.name or info.verb not in ("list", "watch"):
+        return info
+    name = named_object(query.text("fieldSelector"))
+    return replace(info, name=name) if name and "/" not in name and "%" not in name else info

@@ -20,7 +20,7 @@ from lws.sandbox.catalog import Catalog, Served
 from lws.sandbox.faults import Fault, Faults, failure
 from lws.sandbox.openapi import OpenApi
 from lws.sandbox.reply import CACHE, Reply, of_error, of_json, page_not_found
-from lws.sandbox.requests import parse
+from lws.sandbox.requests import parse, selected
 from lws.sandbox.rest import deleting, patching, reading, subresources, writing
 from lws.sandbox.rest.call import Call, Query, RequestInfo, delete_options, query_delete_options
 from lws.sandbox.rest.core import Admission, Core, Machinery
@@ -105,8 +105,9 @@ class ApiServer:
         self, request: Request, info: RequestInfo, query: Query, user: UserInfo | None, warnings: list[str]
     ) -> Reply:
         late = await self.faults.before(info)
-        who = await self.access.authenticate(request.headers, user)
-        await self._authorize(who, info, request.method)
+        asked = selected(info, query)
+        who = await self.access.authenticate(request.headers, user, asked)
+        await self._authorize(who, asked, request.method)
         reply = await self._route(request, info, query, who, warnings)
         if late:
             raise failure(late[0].code)
@@ -205,6 +206,9 @@ class ApiServer:
     async def _subresource(self, call: Call) -> Reply:
         if call.info.subresource == "status":
             return await self._verb(call)
+        review = self.reviews.get((call.info.group, f"{call.info.resource}/{call.info.subresource}"))
+        if review is not None:
+            return of_json(await review(call), 201)
         body, status = await subresources.serve(self.core, call)
         form = negotiation.choose(call.headers.get("accept", ""))
         return of_json(body, status, media=form.media)

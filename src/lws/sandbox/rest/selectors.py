@@ -288,6 +288,16 @@ def parse_fields(text: str, selectable: frozenset[str], *, named: bool) -> Field
     return FieldSelector(tuple(terms))
 
 
+def named_object(text: str) -> str | None:
+    """The name that a field selector demands, if it demands one; whatever else is in it, and None if it is garbled."""
+    terms = [_split_term(term) for term in _split_terms(text) if term]
+    if any(operator is None for _, operator, _ in terms):
+        return None
+    return next(
+        (_unescape(value) for name, operator, value in terms if name == "metadata.name" and operator != "!="), None
+    )
+
+
 def _split_terms(text: str) -> list[str]:
     return re.split(r"(?<!\\),", text)
 

@@ -1,0 +1,299 @@
+"""The kinds that are questions: access reviews, token reviews, self reviews, token requests. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, TypeAlias
+
+from lws.api.resources import Resource
+from lws.clock import Clock
+from lws.sandbox.auth.access import RbacAccess
+from lws.sandbox.auth.authorizer import aggregate
+from lws.sandbox.auth.tokens import AUDIENCES, Bound, TokenError
+from lws.sandbox.rest.call import Call, RequestInfo
+from lws.sandbox.status import Causes, GroupResource, StatusError, bad_request, invalid, not_found
+from lws.sandbox.storage import Storage
+from lws.sandbox.strategy import GenericStrategy, Strategy
+from lws.sandbox.user import UserInfo
+
+JSON: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[Call], Awaitable[JSON]]
+AUTHORIZATION: Final = "authorization.k8s.io"
+AUTHENTICATION: Final = "authentication.k8s.io"
+LEAST_SECONDS: Final = 600
+MOST_SECONDS: Final = 1 << 32
+DEFAULT_SECONDS: Final = 3600
+TOKEN_REQUEST: Final = GenericStrategy(Resource(AUTHENTICATION, "v1", "tokenrequests", "TokenRequest"))
+_BINDABLE: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node": ("node", "nodes")}
+
+
+class Decoding(Protocol):
+    """How bodies are read."""
+
+    def decode(self, call: Call, strategy: Strategy, field_validation: str) -> tuple[JSON, list[str]]:
+        """The object in the body, and warnings."""
+        ...
+
+
+class Reviews:
+    """Answers reviews.
+
+    Args:
+        access: who knows users and rights.
+        machinery: reads bodies.
+        storage: where service accounts and what tokens are bound to are looked up.
+        clock: for the times in answers.
+    """
+
+    def __init__(self, access: RbacAccess, machinery: Decoding, storage: Storage, clock: Clock) -> None:
+        self._access = access
+        self._machinery = machinery
+        self._storage = storage
+        self._clock = clock
+
+    def handlers(self) -> Mapping[tuple[str, str], Handler]:
+        """By group and resource; a subresource follows its resource after a slash."""
+        return {
+            (AUTHORIZATION, "subjectaccessreviews"): self._subject_access,
+            (AUTHORIZATION, "localsubjectaccessreviews"): self._local_access,
+            (AUTHORIZATION, "selfsubjectaccessreviews"): self._self_access,
+            (AUTHORIZATION, "selfsubjectrulesreviews"): self._self_rules,
+            (AUTHENTICATION, "selfsubjectreviews"): self._self,
+            (AUTHENTICATION, "tokenreviews"): self._token,
+            ("", "serviceaccounts/token"): self._token_request,
+        }
+
+    # Who may what.
+
+    async def _subject_access(self, call: Call) -> JSON:
+        obj = self._read(call)
+        spec = _pruned(obj.get("spec") or {})
+        causes = _check_attributes(spec)
+        _check_subject(spec, causes)
+        if _meta(obj):
+            causes.invalid("metadata", _meta(obj), "must be empty")
+        _refuse(causes)
+        user = UserInfo(
+            spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups", ())), _extra(spec.get("extra"))
+        )
+        return self._verdict(call, obj, spec, user)
+
+    async def _local_access(self, call: Call) -> JSON:
+        obj = self._read(call)
+        spec = _pruned(obj.get("spec") or {})
+        namespace = (obj.get("metadata") or {}).get("namespace") or call.info.namespace
+        causes = _check_attributes(spec)
+        _check_subject(spec, causes)
+        if {key for key in _meta(obj) if key != "namespace"}:
+            causes.invalid("metadata", _meta(obj), "must be empty except for namespace")
+        asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+        if "resourceAttributes" in spec and asked != namespace:
+            causes.invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace")
+        if "nonResourceAttributes" in spec:
+            shown = _go_path(spec["nonResourceAttributes"])
+            causes.invalid("spec.nonResourceAttributes", shown, "disallowed on this kind of request")
+        _refuse(causes)
+        if namespace != call.info.namespace:
+            raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {call.info.namespace}")
+        user = UserInfo(
+            spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups", ())), _extra(spec.get("extra"))
+        )
+        answer = self._verdict(call, obj, spec, user)
+        return {**answer, "metadata": {"namespace": namespace}}
+
+    async def _self_access(self, call: Call) -> JSON:
+        obj = self._read(call)
+        spec = _pruned(obj.get("spec") or {})
+        causes = _check_attributes(spec)
+        if _meta(obj):
+            causes.invalid("metadata", _meta(obj), "must be empty")
+        _refuse(causes)
+        return self._verdict(call, obj, spec, call.user)
+
+    def _verdict(self, call: Call, obj: JSON, spec: JSON, user: UserInfo) -> JSON:
+        allowed, reason = self._access.authorizer.decide(user, _asked(spec))
+        status = {"allowed": allowed, **({"reason": reason} if reason else {})}
+        return _answer(call, _meta(obj), spec=spec, status=status)
+
+    async def _self_rules(self, call: Call) -> JSON:
+        obj = self._read(call)
+        namespace = (obj.get("spec") or {}).get("namespace") or ""
+        if not namespace:
+            raise bad_request("no namespace on request")
+        rules, problems = self._access.rulebook.rules(call.user, namespace)
+        status: JSON = {
+            "resourceRules": [rule.to_json() for rule in rules if rule.resources],
+            "nonResourceRules": [rule.to_json() for rule in rules if rule.urls],
+            "incomplete": False,
+        }
+        if problems:
+            status["evaluationError"] = aggregate(problems)
+        return _answer(call, {}, spec={}, status=status)
+
+    # Who is who.
+
+    async def _self(self, call: Call) -> JSON:
+        self._read(call)
+        now = _timestamp(self._clock.now())
+        return _answer(call, {"creationTimestamp": now}, status={"userInfo": _user_json(call.user)})
+
+    async def _token(self, call: Call) -> JSON:
+        obj = self._read(call)
+        spec = _pruned(obj.get("spec") or {})
+        if (obj.get("metadata") or {}).get("namespace"):
+            raise bad_request("namespace is not allowed on this type: ")
+        if not spec.get("token"):
+            raise bad_request("token is required for TokenReview in authentication")
+        wanted = tuple(spec.get("audiences") or AUDIENCES)
+        try:
+            user, audiences = self._access.token_user(spec["token"], wanted)
+        except TokenError as error:
+            return _answer(call, _meta(obj), spec=spec, status={"user": {}, "error": str(error)})
+        status = {"authenticated": True, "user": _user_json(user), "audiences": audiences}
+        return _answer(call, _meta(obj), spec=spec, status=status)
+
+    async def _token_request(self, call: Call) -> JSON:
+        namespace, name = call.info.namespace, call.info.name
+        obj, warnings = self._machinery.decode(call, TOKEN_REQUEST, call.query.text("fieldValidation"))
+        call.warnings += warnings
+        account = self._storage.get("serviceaccounts", namespace, name)
+        if account is None:
+            raise not_found(GroupResource("", "serviceaccounts"), name)
+        spec = obj.get("spec") or {}
+        seconds = DEFAULT_SECONDS if spec.get("expirationSeconds") is None else spec["expirationSeconds"]
+        _check_seconds(seconds)
+        bound = self._bound(spec.get("boundObjectRef"), namespace, name)
+        audiences = spec.get("audiences") or list(AUDIENCES)
+        now = self._clock.now()
+        token = self._access.tokens.issue(account, audiences, seconds, bound)
+        meta = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
+        return {
+            "kind": "TokenRequest",
+            "apiVersion": f"{AUTHENTICATION}/v1",
+            "metadata": {**meta, "creationTimestamp": _timestamp(now)},
+            "spec": {
+                "audiences": audiences,
+                "expirationSeconds": seconds,
+                "boundObjectRef": spec.get("boundObjectRef"),
+            },
+            "status": {"token": token, "expirationTimestamp": _timestamp(now + timedelta(seconds=seconds))},
+        }
+
+    def _bound(self, reference: JSON | None, namespace: str, account: str) -> Bound | None:
+        if not reference:
+            return None
+        kind, name, uid = reference.get("kind", ""), reference.get("name", ""), reference.get("uid", "")
+        if kind not in _BINDABLE:
+            raise bad_request(f'cannot bind token for serviceaccount "{account}" to a type of "{kind}"')
+        member, collection = _BINDABLE[kind]
+        stored = self._storage.get(collection, "" if kind == "Node" else namespace, name)
+        if stored is None:
+            raise not_found(GroupResource("", collection), name)
+        found = stored["metadata"]["uid"]
+        if uid and uid != found:
+            what = GroupResource("", collection)
+            why = f"the UID in the bound object reference ({uid}) does not match the UID in record"
+            text = f'Operation cannot be fulfilled on {what} "{name}": {why}'
+            raise StatusError(409, "Conflict", text, {"name": name, "kind": collection})
+        if kind != "Pod":
+            return Bound(member, name, found)
+        spec = stored.get("spec") or {}
+        if spec.get("serviceAccountName") != account:
+            raise bad_request(
+                f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+            )
+        node = spec.get("nodeName") or ""
+        machine = self._storage.get("nodes", "", node) if node else None
+        return Bound(member, name, found, node, machine["metadata"]["uid"] if machine else "")
+
+    def _read(self, call: Call) -> JSON:
+        obj, warnings = self._machinery.decode(call, call.strategy, call.query.text("fieldValidation"))
+        call.warnings += warnings
+        return obj
+
+
+def _answer(call: Call, meta: JSON, **members: JSON) -> JSON:
+    resource = call.strategy.resource
+    return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta, **members}
+
+
+def _meta(obj: JSON) -> JSON:
+    """The metadata that was sent, without what is empty."""
+    meta = _pruned(obj.get("metadata") or {})
+    meta.pop("managedFields", None)
+    return meta
+
+
+def _pruned(value: JSON) -> JSON:
+    """Without empty members, as Go's ``omitempty`` writes them; empty objects stay."""
+    pruned = {key: _pruned(item) if isinstance(item, dict) else item for key, item in value.items()}
+    return {key: item for key, item in pruned.items() if item not in ("", None, [], 0)}
+
+
+def _check_attributes(spec: JSON) -> Causes:
+    causes = Causes()
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        causes.invalid("spec.nonResourceAttributes", _go_path(path), why)
+    if resource is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.invalid("spec.resourceAttributes", None, why)
+    return causes
+
+
+def _check_subject(spec: JSON, causes: Causes) -> None:
+    if not spec.get("user") and not spec.get("groups"):
+        causes.invalid("spec.user", "", "at least one of user or group must be specified")
+
+
+def _check_seconds(seconds: int) -> None:
+    causes = Causes()
+    if seconds < LEAST_SECONDS:
+        causes.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+    if seconds > MOST_SECONDS:
+        causes.invalid("spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
+    if causes.found:
+        raise invalid("TokenRequest", "", causes.found, group=AUTHENTICATION)
+
+
+def _refuse(causes: Causes) -> None:
+    if causes.found:
+        raise invalid("", "", causes.found, group=AUTHORIZATION)
+
+
+def _go_path(attributes: JSON) -> JSON:
+    """Non-resource attributes as the Go type without JSON names prints."""
+    return {"Path": attributes.get("path", ""), "Verb": attributes.get("verb", "")}
+
+
+def _asked(spec: JSON) -> RequestInfo:
+    path = spec.get("nonResourceAttributes")
+    if path is not None:
+        return RequestInfo(path.get("verb", ""), path.get("path", ""))
+    asked = spec["resourceAttributes"]
+    return RequestInfo(
+        asked.get("verb", ""),
+        "",
+        group=asked.get("group", ""),
+        version=asked.get("version", ""),
+        resource=asked.get("resource", ""),
+        subresource=asked.get("subresource", ""),
+        namespace=asked.get("namespace", ""),
+        name=asked.get("name", ""),
+    )
+
+
+def _extra(extra: JSON | None) -> dict[str, tuple[str, ...]]:
+    return {key.lower(): tuple(values) for key, values in (extra or {}).items()}
+
+
+def _user_json(user: UserInfo) -> JSON:
+    extra = {key: list(values) for key, values in user.extra.items()}
+    found = {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": extra}
+    return {key: value for key, value in found.items() if value}
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
