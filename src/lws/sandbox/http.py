@@ -19,6 +19,7 @@ from lws.sandbox.user import UserInfo
 
 GZIP_FROM: Final = 128 * 1024
 GZIP_LEVEL: Final = 1
+CREDENTIAL_ID: Final = "authentication.kubernetes.io/credential-id"
 WARNING_LIMIT: Final = 4096
 _CLOSING: Final = 2.0
 

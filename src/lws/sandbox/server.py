@@ -173,6 +173,9 @@ class ApiServer:
                 raise _no_subresource(call)
             if info.verb not in found.verbs or method == "HEAD":
                 raise method_not_allowed()
+            review = self.reviews.get((info.group, f"{info.resource}/{info.subresource}"))
+            if review is not None:
+                return of_json(await review(call), 201)
             return await self._subresource(call)
         if info.verb not in served.verbs or method == "HEAD" or bool(info.name) != _named(info):
             raise method_not_allowed()
