@@ -14,7 +14,7 @@ Caveats: objects are shared, not copied. Whoever reads one must not change it. E
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -62,6 +62,9 @@ class Event:
     obj: JSON
     old: JSON | None
     encoded: dict[Any, bytes] = field(default_factory=dict)
+
+
+Subscriber = Callable[[Event], None]
 
 
 @dataclass(slots=True)
@@ -197,6 +200,7 @@ class Storage:
         self._objects: dict[str, dict[str, dict[str, JSON]]] = {}
         self._counts: dict[str, int] = {}
         self._logs: dict[str, _Log] = {}
+        self._subscribers: dict[str, list[Subscriber]] = {}
 
     @property
     def revision(self) -> int:
@@ -219,7 +223,7 @@ class Storage:
         stored = self._stamp(obj)
         objects[name] = stored
         self._counts[collection] = self._counts.get(collection, 0) + 1
-        self._log(collection).append(Event(self._revision, "ADDED", namespace, name, stored, None))
+        self._tell(collection, Event(self._revision, "ADDED", namespace, name, stored, None))
         return stored
 
     def update(self, collection: str, namespace: str, name: str, obj: JSON, base: JSON) -> JSON:
@@ -232,7 +236,7 @@ class Storage:
         old = self._expect(collection, namespace, name, base)
         stored = self._stamp(obj)
         self._objects[collection][namespace][name] = stored
-        self._log(collection).append(Event(self._revision, "MODIFIED", namespace, name, stored, old))
+        self._tell(collection, Event(self._revision, "MODIFIED", namespace, name, stored, old))
         return stored
 
     def delete(self, collection: str, namespace: str, name: str, base: JSON) -> JSON:
@@ -249,7 +253,7 @@ class Storage:
             del objects[namespace]
         self._counts[collection] -= 1
         last = self._stamp(old)
-        self._log(collection).append(Event(self._revision, "DELETED", namespace, name, last, old))
+        self._tell(collection, Event(self._revision, "DELETED", namespace, name, last, old))
         return last
 
     def entries(self, collection: str, namespace: str = "") -> list[tuple[str, str, JSON]]:
@@ -313,6 +317,10 @@ class Storage:
             log.compact(upto)
         return upto
 
+    def subscribe(self, collection: str, subscriber: Subscriber) -> None:
+        """Call ``subscriber`` after every write to a collection, before the writer goes on; it must not write."""
+        self._subscribers.setdefault(collection, []).append(subscriber)
+
     def open(self, collection: str) -> None:
         """Begin the log of a collection that is served from now on."""
         self._logs.setdefault(collection, _Log(self._window, oldest=self._revision))
@@ -325,6 +333,11 @@ class Storage:
         """End the log of a collection that is no longer served, and its watchers."""
         self.end_watches(collection)
         self._logs.pop(collection, None)
+
+    def _tell(self, collection: str, event: Event) -> None:
+        self._log(collection).append(event)
+        for subscriber in self._subscribers.get(collection, ()):
+            subscriber(event)
 
     def _stamp(self, obj: JSON) -> JSON:
         self._revision += 1
