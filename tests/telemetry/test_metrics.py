@@ -1,0 +1,99 @@
+"""Metrics: names, labels, and that nothing is global."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lws.sandbox.virtual_time import VirtualClock
+from lws.telemetry.metrics import Metrics, QueueMetrics, WebhookMetrics
+from lws.workqueue import RateLimitingQueue
+from tests.virtual import virtual_time
+
+# Name -> labels, as controller-runtime and client-go export them (operations 4).
+EXPECTED = {
+    "controller_runtime_reconcile_total": {"controller", "result"},
+    "controller_runtime_reconcile_errors_total": {"controller"},
+    "controller_runtime_reconcile_time_seconds": {"controller"},
+    "controller_runtime_active_workers": {"controller"},
+    "controller_runtime_max_concurrent_reconciles": {"controller"},
+    "controller_runtime_webhook_requests_total": {"webhook", "code"},
+    "controller_runtime_webhook_latency_seconds": {"webhook"},
+    "controller_runtime_webhook_requests_in_flight": {"webhook"},
+    "workqueue_depth": {"name", "controller", "priority"},
+    "workqueue_adds_total": {"name", "controller"},
+    "workqueue_queue_duration_seconds": {"name", "controller"},
+    "workqueue_work_duration_seconds": {"name", "controller"},
+    "workqueue_retries_total": {"name", "controller"},
+    "workqueue_unfinished_work_seconds": {"name", "controller"},
+    "workqueue_longest_running_processor_seconds": {"name", "controller"},
+    "rest_client_requests_total": {"code", "method", "host"},
+    "leader_election_master_status": {"name"},
+    "certwatcher_read_certificate_total": set(),
+    "certwatcher_read_certificate_errors_total": set(),
+}
+
+
+def _exercised() -> Metrics:
+    metrics = Metrics()
+    queue: RateLimitingQueue[str] = RateLimitingQueue(
+        Random(1), clock=VirtualClock(), observer=QueueMetrics(metrics, "sets")
+    )
+    metrics.watch_queue("sets", queue.statistics)
+    queue.add("a")
+    queue.add("b", background=True)
+    webhook = WebhookMetrics(metrics)
+    webhook.started("/mutate--v1-pod")
+    webhook.finished("/mutate--v1-pod", 200, 0.01)
+    metrics.observe_request("GET", "200", "host:6443", 0.1)
+    metrics.leader.labels("lease").set(1)
+    metrics.reconciles.labels("sets", "success").inc()
+    metrics.reconcile_errors.labels("sets").inc()
+    metrics.reconcile_seconds.labels("sets").observe(0.2)
+    metrics.active_workers.labels("sets").set(1)
+    metrics.max_workers.labels("sets").set(8)
+    return metrics
+
+
+@virtual_time
+async def test_names_and_labels_are_those_of_controller_runtime() -> None:
+    """Every metric of operations 4 is exported under its name and with its labels."""
+    labels: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(_exercised().exposition().decode()):
+        for sample in family.samples:
+            name = sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            labels.setdefault(name, set()).update(set(sample.labels) - {"le"})
+    assert {name: labels.get(name) for name in EXPECTED} == EXPECTED
+
+
+@virtual_time
+async def test_depth_is_read_when_scraped_and_told_by_class() -> None:
+    """A queue's depth is what waits at the moment of the scrape, live and background apart."""
+    registry = _exercised().registry
+    for priority in ("live", "background"):
+        labels = {"name": "sets", "controller": "sets", "priority": priority}
+        assert registry.get_sample_value("workqueue_depth", labels) == 1
+
+
+@virtual_time
+async def test_two_operators_count_apart() -> None:
+    """What one operator counts, another in the same process does not."""
+    one, other = _exercised(), Metrics()
+    assert one.registry.get_sample_value("controller_runtime_reconcile_errors_total", {"controller": "sets"}) == 1
+    assert other.registry.get_sample_value("controller_runtime_reconcile_errors_total", {"controller": "sets"}) is None
+
+
+def test_a_name_can_be_exported_once_only() -> None:
+    """A second gauge of the same name is an error at once, not at the first scrape."""
+    metrics = Metrics()
+    metrics.watch("lws_x", "X.", (), lambda: [((), 1.0)])
+    with pytest.raises(ValueError, match="lws_x"):
+        metrics.watch("lws_x", "X.", (), lambda: [((), 1.0)])
+
+
+def test_every_metric_says_what_it_is() -> None:
+    """Every exported metric has a help text that is a sentence."""
+    for family in Metrics().registry.collect():
+        assert family.documentation.endswith("."), family.name
