@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -214,7 +215,8 @@ class Queue(Generic[K]):
                 self._wake_one()
             else:
                 getter.cancel()
-                self._getters.remove(getter)
+                with suppress(ValueError):  # passed over already, because it was cancelled
+                    self._getters.remove(getter)
             raise
 
     def _wake_one(self) -> None:
