@@ -1,0 +1,1 @@
+"""Tests of the composition root."""  # noqa: A005 -- the room is called so

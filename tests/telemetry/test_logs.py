@@ -98,7 +98,8 @@ def test_no_secret_is_ever_written(form: Any) -> None:
 
     def act(log: Any) -> None:
         log.info("request", authorization="Bearer topsecrettoken", token="topsecrettoken")
-        log.info("the key is " + KEY, headers={"Authorization": "Basic topsecrettoken"})
+        text = f"the key is {KEY}"
+        log.info(text, headers={"Authorization": "Basic topsecrettoken"})
         log.info("list", values=["Bearer topsecrettoken", {"password": "topsecrettoken"}], raw=KEY.encode())
         log.info("cause", error=ValueError("Bearer topsecrettoken"))
         fail(log)
