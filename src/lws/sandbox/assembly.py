@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from lws.api.resources import MUTATINGWEBHOOKCONFIGURATIONS, NAMESPACES, VALIDATINGWEBHOOKCONFIGURATIONS
 from lws.clock import Clock
-from lws.sandbox.access import Access
 from lws.sandbox.admission import Caller, Unreachable, WebhookAdmission
+from lws.sandbox.auth.installing import install
 from lws.sandbox.catalog import build
 from lws.sandbox.inventory import builtins
 from lws.sandbox.machinery import ApiMachinery
 from lws.sandbox.server import ApiServer
 from lws.sandbox.storage import WINDOW, Storage
+from lws.sandbox.user import UserInfo
 
 try:
     from lws.sandbox.kinds import Features, strategies
@@ -21,7 +23,7 @@ except ImportError:
     class Features:  # type: ignore[no-redef]
         """None."""
 
-    def strategies(features):  # type: ignore[no-untyped-def]
+    def strategies(features):  # type: ignore[no-untyped-def]  # noqa: ARG001, D103
         return {}
 
 
@@ -31,7 +33,8 @@ def build_server(
     random: Random,
     caller: Caller | None = None,
     features: Features | None = None,
-    access: Access | None = None,
+    secured: bool = True,
+    static_tokens: Mapping[str, UserInfo] | None = None,
     window: int = WINDOW,
 ) -> ApiServer:
     """An API server with everything that Kubernetes builds in and the extensions declared to it; empty so far.
@@ -41,7 +44,8 @@ def build_server(
         random: for names, uids and the ends of watches.
         caller: reaches admission webhooks; by default none can be reached.
         features: what the server offers.
-        access: tells callers apart; by default everybody may do everything.
+        secured: hold callers to their roles; otherwise everybody may do everything.
+        static_tokens: bearer tokens that stand for users, besides those of service accounts.
         window: how many changes of each collection are remembered for watches.
     """
     storage = Storage(window)
@@ -54,12 +58,14 @@ def build_server(
         caller=caller or Unreachable(),
         random=random,
     )
-    return ApiServer(
+    server = ApiServer(
         clock=clock,
         random=random,
         catalog=catalog,
         machinery=ApiMachinery(catalog.strategies),
         admission=admission,
-        access=access,
         storage=storage,
     )
+    if secured:
+        install(server, clock, random, static_tokens=static_tokens)
+    return server

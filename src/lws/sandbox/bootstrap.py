@@ -1,4 +1,4 @@
-"""What a cluster has before anybody comes: its namespaces, the API's own Service, a storage class, priorities."""
+"""What a cluster has before anybody comes: namespaces, roles, the API's own Service, a storage class, priorities."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from lws.api.resources import NAMESPACES, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
+from lws.sandbox.auth import bootstrap as roles
 from lws.sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
 
 JSON = dict[str, Any]
@@ -44,6 +45,7 @@ async def bootstrap(client: ApiClient) -> None:
 def _manifests() -> Iterator[tuple[Resource, JSON]]:
     for name in SYSTEM_NAMESPACES:
         yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield from roles.manifests()
     yield SERVICES, _kubernetes_service()
     yield STORAGE_CLASSES, _storage_class()
     for name, value, description in _PRIORITIES:
