@@ -11,7 +11,7 @@ from lws.clock import Clock
 from lws.sandbox.auth.access import RbacAccess
 from lws.sandbox.auth.authorizer import aggregate
 from lws.sandbox.auth.tokens import AUDIENCES, Bound, TokenError
-from lws.sandbox.rest.call import Call, RequestInfo
+from lws.sandbox.rest.call import Call, RequestInfo, write_options
 from lws.sandbox.status import Causes, GroupResource, StatusError, bad_request, invalid, not_found
 from lws.sandbox.storage import Storage
 from lws.sandbox.strategy import GenericStrategy, Strategy
@@ -28,11 +28,17 @@ TOKEN_REQUEST: Final = GenericStrategy(Resource(AUTHENTICATION, "v1", "tokenrequ
 _BINDABLE: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node": ("node", "nodes")}
 
 
-class Decoding(Protocol):
-    """How bodies are read."""
+class Bodies(Protocol):
+    """How bodies are read, and who wrote their fields is noted."""
 
     def decode(self, call: Call, strategy: Strategy, field_validation: str) -> tuple[JSON, list[str]]:
         """The object in the body, and warnings."""
+        ...
+
+    def track(
+        self, old: JSON | None, new: JSON, strategy: Strategy, *, manager: str, subresource: str, now: datetime
+    ) -> JSON:
+        """``new`` with managedFields."""
         ...
 
 
@@ -46,7 +52,7 @@ class Reviews:
         clock: for the times in answers.
     """
 
-    def __init__(self, access: RbacAccess, machinery: Decoding, storage: Storage, clock: Clock) -> None:
+    def __init__(self, access: RbacAccess, machinery: Bodies, storage: Storage, clock: Clock) -> None:
         self._access = access
         self._machinery = machinery
         self._storage = storage
@@ -99,8 +105,8 @@ class Reviews:
         user = UserInfo(
             spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups", ())), _extra(spec.get("extra"))
         )
-        answer = self._verdict(call, obj, spec, user)
-        return {**answer, "metadata": {"namespace": namespace}}
+        obj["metadata"] = {**(obj.get("metadata") or {}), "namespace": namespace}
+        return self._verdict(call, obj, spec, user)
 
     async def _self_access(self, call: Call) -> JSON:
         obj = self._read(call)
@@ -114,7 +120,7 @@ class Reviews:
     def _verdict(self, call: Call, obj: JSON, spec: JSON, user: UserInfo) -> JSON:
         allowed, reason = self._access.authorizer.decide(user, _asked(spec))
         status = {"allowed": allowed, **({"reason": reason} if reason else {})}
-        return _answer(call, _meta(obj), spec=spec, status=status)
+        return _answer(call, self._tracked(call, obj, spec), spec=spec, status=status)
 
     async def _self_rules(self, call: Call) -> JSON:
         obj = self._read(call)
@@ -149,9 +155,10 @@ class Reviews:
         try:
             user, audiences = self._access.token_user(spec["token"], wanted)
         except TokenError as error:
-            return _answer(call, _meta(obj), spec=spec, status={"user": {}, "error": str(error)})
-        status = {"authenticated": True, "user": _user_json(user), "audiences": audiences}
-        return _answer(call, _meta(obj), spec=spec, status=status)
+            status: JSON = {"user": {}, "error": str(error)}
+        else:
+            status = {"authenticated": True, "user": _user_json(user), "audiences": audiences}
+        return _answer(call, self._tracked(call, obj, spec), spec=spec, status=status)
 
     async def _token_request(self, call: Call) -> JSON:
         namespace, name = call.info.namespace, call.info.name
@@ -160,24 +167,23 @@ class Reviews:
         account = self._storage.get("serviceaccounts", namespace, name)
         if account is None:
             raise not_found(GroupResource("", "serviceaccounts"), name)
-        spec = obj.get("spec") or {}
-        seconds = DEFAULT_SECONDS if spec.get("expirationSeconds") is None else spec["expirationSeconds"]
-        _check_seconds(seconds)
+        spec = _pruned(obj.get("spec") or {})
+        spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
+        _check_seconds(spec["expirationSeconds"])
         bound = self._bound(spec.get("boundObjectRef"), namespace, name)
+        meta = self._tracked(call, obj, spec, TOKEN_REQUEST)
+        now, seconds = self._clock.now(), spec["expirationSeconds"]
         audiences = spec.get("audiences") or list(AUDIENCES)
-        now = self._clock.now()
-        token = self._access.tokens.issue(account, audiences, seconds, bound)
-        meta = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
+        named = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
         return {
             "kind": "TokenRequest",
             "apiVersion": f"{AUTHENTICATION}/v1",
-            "metadata": {**meta, "creationTimestamp": _timestamp(now)},
-            "spec": {
-                "audiences": audiences,
-                "expirationSeconds": seconds,
-                "boundObjectRef": spec.get("boundObjectRef"),
+            "metadata": {**meta, **named, "creationTimestamp": _timestamp(now)},
+            "spec": {"boundObjectRef": None, **spec, "audiences": audiences},
+            "status": {
+                "token": self._access.tokens.issue(account, audiences, seconds, bound),
+                "expirationTimestamp": _timestamp(now + timedelta(seconds=seconds)),
             },
-            "status": {"token": token, "expirationTimestamp": _timestamp(now + timedelta(seconds=seconds))},
         }
 
     def _bound(self, reference: JSON | None, namespace: str, account: str) -> Bound | None:
@@ -206,6 +212,18 @@ class Reviews:
         node = spec.get("nodeName") or ""
         machine = self._storage.get("nodes", "", node) if node else None
         return Bound(member, name, found, node, machine["metadata"]["uid"] if machine else "")
+
+    def _tracked(self, call: Call, obj: JSON, spec: JSON, strategy: Strategy | None = None) -> JSON:
+        """The metadata of an answer: as sent, and with a note of who sent which fields."""
+        strategy = strategy or call.strategy
+        resource = strategy.resource
+        sent = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": _meta(obj), "spec": spec}
+        manager = call.manager(write_options(call.query, "CreateOptions"))
+        tracked = self._machinery.track(
+            None, sent, strategy, manager=manager, subresource=call.subresource, now=self._clock.now()
+        )
+        found: JSON = tracked["metadata"]
+        return found
 
     def _read(self, call: Call) -> JSON:
         obj, warnings = self._machinery.decode(call, call.strategy, call.query.text("fieldValidation"))
