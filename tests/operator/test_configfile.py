@@ -83,7 +83,8 @@ REFERENCE_FILES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     ),
     "overwriting": (
         (
-            "health:\n  healthProbeBindAddress: :38081\n  readinessEndpointName:  test\nmetrics:\n  bindAddress: :38080\n"
+            "health:\n  healthProbeBindAddress: :38081\n  readinessEndpointName:  test\n"
+            "metrics:\n  bindAddress: :38080\n"
             "leaderElection:\n  leaderElect: true\n  resourceName: test-id\nwebhook:\n  port: 9444\n"
         ),
         {

@@ -116,15 +116,21 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        """A worker that waits is cancelled, perhaps just after a key has come for it."""
+        """A worker that waits is cancelled, perhaps in the moment in which a key comes for it."""
         worker = data.draw(st.sampled_from(self.workers))
-        if data.draw(st.booleans()):
-            key = data.draw(KEYS)
-            self.queue.add(key)
-            self.expect(key, False)
+        moment = data.draw(st.sampled_from(["alone", "after a key came", "before a key comes"]))
+        if moment == "after a key came":
+            self.come(data.draw(KEYS))
         worker.cancel()
         self.workers.remove(worker)
+        if moment == "before a key comes":
+            self.come(data.draw(KEYS))
         self.turn()
+
+    def come(self, key: int) -> None:
+        """Add a key without letting anything run."""
+        self.queue.add(key)
+        self.expect(key, False)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
