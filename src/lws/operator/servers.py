@@ -126,7 +126,7 @@ def _server(
             ready()
             await asyncio.get_running_loop().create_future()
             return
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await _listen(runner, where, setting, context)
@@ -142,7 +142,7 @@ async def _listen(
     runner: web.AppRunner, where: tuple[str | None, int], setting: str, context: ssl.SSLContext | None
 ) -> None:
     host, port = where
-    site = web.TCPSite(runner, host, port, ssl_context=context, shutdown_timeout=1.0)
+    site = web.TCPSite(runner, host, port, ssl_context=context)
     try:
         await site.start()
     except OSError as error:
