@@ -127,20 +127,19 @@ def list_page(core: Core, call: Call) -> Page:
     exact = options.match == "Exact" or (options.limit and version and not options.match)
     if not exact:
         limit = 0 if options.resource_version == "0" else options.limit
-        return _page(core, call, chosen, limit, None, "", len_known=True)
-    return _page(core, call, chosen, options.limit, version, "", len_known=True)
+        return _page(core, call, chosen, limit, None, "")
+    return _page(core, call, chosen, options.limit, version, "")
 
 
 def _continued(core: Core, call: Call, options: ListOptions, chosen: Selection) -> Page:
     if options.resource_version not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
     version, start = decode_token(options.continue_)
-    return _page(core, call, chosen, options.limit, version if version > 0 else None, start, len_known=True)
+    limit = 0 if options.resource_version == "0" else options.limit
+    return _page(core, call, chosen, limit, version if version > 0 else None, start)
 
 
-def _page(
-    core: Core, call: Call, chosen: Selection, limit: int, version: int | None, start: str, *, len_known: bool
-) -> Page:
+def _page(core: Core, call: Call, chosen: Selection, limit: int, version: int | None, start: str) -> Page:
     strategy, info = call.strategy, call.info
     at = core.storage.revision if version is None else version
     entries = _entries(core, call, chosen, version, start)
@@ -156,8 +155,7 @@ def _page(
         items.append(obj)
         if limit and len(items) == limit and index + 1 < len(entries):
             left = len(entries) - index - 1
-            known = len_known and chosen.empty
-            return Page(items, str(at), encode_token(at, f"/{key}\0"), left if known else None)
+            return Page(items, str(at), encode_token(at, f"/{key}\0"), left if chosen.empty else None)
     return Page(items, str(at))
 
 
