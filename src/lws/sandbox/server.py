@@ -165,6 +165,7 @@ class ApiServer:
     async def _serve(self, served: Served, call: Call, method: str) -> Reply:
         accept = call.headers.get("accept", "")
         strategy, info = call.strategy, call.info
+        call.warnings += [strategy.deprecation] if strategy.deprecation else []
         if not strategy.custom:
             negotiation.check_route(accept)
         if info.subresource:

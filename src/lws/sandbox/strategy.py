@@ -111,6 +111,16 @@ class Strategy(Protocol):
         ...
 
     @property
+    def list_kind(self) -> str:
+        """Kind of its lists."""
+        ...
+
+    @property
+    def deprecation(self) -> str:
+        """Text of the Warning header on every request; empty for a version that is not deprecated."""
+        ...
+
+    @property
     def storage_key(self) -> str:
         """``plural`` or ``plural.group`` under which objects are stored: versions and twins share one."""
         ...
@@ -237,6 +247,10 @@ class Strategy(Protocol):
         """Whether a deletion that is complete answers the object instead of a Status."""
         ...
 
+    def begin_deletion(self, live: JSON, now: datetime) -> JSON | None:
+        """The object as a first deletion marks it, where that is all that it does; None for the usual way."""
+        ...
+
     def reset_fields(self, subresource: str) -> tuple[str, ...]:
         """Dotted paths that a write through ``subresource`` (empty: the object itself) cannot change, nor own."""
         ...
@@ -277,6 +291,8 @@ class GenericStrategy:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     storage_key: str = ""
+    list_kind: str = ""
+    deprecation: str = ""
     schema: Any = None
     custom: bool = False
     has_status: bool = False
@@ -294,6 +310,7 @@ class GenericStrategy:
     def __post_init__(self) -> None:
         self.singular = self.singular or self.resource.kind.lower()
         self.storage_key = self.storage_key or str(self.resource)
+        self.list_kind = self.list_kind or f"{self.resource.kind}List"
 
     def row(self, obj: JSON, now: datetime) -> list[Any]:
         """Name and age."""
@@ -365,6 +382,10 @@ class GenericStrategy:
 
     def graceful(self, obj: JSON, asked: int | None) -> int | None:  # noqa: ARG002 -- the protocol's
         """No graceful deletion."""
+        return None
+
+    def begin_deletion(self, live: JSON, now: datetime) -> JSON | None:  # noqa: ARG002 -- the protocol's
+        """The usual way."""
         return None
 
     def reset_fields(self, subresource: str) -> tuple[str, ...]:

@@ -63,10 +63,9 @@ def list_head(page: Page, strategy: Strategy) -> JSON:
     """A list without its items."""
     resource = strategy.resource
     meta = list_meta(page)
-    kind = getattr(strategy, "list_kind", "") or f"{resource.kind}List"
     if strategy.custom:
-        return {"apiVersion": resource.api_version, "kind": kind, "metadata": {"continue": "", **meta}}
-    return {"kind": kind, "apiVersion": resource.api_version, "metadata": meta}
+        return {"apiVersion": resource.api_version, "kind": strategy.list_kind, "metadata": {"continue": "", **meta}}
+    return {"kind": strategy.list_kind, "apiVersion": resource.api_version, "metadata": meta}
 
 
 def list_item(obj: JSON, strategy: Strategy) -> JSON:

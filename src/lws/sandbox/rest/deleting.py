@@ -66,6 +66,10 @@ async def _delete(core: Core, call: Call, stored: JSON, live: JSON, options: Del
     strategy = call.strategy
     if strategy.storage_key == lifecycle.NAMESPACE_KEY and (live.get("spec") or {}).get("finalizers"):
         return await _terminate(core, call, stored, live, options, asked)
+    marked = strategy.begin_deletion(live, core.clock.now())
+    if marked is not None:
+        await core.validate(call, asked)
+        return Deleted(_keep(core, strategy, stored, marked, dry_run=options.dry_run)[1], gone=False)
     plan = _plan(strategy, live, options, core.clock.now())
     if plan.pending:
         return Deleted(live, gone=False)
