@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+import jsonpatch
 import yaml
 
 from lws.client.transport import Request, Response, Transport
@@ -273,8 +274,9 @@ class Replay:
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, dict):
-            if set(value) == {"$ref"}:
-                return self._lookup_step(value["$ref"])
+            if "$ref" in value and set(value) <= {"$ref", "$edit"}:
+                found = copy.deepcopy(self._lookup_step(value["$ref"]))
+                return jsonpatch.apply_patch(found, self._resolve(value.get("$edit", [])))
             return {name: self._resolve(item) for name, item in value.items()}
         if isinstance(value, list):
             return [self._resolve(item) for item in value]
