@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from lws.api import labels
 from lws.api.objects import Condition
 from lws.planning import status
+from lws.planning.leaderworkerset import plan_leaderworkerset
 from lws.planning.rollout import Budget
 from lws.planning.status import Counts, set_true
 from tests.planning import making
@@ -280,6 +281,24 @@ def test_selector_is_written_once_2_3() -> None:
     written = making.status_of(world.plan())
     assert written is not None
     assert written["hpaPodSelector"] == "custom=yes"
+
+
+def test_counters_alone_wait_for_others() -> None:
+    """Shortly after a write, a mere change of counters is put off; a turn of a condition never is."""
+    world = World.at_rest(replicas=3)
+    key = making.key_of(world.lws)
+    world.leaders[0] = making.leader(0, key, ready=False)
+    lost = making.status_of(world.plan())
+    assert lost is not None
+    world.write_status(lost)
+    world.leaders[1] = making.leader(1, key, ready=False)
+    soon = plan_leaderworkerset(replace(world.snapshot(), status_age=0.5), making.NOW)
+    assert (soon.actions, soon.requeue_after) == ((), 1.5)
+    later = plan_leaderworkerset(replace(world.snapshot(), status_age=2.0), making.NOW)
+    assert making.status_of(later) is not None
+    world.leaders = [making.leader(index, key) for index in range(3)]
+    back = making.status_of(plan_leaderworkerset(replace(world.snapshot(), status_age=0.1), making.NOW))
+    assert making.condition(back, "Available") is not None
 
 
 def test_update_done_8_4() -> None:

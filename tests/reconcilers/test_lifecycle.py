@@ -15,7 +15,7 @@ async def test_a_set_comes_up() -> None:
     async with running() as cluster:
         await cluster.client.create(LEADERWORKERSETS, manifest())
         await cluster.available("sample")
-        pods = await cluster.list(PODS)
+        pods = await cluster.all(PODS)
         assert [each["metadata"]["name"] for each in pods] == [
             "sample-0",
             "sample-0-1",

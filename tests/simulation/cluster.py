@@ -32,9 +32,9 @@ from lws.api.resources import (
 )
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream, Transport
-from lws.errors import NotFoundError
+from lws.errors import AlreadyExistsError, NotFoundError
 from lws.operator.operator import Operator
-from lws.operator.settings import Configuration, LeaderElection, Settings
+from lws.operator.settings import Configuration, Settings
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.kubelet.runtime import Delays
 from lws.sandbox.drills import Drills
@@ -44,7 +44,16 @@ from lws.sandbox.virtual_time import VirtualClock
 JSON = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "default"
-LOOPS: Final = ("namespace", "garbagecollector", "statefulset", "scheduler", "kubelet", "persistentvolume-binder")
+LOOPS: Final = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "persistentvolume-binder-controller",
+    "statefulset-controller",
+    "pod-garbage-collector-controller",
+    "kube-scheduler",
+    "kubelet-heartbeat",
+    "kubelet",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,7 @@ class Cluster:
         self._configuration = Configuration.model_validate(
             {
                 "clientConnection": {"qps": -1, "burst": 1},
-                "leaderElection": LeaderElection().model_dump(by_alias=True) | {"leaderElect": elect},
+                "leaderElection": {"leaderElect": elect},
                 "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
             }
         )
@@ -178,7 +187,8 @@ class Cluster:
         await self.sandbox.__aenter__()
         (crd,) = _documents("config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml")
         await self.client.create(CUSTOMRESOURCEDEFINITIONS, crd)
-        with suppress(Exception):
+        await self.until(self._established)
+        with suppress(AlreadyExistsError):
             await self.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})
         for document in _documents("config/webhook/manifests.yaml"):
             mutating = document["kind"] == MUTATINGWEBHOOKCONFIGURATIONS.kind
@@ -194,6 +204,14 @@ class Cluster:
         for running in [*self.operators]:
             await running.stop()
         await self.sandbox.__aexit__(kind, error, trace)
+
+    async def _established(self) -> bool:
+        """Whether our API is served."""
+        try:
+            await self.client.list(LEADERWORKERSETS)
+        except NotFoundError:
+            return False
+        return True
 
     def _review(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         """Webhooks answer as long as some operator process is there, leading or not; a fresh one answers otherwise."""
@@ -219,12 +237,16 @@ class Cluster:
         running = Running(self, self._make(transport), transport)
         self.operators.append(running)
         if ready:
-            await running.operator.wait_ready()
+            waiting = asyncio.create_task(running.operator.wait_ready())
+            await asyncio.wait([waiting, running.task], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if running.task.done():
+                running.task.result()
         return running
 
     # Looking.
 
-    async def list(self, resource: Resource, selector: str = "") -> list[JSON]:
+    async def all(self, resource: Resource, selector: str = "") -> list[JSON]:
         """Objects of the default namespace, by name."""
         found = await self.client.list(resource, NAMESPACE, label_selector=selector)
         return sorted(found["items"], key=lambda each: str(each["metadata"]["name"]))
@@ -238,7 +260,7 @@ class Cluster:
 
     async def events(self, reason: str = "") -> list[str]:
         """Notes of the operator's events, oldest first."""
-        found = await self.list(EVENTS)
+        found = await self.all(EVENTS)
         found.sort(key=lambda each: (each["eventTime"] or "", int(each["metadata"]["resourceVersion"])))
         return [each["note"] for each in found if not reason or each["reason"] == reason]
 

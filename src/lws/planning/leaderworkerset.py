@@ -54,11 +54,12 @@ def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
         snapshot.contents,
     )
     replicas = statefulset.status.replicas if statefulset is not None else 0
-    actions += status.plan_status(lws, budget, replicas, counts, now)
+    described = status.plan_status(lws, budget, replicas, counts, now, snapshot.status_age)
+    actions += described.actions
     if counts.update_done(budget):
         actions += revisions.truncate(lws, snapshot.revisions, choice.key, snapshot.leaders)
     facts = {"ready": counts.ready, "updated": counts.updated, "desired": budget.replicas, "blocked": 0}
-    return Plan(tuple(actions), facts=facts)
+    return Plan(tuple(actions), requeue_after=described.put_off, facts=facts)
 
 
 def _decide(snapshot: SetSnapshot, budget: Budget, choice: Choice) -> Decision:

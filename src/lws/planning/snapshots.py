@@ -42,6 +42,7 @@ class SetSnapshot:
         revisions: every ControllerRevision with its label.
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
+        status_age: seconds since we last wrote the status; None after a start.
         contents: memo of revision contents.
     """
 
@@ -52,6 +53,7 @@ class SetSnapshot:
     revisions: tuple[ControllerRevision, ...] = ()
     service: Service | None = None
     applied: Applied | None = None
+    status_age: float | None = None
     contents: Contents = field(default_factory=Contents)
 
 

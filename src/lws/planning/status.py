@@ -25,6 +25,7 @@ UPDATE_IN_PROGRESS: Final = "UpdateInProgress"
 BLOCKED: Final = "Blocked"
 NOT_OWNED: Final = "StatefulSetNotOwned"
 OWNED: Final = "StatefulSetOwned"
+COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 
 _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     AVAILABLE: (events.ALL_GROUPS_READY, "All replicas are ready"),
@@ -148,10 +149,23 @@ def resolved(values: Sequence[Condition], name: str, now: datetime) -> tuple[Con
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StatusPlan:
+    """The write of a status, if there is one now, and in how many seconds to look again if it was put off."""
+
+    actions: tuple[UpdateStatus, ...] = ()
+    put_off: float | None = None
+
+
 def plan_status(
-    lws: LeaderWorkerSet, budget: Budget, replicas: int, counts: Counts, now: datetime
-) -> tuple[UpdateStatus, ...]:
-    """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10)."""
+    lws: LeaderWorkerSet, budget: Budget, replicas: int, counts: Counts, now: datetime, age: float | None = None
+) -> StatusPlan:
+    """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
+
+    Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
+    status ``age`` seconds ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of
+    them all. A change of a condition, of the generation or of the selector is never put off.
+    """
     wanted = counts.wanted_conditions(budget.replicas)
     conditions = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     after = lws.status.model_copy(
@@ -168,7 +182,19 @@ def plan_status(
     if conditions.turned:
         reason, message = _TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    return write(lws, after, events_on_success)
+    wait = None if age is None else COUNTER_SECONDS - age
+    if (
+        wait is not None
+        and wait > 0
+        and after != lws.status
+        and _but_for_counters(after) == _but_for_counters(lws.status)
+    ):
+        return StatusPlan(put_off=wait)
+    return StatusPlan(write(lws, after, events_on_success))
+
+
+def _but_for_counters(status: LeaderWorkerSetStatus) -> LeaderWorkerSetStatus:
+    return status.model_copy(update={"replicas": 0, "ready_replicas": 0, "updated_replicas": 0})
 
 
 def plan_blocked(lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime) -> tuple[UpdateStatus, ...]:

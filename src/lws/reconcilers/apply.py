@@ -88,11 +88,13 @@ class Outcome:
         written: (verb, resource, name) of every write that the server accepted, in order.
         applied: how the last apply left its object; None if there was none.
         deleted: UIDs whose deletion was accepted.
+        described: whether the status was written.
     """
 
     written: list[tuple[str, Resource, str]] = field(default_factory=list)
     applied: Applied | None = None
     deleted: list[str] = field(default_factory=list)
+    described: bool = False
 
 
 def verdict(plan: Plan) -> Verdict:
@@ -237,6 +239,7 @@ class _Run:
             "status": dict(action.status),
         }
         answer = await self.executor._client.update(action.resource, body, subresource="status")
+        self.outcome.described = True
         return self._wrote("update status", action.resource, answer)
 
     async def _delete(self, action: Delete) -> JSON | None:

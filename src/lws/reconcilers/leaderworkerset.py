@@ -51,12 +51,16 @@ class LeaderWorkerSetReconciler:
         self._clock = clock
         self._listener = listener
         self._applied: dict[Key, Applied] = {}
+        self._described: dict[Key, float] = {}  # when the status was last written, by the monotonic clock
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one set."""
-        snapshot = self._observer.of_set(key, self._applied.get(key))
+        written = self._described.get(key)
+        age = None if written is None else self._clock.monotonic() - written
+        snapshot = self._observer.of_set(key, self._applied.get(key), age)
         if snapshot is None:
             self._applied.pop(key, None)
+            self._described.pop(key, None)
             if self._listener is not None:
                 self._listener.gone(key)
             return Done()
@@ -73,4 +77,6 @@ class LeaderWorkerSetReconciler:
         outcome = await self._executor.run(key, plan, snapshot.lws)
         if outcome.applied is not None:
             self._applied[key] = outcome.applied
+        if outcome.described:
+            self._described[key] = self._clock.monotonic()
         return verdict(plan)

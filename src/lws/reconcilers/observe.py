@@ -109,7 +109,7 @@ class Observer:
         self._memory = memory
         self._contents = Contents()
 
-    def of_set(self, key: Key, applied: Applied | None) -> SetSnapshot | None:
+    def of_set(self, key: Key, applied: Applied | None, status_age: float | None = None) -> SetSnapshot | None:
         """The set of this key; None if it is gone."""
         namespace, name = key
         caches, where = self._caches, f"{namespace}/{name}"
@@ -125,6 +125,7 @@ class Observer:
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
             service=caches.services.store.get(namespace, name),
             applied=applied,
+            status_age=status_age,
             contents=self._contents,
         )
 
