@@ -61,7 +61,6 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "HorizontalPodAutoscalerSpec": {"minReplicas": 1},
     "PriorityClass": {"preemptionPolicy": "PreemptLowerPriority"},
     "StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
-    "RoleRef": {"apiGroup": "rbac.authorization.k8s.io"},
     "MutatingWebhook": {**_WEBHOOK, "reinvocationPolicy": "Never"},
     "ValidatingWebhook": _WEBHOOK,
     "RuleWithOperations": {"scope": "*"},
@@ -154,6 +153,11 @@ def _node_status(status: JSON) -> None:
         status["allocatable"] = dict(status["capacity"])
 
 
+def _role_reference(reference: JSON) -> None:
+    if not reference.get("apiGroup"):
+        reference["apiGroup"] = "rbac.authorization.k8s.io"
+
+
 def _subject(subject: JSON) -> None:
     if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
         subject["apiGroup"] = "rbac.authorization.k8s.io"
@@ -217,6 +221,7 @@ RULES: Final[Mapping[str, Callable[[JSON], None]]] = {
     "PersistentVolumeClaim": _claim,
     "PersistentVolume": _claim,
     "NodeStatus": _node_status,
+    "RoleRef": _role_reference,
     "Subject": _subject,
     "Service": _service,
     "ServicePort": _service_port,
