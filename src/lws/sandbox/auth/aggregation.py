@@ -36,7 +36,7 @@ class AggregationLoop(KeyedLoop[str]):
     def __init__(self, tools: Toolbox) -> None:
         self._roles = tools.watch(CLUSTER_ROLES)
         self._client = tools.client(MANAGER)
-        super().__init__(tools, "clusterrole-aggregation", self._reconcile, workers=1, caches=(self._roles,))
+        super().__init__(tools, "clusterrole-aggregation-controller", self._reconcile, workers=1, caches=(self._roles,))
         self._roles.on_change(self._changed)
 
     def _changed(self, old: RawObject | None, new: RawObject | None, initial: bool) -> None:  # noqa: ARG002 -- a handler
