@@ -35,8 +35,9 @@ AUTHENTICATED = "system:authenticated"
 CREDENTIAL = {"authentication.kubernetes.io/credential-id": ("X509SHA256=" + "0" * 64,)}
 IDENTITIES = {
     "admin": UserInfo("admin", groups=("system:masters", AUTHENTICATED), extra=CREDENTIAL),
-    "plain": UserInfo("plain", groups=(AUTHENTICATED,), extra=CREDENTIAL),
+    "plain": UserInfo("plain-user", groups=(AUTHENTICATED,), extra=CREDENTIAL),
     "anonymous": ANONYMOUS,
+    "stranger": UserInfo(""),
 }
 
 

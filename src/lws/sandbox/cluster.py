@@ -17,6 +17,8 @@ from lws.clock import Clock
 from lws.informers.registry import InformerRegistry
 from lws.sandbox.admission import Caller, LocalCaller
 from lws.sandbox.assembly import build_server
+from lws.sandbox.auth.aggregation import AggregationLoop
+from lws.sandbox.auth.installing import install
 from lws.sandbox.bootstrap import bootstrap
 from lws.sandbox.certificates import Authority
 from lws.sandbox.controllers.autoscaling import AutoscalerLoop, Metrics
@@ -82,6 +84,7 @@ class Sandbox:
         self.server = build_server(
             clock=self.clock, random=self._fork(), caller=self.local_webhooks, features=features or Features()
         )
+        self.access = install(self.server, self.clock, self._fork())
         self._transport = InProcessTransport(self.server, CONTROLLER_MANAGER)
         controllers = ApiClient(self._transport, user_agent="kube-controller-manager")
         self.recorder = Recorder(controllers, self.clock, enabled=self.shape.events)
@@ -145,6 +148,7 @@ class Sandbox:
         return [
             NamespaceLoop(tools),
             ServiceAccountLoop(tools),
+            AggregationLoop(tools),
             RootCaLoop(tools, self.authority.certificate.decode()),
             GarbageCollectorLoop(tools),
             ClaimProtectionLoop(tools),
