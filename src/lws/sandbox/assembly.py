@@ -10,6 +10,7 @@ from lws.clock import Clock
 from lws.sandbox.admission import Caller, Unreachable, WebhookAdmission
 from lws.sandbox.auth.installing import install
 from lws.sandbox.catalog import build
+from lws.sandbox.crd import install_definitions
 from lws.sandbox.inventory import builtins
 from lws.sandbox.machinery import ApiMachinery
 from lws.sandbox.server import ApiServer
@@ -50,6 +51,7 @@ def build_server(
     """
     storage = Storage(window)
     catalog = build(builtins(), strategies(features or Features()))
+    install_definitions(storage, catalog, clock)
     admission = WebhookAdmission(
         mutating=lambda: storage.objects(str(MUTATINGWEBHOOKCONFIGURATIONS)),
         validating=lambda: storage.objects(str(VALIDATINGWEBHOOKCONFIGURATIONS)),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from lws.sandbox import naming
 from lws.sandbox.crd import openapischema, structural, surfaces
 from lws.sandbox.crd.internal import InternalSpec, internal, shown_versions
-from lws.sandbox.status import Cause, Causes
+from lws.sandbox.status import Cause, Causes, show
 
 JSON = dict[str, Any]
 
@@ -301,10 +301,28 @@ def _status(crd: JSON) -> Iterator[Cause]:
     yield from causes.found
 
 
-def _approval(crd: JSON, old: JSON | None) -> Iterator[Cause]:
+def approval(crd: JSON) -> tuple[str, str, str] | None:
+    """Status, reason and message of the condition that tells of approval; None for groups that need none."""
+    if not _protected(crd):
+        return None
+    good, why = _approval_state(crd)
+    text = _approval_text(crd)
+    if not text:
+        return "False", "MissingAnnotation", why
+    if not good:
+        return "False", "InvalidAnnotation", why
+    if text.startswith("unapproved"):
+        return "False", "UnapprovedAnnotation", f"not approved: {show(text)}"
+    return "True", "ApprovedAnnotation", f"approved in {text}"
+
+
+def _protected(crd: JSON) -> bool:
     group = (crd.get("spec") or {}).get("group") or ""
-    protected = group in ("k8s.io", "kubernetes.io") or group.endswith((".k8s.io", ".kubernetes.io"))
-    if not protected:
+    return group in ("k8s.io", "kubernetes.io") or group.endswith((".k8s.io", ".kubernetes.io"))
+
+
+def _approval(crd: JSON, old: JSON | None) -> Iterator[Cause]:
+    if not _protected(crd):
         return
     state, reason = _approval_state(crd)
     if state or (old is not None and _approval_state(old)[0] == state and _approval_text(old) == _approval_text(crd)):

@@ -122,7 +122,7 @@ def _plan(strategy: Strategy, live: JSON, options: DeleteOptions, now: datetime)
             meta.pop("finalizers", None)
     if not plan.graceful and finalizers:
         plan.changed = True
-        _mark(meta, now)
+        mark(meta, now)
     return plan
 
 
@@ -152,7 +152,7 @@ def _set_grace(strategy: Strategy, plan: _Plan, options: DeleteOptions, now: dat
     plan.graceful, plan.changed, plan.grace = True, True, grace
 
 
-def _mark(meta: JSON, now: datetime) -> None:
+def mark(meta: JSON, now: datetime) -> None:
     """Begin the deletion of an object that finalizers hold and that has no grace."""
     marked = meta.get("deletionTimestamp")
     if not marked and (meta.get("generation") or 0) > 0:
