@@ -30,13 +30,19 @@ _PRIORITIES: Final = (
 )
 
 
-async def bootstrap(client: ApiClient) -> None:
+async def bootstrap(client: ApiClient, *, volumes: bool = True) -> None:
     """Create what is missing of it.
+
+    Args:
+        client: may create everything.
+        volumes: claims are bound here, so there is a default storage class.
 
     Raises:
         ApiError: the server refuses.
     """
     for resource, manifest in _manifests():
+        if resource is STORAGE_CLASSES and not volumes:
+            continue
         try:
             await client.create(resource, manifest, field_manager=None)
         except AlreadyExistsError:
@@ -69,7 +75,7 @@ def _kubernetes_service() -> JSON:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
-        "spec": {"clusterIP": "10.96.0.1", "ports": [port]},
+        "spec": {"clusterIP": "10.0.0.1", "ports": [port]},
     }
 
 

@@ -108,7 +108,8 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
-        await bootstrap(ApiClient(self._transport, user_agent="kube-apiserver"))
+        binds = self._runs("persistentvolume-binder-controller")
+        await bootstrap(ApiClient(self._transport, user_agent="kube-apiserver"), volumes=binds)
         if self._runs(self.heartbeats.name):
             await self.heartbeats.register()
         self._start("informers", self.informers.run())

@@ -29,7 +29,7 @@ _NAMES: Final = (
     "kubernetes.default",
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
-    "10.96.0.1",
+    "10.0.0.1",
 )
 
 

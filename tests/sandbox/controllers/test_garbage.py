@@ -27,11 +27,11 @@ def test_what_has_no_owner_is_not_looked_at() -> None:
     assert _observe(Graph(), named("a")) == []
 
 
-def test_a_dependent_is_looked_at_when_it_comes() -> None:
-    """An object that names owners is judged when it is first seen, its unknown owner as well."""
+def test_an_owner_that_is_not_known_is_looked_at() -> None:
+    """An object that names an owner nobody has seen puts that owner up for judgement."""
     graph = Graph()
     work = _observe(graph, named("child", ownerReferences=[reference("owner")]))
-    assert set(work) == {Look("uid-child"), Look("uid-owner")}
+    assert work == [Look("uid-owner")]
     owner = graph.node("uid-owner")
     assert owner is not None
     assert owner.virtual
@@ -45,6 +45,20 @@ def test_an_owner_that_is_seen_later_is_real() -> None:
     assert owner is not None
     assert not owner.virtual
     assert [node.identity.name for node in graph.dependents(owner)] == ["child"]
+
+
+def test_a_dependent_of_a_known_owner_rests() -> None:
+    """What is added to an owner that is there is not looked at, even if the owner waits for its dependents to go."""
+    graph = Graph()
+    _observe(graph, ending(named("owner", **FOREGROUND)))
+    assert _observe(graph, named("child", ownerReferences=[reference("owner")])) == []
+
+
+def test_a_reference_that_names_another_object_is_looked_at() -> None:
+    """A reference with the UID of one object and the name of another makes its holder suspect."""
+    graph = Graph()
+    wrong = {**reference("owner"), "name": "other"}
+    assert _observe(graph, named("owner"), named("child", ownerReferences=[wrong])) == [Look("uid-child")]
 
 
 def test_dependents_are_looked_at_when_their_owner_goes() -> None:

@@ -1,7 +1,9 @@
 """Who owns whom: the graph that the garbage collector keeps, and what each change of it asks to be looked at.
 
 Pure: changes come in, work comes out. An owner that is named by a dependent before it was seen itself is kept as a
-virtual node, so that its dependents are known when it turns out never to have existed.
+virtual node, so that its dependents are known when it turns out never to have existed. An object whose owners are known
+is not looked at before one of them changes: what is added to an owner that waits for its dependents stays until the
+owner is looked at again.
 """
 
 from __future__ import annotations
@@ -119,9 +121,12 @@ class Graph:
         work: Work = []
         for uid in after.keys() - before.keys():
             owner = self._nodes.get(uid)
+            named = _named(node, after[uid])
             if owner is None:
-                owner = self._nodes[uid] = Node(_named(node, after[uid]), virtual=True)
+                owner = self._nodes[uid] = Node(named, virtual=True)
                 work.append(Look(uid))
+            elif not _means(named, owner.identity):
+                work.append(Look(node.identity.uid))
             owner.dependents[node.identity.uid] = None
         for uid in before.keys() - after.keys():
             owner = self._nodes.get(uid)
@@ -138,7 +143,7 @@ class Graph:
         """Note that deletion has begun, and how."""
         uid = node.identity.uid
         if not is_terminating(obj):
-            return [Look(uid)] if node.owners else []
+            return []
         node.deleting = True
         finalizers = meta(obj).get("finalizers") or []
         if ORPHAN in finalizers:
@@ -158,3 +163,9 @@ def _named(dependent: Node, reference: JSON) -> Identity:
         reference.get("name", ""),
         reference.get("uid", ""),
     )
+
+
+def _means(named: Identity, live: Identity) -> bool:
+    """Whether a reference says of an object what it is; the object may also belong to the cluster."""
+    here = live.namespace in ("", named.namespace)
+    return here and (named.kind, named.name) == (live.kind, live.name)
