@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         configure_logging(flags.logs)
         settings = make_settings(flags, os.environ)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_run(flags, settings))
+            return runner.run(run(flags, settings, os.environ))
     except ConfigurationError as error:
         sys.stderr.write(f"lws-controller: {error}\n")
         return 1
@@ -78,10 +78,16 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
     )
 
 
-async def _run(flags: Flags, settings: Settings) -> int:
+async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run an operator until a signal comes; returns the exit code.
+
+    Raises:
+        ConfigurationError: something is configured wrong or cannot be started.
+        LeadershipLostError: another may lead now.
+    """
     stopping = asyncio.Event()
     _on_signals(stopping)
-    connection = await connect(flags.kubeconfig or None, flags.context or None)
+    connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
     try:
         return await _operate(connection, settings, stopping)
     finally:

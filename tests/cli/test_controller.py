@@ -1,0 +1,197 @@
+"""lws-controller as a process: exit codes, sentences, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from lws.cli import controller
+from lws.cli.flags import parse_flags
+from lws.errors import ConfigurationError
+from lws.runtime.leader import LeadershipLostError
+from tests.cli.api import SmallApi, kubeconfig, serving
+
+NO_PORTS = ["--metrics-bind-address=0", "--health-probe-bind-address=0"]
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/lws-system/leases/b8b2488c.x-k8s.io"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment without cluster, and without admission."""
+    return {"HOME": str(home), "PATH": os.environ["PATH"], "ENABLE_WEBHOOKS": "false"}
+
+
+async def start(*argv: str, home: Path) -> asyncio.subprocess.Process:
+    """Start the command as a process."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "lws",
+        *argv,
+        env=environment(home),
+        cwd=home,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def fault(*argv: str, home: Path, environ: dict[str, str] | None = None) -> str:
+    """The sentence with which the command ends, run within this loop."""
+    environ = environ or environment(home)
+    flags = parse_flags([*argv, *NO_PORTS], terminal=False)
+    with pytest.raises((ConfigurationError, LeadershipLostError)) as caught:
+        await asyncio.wait_for(controller.run(flags, controller.make_settings(flags, environ), environ), 30)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def api_with_namespace() -> SmallApi:
+    """A server that has the lease's namespace."""
+    api = SmallApi()
+    api.objects["/api/v1/namespaces/lws-system"] = {"metadata": {"name": "lws-system"}}
+    return api
+
+
+def test_version_prints_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints version, build date and commit on standard output, and ends with 0."""
+    assert controller.main(["--version"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Version", "Build Date", "Git Commit"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "no cluster is configured"),
+        (["--kubeconfig", "nowhere"], "kubeconfig nowhere does not exist"),
+        (["--kubeconfig", "config", "--context", "other"], "'other'"),
+        (["--config", "nowhere.yaml"], "configuration file nowhere.yaml cannot be read: No such file"),
+        (["--kubeconfig", "config"], "cannot be reached"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_what_cannot_start_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    said: str,
+) -> None:
+    """A wrong kubeconfig, context, configuration file or address ends with 1 and one line that names it."""
+    monkeypatch.setattr(controller, "configure_logging", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        (tmp_path / "config").write_text(kubeconfig(f"http://127.0.0.1:{closed.getsockname()[1]}"))
+        assert controller.main([*argv, *NO_PORTS]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("lws-controller: ")
+    assert said in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("refuse", "said"),
+    [
+        ({"leaderworkersets": 403}, "listing leaderworkersets is not allowed"),
+        ({"leaderworkersets": 404}, "kubectl apply --server-side -f config/crd"),
+        ({"leaderworkersets": 401}, "does not accept the credentials"),
+        ({"statefulsets": 403}, "statefulsets"),
+        ({}, "namespace lws-system for the lease does not exist"),
+    ],
+)
+async def test_what_the_server_refuses_is_one_sentence(tmp_path: Path, refuse: dict[str, int], said: str) -> None:
+    """Missing permission, missing CRD, bad credentials and a missing namespace are told with their remedy."""
+    api = api_with_namespace() if refuse else SmallApi()
+    api.refuse = refuse
+    async with serving(api, tmp_path) as config:
+        assert said in await fault("--kubeconfig", str(config), home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--health-probe-bind-address", "health.healthProbeBindAddress: cannot listen on"),
+        ("--metrics-bind-address", "metrics.bindAddress: cannot listen on"),
+    ],
+)
+async def test_a_port_in_use_is_one_sentence(tmp_path: Path, flag: str, said: str) -> None:
+    """A port that is taken is told with its setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with serving(api_with_namespace(), tmp_path) as config:
+            flags = parse_flags(["--kubeconfig", str(config), *NO_PORTS, flag, address], terminal=False)
+            environ = environment(tmp_path)
+            with pytest.raises(ConfigurationError, match=said):
+                await controller.run(flags, controller.make_settings(flags, environ), environ)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_with_0_and_releases_the_lease(tmp_path: Path, number: signal.Signals) -> None:
+    """After SIGTERM or SIGINT the process gives the lease up and ends with 0."""
+    api = api_with_namespace()
+    async with serving(api, tmp_path) as config:
+        process = await start("--kubeconfig", str(config), *NO_PORTS, home=tmp_path)
+        await asyncio.wait_for(api.written.wait(), 30)
+        assert api.objects[LEASE]["spec"]["holderIdentity"].startswith(socket.gethostname() + "_")
+        process.send_signal(number)
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0, err.decode()
+    assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
+    assert "Traceback" not in err.decode()
+
+
+async def test_lost_leadership_ends_the_process(tmp_path: Path) -> None:
+    """A process that cannot renew its lease in time ends by saying so."""
+    api = api_with_namespace()
+    spans = ["--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms"]
+    async with serving(api, tmp_path) as config:
+        ending = asyncio.create_task(fault("--kubeconfig", str(config), *spans, home=tmp_path))
+        await asyncio.wait_for(api.written.wait(), 20)
+        api.refuse = {"leases": 500}
+        assert "is lost" in await ending
+
+
+def test_lost_leadership_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost leadership and unforeseen errors end the command with 1."""
+    monkeypatch.setattr(controller, "configure_logging", lambda _: None)
+    for error in (LeadershipLostError("lost"), ValueError("a bug")):
+
+        async def run(*_: object, error: Exception = error) -> int:
+            raise error
+
+        monkeypatch.setattr(controller, "run", run)
+        with capture_logs() as logs:
+            assert controller.main([]) == 1
+        assert logs[-1]["log_level"] == "error"
+
+
+async def test_development_says_what_does_not_happen(tmp_path: Path) -> None:
+    """Outside a cluster the webhook needs no certificate, and one line says that pods stay without labels."""
+    api = api_with_namespace()
+    (tmp_path / "settings.yaml").write_text(
+        "apiVersion: config.lws.x-k8s.io/v1alpha1\nkind: Configuration\n"
+        f"webhook:\n  host: 127.0.0.1\n  port: 0\n  certDir: {tmp_path}/none\n"
+    )
+    async with serving(api, tmp_path) as config:
+        argv = ["--kubeconfig", str(config), "--config", str(tmp_path / "settings.yaml"), *NO_PORTS]
+        flags = parse_flags(argv, terminal=False)
+        environ = {**environment(tmp_path), "ENABLE_WEBHOOKS": "true"}
+        with capture_logs() as logs:
+            running = asyncio.create_task(controller.run(flags, controller.make_settings(flags, environ), environ))
+            await asyncio.wait_for(api.written.wait(), 20)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert await running == 0
+    (said,) = (line["event"] for line in logs if "outside a cluster" in line["event"])
+    assert "pods stay without identity labels" in said
