@@ -15,7 +15,6 @@ from lws.client.transport import Request, Response
 from lws.sandbox import naming
 from lws.sandbox.admission import Unreachable, WebhookAdmission
 from lws.sandbox.auth.access import RbacAccess
-from lws.sandbox.auth.bootstrap import manifests
 from lws.sandbox.auth.installing import install
 from lws.sandbox.auth.rulebook import GROUP
 from lws.sandbox.catalog import Catalog, build
@@ -70,12 +69,10 @@ class World:
         self.admin = self.client(ADMIN)
 
     async def start(self) -> World:
-        """Make what every server makes for itself, and two namespaces."""
+        """Make two namespaces."""
         for name in ("default", "team"):
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await self.admin.create(NAMESPACES, manifest)
-        for resource, manifest in manifests():
-            await self.admin.create(resource, manifest)
         return self
 
     def client(self, who: UserInfo) -> ApiClient:
