@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -75,7 +75,7 @@ class ApiServer:
         self.discovery = discovery.Discovery(catalog, OpenApi(catalog, lambda: self.storage.objects(definitions)))
         self._clock = clock
         self._random = random
-        self._watches: set[Watch] = set()
+        self._watches: dict[Watch, None] = {}
 
     async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
         """Answer a request; never raises.
@@ -242,17 +242,9 @@ class ApiServer:
         encode = self._encoder(call, form)
         shared = "" if form.target == "Table" else f"{call.strategy.resource.api_version}/{form.target}/{form.version}"
         seconds = self._random.uniform(*WATCH_SECONDS)
-        watch = Watch(self.core, call, encode, form=shared, default_timeout=seconds)
+        watch = Watch(self.core, call, encode, form=shared, default_timeout=seconds, open_watches=self._watches)
         headers = {**CACHE, "content-type": negotiation.JSON_TYPE}
-        return Reply(200, headers, stream=self._stream(watch), abort=watch.abort)
-
-    async def _stream(self, watch: Watch) -> AsyncIterator[bytes]:
-        self._watches.add(watch)
-        try:
-            async for piece in watch.frames():
-                yield piece
-        finally:
-            self._watches.discard(watch)
+        return Reply(200, headers, stream=watch.frames(), abort=watch.abort)
 
     def _encoder(self, call: Call, form: negotiation.Form) -> Callable[[str, JSON], bytes]:
         strategy = call.strategy

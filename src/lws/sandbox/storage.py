@@ -65,6 +65,11 @@ class Event:
 
 
 Subscriber = Callable[[Event], None]
+Wants = Callable[[Event], bool]
+
+
+def _everything(_: Event) -> bool:
+    return True
 
 
 @dataclass(slots=True)
@@ -79,7 +84,7 @@ class _Log:
     base: int = 0
     epoch: int = 0
     events: list[Event] = field(default_factory=list)
-    sleepers: dict[str, set[Watcher]] = field(default_factory=dict)
+    sleepers: dict[str, dict[Watcher, None]] = field(default_factory=dict)  # in the order in which they fell asleep
 
     @property
     def end(self) -> int:
@@ -91,7 +96,8 @@ class _Log:
             self.drop(self.window)
         sequence = self.end - 1
         for namespace in ("", event.namespace) if event.namespace else ("",):
-            for watcher in self.sleepers.pop(namespace, ()):
+            sleepers = self.sleepers.get(namespace)
+            for watcher in [watcher for watcher in sleepers or () if watcher.wants(event)]:
                 watcher.wake(sequence)
 
     def end_watches(self) -> None:
@@ -130,7 +136,8 @@ class Watcher:
     out of the window raises `Compacted`; one that sleeps because nothing of its namespace happens never does.
     """
 
-    def __init__(self, log: _Log, namespace: str, sequence: int) -> None:
+    def __init__(self, log: _Log, namespace: str, sequence: int, wants: Wants) -> None:
+        self.wants = wants
         self._log = log
         self._namespace = namespace
         self._next = sequence
@@ -166,15 +173,15 @@ class Watcher:
         if self.ready:
             return
         sleep = self._sleep = asyncio.get_running_loop().create_future()
-        sleepers = self._log.sleepers.setdefault(self._namespace, set())
-        sleepers.add(self)
+        sleepers = self._log.sleepers.setdefault(self._namespace, {})
+        sleepers[self] = None
         try:
             await sleep
         finally:
             if self._sleep is not None:  # not woken: up to now nothing of ours happened
                 self._sleep = None
                 self._next = self._log.end
-            sleepers.discard(self)
+                sleepers.pop(self, None)
 
     def interrupt(self) -> None:
         """End a `wait` although nothing happened."""
@@ -185,6 +192,7 @@ class Watcher:
         sleep, self._sleep = self._sleep, None
         if sleep is None:
             return
+        self._log.sleepers.get(self._namespace, {}).pop(self, None)
         self._next = sequence
         if not sleep.done():
             sleep.set_result(None)
@@ -296,18 +304,22 @@ class Storage:
                     past[key] = event.old
         return [(space, name, past[space, name]) for space, name in sorted(past)]
 
-    def watch(self, collection: str, namespace: str = "", since: int | None = None) -> Watcher:
+    def watch(
+        self, collection: str, namespace: str = "", since: int | None = None, *, wants: Wants = _everything
+    ) -> Watcher:
         """A watcher of what comes after ``since``, by default after now.
+
+        A sleeping watcher is woken for changes that it ``wants`` and for no others; `Watcher.take` gives it all.
 
         Raises:
             Compacted: ``since`` is out of the window.
         """
         log = self._log(collection)
         if since is None or since >= self._revision:
-            return Watcher(log, namespace, log.end)
+            return Watcher(log, namespace, log.end, wants)
         if since < log.oldest:
             raise Compacted(log.oldest)
-        return Watcher(log, namespace, log.sequence_after(since))
+        return Watcher(log, namespace, log.sequence_after(since), wants)
 
     def compact(self, revision: int | None = None) -> int:
         """Forget what happened up to ``revision``, by default up to now; returns it."""

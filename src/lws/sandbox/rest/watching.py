@@ -28,7 +28,16 @@ BATCH: Final = 200
 class Watch:
     """One watch; `frames` is its answer."""
 
-    def __init__(self, core: Core, call: Call, encode: Encode, *, form: str, default_timeout: float) -> None:
+    def __init__(
+        self,
+        core: Core,
+        call: Call,
+        encode: Encode,
+        *,
+        form: str,
+        default_timeout: float,
+        open_watches: dict[Watch, None],
+    ) -> None:
         """Check the options.
 
         Args:
@@ -37,6 +46,7 @@ class Watch:
             encode: makes a line of an event's type and object.
             form: names what ``encode`` makes, when equal objects always give equal lines; else empty.
             default_timeout: seconds after which the server ends a watch without a timeout of its own.
+            open_watches: where the watch is listed while it lasts.
 
         Raises:
             StatusError: the options do not fit.
@@ -53,6 +63,7 @@ class Watch:
         except ValueError as error:
             raise internal(f"resourceVersion: Invalid value: {show(text)}: {error}") from None
         self._seconds = float(self._options.timeout_seconds or default_timeout)
+        self._open = open_watches
         self._initial_version = 0
         self._watcher: Watcher | None = None
         self.aborted = False
@@ -67,15 +78,41 @@ class Watch:
         """Lines of events, many in one piece when many are there; ends when the watch does."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._seconds
+        timer: asyncio.TimerHandle | None = None
+        self._open[self] = None
         try:
             watcher, initial = await self._begin(ends)
             self._watcher = watcher
             async for piece in self._initial(initial):
                 yield piece
-            async for piece in self._follow(watcher, ends):
-                yield piece
+            mark = self._next_mark(loop.time(), ends)
+            timer = loop.call_at(min(ends, mark), watcher.interrupt)
+            while not self.aborted:
+                try:
+                    events = watcher.take(BATCH)
+                except (WatchEnded, Compacted):
+                    return
+                piece = b"".join(filter(None, map(self._line, events)))
+                if piece:
+                    yield piece
+                if watcher.ready:
+                    await asyncio.sleep(0)
+                    continue
+                now = loop.time()
+                if now >= ends:
+                    return
+                if now >= mark:
+                    yield self._bookmark(self._core.storage.revision)
+                    mark = self._next_mark(now, ends)
+                if now >= timer.when():
+                    timer = loop.call_at(min(ends, mark), watcher.interrupt)
+                await watcher.wait()
         except StatusError as error:
             yield self._encode("ERROR", error.to_json())
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._open.pop(self, None)
 
     async def _begin(self, ends: float) -> tuple[Watcher, list[JSON] | None]:
         storage, options = self._core.storage, self._options
@@ -84,12 +121,14 @@ class Watch:
         if wants_initial:
             await self._reach(ends, refuse=True)
             self._initial_version = storage.revision
-            return storage.watch(key, namespace), [stored for _, _, stored in storage.entries(key, namespace)]
+            return storage.watch(key, namespace, wants=self._wants), [
+                stored for _, _, stored in storage.entries(key, namespace)
+            ]
         if options.initial_events is False and self._since == 0:
-            return storage.watch(key, namespace), None
+            return storage.watch(key, namespace, wants=self._wants), None
         await self._reach(ends, refuse=False)
         try:
-            return storage.watch(key, namespace, self._since), None
+            return storage.watch(key, namespace, self._since, wants=self._wants), None
         except Compacted as error:
             raise expired(f"too old resource version: {self._since} ({error.oldest})") from None
 
@@ -126,27 +165,6 @@ class Watch:
             meta["annotations"] = annotations
         return self._encode("BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta})
 
-    async def _follow(self, watcher: Watcher, ends: float) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        mark = self._next_mark(loop.time(), ends)
-        while not self.aborted:
-            try:
-                events = watcher.take(BATCH)
-            except (WatchEnded, Compacted):
-                return
-            piece = b"".join(filter(None, map(self._line, events)))
-            if piece:
-                yield piece
-            if watcher.ready:
-                await asyncio.sleep(0)
-                continue
-            if loop.time() >= ends:
-                return
-            if loop.time() >= mark:
-                yield self._bookmark(self._core.storage.revision)
-                mark = self._next_mark(loop.time(), ends)
-            await _wait(watcher, min(ends, mark))
-
     def _next_mark(self, now: float, ends: float) -> float:
         """When the next bookmark is due: each minute, and shortly before the end."""
         if not self._options.bookmarks:
@@ -156,6 +174,9 @@ class Watch:
         if now < last:
             return min(due, last)
         return float("inf")
+
+    def _wants(self, event: Event) -> bool:
+        return self._chosen.empty or self._seen(event) is not None
 
     def _line(self, event: Event) -> bytes:
         seen = self._seen(event)
