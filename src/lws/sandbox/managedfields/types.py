@@ -17,6 +17,7 @@ from lws.sandbox.schema.node import MISSING, Field, Node
 from lws.sandbox.schema.schema import Schema
 
 JSON = dict[str, Any]
+_OPEN = ("schema-or-array", "schema-or-bool")  # the published schema says nothing of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Type:
     def list(self) -> ListType | None:
         """Its form as a list, if it may be one."""
         node = self._node
-        if node.special == "raw":
+        if node.special == "raw" or node.special in _OPEN:
             return ListType(UNTYPED, atomic=True)
         if node.type != "array" and not _any(node):
             return None
@@ -89,6 +90,8 @@ class Type:
         node = self._node
         if node.special == "raw":
             return MapType({}, UNTYPED, atomic=True)
+        if node.special in _OPEN:
+            return MapType({}, DEDUCED, deduced=True)
         if node.special or (node.type != "object" and not _any(node)):
             return None
         fields = {name: Type(known.node, preserve=self._preserve) for name, known in node.fields.items()}
