@@ -18,7 +18,6 @@ from lws.informers.registry import InformerRegistry
 from lws.sandbox.admission import Caller, LocalCaller
 from lws.sandbox.assembly import build_server
 from lws.sandbox.auth.aggregation import AggregationLoop
-from lws.sandbox.auth.installing import install
 from lws.sandbox.bootstrap import bootstrap
 from lws.sandbox.certificates import Authority
 from lws.sandbox.controllers.autoscaling import AutoscalerLoop, Metrics
@@ -84,7 +83,6 @@ class Sandbox:
         self.server = build_server(
             clock=self.clock, random=self._fork(), caller=self.local_webhooks, features=features or Features()
         )
-        self.access = install(self.server, self.clock, self._fork())
         self._transport = InProcessTransport(self.server, CONTROLLER_MANAGER)
         controllers = ApiClient(self._transport, user_agent="kube-controller-manager")
         self.recorder = Recorder(controllers, self.clock, enabled=self.shape.events)
