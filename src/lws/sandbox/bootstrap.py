@@ -8,7 +8,6 @@ from typing import Any, Final
 from lws.api.resources import NAMESPACES, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
-from lws.sandbox.auth import bootstrap as roles
 from lws.sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
 
 JSON = dict[str, Any]
@@ -51,7 +50,6 @@ async def bootstrap(client: ApiClient, *, volumes: bool = True) -> None:
 def _manifests() -> Iterator[tuple[Resource, JSON]]:
     for name in SYSTEM_NAMESPACES:
         yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    yield from roles.manifests()
     yield SERVICES, _kubernetes_service()
     yield STORAGE_CLASSES, _storage_class()
     for name, value, description in _PRIORITIES:
