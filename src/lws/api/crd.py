@@ -22,9 +22,9 @@ _TYPE_META: Final[JSON] = {
     "metadata": {"type": "object"},
 }
 _COLUMNS: Final = (
-    ("Ready", "integer", ".status.readyReplicas", "Groups that are ready."),
-    ("Desired", "integer", ".spec.replicas", "Groups that are wanted."),
-    ("Up-to-date", "integer", ".status.updatedReplicas", "Groups of the current revision."),
+    ("Ready", "integer", ".status.readyReplicas", "Number of ready replicas"),
+    ("Desired", "integer", ".spec.replicas", "Number of desired replicas"),
+    ("Up-to-date", "integer", ".status.updatedReplicas", "Number of up-to-date replicas"),
     ("Age", "date", ".metadata.creationTimestamp", ""),
 )
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-_HTML: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "<>&\u2028\u2029")
+HTML_ESCAPES: Final = tuple((char, f"\\u{ord(char):04x}") for char in "<>&\u2028\u2029")
+_HTML: Final = tuple((raw.encode(), escaped.encode()) for raw, escaped in HTML_ESCAPES)
 _SHORT: Final = {
     "\a": "\\a",
     "\b": "\\b",

@@ -91,10 +91,10 @@ def pull_policy(image: str) -> str:
 
 def _pod(pod: JSON) -> None:
     spec = pod.setdefault("spec", {})
-    for container in [*spec.get("containers", ()), *spec.get("initContainers", ())]:
+    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
         _requests_from_limits(container)
         if spec.get("hostNetwork"):
-            for port in container.get("ports", ()):
+            for port in container.get("ports") or ():
                 if not port.get("hostPort"):
                     port["hostPort"] = port.get("containerPort", 0)
     resources.default_pod_level(spec)

@@ -47,11 +47,11 @@ def largest(total: Amounts, more: Amounts) -> None:
 def aggregate(spec: JSON, member: str) -> Amounts:
     """Requests or limits of all containers of a pod together, init containers and sidecars as the scheduler counts."""
     total: Amounts = {}
-    for container in spec.get("containers", ()):
+    for container in spec.get("containers") or ():
         add(total, _of(container, member))
     sidecars: Amounts = {}
     highest: Amounts = {}
-    for container in spec.get("initContainers", ()):
+    for container in spec.get("initContainers") or ():
         amounts = _of(container, member)
         if container.get("restartPolicy") == "Always":
             add(total, amounts)
@@ -90,7 +90,7 @@ def qos_class(spec: JSON) -> str:
     wanted = spec.get("resources")
     if wanted is not None:
         return _qos([wanted])
-    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     return _qos([container.get("resources") or {} for container in containers])
 
 

@@ -48,7 +48,7 @@ class ConfigMapKind(Kind):
         size = sum(len(value.encode()) for value in data.values())
         size += sum(len(base64.b64decode(value)) for value in binary.values())
         if size > MAX_SIZE:
-            causes.add("FieldValueTooLong", "", f"Too long: may not be more than {MAX_SIZE} bytes")
+            causes.add("FieldValueTooLong", "[]", f"Too long: may not be more than {MAX_SIZE} bytes")
 
     def check_change(self, new: JSON, old: JSON, causes: Causes, context: WriteContext) -> None:  # noqa: ARG002
         """An immutable one stays as it is."""
