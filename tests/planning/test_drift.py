@@ -34,7 +34,7 @@ def live(**entry: Any) -> dict[str, Any]:
     out = copy.deepcopy(WANTED)
     out["metadata"]["managedFields"] = [
         {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {}},
-        {"manager": "lws", "operation": "Apply", "fieldsV1": OWNED, **entry},
+        {"manager": "lws", "operation": "Apply", "fieldsV1": copy.deepcopy(OWNED), **entry},
     ]
     out["metadata"]["generation"] = 4
     out["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] = "Retain"
@@ -47,6 +47,15 @@ def live(**entry: Any) -> dict[str, Any]:
 def test_what_an_earlier_apply_left_needs_none() -> None:
     """Server defaults and the status of others do not count."""
     assert not would_change(WANTED, live())
+
+
+def test_a_value_that_the_server_drops_needs_none() -> None:
+    """A field that we own and that is not there, as with a feature that is off, would not come by applying again."""
+    found = live()
+    del found["spec"]["replicas"]
+    assert not would_change(WANTED, found)
+    del found["metadata"]["managedFields"][1]["fieldsV1"]["f:spec"]["f:replicas"]
+    assert would_change(WANTED, found)
 
 
 @pytest.mark.parametrize(

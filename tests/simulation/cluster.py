@@ -46,10 +46,13 @@ ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "default"
 LOOPS: Final = (
     "namespace-controller",
+    "serviceaccount-controller",
     "garbage-collector-controller",
     "persistentvolume-binder-controller",
     "statefulset-controller",
     "pod-garbage-collector-controller",
+    "node-lifecycle-controller",
+    "taint-eviction-controller",
     "kube-scheduler",
     "kubelet-heartbeat",
     "kubelet",

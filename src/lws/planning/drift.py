@@ -22,10 +22,12 @@ _DEFAULTED: Final[Mapping[str, str]] = {"whenDeleted": "Retain", "whenScaled": "
 def would_change(wanted: JSON, live: JSON) -> bool:
     """Whether applying ``wanted`` as manager ``lws`` would alter ``live``.
 
-    It would not if the live object holds every wanted value, and the manager owns nothing that is no longer wanted.
+    It would not if the live object holds every wanted value, and the manager owns nothing that is no longer wanted. A
+    value that is missing although the manager owns it is one that this server drops, as it does with fields of
+    features that are off; applying it again would not bring it.
     """
     owned = _owned(live)
-    if owned is None or not _holds(live, wanted):
+    if owned is None or not _holds(live, wanted, owned):
         return True
     return not _wants(wanted, owned)
 
@@ -43,21 +45,38 @@ def _owned(live: JSON) -> JSON | None:
     return None
 
 
-def _holds(live: Any, wanted: Any, name: str = "") -> bool:
+def _holds(live: Any, wanted: Any, owned: JSON, name: str = "") -> bool:
     """Whether a live value has all that is wanted of it; objects may hold more, lists may not."""
     if isinstance(wanted, dict):
-        if not wanted and live is None:
-            return True
-        return isinstance(live, dict) and all(_holds(live.get(key), value, key) for key, value in wanted.items())
+        if live is None:
+            return not wanted
+        return isinstance(live, dict) and all(_has(live, key, value, owned) for key, value in wanted.items())
     if isinstance(wanted, list):
         return (
             isinstance(live, list)
             and len(live) == len(wanted)
-            and all(_holds(have, want) for have, want in zip(live, wanted, strict=True))
+            and all(_holds(have, want, _of_item(owned, want)) for have, want in zip(live, wanted, strict=True))
         )
     if wanted == "" and name in _DEFAULTED:
         return bool(live == _DEFAULTED[name])
     return type(live) is type(wanted) and bool(live == wanted)
+
+
+def _has(live: JSON, key: str, wanted: Any, owned: JSON) -> bool:
+    member = f"f:{key}"
+    if key not in live and member in owned:
+        return True
+    return _holds(live.get(key), wanted, owned.get(member) or {}, key)
+
+
+def _of_item(owned: JSON, item: Any) -> JSON:
+    """The owned fields of the list entry whose keys this item has."""
+    for key, inner in owned.items():
+        if key.startswith("k:") and isinstance(item, dict):
+            keys = orjson.loads(key[2:])
+            if all(item.get(name) == value for name, value in keys.items()):
+                return inner or {}
+    return {}
 
 
 def _wants(wanted: Any, owned: JSON) -> bool:

@@ -301,8 +301,10 @@ class _Run:
 
 
 def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether the cache will ever see the object; its selector, if any, is the existence of one label."""
-    return not label_selector or label_selector in (metadata.get("labels") or {})
+    """Whether the cache will ever see the object; our selectors ask that labels be there or, with a !, not there."""
+    found = metadata.get("labels") or {}
+    terms = label_selector.split(",") if label_selector else []
+    return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
 
 
 def _meta(answer: JSON) -> ObjectMeta:

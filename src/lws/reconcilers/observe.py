@@ -26,6 +26,9 @@ from lws.reconcilers.triggers import Key
 
 T = TypeVar("T", bound=Object)
 
+# Our revisions, and not those that the StatefulSet controller makes of our StatefulSets: they bear our labels too.
+OWN_REVISIONS = f"{labels.NAME},!controller.kubernetes.io/hash"
+
 BY_SET = "set"
 LEADERS_BY_SET = "leaders"
 BY_GROUP = "group"
@@ -77,7 +80,7 @@ class Caches:
         pods.add_index(BY_LEADER, by_leader)
         statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
         statefulsets.add_index(BY_SET, by_set)
-        revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=ours)
+        revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
         revisions.add_index(BY_SET, by_set)
         groups = registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=ours) if gang else None
         return cls(

@@ -1,0 +1,141 @@
+"""What a cluster looks like once nothing moves any more, without what differs from run to run."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+from lws.api import labels
+from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.reconcilers.observe import OWN_REVISIONS
+from tests.simulation.cluster import Cluster
+
+JSON = dict[str, Any]
+_VOLATILE: Final = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "generateName")
+_TIMES: Final = ("lastTransitionTime", "lastProbeTime", "startTime", "startedAt", "finishedAt")
+
+
+async def end_state(cluster: Cluster) -> JSON:
+    """Everything of ours in the default namespace, by kind and name, without uids, versions and times."""
+    out: JSON = {}
+    for resource in (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS):
+        selector = {LEADERWORKERSETS: "", CONTROLLERREVISIONS: OWN_REVISIONS}.get(resource, labels.NAME)
+        for obj in await cluster.all(resource, selector):
+            name = obj["metadata"]["name"]
+            out[f"{resource.kind}/{name}"] = normal(resource.kind, obj)
+    return out
+
+
+def normal(kind: str, obj: JSON) -> JSON:
+    """One object without what chance and time decide."""
+    out = copy.deepcopy(obj)
+    meta = out["metadata"]
+    for member in _VOLATILE:
+        meta.pop(member, None)
+    for owner in meta.get("ownerReferences", ()):
+        owner.pop("uid", None)
+    out.pop("apiVersion", None)
+    status = out.get("status") or {}
+    if kind == "LeaderWorkerSet":
+        out["status"] = _set_status(status)
+    elif kind == "StatefulSet":
+        out["status"] = {key: status.get(key) for key in ("replicas", "readyReplicas", "availableReplicas")}
+    elif kind == "Pod":
+        out["status"] = {"phase": status.get("phase"), "ready": pod_ready(obj)}
+        spec = out["spec"]
+        spec.pop("nodeName", None)
+        for volume in spec.get("volumes", ()):
+            volume.pop("name", None)
+        spec.pop("volumes", None)
+        for container in spec.get("containers", ()):
+            container.pop("volumeMounts", None)
+    elif kind == "Service":
+        out["spec"] = {key: out["spec"].get(key) for key in ("selector", "publishNotReadyAddresses")}
+        out.pop("status", None)
+    elif kind == "ControllerRevision":
+        out.pop("revision", None)
+        meta["name"] = meta["name"].rpartition("-")[0]
+    return out
+
+
+def _set_status(status: JSON) -> JSON:
+    """Counters, and which conditions are True; those that are False tell of the past."""
+    out = {key: value for key, value in status.items() if key not in ("conditions", "observedGeneration")}
+    out["true"] = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
+    return out
+
+
+def pod_ready(pod: JSON) -> bool:
+    """Whether the pod's Ready condition is True."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def difference(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two states differ, one line each."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        out = []
+        for key in sorted(one.keys() | other.keys()):
+            out += difference(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+        return out
+    return [] if one == other else [f"{path}: {one!r} != {other!r}"]
+
+
+def expectation(wanted: JSON, pods: list[JSON], sets: list[JSON], found: JSON) -> list[str]:
+    """What is wrong with a quiet cluster, judged by the spec of one set alone; nothing if all is as it should be.
+
+    Args:
+        wanted: the set as it was last written.
+        pods: all pods of it.
+        sets: all StatefulSets of it.
+        found: the set as it is now, status included.
+    """
+    name, spec = wanted["metadata"]["name"], wanted["spec"]
+    section = spec["leaderWorkerTemplate"]
+    replicas, size = spec.get("replicas", 1), section.get("size", 1)
+    problems = []
+    expected = {f"{name}-{i}" + (f"-{j}" if j else "") for i in range(replicas) for j in range(size)}
+    names = {pod["metadata"]["name"] for pod in pods}
+    if names != expected:
+        problems.append(f"pods missing {sorted(expected - names)}, too many {sorted(names - expected)}")
+    set_names = {each["metadata"]["name"] for each in sets}
+    wanted_sets = {name} | ({f"{name}-{i}" for i in range(replicas)} if size > 1 else set())
+    if set_names != wanted_sets:
+        problems.append(f"statefulsets {sorted(set_names)} instead of {sorted(wanted_sets)}")
+    leader_set = next((each for each in sets if each["metadata"]["name"] == name), None)
+    key = leader_set["metadata"]["labels"].get(labels.REVISION) if leader_set else None
+    for each in (*pods, *sets):
+        if each["metadata"]["labels"].get(labels.REVISION) != key:
+            problems.append(f"{each['metadata']['name']} has another revision than {key}")
+    for pod in pods:
+        if not pod_ready(pod):
+            problems.append(f"pod {pod['metadata']['name']} is not ready")
+        problems += _of_pod(pod, section, size)
+    if leader_set is not None:
+        rolling = leader_set["spec"]["updateStrategy"]["rollingUpdate"].get("partition", 0)
+        if (leader_set["spec"]["replicas"], rolling) != (replicas, 0):
+            problems.append(f"leader set has {leader_set['spec']['replicas']} replicas, partition {rolling}")
+    return problems + _of_status(found, replicas)
+
+
+def _of_pod(pod: JSON, section: JSON, size: int) -> list[str]:
+    leads = pod["metadata"]["labels"].get(labels.WORKER_INDEX) == "0"
+    template = (section.get("leaderTemplate") if leads else None) or section["workerTemplate"]
+    wanted = template["spec"]["containers"][0]["image"]
+    image = pod["spec"]["containers"][0]["image"]
+    problems = [] if image == wanted else [f"pod {pod['metadata']['name']} runs {image} instead of {wanted}"]
+    if pod["metadata"]["annotations"].get(labels.SIZE) != str(size):
+        problems.append(f"pod {pod['metadata']['name']} believes in another size")
+    return problems
+
+
+def _of_status(found: JSON, replicas: int) -> list[str]:
+    status = found.get("status") or {}
+    true = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
+    problems = [] if true == ["Available"] else [f"conditions that are True: {true}"]
+    for counter in ("replicas", "readyReplicas", "updatedReplicas"):
+        if status.get(counter, 0) != replicas:
+            problems.append(f"status.{counter} is {status.get(counter, 0)} instead of {replicas}")
+    if status.get("observedGeneration") != found["metadata"]["generation"]:
+        problems.append("the status does not describe the present generation")
+    return problems
