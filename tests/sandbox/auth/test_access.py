@@ -256,13 +256,31 @@ async def test_token_bound_to_a_pod() -> None:
     assert "error" in await review(world, text)
 
 
-@pytest.mark.parametrize(("seconds", "why"), [(599, "less than 10 minutes"), (1 << 33, "larger than 2^32 seconds")])
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [(599, "less than 10 minutes"), (0, "less than 10 minutes"), (1 << 33, "larger than 2^32 seconds")],
+)
 @virtual_time
 async def test_token_life_has_limits(seconds: int, why: str) -> None:
     """A token's life is neither shorter than ten minutes nor longer than 2^32 seconds."""
     world = await World().start()
     await account(world)
     assert why in (await token(world, expirationSeconds=seconds))["message"]
+
+
+@virtual_time
+async def test_token_requests_that_make_no_sense() -> None:
+    """A token is for an account that exists, is named rightly, and is bound to something that can be looked up."""
+    world = await World().start()
+    await account(world)
+    path = f"{TEAM}/serviceaccounts/robot/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {"name": "x"}, "spec": {}}
+    wrong = await world.ask("POST", path, ADMIN, request)
+    assert (wrong.status, "must match the service account name" in message(wrong)) == (422, True)
+    assert (await token(world, "nobody"))["message"] == 'serviceaccounts "nobody" not found'
+    odd = {"kind": "Deployment", "apiVersion": "apps/v1", "name": "d"}
+    refusal = await token(world, boundObjectRef=odd)
+    assert refusal["message"] == "cannot bind token to object of type apps/v1, Kind=Deployment"
 
 
 @virtual_time

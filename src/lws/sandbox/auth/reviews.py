@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
 
+import orjson
+
 from lws.api.resources import Resource
 from lws.clock import Clock
 from lws.sandbox.auth.access import RbacAccess
 from lws.sandbox.auth.authorizer import aggregate
-from lws.sandbox.auth.tokens import AUDIENCES, Bound, TokenError
+from lws.sandbox.auth.binding import find_bound
+from lws.sandbox.auth.tokens import AUDIENCES, TokenError
 from lws.sandbox.rest.call import Call, RequestInfo, write_options
-from lws.sandbox.status import Causes, GroupResource, StatusError, bad_request, invalid, not_found
+from lws.sandbox.status import Causes, GroupResource, bad_request, invalid, not_found
 from lws.sandbox.storage import Storage
 from lws.sandbox.strategy import GenericStrategy, Strategy
 from lws.sandbox.user import UserInfo
@@ -25,7 +28,6 @@ LEAST_SECONDS: Final = 600
 MOST_SECONDS: Final = 1 << 32
 DEFAULT_SECONDS: Final = 3600
 TOKEN_REQUEST: Final = GenericStrategy(Resource(AUTHENTICATION, "v1", "tokenrequests", "TokenRequest"))
-_BINDABLE: Final = {"Pod": ("pod", "pods"), "Secret": ("secret", "secrets"), "Node": ("node", "nodes")}
 
 
 class Bodies(Protocol):
@@ -164,13 +166,14 @@ class Reviews:
         namespace, name = call.info.namespace, call.info.name
         obj, warnings = self._machinery.decode(call, TOKEN_REQUEST, call.query.text("fieldValidation"))
         call.warnings += warnings
+        _check_place(_meta(obj), namespace, name)
         account = self._storage.get("serviceaccounts", namespace, name)
         if account is None:
             raise not_found(GroupResource("", "serviceaccounts"), name)
         spec = _pruned(obj.get("spec") or {})
-        spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
+        spec.setdefault("expirationSeconds", 0 if _asks_for_nothing(call.body) else DEFAULT_SECONDS)
         _check_seconds(spec["expirationSeconds"])
-        bound = self._bound(spec.get("boundObjectRef"), namespace, name)
+        bound = find_bound(self._storage, spec.get("boundObjectRef"), namespace, name)
         meta = self._tracked(call, obj, spec, TOKEN_REQUEST)
         now, seconds = self._clock.now(), spec["expirationSeconds"]
         audiences = spec.get("audiences") or list(AUDIENCES)
@@ -185,33 +188,6 @@ class Reviews:
                 "expirationTimestamp": _timestamp(now + timedelta(seconds=seconds)),
             },
         }
-
-    def _bound(self, reference: JSON | None, namespace: str, account: str) -> Bound | None:
-        if not reference:
-            return None
-        kind, name, uid = reference.get("kind", ""), reference.get("name", ""), reference.get("uid", "")
-        if kind not in _BINDABLE:
-            raise bad_request(f'cannot bind token for serviceaccount "{account}" to a type of "{kind}"')
-        member, collection = _BINDABLE[kind]
-        stored = self._storage.get(collection, "" if kind == "Node" else namespace, name)
-        if stored is None:
-            raise not_found(GroupResource("", collection), name)
-        found = stored["metadata"]["uid"]
-        if uid and uid != found:
-            what = GroupResource("", collection)
-            why = f"the UID in the bound object reference ({uid}) does not match the UID in record"
-            text = f'Operation cannot be fulfilled on {what} "{name}": {why}'
-            raise StatusError(409, "Conflict", text, {"name": name, "kind": collection})
-        if kind != "Pod":
-            return Bound(member, name, found)
-        spec = stored.get("spec") or {}
-        if spec.get("serviceAccountName") != account:
-            raise bad_request(
-                f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
-            )
-        node = spec.get("nodeName") or ""
-        machine = self._storage.get("nodes", "", node) if node else None
-        return Bound(member, name, found, node, machine["metadata"]["uid"] if machine else "")
 
     def _tracked(self, call: Call, obj: JSON, spec: JSON, strategy: Strategy | None = None) -> JSON:
         """The metadata of an answer: as sent, and with a note of who sent which fields."""
@@ -264,6 +240,23 @@ def _check_attributes(spec: JSON) -> Causes:
 def _check_subject(spec: JSON, causes: Causes) -> None:
     if not spec.get("user") and not spec.get("groups"):
         causes.invalid("spec.user", "", "at least one of user or group must be specified")
+
+
+def _check_place(meta: JSON, namespace: str, name: str) -> None:
+    """Name and namespace may be left out, but not be others than those of the account."""
+    causes = Causes()
+    for member, wanted in (("name", name), ("namespace", namespace)):
+        if meta.get(member, wanted) != wanted:
+            causes.invalid(f"metadata.{member}", meta[member], f"must match the service account {member} if specified")
+            raise invalid("TokenRequest", name, causes.found, group=AUTHENTICATION)
+
+
+def _asks_for_nothing(body: bytes) -> bool:
+    """Whether a life of zero seconds is asked for, which is something else than leaving it out."""
+    try:
+        return bool(orjson.loads(body)["spec"]["expirationSeconds"] == 0)
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False
 
 
 def _check_seconds(seconds: int) -> None:
