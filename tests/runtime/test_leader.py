@@ -281,6 +281,28 @@ async def test_a_write_under_way_is_cut_off_at_the_deadline() -> None:
     assert now() == pytest.approx(10)
 
 
+@virtual_time
+async def test_what_stands_in_the_way_is_told_until_it_is_gone() -> None:
+    """A lease that cannot be read or written is trouble; one that another holds is none."""
+    server = FakeServer()
+    one, two = elector(server), elector(server, "two")
+
+    def refuse(_: Request) -> None:
+        raise ServerError(500, "", "no room")
+
+    server.before = refuse
+    acquiring = asyncio.create_task(one.acquire())
+    await asyncio.sleep(3)
+    assert one.trouble == "no room"
+    server.before = lambda _: None
+    await acquiring
+    assert one.trouble is None
+    waiting = asyncio.create_task(two.acquire())
+    await asyncio.sleep(3)
+    assert two.trouble is None
+    waiting.cancel()
+
+
 @pytest.mark.parametrize(
     ("timing", "problem"),
     [

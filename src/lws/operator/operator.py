@@ -232,6 +232,9 @@ class Operator:
 
     def _add_checks(self) -> None:
         self.readyz.add("caches", self._unsynced)
+        if self.elector is not None:
+            elector = self.elector
+            self.readyz.add("lease", lambda: elector.trouble)
         self.healthz.add("watches", self._dead_watches)
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, self.healthz, sockets=self._sockets)

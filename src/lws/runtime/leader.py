@@ -119,6 +119,11 @@ class LeaderElector:
         return self._until - self._clock.monotonic() if self._held else 0.0
 
     @property
+    def trouble(self) -> str | None:
+        """Why the last try could not read or write the lease; None if it could."""
+        return self._complaint or None
+
+    @property
     def holder(self) -> str:
         """Who holds the lease, as far as we know; empty if nobody."""
         return str(self._spec.get("holderIdentity") or "")
@@ -171,10 +176,10 @@ class LeaderElector:
         except (LwsError, TimeoutError) as error:
             self._complain(str(error) or "no answer in time")
             return False
+        self._complaint = ""
         until = begun + self.timing.renew_deadline
         if not won or until <= self._clock.monotonic():
             return False
-        self._complaint = ""
         self._until = until
         if not self._held:
             self._held = True

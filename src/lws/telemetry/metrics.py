@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -22,6 +22,9 @@ SPAN_BUCKETS: Final = tuple(10.0**exponent for exponent in range(-8, 4))  # 10 n
 REQUEST_BUCKETS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 ROLLOUT_BUCKETS: Final = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
 RESULTS: Final = ("success", "error", "requeue", "requeue_after")
+
+# When a series began is of no use to anybody, and neither controller-runtime nor a simulation has it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
