@@ -69,13 +69,28 @@ def mask(text: str) -> str:
 class Comparison:
     """One comparison: collects differences with their paths."""
 
-    def __init__(self, bindings: Bindings, *, generated: frozenset[str] = frozenset()) -> None:
+    def __init__(self, bindings: Bindings) -> None:
         self.bindings = bindings
         self.differences: list[str] = []
-        self._generated = generated
 
-    def compare(self, recorded: Any, actual: Any, path: str = "", key: str = "") -> None:
-        """Compare two JSON values."""
+    def compare(self, recorded: Any, actual: Any) -> None:
+        """Compare two JSON values: first bind what the server invented, wherever it stands, then look closely."""
+        self._learn(recorded, actual)
+        self._compare(recorded, actual, "", "")
+
+    def _learn(self, recorded: Any, actual: Any, key: str = "") -> None:
+        if isinstance(recorded, dict) and isinstance(actual, dict):
+            if isinstance(recorded.get("generateName"), str) and isinstance(actual.get("generateName"), str):
+                self._generated_name(recorded, actual)
+            for member in recorded.keys() & actual.keys():
+                self._learn(recorded[member], actual[member], str(member))
+        elif isinstance(recorded, list) and isinstance(actual, list) and len(recorded) == len(actual):
+            for one, other in zip(recorded, actual, strict=True):
+                self._learn(one, other, key)
+        elif key in OPAQUE_KEYS and isinstance(recorded, str) and isinstance(actual, str) and recorded and actual:
+            self.bindings.bind(recorded, actual)
+
+    def _compare(self, recorded: Any, actual: Any, path: str, key: str) -> None:
         if key == "managedFields" and isinstance(recorded, list) and isinstance(actual, list):
             recorded, actual = sorted(recorded, key=_manager_key), sorted(actual, key=_manager_key)
         if isinstance(recorded, dict) and isinstance(actual, dict):
@@ -88,17 +103,15 @@ class Comparison:
             self._differ(path, recorded, actual)
 
     def _objects(self, recorded: dict[str, Any], actual: dict[str, Any], path: str) -> None:
-        meta = recorded.get("metadata")
-        if isinstance(meta, dict) and isinstance(actual.get("metadata"), dict) and meta.get("generateName"):
-            self._generated_name(meta, actual["metadata"])
-        for member in recorded.keys() | actual.keys():
+        recorded = {self.bindings.translate(member): value for member, value in recorded.items()}
+        for member in sorted(recorded.keys() | actual.keys()):
             where = f"{path}.{member}" if path else str(member)
             if member not in actual:
                 self._differ(where, recorded[member], "(absent)")
             elif member not in recorded:
                 self._differ(where, "(absent)", actual[member])
             else:
-                self.compare(recorded[member], actual[member], where, str(member))
+                self._compare(recorded[member], actual[member], where, str(member))
 
     def _generated_name(self, recorded: dict[str, Any], actual: dict[str, Any]) -> None:
         prefix, names = recorded["generateName"], (recorded.get("name"), actual.get("name"))
@@ -110,7 +123,7 @@ class Comparison:
             self._differ(path, recorded, actual)
             return
         for index, (one, other) in enumerate(zip(recorded, actual, strict=True)):
-            self.compare(one, other, f"{path}[{index}]", key if key in OPAQUE_KEYS else "")
+            self._compare(one, other, f"{path}[{index}]", key if key in OPAQUE_KEYS else "")
 
     def _strings(self, recorded: str, actual: str, path: str, key: str) -> None:
         if key == "resourceVersion" and recorded.isdigit() and actual.isdigit():

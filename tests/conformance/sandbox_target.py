@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import ssl
 import tempfile
@@ -41,6 +42,12 @@ IDENTITIES = {
 }
 
 
+@functools.cache
+def _crd() -> JSON:
+    parsed: JSON = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
+    return parsed
+
+
 class SandboxTarget:
     """A fresh sandbox with the controllers that the recorded server ran."""
 
@@ -71,8 +78,7 @@ async def sandbox_target(scenario: JSON, *, real_time: bool = False) -> AsyncIte
         clock = SystemClock() if real_time else virtual_time.VirtualClock()
         sandbox = Sandbox(clock=clock, random=Random(1), loops=loops, webhooks=caller)
         await stack.enter_async_context(sandbox)
-        crd = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
-        await sandbox.client().create(CUSTOMRESOURCEDEFINITIONS, crd, field_manager=None)
+        await sandbox.client().create(CUSTOMRESOURCEDEFINITIONS, _crd(), field_manager=None)
         await asyncio.sleep(0)
         yield SandboxTarget(sandbox, variables, webhooks)
 
