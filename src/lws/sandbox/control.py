@@ -1,21 +1,24 @@
-"""The control path: drills over the API server's own port, for administrators only."""
+"""The control path: drills over the API server's own port, for who may post to it."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from lws.client.transport import Request
+from lws.sandbox.access import refused
 from lws.sandbox.drills import DrillError, Drills
 from lws.sandbox.reply import Reply, of_error, of_json
+from lws.sandbox.rest.call import RequestInfo
 from lws.sandbox.server import ApiServer
-from lws.sandbox.status import StatusError
+from lws.sandbox.status import StatusError, internal_error
 from lws.sandbox.user import UserInfo
 
 PATH: Final = "/sandbox/v1/drills"
-MASTERS: Final = "system:masters"
 JSON = dict[str, Any]
+_log = structlog.get_logger(__name__)
 
 
 class ControlledServer:
@@ -37,15 +40,20 @@ class ControlledServer:
             return await self._drill(request, user)
         except StatusError as error:
             return of_error(error)
+        except Exception as error:
+            _log.exception("drill failed")
+            return of_error(internal_error(str(error)))
 
     def break_watches(self) -> int:
         """End every watch as a lost connection does; returns how many."""
         return self._server.break_watches()
 
     async def _drill(self, request: Request, user: UserInfo | None) -> Reply:
-        who = await self._server.access.authenticate(request.headers, user)
-        if MASTERS not in who.groups:
-            raise StatusError(403, "Forbidden", f'User "{who.name}" cannot do drills')
+        info = RequestInfo(request.method.lower(), PATH)
+        who = await self._server.access.authenticate(request.headers, user, info)
+        allowed, reason = await self._server.access.authorize(who, info)
+        if not allowed:
+            raise refused(who, info, reason)
         if request.method != "POST":
             raise StatusError(405, "MethodNotAllowed", "drills are asked for by POST")
         try:
