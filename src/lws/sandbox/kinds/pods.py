@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.api.resources import PODS
-from lws.sandbox.kinds import podchange, podspec, resources
+from lws.sandbox.kinds import podchange, podparts, podspec, resources
 from lws.sandbox.kinds.base import NONE, Kind, Shown, flag_at, shown, shown_age, shown_name, text_at
 from lws.sandbox.kinds.podrows import restarts, state
 from lws.sandbox.kinds.podsecurity import evaluate
@@ -114,6 +114,12 @@ class PodKind(Kind):
             times = {"lastProbeTime": None, "lastTransitionTime": None}
             obj["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", **times, **gated}]
 
+    def prepare_update(self, new: JSON, old: JSON, context: WriteContext) -> None:
+        """The status stays; through a subresource only its own part of the spec changes."""
+        super().prepare_update(new, old, context)
+        if context.subresource in podparts.PARTS:
+            podparts.restrict(new, old, context.subresource)
+
     def prepare_status(self, new: JSON, old: JSON, context: WriteContext) -> None:
         """Spec and owners stay, and what a status must not lose."""
         super().prepare_status(new, old, context)
@@ -136,9 +142,12 @@ class PodKind(Kind):
         """Rules that only new pods obey."""
         podspec.validate_new(obj["spec"], "spec", causes)
 
-    def check_change(self, new: JSON, old: JSON, causes: Causes, context: WriteContext) -> None:  # noqa: ARG002
+    def check_change(self, new: JSON, old: JSON, causes: Causes, context: WriteContext) -> None:
         """A pod's spec hardly changes."""
-        podchange.validate(new, old, causes)
+        if context.subresource in podparts.PARTS:
+            podparts.validate(new, old, context.subresource, causes)
+        else:
+            podchange.validate(new, old, causes)
 
     def check_status(self, new: JSON, old: JSON, causes: Causes) -> None:
         """What a status may say."""
