@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TransportError
+from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
 from lws.sandbox.virtual_time import VirtualClock
@@ -139,6 +139,17 @@ async def test_a_terminal_error_is_not_retried() -> None:
     await asyncio.sleep(10_000)
     assert len(bench.seen) == 1
     assert bench.count("controller_runtime_terminal_reconcile_errors_total") == 1
+    await bench.stop()
+
+
+@virtual_time
+async def test_a_server_that_asks_for_patience_gets_it() -> None:
+    """After an answer with Retry-After the next try waits for so long, but for no more than five minutes."""
+    errors = [TooManyRequestsError(429, "", "slow down", retry_after=7), ServerError(503, "", "", retry_after=9e9)]
+    bench = Bench(scripted(*errors))
+    bench.queue.add(A)
+    await asyncio.sleep(1000)
+    assert [when for _, when in bench.seen] == pytest.approx([0, 7, 307])
     await bench.stop()
 
 

@@ -10,7 +10,7 @@ Guarantees:
 Flow:
     ``Done`` rests the key until something changes; ``RequeueAfter`` looks again after so many seconds. Both end the row
     of failures. `TerminalError` rests the key too. `StaleError` and `ConflictError` try again soon and are no errors.
-    Everything else is an error, and the key is tried again with exponential back-off.
+    Everything else is an error, and the key is tried again with exponential back-off, or when the server asks for it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from lws.workqueue import QueueShutDown, RateLimitingQueue
 K = TypeVar("K", bound=Hashable)
 
 STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
+LONGEST_WISH: Final = 300.0  # a server's wish for patience is granted up to this many seconds
 _log = structlog.stdlib.get_logger("lws.controller")
 
 
@@ -179,7 +180,8 @@ class Controller(Generic[K]):
                 _log.error("rests until something changes", cause=str(error))
                 self._fault("terminal")
                 return "error"
-        delay = self.queue.add_rate_limited(key)
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        delay = self.queue.add_rate_limited(key, at_least=min(asked or 0.0, LONGEST_WISH))
         if timed_out:
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")

@@ -3,6 +3,8 @@
 Guarantees:
     * From `Ledger.record` until the informer has seen that resourceVersion, or a later one, the key is stale.
     * A key is woken when the last of its writes has been seen, and only then.
+    * An informer whose position falls has listed a server with another history (restored, or started anew); versions of
+      the old one say nothing there, so writes that waited for them count as seen.
     * Memory is bounded by the writes not yet seen.
 """
 
@@ -43,6 +45,7 @@ class _Watched(Generic[K]):
 
     informer: SeeingInformer
     heap: list[tuple[int, int, K, _Write]] = field(default_factory=list)
+    position: int = 0
 
 
 class Ledger(Generic[K]):
@@ -87,7 +90,9 @@ class Ledger(Generic[K]):
 
     def _progress(self, watched: _Watched[K]) -> None:
         position = watched.informer.position
-        while watched.heap and watched.heap[0][0] <= position:
+        restored = position < watched.position
+        watched.position = position
+        while watched.heap and (restored or watched.heap[0][0] <= position):
             version, _, key, write = heapq.heappop(watched.heap)
             # A later write of the same object by the same key has its own entry further down the heap.
             if self._unseen.get(key, {}).get(write) == version and self._seen(key, write):

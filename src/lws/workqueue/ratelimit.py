@@ -161,9 +161,12 @@ class RateLimitingQueue(Generic[K]):
         """Make a key wait for a worker once so many seconds have passed; at once if they are not positive."""
         self._delayed.add_after(key, seconds, background)
 
-    def add_rate_limited(self, key: K) -> float:
-        """Count a failure of a key and try it again when the limiter allows; returns that delay in seconds."""
-        delay = self._limiter.next_delay(key)
+    def add_rate_limited(self, key: K, at_least: float = 0.0) -> float:
+        """Count a failure of a key and try it again when the limiter allows; returns that delay in seconds.
+
+        ``at_least`` is a delay that somebody else asks for, such as a server that sheds load.
+        """
+        delay = max(at_least, self._limiter.next_delay(key))
         self._delayed.add_after(key, delay)
         return delay
 
