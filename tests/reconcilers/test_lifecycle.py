@@ -33,7 +33,7 @@ async def edit(cluster: Cluster, patch: dict[str, Any], name: str = "sample") ->
 @virtual_time
 async def test_a_set_comes_up() -> None:
     """Two groups of three become Available with at most R + 6 writes, and then nothing is written any more."""
-    async with running(resync=60.0) as cluster:
+    async with running(resync=60.0, slim=False) as cluster:
         await cluster.client.create(LEADERWORKERSETS, manifest())
         await cluster.available("sample")
         assert names(await cluster.all(PODS)) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -126,6 +127,24 @@ def _documents(path: str) -> tuple[JSON, ...]:
     return tuple(yaml.load_all((ROOT / path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
+def _crd() -> JSON:
+    (crd,) = _documents("config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml")
+    return crd
+
+
+@cache
+def _slim_crd() -> JSON:
+    """Our CustomResourceDefinition with opaque pod templates and claims."""
+    crd = copy.deepcopy(_crd())
+    opaque = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    for version in crd["spec"]["versions"]:
+        spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        section = spec["properties"]["leaderWorkerTemplate"]["properties"]
+        section["leaderTemplate"] = section["workerTemplate"] = opaque
+        section["volumeClaimTemplates"] = {"type": "array", "items": opaque}
+    return crd
+
+
 def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0) -> Shape:
     """Nodes in two zones and one rack each, big enough for everything."""
     made = tuple(
@@ -148,6 +167,7 @@ class Cluster:
         delays: how long things take on nodes.
         heartbeat: seconds between heartbeats of nodes; 0 for none, when nothing happens at rest.
         loops: names of the sandbox's control loops; those that groups need by default.
+        slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
 
     def __init__(
@@ -162,7 +182,9 @@ class Cluster:
         delays: Delays | None = None,
         heartbeat: float = 0.0,
         loops: Iterable[str] | None = LOOPS,
+        slim: bool = True,
     ) -> None:
+        self._slim = slim
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.sandbox = Sandbox(
@@ -188,8 +210,7 @@ class Cluster:
     async def __aenter__(self) -> Self:
         """Start the sandbox and install the API and the webhooks."""
         await self.sandbox.__aenter__()
-        (crd,) = _documents("config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml")
-        await self.client.create(CUSTOMRESOURCEDEFINITIONS, crd)
+        await self.client.create(CUSTOMRESOURCEDEFINITIONS, _slim_crd() if self._slim else _crd())
         await self.until(self._established)
         with suppress(AlreadyExistsError):
             await self.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})

@@ -104,9 +104,8 @@ def expectation(wanted: JSON, pods: list[JSON], sets: list[JSON], found: JSON) -
         problems.append(f"statefulsets {sorted(set_names)} instead of {sorted(wanted_sets)}")
     leader_set = next((each for each in sets if each["metadata"]["name"] == name), None)
     key = leader_set["metadata"]["labels"].get(labels.REVISION) if leader_set else None
-    for each in (*pods, *sets):
-        if each["metadata"]["labels"].get(labels.REVISION) != key:
-            problems.append(f"{each['metadata']['name']} has another revision than {key}")
+    others = [each for each in (*pods, *sets) if each["metadata"]["labels"].get(labels.REVISION) != key]
+    problems += [f"{each['metadata']['name']} has another revision than {key}" for each in others]
     for pod in pods:
         if not pod_ready(pod):
             problems.append(f"pod {pod['metadata']['name']} is not ready")
@@ -133,9 +132,8 @@ def _of_status(found: JSON, replicas: int) -> list[str]:
     status = found.get("status") or {}
     true = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
     problems = [] if true == ["Available"] else [f"conditions that are True: {true}"]
-    for counter in ("replicas", "readyReplicas", "updatedReplicas"):
-        if status.get(counter, 0) != replicas:
-            problems.append(f"status.{counter} is {status.get(counter, 0)} instead of {replicas}")
+    wrong = [each for each in ("replicas", "readyReplicas", "updatedReplicas") if status.get(each, 0) != replicas]
+    problems += [f"status.{each} is {status.get(each, 0)} instead of {replicas}" for each in wrong]
     if status.get("observedGeneration") != found["metadata"]["generation"]:
         problems.append("the status does not describe the present generation")
     return problems
