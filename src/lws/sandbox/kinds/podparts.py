@@ -25,11 +25,12 @@ def restrict(new: JSON, old: JSON, part: str) -> None:
         if ephemeral:
             new["spec"]["ephemeralContainers"] = ephemeral
         return
-    new["spec"] = {**before, **{name: _resized(spec[name], before[name]) for name in _MEMBERS if before.get(name)}}
+    resized: JSON = {name: _resized(spec.get(name), before[name]) for name in _MEMBERS if before.get(name)}
+    new["spec"] = {**before, **resized}
 
 
 def _resized(containers: list[JSON] | None, before: list[JSON]) -> list[JSON]:
-    by_name = {container.get("name"): container for container in containers or ()}
+    by_name: dict[Any, JSON] = {container.get("name"): container for container in containers or ()}
     resized = []
     for container in before:
         asked = by_name.get(container.get("name"), container)

@@ -8,7 +8,18 @@ from typing import Any, Final
 
 from lws.sandbox.catalog import generic
 from lws.sandbox.inventory import Builtin, builtins
-from lws.sandbox.kinds import access, autoscaling, cluster, events, pods, small, storage, webhooks, workloads
+from lws.sandbox.kinds import (
+    access,
+    autoscaling,
+    cluster,
+    events,
+    pods,
+    small,
+    statefulsets,
+    storage,
+    webhooks,
+    workloads,
+)
 from lws.sandbox.kinds.base import Kind, settings
 from lws.sandbox.kinds.services import ServiceKind
 from lws.sandbox.schema.schema import of_builtin
@@ -32,6 +43,7 @@ _OWN: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     ("", "pods"): (pods.PodKind, {"returns_deleted": True, "generation": True}),
     ("", "services"): (ServiceKind, {"returns_deleted": True}),
     **workloads.KINDS,
+    **statefulsets.KINDS,
     **cluster.KINDS,
     **storage.KINDS,
     **small.KINDS,
@@ -61,7 +73,7 @@ def _made(found: Builtin, features: Features) -> Strategy:
     if resource.plural == "events":
         return events.strategy(found, given)
     kind, more = _OWN.get((resource.group, resource.plural), (Kind, {}))
-    if kind is workloads.StatefulSetKind:
+    if kind is statefulsets.StatefulSetKind:
         more = {**more, "keep_max_unavailable": features.max_unavailable_statefulset}
     if kind is autoscaling.AutoscalerKind:
         more = {**more, "version": resource.version}
