@@ -24,7 +24,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ConflictError, LwsError, StaleError, TerminalError
+from lws.errors import ApiError, ConflictError, LwsError, StaleError, TerminalError
 from lws.runtime.freshness import Ledger
 from lws.telemetry.metrics import RESULTS, Metrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
