@@ -6,10 +6,12 @@ import asyncio
 import base64
 import functools
 import json
+import re
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -25,6 +27,7 @@ from lws.sandbox.admission import HttpsCaller
 from lws.sandbox.admission.services import ServiceResolver
 from lws.sandbox.certificates import Authority
 from lws.sandbox.cluster import Sandbox
+from lws.sandbox.crd.lifecycle import LAG
 from lws.sandbox.user import ANONYMOUS, UserInfo
 
 JSON: TypeAlias = dict[str, Any]
@@ -46,6 +49,12 @@ IDENTITIES = {
 def _crd() -> JSON:
     parsed: JSON = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
     return parsed
+
+
+def _recorded_at(scenario: JSON) -> datetime:
+    """When the scenario was recorded, so that ages in its tables are the same."""
+    stamps = re.findall(r'"creationTimestamp": "([^"]+)"', json.dumps(scenario["steps"][:2]))
+    return datetime.fromisoformat(stamps[0]) if stamps else virtual_time.EPOCH
 
 
 class SandboxTarget:
@@ -75,11 +84,11 @@ async def sandbox_target(scenario: JSON, *, real_time: bool = False) -> AsyncIte
             resolver = ServiceResolver(lambda namespace, name: sandbox.server.storage.get("services", namespace, name))
             caller = HttpsCaller(resolver)
             stack.push_async_callback(caller.close)
-        clock = SystemClock() if real_time else virtual_time.VirtualClock()
+        clock = SystemClock() if real_time else virtual_time.VirtualClock(epoch=_recorded_at(scenario))
         sandbox = Sandbox(clock=clock, random=Random(1), loops=loops, webhooks=caller)
         await stack.enter_async_context(sandbox)
         await sandbox.client().create(CUSTOMRESOURCEDEFINITIONS, _crd(), field_manager=None)
-        await asyncio.sleep(0)
+        await asyncio.sleep(2 * LAG)
         yield SandboxTarget(sandbox, variables, webhooks)
 
 
@@ -110,6 +119,8 @@ class WebhookServer:
         if "raw" in handler:
             return web.Response(status=handler.get("status", 200), text=handler["raw"], content_type="application/json")
         response = _fill(handler["response"], body["request"])
+        if not isinstance(response.get("patch", ""), str):
+            response["patch"] = base64.b64encode(json.dumps(response["patch"]).encode()).decode()
         review = handler.get("review", {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"})
         return web.Response(
             status=handler.get("status", 200),

@@ -101,8 +101,8 @@ class DefinitionStrategy(GenericStrategy):
         return [f'unrecognized format "{name}"' for name in _formats_of(obj) if name not in before]
 
     def reset_fields(self, subresource: str) -> tuple[str, ...]:
-        """The object leaves the status alone, the status the spec."""
-        return ("metadata", "spec") if subresource == "status" else ("status",)
+        """The object leaves the status alone, the status the spec; metadata may come with either."""
+        return ("spec",) if subresource == "status" else ("status",)
 
     def begin_deletion(self, live: JSON, now: datetime) -> JSON | None:
         """A first deletion marks the definition; its objects go before it does."""

@@ -1,10 +1,13 @@
 """The life of CustomResourceDefinitions: their names are accepted, they are served, and their objects go with them.
 
-What a real server does in controllers of its own happens here at once, after each change that was stored.
+A real server does this in controllers of its own, which lag behind: an answer shows a definition as it was written, and
+what follows from it is there a moment later. So it is here, `LAG` seconds later, or with the next change if that comes
+sooner.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import replace
 from datetime import datetime
@@ -16,13 +19,14 @@ from lws.sandbox import managedfields
 from lws.sandbox.catalog import Catalog
 from lws.sandbox.crd import frame, naming
 from lws.sandbox.crd.definition import CLEANUP, DefinitionStrategy, with_condition
-from lws.sandbox.crd.strategy import CustomStrategy, storage_key, storage_version
+from lws.sandbox.crd.strategy import CustomStrategy, schemas, storage_key, storage_version
 from lws.sandbox.rest.deleting import mark
 from lws.sandbox.storage import Storage
 
 JSON = dict[str, Any]
 
 DEFINITIONS: Final = str(CUSTOMRESOURCEDEFINITIONS)
+LAG: Final = 0.01
 MANAGER: Final = "kas"  # as the process of the recorded server is named
 
 
@@ -48,10 +52,11 @@ class Definitions:
         self._catalog = catalog
         self._clock = clock
         self._todo: deque[str] = deque()
-        self._busy = False
+        self._due: asyncio.TimerHandle | None = None
         self._serving: dict[str, JSON] = {}
 
     def _changed(self, new: JSON | None, old: JSON | None) -> None:
+        self.work()
         found = new if new is not None else old
         assert found is not None
         if new is None:
@@ -59,18 +64,19 @@ class Definitions:
             self._requeue_group(found)
         else:
             self._todo.append(found["metadata"]["name"])
-        self._work()
+        self._later()
 
-    def _work(self) -> None:
-        """Go on until nothing is left to do; what comes up meanwhile is done in turn."""
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            while self._todo:
-                self._follow(self._todo.popleft())
-        finally:
-            self._busy = False
+    def _later(self) -> None:
+        if self._due is None and self._todo:
+            self._due = asyncio.get_running_loop().call_later(LAG, self.work)
+
+    def work(self) -> None:
+        """Do what is due now; what comes up meanwhile is done in turn."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        while self._todo:
+            self._follow(self._todo.popleft())
 
     def _follow(self, name: str) -> None:
         crd = self._storage.get(DEFINITIONS, "", name)
@@ -136,11 +142,13 @@ class Definitions:
         since = self._storage.revision
 
         def gone() -> None:
-            self._todo.append(name)
-            self._work()
+            if frame.condition(self._storage.get(DEFINITIONS, "", name) or {}, "Terminating").get("status") == "True":
+                self._todo.append(name)
+                self._later()
 
         versions = [version for version in crd["spec"]["versions"] if version.get("served")]
-        strategies = [CustomStrategy(crd, version, since=since, gone=gone) for version in versions]
+        known = schemas(crd)
+        strategies = [CustomStrategy(crd, version, known, since=since, gone=gone) for version in versions]
         if before is None:
             self._storage.open(key)
         elif before["spec"] != shape["spec"] or before["names"] != shape["names"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -32,11 +33,12 @@ class CustomStrategy(GenericStrategy):
     Args:
         crd: the definition, whose names are accepted.
         version: the entry of ``spec.versions``.
+        schemas: of all versions, by apiVersion.
         since: the store's revision from which on objects are written by this schema.
         gone: called after an object was removed.
     """
 
-    def __init__(self, crd: JSON, version: JSON, *, since: int, gone: Gone) -> None:
+    def __init__(self, crd: JSON, version: JSON, schemas: Mapping[str, Schema], *, since: int, gone: Gone) -> None:
         spec = internal(crd["spec"])
         accepted = (crd.get("status") or {}).get("acceptedNames") or {}
         surfaces = spec.of_version(version, "subresources") or {}
@@ -52,7 +54,7 @@ class CustomStrategy(GenericStrategy):
             short_names=tuple(accepted.get("shortNames") or ()),
             categories=tuple(accepted.get("categories") or ()),
             storage_key=storage_key(crd),
-            schema=Schema.of_custom(resource.api_version, resource.kind, declared, preserve_unknown=spec.preserve),
+            schema=schemas[resource.api_version],
             custom=True,
             has_status=surfaces.get("status") is not None,
             scale=_scale_paths(surfaces.get("scale")),
@@ -68,6 +70,7 @@ class CustomStrategy(GenericStrategy):
         self._printer = printer
         self._fields = {path: JsonPath(f".{path}") for path in self.selectable}
         self._storage = f"{group}/{storage_version(crd)}"
+        self._schemas = schemas
         self._alone = len(crd["spec"]["versions"]) == 1
         self._since = since
         self._terminating = condition(crd, "Terminating").get("status") == "True"
@@ -79,7 +82,7 @@ class CustomStrategy(GenericStrategy):
         return self._printer.row(obj, now)
 
     def read(self, stored: JSON) -> JSON:
-        """In this version, pruned and completed by its schema as it is now."""
+        """In this version: completed by the schema of the stored version as it is now, and pruned by that of this."""
         meta = stored["metadata"]
         version = meta["resourceVersion"]
         if self._alone and int(version) > self._since:
@@ -94,15 +97,23 @@ class CustomStrategy(GenericStrategy):
 
     def _brought_up(self, stored: JSON) -> JSON:
         obj = copy.deepcopy(stored)
-        obj["apiVersion"] = self.resource.api_version
-        self.schema.prune(obj)
-        self.schema.default(obj)
-        pruning.drop_nulls(obj, self.schema.root)
+        schema = self._schemas.get(stored["apiVersion"], self.schema)
+        schema.prune(obj)
+        schema.default(obj)
+        pruning.drop_nulls(obj, schema.root)
+        self._converted(obj, self.resource.api_version)
         return stored if obj == stored else obj
 
     def write(self, obj: JSON) -> JSON:
-        """In the storage version; without conversion that changes the ``apiVersion`` alone."""
-        return obj if obj.get("apiVersion") == self._storage else {**obj, "apiVersion": self._storage}
+        """In the storage version."""
+        return obj if obj.get("apiVersion") == self._storage else self._converted(copy.deepcopy(obj), self._storage)
+
+    def _converted(self, obj: JSON, api_version: str) -> JSON:
+        """The object in another version: without conversion the ``apiVersion`` changes, and unknown fields go."""
+        if obj.get("apiVersion") != api_version:
+            obj["apiVersion"] = api_version
+            self._schemas[api_version].prune(obj)
+        return obj
 
     def admit(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
         """Nothing is created while the definition is on its way out.
@@ -128,7 +139,7 @@ class CustomStrategy(GenericStrategy):
         causes = self._type(obj)
         if causes:
             return causes
-        causes = validate_schema(self.schema.root.raw, obj, "", old)
+        causes = [below(cause, "") for cause in validate_schema(self.schema.root.raw, obj, "", old)]
         if self._scale is not None:
             causes += [*scale_spec(obj, self._scale), *scale_status(obj, self._scale)]
         return causes + validate_rest(self.schema.root, obj, old, causes)
@@ -138,7 +149,8 @@ class CustomStrategy(GenericStrategy):
         causes: list[Cause] = []
         declared = (self._declared.get("properties") or {}).get("status")
         if "status" in new and declared is not None:
-            causes += validate_schema(declared, new["status"], "status", old.get("status"))
+            found = validate_schema(declared, new["status"], "", old.get("status"))
+            causes += [below(cause, "status") for cause in found]
         if self._scale is not None:
             causes += scale_status(new, self._scale)
         return causes + validate_rest(self.schema.root, new, old, causes, status=True)
@@ -169,6 +181,11 @@ class CustomStrategy(GenericStrategy):
             self._gone()
 
 
+def below(cause: Cause, path: str) -> Cause:
+    """A cause, its field told from further up; that of a whole object has no path at all."""
+    return replace(cause, field=".".join(part for part in (path, cause.field) if part) or "<nil>")
+
+
 def _scale_paths(declared: JSON | None) -> ScalePaths | None:
     if declared is None:
         return None
@@ -178,6 +195,17 @@ def _scale_paths(declared: JSON | None) -> ScalePaths | None:
         declared["statusReplicasPath"].removeprefix("."),
         selector.removeprefix(".") if selector else None,
     )
+
+
+def schemas(crd: JSON) -> dict[str, Schema]:
+    """The schemas of all versions of a definition, by apiVersion."""
+    spec = internal(crd["spec"])
+    found: dict[str, Schema] = {}
+    for version in crd["spec"]["versions"]:
+        declared = (spec.of_version(version, "schema") or {}).get("openAPIV3Schema")
+        api_version, kind = f"{crd['spec']['group']}/{version['name']}", crd["spec"]["names"]["kind"]
+        found[api_version] = Schema.of_custom(api_version, kind, declared, preserve_unknown=spec.preserve)
+    return found
 
 
 def storage_key(crd: JSON) -> str:

@@ -61,7 +61,8 @@ def _updater(schema: Schema, reset: Sequence[str], versions: Mapping[str, Schema
     kinds = {schema.api_version: schema, **(versions or {})}
     types = {version: type_of(kind) for version, kind in kinds.items()}
     ignored = fields_of(reset)
-    return Updater(types, schema.api_version, dict.fromkeys(types, ignored) if reset else {})
+    ignoring = dict.fromkeys(types, ignored) if reset else {}
+    return Updater(types, schema.api_version, ignoring, strict=schema.custom)
 
 
 def _empty(schema: Schema) -> JSON:
@@ -125,9 +126,8 @@ def track(
     who = entries.Manager(manager or "unknown", operation, api_version or schema.api_version, subresource)
     try:
         tracked = _tracked(_updater(schema, reset, versions), live, bare, managed, who, now)
-    except (TypedError, KeyError_, KeyError):
-        kept = (old or {}).get("metadata", {}).get("managedFields")
-        return {**bare, "metadata": {**bare.get("metadata", {}), "managedFields": kept}} if kept else bare
+    except (TypedError, KeyError_, KeyError):  # what cannot be compared has no owners
+        return bare
     return _with_entries(bare, entries.capped(tracked))
 
 

@@ -14,7 +14,7 @@ from lws.sandbox.managedfields.entries import Manager, Owned
 from lws.sandbox.managedfields.fieldset import FieldSet
 from lws.sandbox.managedfields.merging import merge, reconciled, remove, with_named_fields
 from lws.sandbox.managedfields.paths import Path
-from lws.sandbox.managedfields.typed import ABSENT, Comparison, compare, equal, field_set
+from lws.sandbox.managedfields.typed import ABSENT, Comparison, compare, equal, field_set, validate
 from lws.sandbox.managedfields.types import Type
 
 JSON = dict[str, Any]
@@ -41,11 +41,13 @@ class Updater:
         types: type of each version that can be read; owners in other versions are forgotten.
         version: the version of the request.
         ignored: fields that nobody comes to own through this request, by version.
+        strict: another version must know every field, or the write cannot be tracked.
     """
 
     types: Mapping[str, Type]
     version: str
     ignored: Mapping[str, FieldSet] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def type(self) -> Type:
@@ -99,7 +101,7 @@ class Updater:
                 continue
             version = owned.api_version
             if version not in compared:
-                compared[version] = compare(self.types[version], live, new).without(self.ignored.get(version))
+                compared[version] = self._compare_in(version, live, new)
             changed = compared[version]
             conflict = owned.fields.intersection(changed.modified.union(changed.added))
             if conflict:
@@ -110,6 +112,14 @@ class Updater:
                 [(who, owners[who].api_version, path) for who in sorted(conflicts) for path in conflicts[who]]
             )
         return {who: owned for who, owned in result.items() if owned.fields}, compared[self.version]
+
+    def _compare_in(self, version: str, live: JSON, new: Any) -> Comparison:
+        """The difference as another version sees it."""
+        kind = self.types[version]
+        if self.strict:
+            for value in (live, new):
+                validate(kind, value, duplicates=True)
+        return compare(kind, live, new).without(self.ignored.get(version))
 
     def _prune(self, merged: Any, owners: Owners, last: Owned | None) -> Any:
         """Take out what the manager applied last time, does not apply now, and nobody else owns."""

@@ -29,6 +29,25 @@ def json_patch(document: JSON, operations: Sequence[JSON]) -> JSON:
     return patched
 
 
+def sort_touched(document: JSON, operations: Sequence[JSON]) -> JSON:
+    """The document with the members sorted of every object that the operations looked into, as a real server has it."""
+    paths = [str(operation.get(name, "")).split("/")[1:-1] for operation in operations for name in ("path", "from")]
+    result: JSON = _sorted_along(document, paths)
+    return result
+
+
+def _sorted_along(value: Any, paths: list[list[str]]) -> Any:
+    def below(step: str) -> list[list[str]]:
+        return [rest for first, *rest in paths if _name(first) == step]
+
+    if isinstance(value, dict):
+        found = {name: (item, below(name)) for name, item in sorted(value.items())}
+        return {name: _sorted_along(item, rest) if rest else item for name, (item, rest) in found.items()}
+    if isinstance(value, list):
+        return [_sorted_along(item, rest) if (rest := below(str(at))) else item for at, item in enumerate(value)]
+    return value
+
+
 def _apply(document: JSON, operation: JSON) -> None:
     path = str(operation.get("path", ""))
     match operation.get("op"):

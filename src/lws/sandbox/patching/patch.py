@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
-from lws.sandbox.patching.json_patch import PatchError, json_patch
+from lws.sandbox.patching.json_patch import PatchError, json_patch, sort_touched
 from lws.sandbox.patching.merge_patch import merge_patch
 from lws.sandbox.patching.strategic import StrategicError, strategic_merge
 from lws.sandbox.schema import decoding, gojson
@@ -68,10 +70,18 @@ def apply_patch(
             patched = json_patch(live, operations)
         except PatchError:
             raise StatusError(422, "Invalid", _REJECTED, {}) from None
-    else:
-        patch, strict = _object(body, "error decoding patch: ")
-        patched = merge_patch(live, patch)
-    return _read(patched, schema, strict, field_validation)
+        return _read(patched, schema, strict, field_validation, partial(_shown_json_patch, live, operations, schema))
+    patch, strict = _object(body, "error decoding patch: ")
+    shown = partial(_shown_merge_patch, live, patch, schema)
+    return _read(merge_patch(live, patch), schema, strict, field_validation, shown)
+
+
+def _shown_json_patch(live: JSON, operations: list[JSON], schema: Schema) -> JSON:
+    return sort_touched(json_patch(_in_go_order(live, schema), operations), operations)
+
+
+def _shown_merge_patch(live: JSON, patch: JSON, schema: Schema) -> JSON:
+    return merge_patch(_in_go_order(live, schema), patch)
 
 
 def _operations(body: bytes) -> tuple[list[JSON], list[str]]:
@@ -114,13 +124,25 @@ def _loads(body: bytes, prefix: str) -> Any:
         raise bad_request(f"{prefix}{error}") from None
 
 
-def _read(patched: JSON, schema: Schema, strict: list[str], field_validation: str) -> tuple[JSON, list[str]]:
-    text = orjson.dumps(patched).decode()
+def _read(
+    patched: JSON, schema: Schema, strict: list[str], field_validation: str, shown: Callable[[], JSON]
+) -> tuple[JSON, list[str]]:
+    """The patched object as its kind reads it; ``shown`` makes its form in error texts."""
     try:
         obj, unknown = decoding.typed(patched, schema)
     except decoding.Unreadable as error:
-        raise _unacceptable(text, str(error)) from None
-    return obj, _judged([*strict, *unknown], text, field_validation)
+        raise _unacceptable(_text(shown()), str(error)) from None
+    return obj, _judged([*strict, *unknown], lambda: _text(shown()), field_validation)
+
+
+def _text(obj: JSON) -> str:
+    return orjson.dumps(obj).decode()
+
+
+def _in_go_order(live: JSON, schema: Schema) -> JSON:
+    """The live object with its members in the order in which a real server writes them."""
+    ordered: JSON = orjson.loads(orjson.dumps(live, option=orjson.OPT_SORT_KEYS)) if schema.custom else live
+    return schema.canonical(ordered)
 
 
 def _strategic(live: JSON, body: bytes, schema: Schema, field_validation: str) -> tuple[JSON, list[str]]:
@@ -135,17 +157,16 @@ def _strategic(live: JSON, body: bytes, schema: Schema, field_validation: str) -
         raise StatusError(500, "", str(error)) from None
     converter = GoConverter()
     obj = converter.read(schema.root, patched)
-    text = go_print(patch)
     if converter.error:
-        raise _unacceptable(text, converter.error)
-    return obj, _judged([*strict, *sorted(converter.strict)], text, field_validation)
+        raise _unacceptable(go_print(patch), converter.error)
+    return obj, _judged([*strict, *sorted(converter.strict)], lambda: go_print(patch), field_validation)
 
 
-def _judged(strict: list[str], text: str, field_validation: str) -> list[str]:
+def _judged(strict: list[str], text: Callable[[], str], field_validation: str) -> list[str]:
     if field_validation == "Ignore":
         return []
     if field_validation == "Strict" and strict:
-        raise _unacceptable(text, f"strict decoding error: {', '.join(strict)}")
+        raise _unacceptable(text(), f"strict decoding error: {', '.join(strict)}")
     return strict
 
 

@@ -58,6 +58,7 @@ async def store_new(
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = _generated(core, call, meta["generateName"])
     name = meta.get("name") or ""
+    metadata.drop_unwritable(meta)
     _normalize(obj)
     call.warnings += metadata.dedupe_owners(meta)
     strategy.default(obj)
@@ -103,7 +104,9 @@ def _check_new(core: Core, call: Call, obj: JSON, context: Any) -> None:
 def _refuse(call: Call, obj: JSON, causes: list[Cause]) -> None:
     if causes:
         resource = call.strategy.resource
-        raise invalid(resource.kind, obj["metadata"].get("name") or "", causes, group=resource.group)
+        kind = obj.get("kind") if call.strategy.custom else None  # custom objects are of the kind that they say
+        group = getattr(call.strategy, "error_group", resource.group)
+        raise invalid(kind or resource.kind, obj["metadata"].get("name") or "", causes, group=group)
 
 
 def _store(core: Core, call: Call, obj: JSON, *, dry_run: bool) -> JSON:
@@ -168,9 +171,13 @@ def check_name(call: Call, obj: JSON) -> None:
 
 
 def _normalize(obj: JSON) -> None:
-    """Drop what the real server's types never write: empty members of metadata."""
+    """Drop what the real server's types never write: empty members of metadata.
+
+    Empty managedFields stay: they ask to forget all owners.
+    """
     meta = obj["metadata"]
-    for member in [member for member, value in meta.items() if value in (None, "", [], {})]:
+    empty = [member for member, value in meta.items() if value in (None, "", [], {}) and member != "managedFields"]
+    for member in empty:
         del meta[member]
 
 

@@ -153,13 +153,19 @@ def typed(value: JSON, schema: Schema) -> tuple[JSON, list[str]]:
     Raises:
         Unreadable: it cannot be one.
     """
+    metadata = value.get("metadata")
+    forgets = isinstance(metadata, dict) and metadata.get("managedFields") == []
     if schema.custom:
-        return value, typed_custom(value, schema)
-    reader = GoReader()
-    read = reader.read(schema.root, _typed_identity(value, schema))
-    if reader.error:
-        raise Unreadable(reader.error)
-    return read, reader.strict
+        read, strict = value, typed_custom(value, schema)
+    else:
+        reader = GoReader()
+        read = reader.read(schema.root, _typed_identity(value, schema))
+        if reader.error:
+            raise Unreadable(reader.error)
+        strict = reader.strict
+    if forgets:  # an empty list is not the same as none: it asks to forget all owners
+        read["metadata"]["managedFields"] = []
+    return read, strict
 
 
 def _typed_identity(value: JSON, schema: Schema) -> JSON:
