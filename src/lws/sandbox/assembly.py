@@ -12,20 +12,11 @@ from lws.sandbox.auth.installing import install
 from lws.sandbox.catalog import build
 from lws.sandbox.crd import install_definitions
 from lws.sandbox.inventory import builtins
+from lws.sandbox.kinds import Features, strategies
 from lws.sandbox.machinery import ApiMachinery
 from lws.sandbox.server import ApiServer
 from lws.sandbox.storage import WINDOW, Storage
 from lws.sandbox.user import UserInfo
-
-try:
-    from lws.sandbox.kinds import Features, strategies
-except ImportError:
-
-    class Features:  # type: ignore[no-redef]
-        """None."""
-
-    def strategies(features):  # type: ignore[no-untyped-def]  # noqa: ARG001, D103
-        return {}
 
 
 def build_server(

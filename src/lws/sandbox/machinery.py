@@ -66,7 +66,7 @@ class ApiMachinery:
         Raises:
             StatusError: 409, others own fields.
         """
-        return managedfields.server_side_apply(
+        merged = managedfields.server_side_apply(
             live,
             applied,
             manager=manager,
@@ -77,12 +77,13 @@ class ApiMachinery:
             reset=strategy.reset_fields(subresource),
             versions=self._versions(strategy),
         )
+        return _timeless(merged) if subresource == "scale" else merged
 
     def track(
         self, old: JSON | None, new: JSON, strategy: Strategy, *, manager: str, subresource: str, now: datetime
     ) -> JSON:
         """``new`` with managedFields that tell who changed what."""
-        return managedfields.track(
+        tracked = managedfields.track(
             old,
             new,
             manager=manager,
@@ -92,6 +93,7 @@ class ApiMachinery:
             reset=strategy.reset_fields(subresource),
             versions=self._versions(strategy),
         )
+        return _timeless(tracked) if subresource == "scale" else tracked
 
     def _versions(self, strategy: Strategy) -> dict[str, Schema]:
         """Schemas of the kind's other versions."""
@@ -123,6 +125,20 @@ class ApiMachinery:
         if kind != "DeleteOptions":
             raise bad_request(f'no kind "{kind}" is registered for version "{version}" {_OPTIONS_SCHEME}')
         return options
+
+
+def _timeless(obj: JSON) -> JSON:
+    """Ownership that came through ``/scale`` has no time."""
+    entries = obj["metadata"].get("managedFields")
+    if not entries:
+        return obj
+    told = [_without_time(entry) if entry.get("subresource") == "scale" else entry for entry in entries]
+    told.sort(key=lambda entry: (entry["operation"], entry.get("time") or ""))
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": told}}
+
+
+def _without_time(entry: JSON) -> JSON:
+    return {name: value for name, value in entry.items() if name != "time"}
 
 
 def schema_of(strategy: Strategy) -> Schema:

@@ -56,7 +56,9 @@ class OpenApi:
         if path == "/openapi/v2":
             return self._send("v2", self._version_two, query, headers)
         if path == "/openapi/v3":
-            return self._send("v3", self._root, Query(), headers)
+            reply = self._send("v3", self._root, Query(), headers)
+            reply.headers["content-type"] = "text/plain; charset=utf-8"
+            return reply
         parts = path.removeprefix("/openapi/v3/").split("/")
         match parts:
             case ["api", version]:

@@ -21,6 +21,22 @@ from typing import Any, Final, Literal
 JSON = dict[str, Any]
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 WINDOW: Final = 10_000
+METADATA: Final = (  # the order in which a real server writes them
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
 
 
 class StorageError(Exception):
@@ -353,7 +369,9 @@ class Storage:
 
     def _stamp(self, obj: JSON) -> JSON:
         self._revision += 1
-        return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._revision)}}
+        metadata = {**obj["metadata"], "resourceVersion": str(self._revision)}
+        ordered = {name: metadata.pop(name) for name in METADATA if name in metadata}
+        return {**obj, "metadata": {**ordered, **metadata}}
 
     def _expect(self, collection: str, namespace: str, name: str, base: JSON) -> JSON:
         old = self.get(collection, namespace, name)

@@ -174,6 +174,10 @@ class Strategy(Protocol):
         """The cells of an object, one for each column."""
         ...
 
+    def row_conditions(self, obj: JSON) -> list[JSON]:
+        """Conditions of a row, such as that a pod has completed."""
+        ...
+
     def read(self, stored: JSON) -> JSON:
         """The stored object in this version, or the same object when nothing differs; never changes ``stored``."""
         ...
@@ -316,6 +320,10 @@ class GenericStrategy:
         """Name and age."""
         metadata = obj["metadata"]
         return [metadata["name"], age(metadata.get("creationTimestamp"), now)]
+
+    def row_conditions(self, obj: JSON) -> list[JSON]:  # noqa: ARG002 -- the protocol's
+        """None."""
+        return []
 
     def read(self, stored: JSON) -> JSON:
         """As stored."""

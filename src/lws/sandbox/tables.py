@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lws.sandbox.negotiation import Form
 from lws.sandbox.rest.reading import Page
-from lws.sandbox.status import bad_request, not_acceptable, show
+from lws.sandbox.status import StatusError, bad_request, not_acceptable, show
 from lws.sandbox.strategy import Strategy
 
 JSON = dict[str, Any]
@@ -26,6 +26,8 @@ def shape_object(obj: JSON, strategy: Strategy, form: Form, now: datetime, inclu
         meta = obj["metadata"]
         return _table([obj], strategy, form, now, include, {"resourceVersion": meta.get("resourceVersion", "")})
     if form.target == "PartialObjectMetadataList":
+        if strategy.custom:
+            raise StatusError(500, "", "content is not a list")
         what = f"the requested object is not a list ({_go_type(strategy)})"
         raise not_acceptable(f"you requested {form.target}, but {what}")
     return _partial(obj, form)
@@ -41,7 +43,7 @@ def shape_page(page: Page, strategy: Strategy, form: Form, now: datetime, includ
     if form.target == "Table":
         return _table(page.items, strategy, form, now, include, meta)
     if form.target == "PartialObjectMetadata":
-        what = f"the requested object is a list ({_go_type(strategy)}List)"
+        what = f"the requested object is a list ({_go_type(strategy, listed=True)})"
         raise not_acceptable(f"you requested {form.target}, but {what}")
     if form.target:
         items = [_partial(obj, form) for obj in page.items]
@@ -122,6 +124,9 @@ def columns(strategy: Strategy) -> list[JSON]:
 
 def _row(obj: JSON, strategy: Strategy, form: Form, now: datetime, include: str) -> JSON:
     row: JSON = {"cells": strategy.row(obj, now)}
+    conditions = strategy.row_conditions(obj)
+    if conditions:
+        row["conditions"] = conditions
     if include == "Object":
         row["object"] = with_type(obj, strategy)
     elif include != "None":
@@ -131,12 +136,12 @@ def _row(obj: JSON, strategy: Strategy, form: Form, now: datetime, include: str)
     return row
 
 
-def _go_type(strategy: Strategy) -> str:
-    kind = strategy.resource.kind
+def _go_type(strategy: Strategy, *, listed: bool = False) -> str:
+    suffix = "List" if listed else ""
     if strategy.custom:
-        return "*unstructured.Unstructured"
-    group = strategy.resource.group.partition(".")[0] or "core"
-    return f"*{group}.{kind}"
+        return f"*unstructured.Unstructured{suffix}"
+    group = strategy.storage_key.partition(".")[2].partition(".")[0] or "core"
+    return f"*{group}.{strategy.resource.kind}{suffix}"
 
 
 class TableStream:

@@ -146,8 +146,8 @@ def write_options(query: Query, kind: str, *, patch_type: str = "") -> WriteOpti
         causes.add("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {MANAGER_LIMIT} bytes")
     for index, char in enumerate(manager):
         if not char.isprintable():
-            causes.invalid("fieldManager", manager, f"should only contain printable characters (found at {index})")
-            break
+            place = len(manager[:index].encode())
+            causes.invalid("fieldManager", manager, f"invalid character U+{ord(char):04X} (at position {place})")
     check_dry_run(dry_run, causes)
     if validation not in FIELD_VALIDATIONS:
         causes.not_supported("fieldValidation", validation, FIELD_VALIDATIONS)

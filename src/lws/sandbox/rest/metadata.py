@@ -31,10 +31,15 @@ def new_uid(random: Random) -> str:
     return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
-def fill_in(metadata: JSON, now: datetime, random: Random) -> None:
-    """What the server decides at creation; what a client sent in these members is dropped."""
+def drop_unwritable(metadata: JSON) -> None:
+    """Drop what no client can write at creation."""
     for member in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(member, None)
+
+
+def fill_in(metadata: JSON, now: datetime, random: Random) -> None:
+    """What the server decides at creation; what a client sent in these members is dropped."""
+    drop_unwritable(metadata)
     metadata["uid"] = new_uid(random)
     metadata["creationTimestamp"] = timestamp(now)
 

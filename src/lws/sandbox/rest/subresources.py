@@ -97,9 +97,6 @@ def _bound(body: JSON, live: JSON, now: str) -> JSON:
     status = copy.deepcopy(live.get("status") or {})
     known = [found for found in status.get("conditions") or [] if found.get("type") != "PodScheduled"]
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
-    generation = live["metadata"].get("generation")
-    if generation:
-        condition["observedGeneration"] = generation
     status["conditions"] = [*known, condition]
     annotations = {**(live["metadata"].get("annotations") or {}), **(body["metadata"].get("annotations") or {})}
     meta = {**live["metadata"], "annotations": annotations} if annotations else live["metadata"]
