@@ -7,7 +7,6 @@ import asyncio
 import orjson
 import pytest
 
-from lws.errors import TransportError
 from tests.informers.server import EXPIRED, TOO_LARGE, FakeServer, Refusal, status
 from tests.informers.support import following, held
 from tests.virtual import virtual_time
@@ -355,74 +354,6 @@ async def test_server_lags_behind() -> None:
         server.break_streams()
         await asyncio.sleep(30)
         assert informer.counters.lists == 2
-
-
-@pytest.mark.parametrize("code", [403, 404, 401])
-@pytest.mark.parametrize("streaming", ["served", "refused"])
-@virtual_time
-async def test_refused_at_the_start(code: int, streaming: str) -> None:
-    """A list that is forbidden or not served is unhealthy with a remedy, and recovers by itself."""
-    server = FakeServer(streaming=streaming)
-    server.put("a")
-    server.standing = Refusal(code, "Nope")
-    async with following(server) as informer:
-        await asyncio.sleep(100)
-        assert (informer.synced, informer.healthy) == (False, False)
-        assert "Nope" in informer.trouble
-        assert code != 403 or "grant the verbs list and watch" in informer.trouble
-        assert len(server.requests) < 25
-        server.standing = None
-        await asyncio.sleep(31)
-        assert (informer.synced, informer.healthy, informer.trouble) == (True, True, "")
-
-
-@pytest.mark.parametrize("code", [403, 404, 401, 500, 503])
-@virtual_time
-async def test_refused_later(code: int) -> None:
-    """A watch that is refused keeps what is known until the server speaks again."""
-    server = FakeServer()
-    server.put("a")
-    server.put("b")
-    async with following(server) as informer:
-        await informer.wait_synced()
-        server.standing = Refusal(code, "Nope")
-        server.break_streams()
-        server.delete("a")
-        await asyncio.sleep(100)
-        assert (len(informer.store), informer.healthy) == (2, False)
-        server.standing = None
-        await asyncio.sleep(31)
-        assert (held(informer), informer.healthy) == (server.truth(), True)
-
-
-@virtual_time
-async def test_retry_after_is_kept() -> None:
-    """A server that sheds load is not asked again before the time it names."""
-    server = FakeServer()
-    server.refusals.append(Refusal(429, "TooManyRequests", {"retry-after": "13"}))
-    async with following(server) as informer:
-        await informer.wait_synced()
-        assert asyncio.get_running_loop().time() >= 13
-
-
-@virtual_time
-async def test_server_out_of_reach() -> None:
-    """While the server is out of reach attempts back off; a minute of it is unhealthy; its return heals."""
-    server = FakeServer()
-    server.put("a")
-    async with following(server) as informer:
-        await informer.wait_synced()
-        server.standing = TransportError("connection refused", maybe_done=False)
-        server.break_streams()
-        await asyncio.sleep(30)
-        seen = [informer.healthy]
-        await asyncio.sleep(270)
-        seen.append(informer.healthy)
-        assert len(server.requests) < 30
-        server.put("b")
-        server.standing = None
-        await asyncio.sleep(31)
-        assert [*seen, informer.healthy] == [True, False, True]
 
 
 @virtual_time
