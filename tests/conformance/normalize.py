@@ -21,6 +21,10 @@ VERSIONS = (
     re.compile(r"(?<=requested: )\d+, current: \d+"),
     re.compile(r"(?<=current: )\d+"),
     re.compile(r"(?<=resourceVersion )\d+"),
+    re.compile(r"(?<=in the precondition \()\d+(?=\))"),
+    re.compile(r"(?<=in record \()\d+(?=\))"),
+    re.compile(r'(?<="resourceVersion":")\d+'),
+    re.compile(r'(?<=ResourceVersion: ")\d+'),
 )
 TIME_KEYS = frozenset(
     "creationTimestamp deletionTimestamp time lastTransitionTime lastUpdateTime startTime eventTime firstTimestamp "
