@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import yaml
 from aiohttp import web
 
-from lws.api.resources import CUSTOMRESOURCEDEFINITIONS
-from lws.client.transport import Transport
+from lws.api.resources import CUSTOMRESOURCEDEFINITIONS, LEADERWORKERSETS
+from lws.client.transport import Request, Transport
 from lws.clock import SystemClock
 from lws.sandbox import virtual_time
 from lws.sandbox.admission import HttpsCaller
@@ -49,6 +49,12 @@ IDENTITIES = {
 def _crd() -> JSON:
     parsed: JSON = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
     return parsed
+
+
+async def _served(transport: Transport) -> None:
+    """Wait until the LeaderWorkerSet is served: a server takes a moment after its definition is there."""
+    while (await transport.send(Request("GET", LEADERWORKERSETS.path()))).status != 200:
+        await asyncio.sleep(0.05)
 
 
 def _recorded_at(scenario: JSON) -> datetime:
