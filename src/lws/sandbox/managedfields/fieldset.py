@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import orjson
 
 from lws.sandbox.managedfields.paths import SELF, Path, order, parse_step
 
@@ -18,11 +21,12 @@ class FieldSet:
         children: steps below which something is in the set; never empty ones, except while a set is built.
     """
 
-    __slots__ = ("children", "members")
+    __slots__ = ("_json", "children", "members")
 
     def __init__(self, members: Iterable[str] = (), children: dict[str, FieldSet] | None = None) -> None:
         self.members: frozenset[str] | set[str] = set(members)
         self.children: dict[str, FieldSet] = children or {}
+        self._json: JSON | None = None
 
     @classmethod
     def of(cls, *paths: Path) -> FieldSet:
@@ -34,27 +38,20 @@ class FieldSet:
 
     @classmethod
     def from_json(cls, fields: JSON) -> FieldSet:
-        """Read FieldsV1.
+        """Read FieldsV1; the set is shared, so not to be inserted into.
 
         Raises:
             PathError: a step makes no sense.
         """
-        built = cls()
-        members: set[str] = set()
-        for text, below in fields.items():
-            if text == SELF:
-                continue
-            step = parse_step(text)
-            child = cls.from_json(below or {})
-            if not below or SELF in below:
-                members.add(step)
-            if child:
-                built.children[step] = child
-        built.members = members
-        return built
+        return _read(orjson.dumps(fields))
 
     def to_json(self) -> JSON:
-        """As FieldsV1, steps in order."""
+        """As FieldsV1, steps in order; remembered, so not to be changed."""
+        if self._json is None:
+            self._json = self._written()
+        return self._json
+
+    def _written(self) -> JSON:
         out: JSON = {}
         for step in sorted(self.members | self.children.keys(), key=order):
             child = self.children.get(step)
@@ -80,8 +77,13 @@ class FieldSet:
         if not path:
             return
         node = self
+        node._json = None
         for step in path[:-1]:
-            node = node.children.setdefault(step, FieldSet())
+            below = node.children.get(step)
+            if below is None:
+                below = node.children[step] = FieldSet()
+            node = below
+            node._json = None
         if not isinstance(node.members, set):
             node.members = set(node.members)
         node.members.add(path[-1])
@@ -143,6 +145,28 @@ class FieldSet:
 
     def __repr__(self) -> str:
         return f"FieldSet({self.to_json()})"
+
+
+@functools.lru_cache(4096)
+def _read(text: bytes) -> FieldSet:
+    """The set that FieldsV1 tells, as many objects have the same."""
+    return _parsed(orjson.loads(text))
+
+
+def _parsed(fields: JSON) -> FieldSet:
+    built = FieldSet()
+    members: set[str] = set()
+    for text, below in fields.items():
+        if text == SELF:
+            continue
+        step = parse_step(text)
+        child = _parsed(below or {})
+        if not below or SELF in below:
+            members.add(step)
+        if child:
+            built.children[step] = child
+    built.members = frozenset(members)
+    return built
 
 
 _EMPTY = FieldSet()

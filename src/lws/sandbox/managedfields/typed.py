@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+
 from lws.sandbox.managedfields.fieldset import FieldSet
 from lws.sandbox.managedfields.paths import Path, field_step, key_step, shown, value_step
 from lws.sandbox.managedfields.types import ListType, MapType, Type
@@ -242,6 +244,8 @@ def compare(kind: Type, old: Any, new: Any) -> Comparison:
 
 
 def _compare(kind: Type, old: Any, new: Any, path: Path, result: Comparison) -> None:
+    if same(old, new):
+        return
     forms = _forms(kind, old, new)
     leaf = False
     for form in forms:
@@ -326,8 +330,22 @@ def _grouped(kind: ListType, elements: list[Any]) -> dict[str, list[Any]]:
     return grouped
 
 
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are the same object or written the same; quick, and False says nothing."""
+    if left is right:
+        return True
+    if not isinstance(left, dict | list) or left != right:
+        return False
+    try:
+        return orjson.dumps(left) == orjson.dumps(right)
+    except TypeError:  # numbers beyond 64 bits
+        return False
+
+
 def equal(left: Any, right: Any) -> bool:
     """Whether two JSON values are equal: booleans are no numbers, 1 is 1.0."""
+    if same(left, right):
+        return True
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
