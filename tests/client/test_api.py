@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog.testing
 
 from lws import errors
 from lws.api.resources import LEADERWORKERSETS, NODES, PODS, STATEFULSETS
@@ -240,6 +241,21 @@ async def test_observer_hears_of_every_request() -> None:
     async with ApiClient(Script(), user_agent="x", host="h", observer=observe).stream(Request("GET", "/x")) as answer:
         assert b"".join([chunk async for chunk in answer.chunks()]) == b'{"ok":true}'
     assert heard == [("GET", "200", "h"), ("DELETE", "<error>", "h"), ("GET", "200", "h")]
+
+
+async def test_warnings_are_logged_once() -> None:
+    """What the server warns of is logged, each text once."""
+
+    class Warning299(Script):
+        async def send(self, request: Request) -> Response:
+            answer = await super().send(request)
+            return Response(answer.status, answer.headers, answer.body, ("deprecated", "odd"))
+
+    client = ApiClient(Warning299(), user_agent="x")
+    with structlog.testing.capture_logs() as logs:
+        await client.get(PODS, "ns", "a")
+        await client.get(PODS, "ns", "b")
+    assert [entry["warning"] for entry in logs] == ["deprecated", "odd"]
 
 
 @virtual_time

@@ -130,6 +130,48 @@ async def test_failing_handler_hurts_nobody() -> None:
 
 
 @virtual_time
+async def test_failing_index_hurts_nobody() -> None:
+    """An object on which an index function fails has no values in that index; all others have theirs."""
+    server = FakeServer()
+
+    def fail_on_a(obj: Thing) -> str:
+        if obj.metadata.name == "a":
+            raise KeyError("poisoned")
+        return obj.metadata.name
+
+    async with following(server) as informer:
+        informer.add_index("name", fail_on_a)
+        await informer.wait_synced()
+        server.put("a")
+        server.put("b")
+        await asyncio.sleep(1)
+        assert [obj.metadata.name for obj in informer.store.by_index("name", "b")] == ["b"]
+        assert informer.store.by_index("name", "a") == []
+        server.delete("a")
+        await asyncio.sleep(1)
+
+
+@virtual_time
+async def test_a_failure_of_our_own_begins_again() -> None:
+    """An error that nobody foresaw is logged; the informer lists again and goes on."""
+    server = FakeServer()
+    server.put("a")
+    async with following(server) as informer:
+        await informer.wait_synced()
+        good = informer._decoder
+
+        class Broken:
+            def events(self, lines: bytes) -> None:
+                informer._decoder = good
+                raise RuntimeError("bug")
+
+        informer._decoder = Broken()  # type: ignore[assignment]
+        server.put("b")
+        await asyncio.sleep(5)
+        assert len(informer.store) == 2
+
+
+@virtual_time
 async def test_unreadable_object_stays_as_it_was() -> None:
     """An object that cannot be read any more stays as last read, until it is deleted; its neighbours go on."""
     server = FakeServer()

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
 import orjson
+import structlog
 
 from lws.api.resources import Resource
 from lws.client.errors import BODY_LIMIT, error_from_answer
@@ -29,8 +30,10 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
+WARNINGS_REMEMBERED = 200
 DEFAULT_TIMEOUT = 65.0  # seconds; a little more than an API server gives a request itself
 DEFAULT_MANAGER = "lws"
+log = structlog.get_logger("lws.client")
 
 
 class Observer(Protocol):
@@ -69,6 +72,7 @@ class ApiClient:
         self._limiter = limiter
         self._observer = observer
         self._timeout = timeout
+        self._warned: set[str] = set()
 
     # Verbs.
 
@@ -235,6 +239,7 @@ class ApiClient:
             self._observe(request.method, "<error>", begin)
             raise
         self._observe(request.method, str(response.status), begin)
+        self._warn(request, response.warnings)
         if response.status >= 400:
             raise error_from_answer(response.status, response.headers, response.body)
         return response
@@ -281,6 +286,13 @@ class ApiClient:
         headers = {"accept": APPLICATION_JSON, "user-agent": self._user_agent, **request.headers}
         timeout = self._timeout if request.timeout is None else request.timeout
         return replace(request, headers=headers, timeout=timeout)
+
+    def _warn(self, request: Request, texts: tuple[str, ...]) -> None:
+        """Log what the server warns of, each text once."""
+        for text in texts:
+            if text not in self._warned and len(self._warned) < WARNINGS_REMEMBERED:
+                self._warned.add(text)
+                log.warning("the API server warns", warning=text, method=request.method, path=request.path)
 
     def _observe(self, method: str, code: str, begin: float) -> None:
         if self._observer is not None:

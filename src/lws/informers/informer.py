@@ -333,7 +333,10 @@ class Informer(Generic[T]):
         if self._state.phase in (Phase.WATCHING, Phase.RESUME):
             self._position = self._state.position
         for callback in self._progress:
-            callback()
+            try:
+                callback()
+            except Exception:
+                self._log.exception("progress callback failed")
 
     # Handlers.
 

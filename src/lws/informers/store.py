@@ -10,8 +10,11 @@ import builtins
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+import structlog
+
 from lws.api.objects import Object
 
+log = structlog.get_logger("lws.informers")
 T = TypeVar("T", bound=Object)
 Key: TypeAlias = tuple[str, str]  # (namespace, name)
 IndexFunction: TypeAlias = Callable[[T], Hashable | Iterable[Hashable]]
@@ -25,9 +28,10 @@ class Change(NamedTuple, Generic[T]):
 
 
 class _Index(Generic[T]):
-    """Objects by the values that a function gives them."""
+    """Objects by the values that a function gives them; an object on which it fails has none, and hurts no other."""
 
-    def __init__(self, function: IndexFunction[T]) -> None:
+    def __init__(self, name: str, function: IndexFunction[T]) -> None:
+        self._name = name
         self._function = function
         self._shelves: dict[Hashable, dict[Key, T]] = {}
 
@@ -53,7 +57,11 @@ class _Index(Generic[T]):
     def _values(self, obj: T | None) -> tuple[Hashable, ...]:
         if obj is None:
             return ()
-        given = self._function(obj)
+        try:
+            given = self._function(obj)
+        except Exception:
+            log.exception("index function failed", index=self._name, object=obj.metadata.key)
+            return ()
         if isinstance(given, str):
             return (given,) if given else ()
         return tuple(dict.fromkeys(given)) if isinstance(given, Iterable) else (given,)
@@ -120,7 +128,7 @@ class StoreWriter(Generic[T]):
             if self._indexes[name]._function is not function:
                 raise ValueError(f"index {name!r} exists with another function")
             return
-        index = _Index(function)
+        index = _Index(name, function)
         for key, obj in self._objects.items():
             index.put(key, None, obj)
         self._indexes[name] = index
