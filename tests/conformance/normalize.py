@@ -24,6 +24,7 @@ VERSIONS = (
     re.compile(r"(?<=in the precondition \()\d+(?=\))"),
     re.compile(r"(?<=in record \()\d+(?=\))"),
     re.compile(r'(?<="resourceVersion":")\d+'),
+    re.compile(r'(?<=resourceVersion\\":\\")\d+'),
     re.compile(r'(?<=ResourceVersion: ")\d+'),
 )
 TIME_KEYS = frozenset(
