@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any, Final
 from lws.api import naming
 from lws.sandbox.kinds import defaulting
 from lws.sandbox.schema import builtin
+from lws.sandbox.schema.gostruct import zero
 from lws.sandbox.status import Cause, Causes
 from lws.sandbox.strategy import AGE, NAME, Column, GenericStrategy, WriteContext, age
 
@@ -67,7 +69,7 @@ class Kind(GenericStrategy):
         name_rule: what a name must be.
         fields: fields to select by and how they are read.
         table: columns and cells; empty for the usual name and age.
-        initial_status: the status of a new object, or None for none.
+        initial_status: the status of a new object, or None for that of its Go type.
     """
 
     name_rule: Callable[[str], list[str]] = naming.dns_subdomain
@@ -101,10 +103,13 @@ class Kind(GenericStrategy):
         return [each.cell(obj, now) for each in self.table]
 
     def prepare_create(self, obj: JSON, context: WriteContext) -> None:
-        """A status that was sent is dropped."""
+        """A status that was sent is dropped; what its Go type always writes is there."""
         super().prepare_create(obj, context)
-        if self.initial_status is not None:
-            obj["status"] = dict(self.initial_status)
+        status = self.initial_status
+        if status is None and self.has_status and self.schema is not None:
+            status = zero(self.schema.root).get("status")
+        if status is not None:
+            obj["status"] = copy.deepcopy(status)
 
     def prepare_status(self, new: JSON, old: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
         """All but the status and the metadata stays."""

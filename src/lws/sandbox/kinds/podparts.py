@@ -14,6 +14,7 @@ EPHEMERAL: Final = "ephemeralcontainers"
 PARTS: Final = (RESIZE, EPHEMERAL)
 _RESIZABLE: Final = ("cpu", "memory")
 _MEMBERS: Final = ("containers", "initContainers")
+_CONTAINER_PARTS: Final = ("resources", "resizePolicy")
 
 
 def restrict(new: JSON, old: JSON, part: str) -> None:
@@ -31,12 +32,11 @@ def restrict(new: JSON, old: JSON, part: str) -> None:
 
 def _resized(containers: list[JSON] | None, before: list[JSON]) -> list[JSON]:
     by_name: dict[Any, JSON] = {container.get("name"): container for container in containers or ()}
-    resized = []
+    resized: list[JSON] = []
     for container in before:
         asked = by_name.get(container.get("name"), container)
-        kept = {key: value for key, value in container.items() if key not in ("resources", "resizePolicy")}
-        taken = {key: asked[key] for key in ("resources", "resizePolicy") if key in asked}
-        resized.append({**kept, **taken})
+        kept = {key: value for key, value in container.items() if key not in _CONTAINER_PARTS}
+        resized.append(kept | {key: value for key, value in asked.items() if key in _CONTAINER_PARTS})
     return resized
 
 

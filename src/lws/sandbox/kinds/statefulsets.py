@@ -159,11 +159,12 @@ class StatefulSetKind(Workload):
         non_negative(causes, "status.collisionCount", status.get("collisionCount"))
         replicas = status.get("replicas") or 0
         for member in counts[1:]:
-            if (status.get(member) or 0) > replicas:
-                causes.invalid(f"status.{member}", status[member], "cannot be greater than status.replicas")
-        if (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
-            why = "cannot be greater than status.readyReplicas"
-            causes.invalid("status.availableReplicas", status["availableReplicas"], why)
+            count = status.get(member) or 0
+            if count > replicas:
+                causes.invalid(f"status.{member}", count, "cannot be greater than status.replicas")
+        available = status.get("availableReplicas") or 0
+        if available > (status.get("readyReplicas") or 0):
+            causes.invalid("status.availableReplicas", available, "cannot be greater than status.readyReplicas")
         collisions = (old.get("status") or {}).get("collisionCount")
         if collisions is not None and (status.get("collisionCount") or 0) < collisions:
             causes.invalid("status.collisionCount", status.get("collisionCount") or 0, "cannot be decremented")
