@@ -53,7 +53,7 @@ def _crd() -> JSON:
 
 async def _served(transport: Transport) -> None:
     """Wait until the LeaderWorkerSet is served: a server takes a moment after its definition is there."""
-    while (await transport.send(Request("GET", LEADERWORKERSETS.path()))).status != 200:
+    while (await transport.send(Request("GET", LEADERWORKERSETS.path()))).status != 200:  # noqa: ASYNC110 -- as any client does
         await asyncio.sleep(0.05)
 
 
@@ -125,8 +125,6 @@ class WebhookServer:
         if "raw" in handler:
             return web.Response(status=handler.get("status", 200), text=handler["raw"], content_type="application/json")
         response = _fill(handler["response"], body["request"])
-        if not isinstance(response.get("patch", ""), str):
-            response["patch"] = base64.b64encode(json.dumps(response["patch"]).encode()).decode()
         review = handler.get("review", {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"})
         return web.Response(
             status=handler.get("status", 200),
@@ -173,5 +171,7 @@ def _fill(value: Any, request: JSON) -> Any:
     if isinstance(value, dict):
         if set(value) == {"$request"}:
             return request[value["$request"]]
+        if set(value) == {"$base64json"}:
+            return base64.b64encode(json.dumps(_fill(value["$base64json"], request)).encode()).decode()
         return {key: _fill(item, request) for key, item in value.items()}
     return [_fill(item, request) for item in value] if isinstance(value, list) else value
