@@ -342,6 +342,15 @@ def test_cd_01_foreground_deletion_of_the_worker_set_restarts_the_group() -> Non
     assert len(group.worker_pass()) == 1
 
 
+def test_cd_01_a_member_that_was_released_is_not_gone() -> None:
+    """A worker whose StatefulSet lets it go, to be orphaned, is still there."""
+    group = Group()
+    group.worker_pass()
+    group.workers[0] = worker(group.key, owned=False)
+    assert group.worker_pass() == []
+    assert group.leader_pass() == []
+
+
 def test_one_recreation_per_incident() -> None:
     """Once the deletion has been asked for, other failures of the group ask for nothing."""
     group = Group()
@@ -439,7 +448,7 @@ def test_evidence_covers_only_groups_that_were_wanted() -> None:
 
 def test_record_is_pure_bookkeeping() -> None:
     """Observing keeps what is gone in place until it is consumed, and adopts what is new."""
-    record = MemberRecord("leader", "set", {1: "a", 2: LOST})
+    record = MemberRecord("leader", "uid-workers-0", {1: "a", 2: LOST})
     live = {2: worker("k", 2, uid="c"), 3: worker("k", 3, uid="d")}
     after, gone = members.observe(record, live)
     assert gone == (1, 2)

@@ -38,7 +38,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         name: the pod in question.
         pod: the pod as it is, or None when it is gone.
     """
-    record, live, gone = _members(snapshot)
+    record, named, gone = _members(snapshot)
     leader = snapshot.leader
     suspects = [Failed(name, pod)] if pod is not None else []
     if leader is not None:
@@ -53,24 +53,24 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if outcome is Outcome.GOING:
             return Review(record, outcome)
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE:
-            record = _passed_over(record, failed, leader, live)
+            record = _passed_over(record, failed, leader, named)
     return Review(record)
 
 
 def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Pod], tuple[int, ...]]:
-    """The record brought up to date, the live members, and the indices of those that are gone."""
+    """The record brought up to date, the pods of its names, and the indices of members that are gone."""
     lws, leader, worker_set = snapshot.lws, snapshot.leader, snapshot.worker_set_of_leader
     if lws is None or leader is None or worker_set is None or leader.metadata.deleting or snapshot.going:
         return snapshot.record, {}, ()
-    live = members.members(snapshot.workers, leader.metadata.name, worker_set.metadata.uid)
+    named = members.by_index(snapshot.workers, leader.metadata.name)
     record = snapshot.record
     if record is None or (record.leader_uid, record.worker_set_uid) != (leader.metadata.uid, worker_set.metadata.uid):
         size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
         index = group_index(leader, lws.metadata.name)
         proof = members.evidence(lws, snapshot.leader_statefulset)
-        record = members.seed(leader, worker_set, live, size, index, proof)
-    record, gone = members.observe(record, live)
-    return record, live, gone
+        record = members.seed(leader, worker_set, named, size, index, proof)
+    record, gone = members.observe(record, named)
+    return record, named, gone
 
 
 def _judge(snapshot: GroupSnapshot, failed: Failed) -> Outcome:
@@ -91,7 +91,7 @@ def _judge(snapshot: GroupSnapshot, failed: Failed) -> Outcome:
     )
 
 
-def _passed_over(record: MemberRecord, failed: Failed, leader: Pod, live: dict[int, Pod]) -> MemberRecord:
+def _passed_over(record: MemberRecord, failed: Failed, leader: Pod, named: dict[int, Pod]) -> MemberRecord:
     """A failure that leads to nothing is forgotten: the member that is there now is the one expected (spec 9.3)."""
     index = members.worker_index(failed.name, leader.metadata.name)
-    return record if index is None else members.consume(record, index, live)
+    return record if index is None else members.consume(record, index, named)

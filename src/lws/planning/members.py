@@ -71,21 +71,30 @@ def worker_index(pod_name: str, leader_name: str) -> int | None:
     return ordinal if parent == leader_name and ordinal >= 1 else None
 
 
-def members(workers: Mapping[str, Pod], leader_name: str, worker_set_uid: str) -> dict[int, Pod]:
-    """The live pods of this worker StatefulSet by index."""
+def by_index(workers: Mapping[str, Pod], leader_name: str) -> dict[int, Pod]:
+    """The pods that bear names of this leader's workers, by index, whoever owns them."""
     found = {}
     for pod in workers.values():
         index = worker_index(pod.metadata.name, leader_name)
-        owner = pod.metadata.controller
-        if index is not None and owner is not None and owner.uid == worker_set_uid:
+        if index is not None:
             found[index] = pod
     return found
 
 
+def members(named: Mapping[int, Pod], worker_set_uid: str) -> dict[int, Pod]:
+    """Those of them that belong to this worker StatefulSet."""
+    return {
+        index: pod
+        for index, pod in named.items()
+        if pod.metadata.controller is not None and pod.metadata.controller.uid == worker_set_uid
+    }
+
+
 def seed(
-    leader: Pod, worker_set: StatefulSet, live: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
+    leader: Pod, worker_set: StatefulSet, named: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
 ) -> MemberRecord:
     """A fresh record: what is seen now is what is expected, except where the evidence says otherwise."""
+    live = members(named, worker_set.metadata.uid)
     record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, _lasting(live))
     if proof is None or index is None or index >= proof.groups:
         return record
@@ -93,22 +102,25 @@ def seed(
     if any(stamp is None or stamp >= proof.time for stamp in stamps):
         return record
     for at in range(1, size):
-        pod = live.get(at)
+        pod = named.get(at)
         if pod is None or (pod.metadata.creation_timestamp or "") > proof.time:
             record = record.expecting(at, LOST)
     return record
 
 
-def observe(record: MemberRecord, live: Mapping[int, Pod]) -> tuple[MemberRecord, tuple[int, ...]]:
-    """Compare the record with the live members.
+def observe(record: MemberRecord, named: Mapping[int, Pod]) -> tuple[MemberRecord, tuple[int, ...]]:
+    """Compare the record with the pods that are there.
+
+    A pod that its StatefulSet released is still there; only a pod of another UID, or none, tells of an end.
 
     Returns:
         The record with members adopted that were not known, and the indices whose expected member is gone. Those keep
         their place in the record until `consume` takes them out.
     """
     gone = tuple(
-        index for index, uid in sorted(record.uids.items()) if index not in live or live[index].metadata.uid != uid
+        index for index, uid in sorted(record.uids.items()) if index not in named or named[index].metadata.uid != uid
     )
+    live = members(named, record.worker_set_uid)
     adopted = {at: uid for at, uid in _lasting(live).items() if at not in record.uids}
     if adopted:
         record = replace(record, uids={**record.uids, **adopted})
@@ -120,6 +132,6 @@ def _lasting(live: Mapping[int, Pod]) -> dict[int, str]:
     return {index: pod.metadata.uid for index, pod in live.items() if not pod.metadata.deleting}
 
 
-def consume(record: MemberRecord, index: int, live: Mapping[int, Pod]) -> MemberRecord:
+def consume(record: MemberRecord, index: int, named: Mapping[int, Pod]) -> MemberRecord:
     """Forget what was expected at this index and adopt what is there (spec 9.3: a skipped deletion is forgotten)."""
-    return record.expecting(index, _lasting(live).get(index))
+    return record.expecting(index, _lasting(members(named, record.worker_set_uid)).get(index))

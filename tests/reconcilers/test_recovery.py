@@ -1,0 +1,223 @@
+"""Groups that fail, on the sandbox, in virtual time (spec 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
+from tests.virtual import virtual_time
+
+AFTER_START = "RecreateGroupAfterStart"
+
+
+async def up(cluster: Cluster, **arguments: Any) -> dict[str, str]:
+    """Bring a set up; pod UIDs by name."""
+    await cluster.client.create(LEADERWORKERSETS, manifest(**arguments))
+    await cluster.available("sample")
+    await cluster.quiet(5)
+    return await uids(cluster)
+
+
+async def uids(cluster: Cluster) -> dict[str, str]:
+    """Pod UIDs by name."""
+    return {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
+
+
+def recreations(cluster: Cluster) -> Counter[str]:
+    """How often each leader's deletion was accepted."""
+    return Counter(each.name for each in cluster.counted() if each.method == "DELETE" and each.resource == "pods")
+
+
+async def settle(cluster: Cluster) -> dict[str, str]:
+    """Wait until all is well again; pod UIDs by name."""
+    await cluster.quiet(5)
+    await cluster.available("sample")
+    return await uids(cluster)
+
+
+@pytest.mark.parametrize("pod", ["sample-0-1", "sample-0"])
+@virtual_time
+async def test_restarted_container_takes_its_group_down(pod: str) -> None:
+    """The group of a crashed container is recreated once, the other group is not touched."""
+    async with running() as cluster:
+        before = await up(cluster)
+        await cluster.drills.pod_crash(pod)
+        after = await settle(cluster)
+        assert recreations(cluster) == {"sample-0": 1}
+        assert all(after[name] != before[name] for name in after if name.startswith("sample-0"))
+        assert all(after[name] == before[name] for name in after if name.startswith("sample-1"))
+        assert await cluster.events("RecreateGroup") == [
+            f"Worker pod {pod} failed, deleted leader pod sample-0 to recreate group 0"
+        ]
+
+
+@pytest.mark.parametrize("grace", [0, 10])
+@virtual_time
+async def test_deleted_workers_restart_each_group_once(grace: int) -> None:
+    """Workers deleted at once, or slow to end, restart their groups exactly once, eight groups at a time (CD-01)."""
+    async with running() as cluster:
+        before = await up(cluster, replicas=8, size=2)
+        deletions = [
+            cluster.client.delete(PODS, NAMESPACE, f"sample-{i}-1", grace_period_seconds=grace) for i in range(8)
+        ]
+        await asyncio.gather(*deletions)
+        after = await settle(cluster)
+        assert recreations(cluster) == {f"sample-{i}": 1 for i in range(8)}
+        assert not set(before.values()) & set(after.values())
+
+
+@virtual_time
+async def test_restart_storm() -> None:
+    """When every pod of ten groups crashes at the same moment, each group is recreated exactly once."""
+    async with running() as cluster:
+        before = await up(cluster, replicas=10, size=2)
+        for name in before:
+            cluster.sandbox.kubelets.crash(NAMESPACE, name)
+        await settle(cluster)
+        assert recreations(cluster) == {f"sample-{i}": 1 for i in range(10)}
+        assert len(await cluster.events("RecreateGroup")) == 10
+
+
+@virtual_time
+async def test_none_replaces_just_the_pod() -> None:
+    """Under None a deleted worker is replaced and its group stays."""
+    async with running() as cluster:
+        before = await up(cluster, section={"restartPolicy": "None"})
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0-1")
+        await cluster.drills.pod_crash("sample-1-2")
+        after = await settle(cluster)
+        assert {name for name in after if after[name] != before[name]} == {"sample-0-1"}
+        assert recreations(cluster) == {}
+
+
+@virtual_time
+async def test_deleted_leader_takes_its_group_along() -> None:
+    """A leader that someone deletes takes its workers along under every policy, by ownership alone."""
+    async with running() as cluster:
+        before = await up(cluster, section={"restartPolicy": "None"})
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0")
+        after = await settle(cluster)
+        assert all(after[name] != before[name] for name in after if name.startswith("sample-0"))
+        assert recreations(cluster) == {}
+
+
+@virtual_time
+async def test_evicted_worker_restarts_its_group() -> None:
+    """A failed pod is deleted by the StatefulSet controller, and that deletion restarts the group."""
+    async with running() as cluster:
+        await up(cluster)
+        await cluster.drills.pod_fail("sample-1-1")
+        await settle(cluster)
+        assert recreations(cluster) == {"sample-1": 1}
+
+
+@virtual_time
+async def test_group_that_is_starting_is_left_alone_after_start() -> None:
+    """Under RecreateGroupAfterStart a crash while another pod is Pending restarts nothing; one after the start does."""
+    async with running(nodes=1) as cluster:
+        hungry = {"resources": {"requests": {"cpu": "400"}}}
+        template = {"spec": {"containers": [{"name": "main", "image": "app:1", **hungry}]}}
+        leader = {"spec": {"containers": [{"name": "main", "image": "app:1"}]}}
+        section = {"restartPolicy": AFTER_START, "workerTemplate": template, "leaderTemplate": leader}
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1, size=3, section=section))
+        await cluster.quiet(5)  # one worker fits, the other one waits for room
+        phases = {each["metadata"]["name"]: each["status"]["phase"] for each in await cluster.all(PODS)}
+        assert sorted(phases.values()) == ["Pending", "Running", "Running"]
+        await cluster.drills.pod_crash("sample-0")
+        await cluster.quiet(5)
+        assert recreations(cluster) == {}
+
+
+@virtual_time
+async def test_after_start_recreates_a_started_group() -> None:
+    """Under RecreateGroupAfterStart a crash in a complete and started group restarts it."""
+    async with running() as cluster:
+        await up(cluster, section={"restartPolicy": AFTER_START})
+        await cluster.drills.pod_crash("sample-0-2")
+        await settle(cluster)
+        assert recreations(cluster) == {"sample-0": 1}
+
+
+@virtual_time
+async def test_background_deletion_of_a_worker_set_restarts_nothing() -> None:
+    """A worker StatefulSet deleted in the background comes back; its leader stays (spec 5.7)."""
+    async with running() as cluster:
+        before = await up(cluster)
+        await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0", propagation="Background")
+        after = await settle(cluster)
+        assert recreations(cluster) == {}
+        assert after["sample-0"] == before["sample-0"]
+        assert after["sample-0-1"] != before["sample-0-1"]
+
+
+@virtual_time
+async def test_foreground_deletion_of_a_worker_set_restarts_the_group() -> None:
+    """Deleted in the foreground its pods end while it is there, and that is a failure of the group (spec 5.7)."""
+    async with running() as cluster:
+        await up(cluster)
+        await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0", propagation="Foreground")
+        await settle(cluster)
+        assert recreations(cluster) == {"sample-0": 1}
+
+
+@virtual_time
+async def test_orphaned_workers_are_adopted() -> None:
+    """A worker StatefulSet deleted with its pods orphaned is made again and adopts them; nobody restarts."""
+    async with running() as cluster:
+        before = await up(cluster)
+        await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0", propagation="Orphan")
+        assert await settle(cluster) == before
+        assert recreations(cluster) == {}
+
+
+@virtual_time
+async def test_records_survive_a_restart_of_the_controller() -> None:
+    """A worker replaced while no controller ran restarts its group once the controller is back; and nothing else."""
+    async with running() as cluster:
+        before = await up(cluster)
+        await cluster.operators[0].crash()
+        await asyncio.sleep(60)
+        await cluster.client.delete(PODS, NAMESPACE, "sample-1-2", grace_period_seconds=0)
+        await cluster.quiet(5)
+        await cluster.start()
+        after = await settle(cluster)
+        assert recreations(cluster) == {"sample-1": 1}
+        assert all(after[name] == before[name] for name in after if name.startswith("sample-0"))
+
+
+@virtual_time
+async def test_restart_of_the_controller_restarts_no_group() -> None:
+    """A controller that comes back while groups are still coming up takes their youngest pods for what they are."""
+    for moment in (0.2, 0.6, 1.0, 1.4):
+        async with running() as cluster:
+            await cluster.client.create(LEADERWORKERSETS, manifest(replicas=3))
+            await asyncio.sleep(moment)
+            await cluster.operators[0].crash()
+            await asyncio.sleep(30)
+            await cluster.start()
+            await settle(cluster)
+            assert recreations(cluster) == {}
+
+
+@virtual_time
+async def test_failed_node_moves_its_groups() -> None:
+    """Pods of a node that fell silent are given up in the end, and their groups come back on the other nodes."""
+    async with running(nodes=3, heartbeat=10.0) as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=2, size=2))
+        await cluster.available("sample")
+        pods = await cluster.all(PODS)
+        node = pods[0]["spec"]["nodeName"]
+        await cluster.drills.node_fail(node)
+        await asyncio.sleep(600)
+        for pod in await cluster.all(PODS):
+            if pod["metadata"].get("deletionTimestamp"):
+                await cluster.client.delete(PODS, NAMESPACE, pod["metadata"]["name"], grace_period_seconds=0)
+        await cluster.available("sample")
+        assert all(each["spec"]["nodeName"] != node for each in await cluster.all(PODS))
+        counts = recreations(cluster)
+        assert all(count == 1 for count in counts.values())
