@@ -114,12 +114,10 @@ class WriteOptions:
     force: bool | None = None
 
     def to_json(self, kind: str) -> JSON:
-        """As an AdmissionReview carries them."""
+        """As an AdmissionReview carries them: those of a patch are shown as those of the create or update it is."""
         out: JSON = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
         if self.dry_run:
             out["dryRun"] = ["All"]
-        if self.force is not None:
-            out["force"] = self.force
         if self.field_manager:
             out["fieldManager"] = self.field_manager
         if self.field_validation:

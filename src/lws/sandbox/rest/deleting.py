@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lws.sandbox.rest import lifecycle, metadata
 from lws.sandbox.rest.call import Call, DeleteOptions
-from lws.sandbox.rest.core import Core, review
+from lws.sandbox.rest.core import Core, Review, review
 from lws.sandbox.status import GroupResource, StatusError, conflict, not_found, of
 from lws.sandbox.storage import KeyMissing, VersionMismatch
 from lws.sandbox.strategy import Strategy
@@ -38,8 +38,17 @@ class _Plan:
     grace: int = 0
 
 
-async def delete(core: Core, call: Call, options: DeleteOptions) -> Deleted:
+async def delete(
+    core: Core, call: Call, options: DeleteOptions, *, reviewed: bool = True, shown_name: str | None = None
+) -> Deleted:
     """Delete the object that the call names.
+
+    Args:
+        core: the shared parts.
+        call: the request.
+        options: of the deletion.
+        reviewed: whether admission is asked; it is not when it was asked for what leads to the deletion.
+        shown_name: the name that admission sees; by default the object's.
 
     Raises:
         StatusError: 404, 403, or 409 when a precondition does not hold.
@@ -54,7 +63,10 @@ async def delete(core: Core, call: Call, options: DeleteOptions) -> Deleted:
         lifecycle.check_deletion(call)
         strategy.admit(None, live, context)
         check_preconditions(strategy, live, options)
-        asked = review(call, "DELETE", delete_json(options), None, live, dry_run=options.dry_run)
+        asked = None
+        if reviewed:
+            raw = delete_json(options)
+            asked = review(call, "DELETE", raw, None, live, dry_run=options.dry_run, name=shown_name)
         try:
             return await _delete(core, call, stored, live, options, asked)
         except (VersionMismatch, KeyMissing):
@@ -62,27 +74,34 @@ async def delete(core: Core, call: Call, options: DeleteOptions) -> Deleted:
     raise conflict(of(strategy.resource), info.name, "the object has been modified")
 
 
-async def _delete(core: Core, call: Call, stored: JSON, live: JSON, options: DeleteOptions, asked: Any) -> Deleted:
+async def _delete(
+    core: Core, call: Call, stored: JSON, live: JSON, options: DeleteOptions, asked: Review | None
+) -> Deleted:
     strategy = call.strategy
     if strategy.storage_key == lifecycle.NAMESPACE_KEY and (live.get("spec") or {}).get("finalizers"):
         return await _terminate(core, call, stored, live, options, asked)
     marked = strategy.begin_deletion(live, core.clock.now())
     if marked is not None:
-        await core.validate(call, asked)
+        await _ask(core, call, asked)
         return Deleted(_keep(core, strategy, stored, marked, dry_run=options.dry_run)[1], gone=False)
     plan = _plan(strategy, live, options, core.clock.now())
     if plan.pending:
         return Deleted(live, gone=False)
     if plan.changed:
-        await core.validate(call, asked)
+        await _ask(core, call, asked)
         stored, live = _keep(core, strategy, stored, plan.obj, dry_run=options.dry_run)
         if plan.grace > 0 or live["metadata"].get("finalizers"):
             return Deleted(live, gone=False)
-        asked = dataclasses.replace(asked, old=live)
-    await core.validate(call, asked)
+        asked = asked and dataclasses.replace(asked, old=live)
+    await _ask(core, call, asked)
     if options.dry_run:
         return Deleted(live, gone=True)
     return Deleted(remove(core, strategy, stored), gone=True)
+
+
+async def _ask(core: Core, call: Call, asked: Review | None) -> None:
+    if asked is not None:
+        await core.validate(call, asked)
 
 
 def check_preconditions(strategy: Strategy, live: JSON, options: DeleteOptions) -> None:
@@ -205,9 +224,11 @@ def emptied(strategy: Strategy, obj: JSON) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
-async def _terminate(core: Core, call: Call, stored: JSON, live: JSON, options: DeleteOptions, asked: Any) -> Deleted:
+async def _terminate(
+    core: Core, call: Call, stored: JSON, live: JSON, options: DeleteOptions, asked: Review | None
+) -> Deleted:
     """A namespace goes in two steps: it terminates, and its finalizers hold it until it is empty."""
-    await core.validate(call, asked)
+    await _ask(core, call, asked)
     meta = dict(live["metadata"])
     if not meta.get("deletionTimestamp"):
         meta["deletionTimestamp"] = metadata.timestamp(core.clock.now())
@@ -234,7 +255,7 @@ async def delete_each(core: Core, call: Call, names: list[tuple[str, str]], opti
         info = dataclasses.replace(call.info, namespace=namespace, name=name)
         one = dataclasses.replace(call, info=info)
         try:
-            await delete(core, one, options)
+            await delete(core, one, options, shown_name="")
         except StatusError as error:
             if error.code != 404:
                 raise

@@ -37,7 +37,7 @@ async def _patch(core: Core, call: Call, options: WriteOptions) -> tuple[JSON, b
         check_patched(call, new)
         return new
 
-    return await store_change(core, call, produce, options, "PatchOptions", manager=call.manager(options))
+    return await store_change(core, call, produce, options, "UpdateOptions", manager=call.manager(options))
 
 
 def check_patched(call: Call, new: JSON) -> None:
@@ -83,9 +83,9 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> tuple[JSON, b
             raise conflict(of(strategy.resource), info.name, _gone(meta["uid"]))
         await core.allow(call, "create")
         new["metadata"].pop("resourceVersion", None)
-        return await store_new(core, call, new, options, "PatchOptions", lambda obj: obj), True
+        return await store_new(core, call, new, options, "CreateOptions", lambda obj: obj), True
     return await store_change(
-        core, call, produce, options, "PatchOptions", manager=options.field_manager, tracked=False
+        core, call, produce, options, "UpdateOptions", manager=options.field_manager, tracked=False
     )
 
 

@@ -115,7 +115,7 @@ async def _patch(core: Core, call: Call, options: WriteOptions) -> JSON:
         writing.check_namespace(call, patched)
         return _scaled(call, live, patched)
 
-    return await _store(core, call, produce, options, "PatchOptions")
+    return await _store(core, call, produce, options, "UpdateOptions")
 
 
 async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
@@ -142,7 +142,7 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
         return new
 
     obj, _ = await writing.store_change(
-        core, call, produce, options, "PatchOptions", manager=options.field_manager, tracked=False, shown=_shown(call)
+        core, call, produce, options, "UpdateOptions", manager=options.field_manager, tracked=False, shown=_shown(call)
     )
     return obj
 

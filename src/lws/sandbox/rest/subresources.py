@@ -53,6 +53,9 @@ async def _bind(core: Core, call: Call) -> Answer:
     writing.check_name(call, body)
     target = body.get("target") or {}
     _check_target(target)
+    body = core.machinery.track(
+        None, body, BINDING, manager=call.manager(options), subresource="binding", now=core.clock.now()
+    )
     live = core.find(call)
     stored = core.storage.get(call.strategy.storage_key, call.info.namespace, call.info.name)
     assert stored is not None
@@ -121,7 +124,7 @@ async def _evict(core: Core, call: Call) -> Answer:
     if not _counts_nothing(live):
         _spend_budget(core, call, live, dry_run=options.dry_run)
     info = dataclasses.replace(call.info, subresource="", verb="delete")
-    await deleting.delete(core, dataclasses.replace(call, info=info), delete_options(source))
+    await deleting.delete(core, dataclasses.replace(call, info=info), delete_options(source), reviewed=False)
     return dict(CREATED), 201
 
 

@@ -55,8 +55,6 @@ async def store_new(
     """Take a new object through admission and rules into the store; ``track`` writes its managedFields."""
     strategy, meta = call.strategy, obj["metadata"]
     context = core.context(call.user, dry_run=options.dry_run)
-    if not meta.get("name") and meta.get("generateName"):
-        meta["name"] = _generated(core, call, meta["generateName"])
     name = meta.get("name") or ""
     metadata.drop_unwritable(meta)
     _normalize(obj)
@@ -70,6 +68,7 @@ async def store_new(
     if admitted is not obj:
         obj = _after_webhooks(call, admitted, track)
     _check_new(core, call, obj, context)
+    name = obj["metadata"]["name"]
     asked = review(call, "CREATE", options, obj, None, options_kind=kind, name=name)
     call.warnings += strategy.admit_final(obj, None, context)
     await core.validate(call, asked)
@@ -85,6 +84,8 @@ def _after_webhooks(call: Call, admitted: JSON, track: Callable[[JSON], JSON]) -
 
 def _check_new(core: Core, call: Call, obj: JSON, context: Any) -> None:
     strategy, meta = call.strategy, obj["metadata"]
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = _generated(core, call, meta["generateName"])
     metadata.fill_in(meta, context.now, core.random)
     if not strategy.resource.namespaced:
         meta.pop("namespace", None)
