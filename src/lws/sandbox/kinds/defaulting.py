@@ -255,9 +255,9 @@ def apply(obj: JSON, node: Node) -> None:
         return
     if node.definition:
         _struct(obj, node)
-    for name, known in node.fields.items():
-        value = obj.get(name)
-        if value is not None:
+    for name, value in obj.items():
+        known = node.fields.get(name)
+        if known is not None and value is not None:
             _value(value, known.node)
 
 
@@ -283,9 +283,21 @@ def _struct(obj: JSON, node: Node) -> None:
         rule(obj)
     if name == "HorizontalPodAutoscalerSpec" and "metrics" in node.fields:
         _autoscaler(obj)
-    for member, known in node.fields.items():
-        if known.default is not MISSING and obj.get(member) is None:
-            obj[member] = copy.deepcopy(known.default)
+    for member, default in _declared(node):
+        if obj.get(member) is None:
+            obj[member] = copy.deepcopy(default)
+
+
+_DECLARED: dict[str, tuple[tuple[str, Any], ...]] = {}
+
+
+def _declared(node: Node) -> tuple[tuple[str, Any], ...]:
+    """The defaults that the schema itself declares for a struct."""
+    found = _DECLARED.get(node.definition)
+    if found is None:
+        given = ((member, known.default) for member, known in node.fields.items() if known.default is not MISSING)
+        found = _DECLARED[node.definition] = tuple(given)
+    return found
 
 
 def _value(value: Any, node: Node) -> None:
