@@ -8,13 +8,31 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lws.clock import SystemClock
-from lws.webhook import AdmissionHandlers, Limits, Observer, ServingCertificate, WebhookServer
+from lws.webhook import AdmissionHandlers, Limits, Observer, ServingCertificate, WebhookServer, certs
 from lws.webhook.certs import Pair, make_ca, make_leaf
 
 HOST = "lws-webhook-service.lws-system.svc"
 Start = Callable[..., Awaitable[WebhookServer]]
+
+
+_KEYS: list[rsa.RSAPrivateKey] = []
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hand out keys that earlier tests had made, since making one takes long; never one twice in a test."""
+    make, used = certs._new_key, iter(range(10_000))
+
+    def next_key() -> rsa.RSAPrivateKey:
+        index = next(used)
+        if index == len(_KEYS):
+            _KEYS.append(make())
+        return _KEYS[index]
+
+    monkeypatch.setattr(certs, "_new_key", next_key)
 
 
 @pytest.fixture(scope="session")

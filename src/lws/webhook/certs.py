@@ -6,6 +6,7 @@ RSA in the old PEM form, so that the reference controller can go on with them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ CA_VALIDITY: Final = timedelta(days=3650)
 LEAF_VALIDITY: Final = timedelta(days=365)
 RENEW_BEFORE: Final = timedelta(days=90)
 CLOCK_SKEW: Final = timedelta(hours=1)  # certificates begin this long ago, for readers whose clock is behind
+FOREIGN_CLOCK: Final = timedelta(days=1)
 _KEY_BITS: Final = 2048
 
 
@@ -40,7 +42,7 @@ class Pair:
 
 def make_ca(now: datetime) -> Pair:
     """A new authority, valid from an hour ago for ten years."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    key = _new_key()
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, CA_ORGANIZATION),
@@ -61,7 +63,7 @@ def make_leaf(ca: Pair, names: Sequence[str], now: datetime) -> Pair:
         CertificateError: the authority cannot be read.
     """
     authority, signer = read_pair(ca)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    key = _new_key()
     end = min(now + LEAF_VALIDITY, authority.not_valid_after_utc)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     builder = _builder(subject, authority.subject, key.public_key(), now - CLOCK_SKEW, end)
@@ -84,15 +86,22 @@ def read_pair(pair: Pair) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
         CertificateError: one cannot be read, or the key is another certificate's.
     """
     certificate = read_certificates(pair.certificate)[0]
+    key = _read_key(pair.key)
+    if key.public_key() != certificate.public_key():
+        raise CertificateError("the private key is not the certificate's")
+    return certificate, key
+
+
+# Reading a key proves that it is one, which takes a tenth of a second; the same ones are looked at every half minute.
+@functools.lru_cache(maxsize=32)
+def _read_key(pem: bytes) -> rsa.RSAPrivateKey:
     try:
-        key = serialization.load_pem_private_key(pair.key, password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
         raise CertificateError("the private key cannot be read") from error
     if not isinstance(key, rsa.RSAPrivateKey):
         raise CertificateError("the private key is no RSA key")
-    if key.public_key() != certificate.public_key():
-        raise CertificateError("the private key is not the certificate's")
-    return certificate, key
+    return key
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
@@ -124,13 +133,19 @@ def check_leaf(leaf: x509.Certificate, ca: x509.Certificate, names: Iterable[str
 
 
 def is_due(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether a certificate is to be renewed: it is not valid yet, or for less than 90 more days."""
-    return now < certificate.not_valid_before_utc or now >= certificate.not_valid_after_utc - RENEW_BEFORE
+    """Whether a certificate is to be renewed: it is valid for less than 90 more days, or not within the next day."""
+    # One that begins a little later was made by a replica whose clock is ahead: renewing it would start a quarrel.
+    late = now < certificate.not_valid_before_utc - FOREIGN_CLOCK
+    return late or now >= certificate.not_valid_after_utc - RENEW_BEFORE
 
 
 def to_pem(certificates: Iterable[x509.Certificate]) -> bytes:
     """A bundle, in the order given."""
     return b"".join(_pem(certificate) for certificate in certificates)
+
+
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
 
 
 def _dns_names(certificate: x509.Certificate) -> list[str]:

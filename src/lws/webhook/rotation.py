@@ -1,0 +1,236 @@
+"""Keeps the webhook's certificates alive: the Secret, the bundle in the webhook configurations, what is served.
+
+Every replica runs one. Flow of a step: read the Secret, renew it if that is due, see that both configurations publish
+its bundle, and only then serve its leaf.
+
+Guarantees: replicas agree through the Secret's resourceVersion, the first write wins; no leaf is served before an API
+server can know its authority, unless the one being served is not trusted either; what is deleted, emptied, mismatched
+or wiped is whole again within a minute. Nothing is watched; only the Secret and the two configurations are read, by
+name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from random import Random
+from typing import Any, Final, Protocol
+
+import structlog
+
+from lws.api.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
+from lws.clock import Clock
+from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
+from lws.webhook.certificate import ServingCertificate
+from lws.webhook.certs import CertificateError, read_certificates
+from lws.webhook.keychain import Keychain, distrust, renewed
+
+JSON = dict[str, Any]
+CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
+    (MUTATINGWEBHOOKCONFIGURATIONS, "lws-mutating-webhook-configuration"),
+    (VALIDATINGWEBHOOKCONFIGURATIONS, "lws-validating-webhook-configuration"),
+)
+INTERVAL: Final = 30.0  # seconds between two looks: what is broken heals within a minute
+JITTER: Final = 5.0  # seconds, so that replicas do not step together
+SETTLE: Final = 10.0  # seconds that an API server is given to see a new bundle
+TRIES: Final = 5  # of one step, when other replicas write at the same time
+_log = structlog.stdlib.get_logger("lws.webhook")
+
+
+class Objects(Protocol):
+    """The verbs needed of `lws.client.ApiClient`."""
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> JSON:
+        """Read one object."""
+        ...
+
+    async def create(self, resource: Resource, manifest: Mapping[str, Any]) -> JSON:
+        """Create an object."""
+        ...
+
+    async def update(self, resource: Resource, manifest: Mapping[str, Any]) -> JSON:
+        """Replace an object at the resourceVersion in the manifest."""
+        ...
+
+
+class CertificateRotator:
+    """Rotates the certificates of one replica's webhook.
+
+    Args:
+        client: reaches the Secret and the two configurations.
+        serving: where the leaf goes.
+        clock: validity, and the time since a bundle was published.
+        random: jitter.
+        namespace: of the Secret and the Service.
+        secret: name of the Secret.
+        service: name of the webhook's Service.
+        observe: told of the served leaf's end and its authority's end, whenever a leaf is loaded.
+    """
+
+    def __init__(
+        self,
+        client: Objects,
+        serving: ServingCertificate,
+        *,
+        clock: Clock,
+        random: Random,
+        namespace: str,
+        secret: str = "lws-webhook-server-cert",  # noqa: S107 -- a name
+        service: str = "lws-webhook-service",
+        observe: Callable[[datetime, datetime], None] = lambda _leaf, _ca: None,
+    ) -> None:
+        self._client, self._serving = client, serving
+        self._clock, self._random = clock, random
+        self._namespace, self._secret = namespace, secret
+        self._names = (f"{service}.{namespace}.svc",)
+        self._observe = observe
+        self._published: tuple[bytes, float] = (b"", 0.0)  # the bundle, and since when both configurations have it
+        self._known = b""  # the last good bundle
+        self._fault: str | None = "no certificate was looked at yet"
+
+    @property
+    def fault(self) -> str | None:
+        """Why an API server might not trust this replica; None if all is well."""
+        return self._fault
+
+    async def run(self) -> None:
+        """Take steps until cancelled; a step that fails is taken again soon."""
+        while True:
+            try:
+                wait = await self.step()
+                self._fault = self._distrust()
+            except LwsError as error:
+                wait, self._fault = INTERVAL / 3, f"certificates cannot be kept: {error}"
+                _log.warning("certificate rotation failed", error=str(error))
+            except Exception as error:
+                wait, self._fault = INTERVAL, f"certificates cannot be kept: {type(error).__name__}"
+                _log.exception("certificate rotation failed")
+            await asyncio.sleep(wait + self._random.uniform(0.0, JITTER))
+
+    async def step(self) -> float:
+        """Make things right; returns the seconds until the next step.
+
+        Raises:
+            LwsError: the API server refused or did not answer, or the Secret's certificate cannot be served.
+        """
+        keychain = await self._agreed()
+        self._known = keychain.ca.certificate
+        complete = True
+        for resource, name in CONFIGURATIONS:
+            complete &= await self._publish(resource, name, keychain.ca.certificate)
+        if self._published[0] != keychain.ca.certificate:
+            self._published = (keychain.ca.certificate, self._clock.monotonic())
+        return self._serve(keychain, complete=complete)
+
+    async def _agreed(self) -> Keychain:
+        """The Secret's content, renewed if that was due; the same for all replicas."""
+        for _ in range(TRIES):
+            secret = await self._read(SECRETS, self._namespace, self._secret)
+            current = Keychain.from_data(_decoded(secret))
+            known = self._known if _is_whole(current.ca.certificate) else self._known + await self._bundles()
+            due, why = renewed(current, self._names, self._clock.now(), known)
+            if not why:
+                return current
+            _log.info("certificates renewed", reason=why, secret=self._secret)
+            try:
+                await self._write(secret, due)
+                return due
+            except (ConflictError, AlreadyExistsError, NotFoundError):
+                continue  # Another replica was first: what it wrote counts.
+        raise ConflictError(409, "Conflict", f"the Secret {self._secret} is written by too many at once")
+
+    async def _write(self, secret: JSON | None, keychain: Keychain) -> None:
+        data = {name: base64.b64encode(value).decode() for name, value in keychain.to_data().items()}
+        if secret is not None:
+            await self._client.update(SECRETS, {**secret, "data": {**(secret.get("data") or {}), **data}})
+            return
+        metadata = {"name": self._secret, "namespace": self._namespace}
+        await self._client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+
+    async def _publish(self, resource: Resource, name: str, bundle: bytes) -> bool:
+        """Whether the configuration is there; afterwards all its webhooks have the bundle."""
+        encoded = base64.b64encode(bundle).decode()
+        for _ in range(TRIES):
+            found = await self._read(resource, "", name)
+            if found is None:
+                return False
+            hooks = found.get("webhooks") or []
+            changed = [_with_bundle(hook, encoded) for hook in hooks]
+            if changed == hooks:
+                return True
+            try:
+                await self._client.update(resource, {**found, "webhooks": changed})
+            except ConflictError:
+                continue
+            # Whatever leaf is new may be served only after API servers had time to see this bundle.
+            self._published = (b"", 0.0)
+            _log.info("bundle published", configuration=name)
+            return True
+        raise ConflictError(409, "Conflict", f"{name} is written by too many at once")
+
+    def _serve(self, keychain: Keychain, *, complete: bool) -> float:
+        """Serve the keychain's leaf as soon as it is trusted; returns the seconds until the next step."""
+        served, leaf = self._serving.certificate, keychain.leaf
+        if served == leaf.certificate:
+            return INTERVAL
+        if not complete:
+            _log.warning("a webhook configuration is missing: API servers do not ask this webhook for everything")
+        left = self._published[1] + SETTLE - self._clock.monotonic()
+        if left > 0 and served is not None and not self._distrusted(served):
+            return left
+        self._serving.load(leaf.certificate, leaf.key)
+        ends = [read_certificates(pem)[0].not_valid_after_utc for pem in (leaf.certificate, keychain.ca.certificate)]
+        self._observe(ends[0], ends[1])
+        _log.info("serving certificate loaded", expires=ends[0].isoformat())
+        return INTERVAL
+
+    def _distrusted(self, served: bytes) -> str:
+        return distrust(self._known, served, self._names, self._clock.now())
+
+    def _distrust(self) -> str | None:
+        served = self._serving.certificate
+        why = self._distrusted(served) if served is not None else "there is none"
+        return f"the serving certificate is not trusted: {why}" if why else None
+
+    async def _bundles(self) -> bytes:
+        """The authorities that are published now, for when the Secret does not tell them any more."""
+        bundles = b""
+        for resource, name in CONFIGURATIONS:
+            found = await self._read(resource, "", name) or {}
+            for hook in found.get("webhooks") or []:
+                bundle = _unbase64((hook.get("clientConfig") or {}).get("caBundle"))
+                if _is_whole(bundle):
+                    bundles += bundle
+        return bundles
+
+    async def _read(self, resource: Resource, namespace: str, name: str) -> JSON | None:
+        try:
+            return await self._client.get(resource, namespace, name)
+        except NotFoundError:
+            return None
+
+
+def _with_bundle(hook: JSON, encoded: str) -> JSON:
+    return {**hook, "clientConfig": {**(hook.get("clientConfig") or {}), "caBundle": encoded}}
+
+
+def _decoded(secret: JSON | None) -> dict[str, bytes]:
+    data = (secret or {}).get("data") or {}
+    return {name: _unbase64(value) for name, value in data.items()}
+
+
+def _unbase64(value: Any) -> bytes:
+    try:
+        return base64.b64decode(value or "", validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        return b""
+
+
+def _is_whole(bundle: bytes) -> bool:
+    try:
+        return bool(read_certificates(bundle))
+    except CertificateError:
+        return False
