@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -122,8 +123,7 @@ class HttpTransport:
             self._credentials.rejected()
 
     def _fault(self, request: Request, error: Exception) -> TransportError:
-        what = "no answer in time" if isinstance(error, TimeoutError) and not str(error) else str(error)
-        text = f"{request.method} {self._server}{request.path}: {what or type(error).__name__}"
+        text = f"{request.method} {self._server}{request.path}: {_reason(error)}"
         return TransportError(text, maybe_done=not isinstance(error, _NOT_SENT))
 
 
@@ -173,6 +173,22 @@ class _TlsCache:
             self._tls, self._stamp = tls, stamp
         self._looked_at = now
         return self._context
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in words for people."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"the server's certificate is not trusted: {getattr(cause, 'verify_message', '') or cause}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        known = (
+            isinstance(cause.errno, int) and cause.errno > 0 and not isinstance(cause, ssl.SSLError | socket.gaierror)
+        )
+        return f"cannot connect: {os.strerror(cause.errno) if known and cause.errno else cause.strerror or cause}"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return str(error) or type(error).__name__
 
 
 def _socket(address: tuple[int, int, int, str, Any]) -> socket.socket:
