@@ -39,6 +39,7 @@ from lws.operator.settings import Configuration, Settings
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.kubelet.runtime import Delays
 from lws.sandbox.drills import Drills
+from lws.sandbox.kinds import Features
 from lws.sandbox.nodes import NodeShape, Shape
 from lws.sandbox.virtual_time import VirtualClock
 
@@ -167,6 +168,7 @@ class Cluster:
         delays: how long things take on nodes.
         heartbeat: seconds between heartbeats of nodes; 0 for none, when nothing happens at rest.
         loops: names of the sandbox's control loops; those that groups need by default.
+        parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
 
@@ -183,6 +185,7 @@ class Cluster:
         heartbeat: float = 0.0,
         loops: Iterable[str] | None = LOOPS,
         slim: bool = True,
+        parallel: bool = True,
     ) -> None:
         self._slim = slim
         self.random = Random(seed)
@@ -193,6 +196,7 @@ class Cluster:
             random=Random(self.random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),
             gang=gang,
+            features=Features(max_unavailable_statefulset=parallel),
         )
         self.drills = Drills(self.sandbox)
         self.client: ApiClient = self.sandbox.client()
