@@ -99,9 +99,11 @@ def _problems(tree: Any, scope: _Scope) -> Iterator[str]:
             yield _located(scope.text, _column(name), message)
     elif tree.data == "member_dot":
         yield from _member(tree, scope)
-    elif tree.data == "member_dot_arg" and str(tree.children[1]) not in _known_functions():
-        name = tree.children[1]
-        yield _located(scope.text, _column(name), f"undeclared reference to '{name}' (in container '')")
+    elif tree.data in ("member_dot_arg", "ident_arg"):
+        name = tree.children[1 if tree.data == "member_dot_arg" else 0]
+        if str(name) not in _known_functions():
+            place = _column(name) + len(str(name))
+            yield _located(scope.text, place, f"undeclared reference to '{name}' (in container '')")
 
 
 def _known_functions() -> frozenset[str]:
@@ -110,7 +112,8 @@ def _known_functions() -> frozenset[str]:
 
 _METHODS: Final = frozenset(
     "size contains startsWith endsWith matches getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear "
-    "getHours getMinutes getSeconds getMilliseconds format hasValue value orValue optMap".split()
+    "getHours getMinutes getSeconds getMilliseconds format hasValue value orValue optMap has dyn type int uint double "
+    "bool string bytes duration timestamp".split()
 )
 
 
