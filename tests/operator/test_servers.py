@@ -17,7 +17,7 @@ from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.operator import servers
-from lws.operator.selfsigned import self_signed
+from lws.operator.certificates import self_signed
 from lws.operator.servers import health_server, metrics_server, parse_address
 from lws.operator.settings import Configuration, HealthEndpoint
 from lws.runtime.health import Health
@@ -188,12 +188,15 @@ async def test_a_mounted_certificate_is_served(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "tls.key").write_bytes(pair.key)
     monkeypatch.setattr(servers, "METRICS_CERTIFICATES", str(tmp_path))
     port = free_port()
-    service = metrics_server(
-        configuration(port), ApiClient(Reviews(), user_agent="test"), Metrics(), clock=SystemClock()
-    )
+    metrics = Metrics()
+    service = metrics_server(configuration(port), ApiClient(Reviews(), user_agent="test"), metrics, clock=SystemClock())
     context = ssl.create_default_context(cadata=pair.certificate.decode())
     async with serving(service):
         assert await handshake(port, context, name="metrics.test")
+    name = "lws_certificate_expiry_timestamp_seconds"
+    ends = metrics.registry.get_sample_value(name, {"certificate": "metrics"}) or 0
+    assert ends == pytest.approx(datetime.now(UTC).timestamp() + 365 * 86400, abs=3700)
+    assert metrics.registry.get_sample_value("certwatcher_read_certificate_total") == 1
 
 
 async def handshake(port: int, context: ssl.SSLContext, name: str = "") -> bool:

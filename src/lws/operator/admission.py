@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from random import Random
+from typing import Final
 
 import structlog
 
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.operator.selfsigned import self_signed
+from lws.operator.certificates import note_read, self_signed
 from lws.operator.settings import Settings
 from lws.runtime.health import Health
 from lws.runtime.manager import Service, background
 from lws.telemetry.metrics import Metrics, WebhookMetrics
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 from lws.webhook.handlers import AdmissionHandlers
+from lws.webhook.rotation import CertificateRotator
 from lws.webhook.server import WebhookServer
 
+CERTIFICATE_SECONDS: Final = 60.0  # how long the start waits for a certificate
 _log = structlog.stdlib.get_logger("lws.operator")
 
 
@@ -49,11 +54,22 @@ class Admission:
             observer=WebhookMetrics(metrics),
         )
         self._settings = settings
-        self._client = client
         self._clock = clock
-        self._random = random
         self._metrics = metrics
         self._directory = Path(configuration.webhook.cert_dir)
+        managed = configuration.internal_cert_management
+        self._rotator: CertificateRotator | None = None
+        if managed.enable and not settings.development:
+            self._rotator = CertificateRotator(
+                client,
+                self.certificate,
+                clock=clock,
+                random=random,
+                namespace=settings.namespace,
+                secret=managed.webhook_secret_name,
+                service=managed.webhook_service_name,
+                observe=self._observe_ends,
+            )
 
     def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
         """Answer one AdmissionReview without a socket: HTTP status and body."""
@@ -73,9 +89,17 @@ class Admission:
         if not (self._settings.webhooks and sockets):
             return
         readyz.add("webhook", lambda: None if self.server.listening else "the webhook does not listen")
-        readyz.add("certificate", lambda: None if self.certificate.certificate else "there is no serving certificate")
+        readyz.add("certificate", self._distrust)
+
+    def _distrust(self) -> str | None:
+        """Why an API server may not trust what is served."""
+        if self.certificate.certificate is None:
+            return (self._rotator and self._rotator.fault) or f"there is no serving certificate in {self._directory}"
+        return self._rotator.fault if self._rotator is not None else None
 
     def _certificates(self) -> Service:
+        if self._rotator is not None:
+            return Service("certificates", self._rotate)
         if self._settings.development and not (self._directory / CERTIFICATE_FILE).exists():
             return background("certificates", self._development_certificate)
         return Service("certificates", self._watch_files)
@@ -91,9 +115,29 @@ class Admission:
         )
         await asyncio.get_running_loop().create_future()
 
+    async def _rotate(self, ready: Callable[[], None]) -> None:
+        """Keep our own certificates. Reconciling begins once there is one, or when that takes too long."""
+        assert self._rotator is not None
+        rotating = asyncio.create_task(self._rotator.run(), name="certificate rotation")
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CERTIFICATE_SECONDS):
+                    await self.certificate.wait_loaded()
+            if self.certificate.certificate is None:
+                _log.error("there is still no serving certificate, going on", cause=self._rotator.fault)
+            ready()
+            await rotating
+        finally:
+            rotating.cancel()
+            await asyncio.gather(rotating, return_exceptions=True)
+
+    def _observe_ends(self, leaf: datetime, authority: datetime) -> None:
+        self._metrics.certificate_expiry.labels("serving").set(leaf.timestamp())
+        self._metrics.certificate_expiry.labels("authority").set(authority.timestamp())
+
     async def _watch_files(self, ready: Callable[[], None]) -> None:
         def observe(good: bool) -> None:
-            (self._metrics.certificate_reads if good else self._metrics.certificate_read_errors).inc()
+            note_read(self._metrics, "serving", self.certificate.certificate, good=good)
 
         ready()
         await self.certificate.watch(self._directory, observe=observe)

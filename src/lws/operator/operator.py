@@ -174,6 +174,7 @@ class Operator:
     def _services(self) -> list[Service]:
         services: list[Service] = []
         if self._sockets:
+            self.metrics.watch_process()
             services.append(health_server(self.settings.configuration.health, self.readyz, self.healthz))
             services.append(metrics_server(self.settings.configuration, self.client, self.metrics, clock=self._clock))
         if self.settings.watchdog is not None:

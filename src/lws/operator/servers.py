@@ -19,7 +19,7 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConfigurationError
 from lws.operator.authorize import Refusal, Reviewer
-from lws.operator.selfsigned import self_signed
+from lws.operator.certificates import note_read, self_signed
 from lws.operator.settings import METRICS_CERTIFICATES, Configuration, HealthEndpoint
 from lws.runtime.health import Health, Report
 from lws.runtime.manager import Service
@@ -92,7 +92,7 @@ async def _kept(certificate: ServingCertificate, metrics: Metrics, clock: Clock)
         return
 
     def observe(good: bool) -> None:
-        (metrics.certificate_reads if good else metrics.certificate_read_errors).inc()
+        note_read(metrics, "metrics", certificate.certificate, good=good)
 
     watching = asyncio.create_task(certificate.watch(directory, observe=observe), name="metrics certificate")
     try:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -188,6 +197,11 @@ class Metrics:
     def watch(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a gauge whose samples, label values and number, are computed when scraped."""
         self.registry.register(_SampledGauge(name, help_, labels, samples))
+
+    def watch_process(self) -> None:
+        """Export what the process uses: CPU, memory, descriptors, and the collector's work."""
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -1,0 +1,28 @@
+"""Certificates for ports whose callers check none, and when those that are served end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from lws.telemetry.metrics import Metrics
+from lws.webhook.certs import CertificateError, Pair, make_ca, make_leaf, read_certificates
+
+
+def self_signed(names: Sequence[str], now: datetime) -> Pair:
+    """A certificate for these names, signed by an authority that is thrown away."""
+    ca = make_ca(now)
+    leaf = make_leaf(ca, names, now)
+    return Pair(leaf.certificate + ca.certificate, leaf.key)
+
+
+def note_read(metrics: Metrics, name: str, served: bytes | None, *, good: bool) -> None:
+    """Count that certificate files were read, and export when the served certificate ends."""
+    (metrics.certificate_reads if good else metrics.certificate_read_errors).inc()
+    if served is None:
+        return
+    try:
+        end = read_certificates(served)[0].not_valid_after_utc
+    except (CertificateError, IndexError):
+        return
+    metrics.certificate_expiry.labels(name).set(end.timestamp())
