@@ -22,12 +22,14 @@ from rich.live import Live
 
 from lws.api.resources import LEADERWORKERSETS, PODS
 from lws.cli.install import NAMESPACE, WEBHOOK_SERVICE, install
-from lws.cli.sandbox import KUBECONFIG, add_shape_options, interrupted
+from lws.cli.sandbox import KUBECONFIG, add_shape_options
+from lws.cli.start import interrupted
 from lws.cli.view import SetRow, blockers, draw, lines, read_set
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ConfigurationError, LwsError
 from lws.operator.operator import Operator
 from lws.operator.settings import Settings
+from lws.runtime.leader import LeadershipLostError
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.discovery import by_kind, discover, group_of
 from lws.sandbox.endpoint import Address, on_sockets
@@ -39,6 +41,7 @@ JSON = dict[str, Any]
 EXAMPLE: Final = "01-vllm-two-groups.yaml"
 PATIENCE: Final = 60.0
 PERIOD: Final = 0.25
+RESTART: Final = 1.0  # seconds until a controller that ended is started again
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +91,53 @@ async def run(plan: Plan, console: Console) -> int:
 
 
 @asynccontextmanager
-async def controller(sandbox: Sandbox, settings: Settings | None = None) -> AsyncIterator[Operator]:
+async def controller(sandbox: Sandbox, settings: Settings | None = None) -> AsyncIterator[None]:
     """Install LeaderWorkerSets into a sandbox and run their controller beside it, without sockets of its own.
+
+    A controller that loses its lease ends, as when the clock jumps; another one takes its place, as a Deployment would
+    have it.
 
     Raises:
         ConfigurationError: the controller cannot start.
     """
-    admin = sandbox.client(user_agent="lws-install")
-    operator = Operator(
-        settings or Settings(namespace=NAMESPACE, watchdog=None),
-        sandbox.transport(),
-        clock=sandbox.clock,
-        random=Random(sandbox.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
-        sockets=False,
-    )
-    sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, operator.handle_review)
-    await install(admin)
-    task = asyncio.create_task(operator.run(), name="operator")
-    ready = asyncio.create_task(operator.wait_ready(), name="operator ready")
+    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
+    await install(sandbox.client(user_agent="lws-install"))
+    ready = asyncio.Event()
+    task = asyncio.create_task(_keep_running(sandbox, settings, ready), name="operators")
+    waiting = asyncio.create_task(ready.wait(), name="operator ready")
     try:
-        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
-            raise ConfigurationError("the controller ended before it was ready")
-        yield operator
+        yield
     finally:
-        ready.cancel()
+        waiting.cancel()
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def _keep_running(sandbox: Sandbox, settings: Settings, ready: asyncio.Event) -> None:
+    while True:
+        operator = Operator(
+            settings,
+            sandbox.transport(),
+            clock=sandbox.clock,
+            random=Random(sandbox.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
+            sockets=False,
+        )
+        sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, operator.handle_review)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_tell_ready(operator, ready))
+                group.create_task(operator.run())
+        except* LeadershipLostError:
+            await asyncio.sleep(RESTART)
+
+
+async def _tell_ready(operator: Operator, ready: asyncio.Event) -> None:
+    await operator.wait_ready()
+    ready.set()
 
 
 async def apply(client: ApiClient, documents: Sequence[JSON]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 import orjson
@@ -17,12 +16,8 @@ from lws.cli.spans import seconds
 from lws.client.connection import connect
 from lws.client.transport import Request
 from lws.errors import ApiError, ConfigurationError, TransportError
-from lws.sandbox.admission import HttpsCaller, ServiceError
-from lws.sandbox.cluster import Sandbox
-from lws.sandbox.control import PATH
-from lws.sandbox.endpoint import on_sockets
-from lws.sandbox.nodes import preset, read_shape
-from lws.sandbox.time_travel import LoopClock, TravellingLoop
+from lws.sandbox.paths import DRILLS
+from lws.sandbox.time_travel import TravellingLoop
 from lws.telemetry.logs import LogSettings, configure_logging
 
 JSON = dict[str, Any]
@@ -36,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging(LogSettings(level=getattr(options, "log_level", "error"), format="console"))
     try:
         with asyncio.Runner(loop_factory=TravellingLoop) as runner:
-            runner.run(start(options) if options.command == "start" else drill(options))
+            runner.run(_command(options))
     except (ConfigurationError, ApiError, TransportError) as error:
         _say(f"lws-sandbox: {error}", error=True)
         return 1
@@ -56,30 +51,14 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-async def start(options: argparse.Namespace) -> None:
-    """Run a sandbox on sockets until a signal comes.
+async def _command(options: argparse.Namespace) -> None:
+    """A drill is quick only while it does not load the sandbox itself."""
+    if options.command == "start":
+        from lws.cli.start import start
 
-    Raises:
-        ConfigurationError: the shape is wrong, or the address cannot be had.
-    """
-    begin = asyncio.get_running_loop().time()
-    caller = HttpsCaller(_resolver(options.webhook))
-    shape = read_shape(options.shape) if options.shape else preset(options.preset)
-    sandbox = Sandbox(
-        shape=shape,
-        clock=LoopClock(),
-        random=Random(options.seed),  # noqa: S311 -- simulation, no secret
-        gang=options.gang,
-        webhooks=caller,
-    )
-    try:
-        async with sandbox, on_sockets(sandbox, options.kubeconfig, host=options.host, port=options.port) as address:
-            took = asyncio.get_running_loop().time() - begin
-            _say(f"{len(shape.nodes)} nodes at {address.url}, up in {took:.1f} s")
-            _say(f"export KUBECONFIG={address.kubeconfig}")
-            await interrupted()
-    finally:
-        await caller.close()
+        await start(options)
+    else:
+        await drill(options)
 
 
 async def drill(options: argparse.Namespace) -> None:
@@ -91,12 +70,15 @@ async def drill(options: argparse.Namespace) -> None:
         TransportError: nobody answers.
     """
     name, arguments = _request(options)
-    connection = await connect(str(options.kubeconfig) if options.kubeconfig.exists() else None)
+    found = options.kubeconfig.exists()
+    if not found and not os.environ.get("KUBECONFIG"):
+        raise ConfigurationError(f"{options.kubeconfig} does not exist: start a sandbox with lws-sandbox start")
+    connection = await connect(str(options.kubeconfig) if found else None)
     try:
         body = orjson.dumps({"drill": name, "arguments": arguments})
         headers = {"content-type": "application/json"}
         client = connection.client(user_agent="lws-sandbox")
-        answer = await client.send(Request("POST", PATH, (), headers, body, timeout=options.timeout))
+        answer = await client.send(Request("POST", DRILLS, (), headers, body, timeout=options.timeout))
     except ApiError as error:
         if error.status == 404:
             raise ConfigurationError(f"{connection.server} is no sandbox: start one with lws-sandbox start") from error
@@ -105,15 +87,6 @@ async def drill(options: argparse.Namespace) -> None:
         await connection.close()
     for key, value in orjson.loads(answer.body).items():
         _say(f"{key}: {value if isinstance(value, str | int | float) else orjson.dumps(value).decode()}")
-
-
-async def interrupted() -> None:
-    """Wait for SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
 
 
 def _add_start(command: argparse.ArgumentParser) -> None:
@@ -219,25 +192,6 @@ def _label(text: str) -> tuple[str, str | None]:
     if not text.endswith("-"):
         raise ConfigurationError(f"a label is KEY=VALUE, or KEY- to take it away, not {text!r}")
     return text[:-1], None
-
-
-def _resolver(given: Sequence[str]) -> Any:
-    """Where the Services of webhooks listen."""
-    table: dict[tuple[str, str], tuple[str, int]] = {}
-    for text in given:
-        service, _, address = text.partition("=")
-        namespace, _, name = service.partition("/")
-        host, _, port = address.rpartition(":")
-        if not (namespace and name and host and port.isdigit()):
-            raise ConfigurationError(f"--webhook is NAMESPACE/SERVICE=HOST:PORT, not {text!r}")
-        table[namespace, name] = (host, int(port))
-
-    def resolve(namespace: str, name: str, _port: int) -> tuple[str, int]:
-        if (namespace, name) not in table:
-            raise ServiceError(f'service "{name}" not found')
-        return table[namespace, name]
-
-    return resolve
 
 
 def _say(text: str, *, error: bool = False) -> None:

@@ -87,12 +87,12 @@ def lines(before: dict[str, str], sets: Sequence[SetRow]) -> list[str]:
     """What changed since the last look, one line each; ``before`` is brought up to date."""
     told = []
     for row in sets:
-        told += [
-            _changed(before, f"pod/{pod.name}", f"{pod.state}{f' on {pod.node}' if pod.node else ''}{_reason(pod)}")
-            for pod in row.pods
-        ]
+        where = "" if row.namespace == "default" else f"{row.namespace}/"
+        for pod in row.pods:
+            words = f"{pod.state}{f' on {pod.node}' if pod.node else ''}{_reason(pod)}"
+            told.append(_changed(before, f"pod/{where}{pod.name}", words))
         words = f"{row.ready}/{row.desired} groups ready, {row.condition}"
-        told.append(_changed(before, f"leaderworkerset/{row.name}", words))
+        told.append(_changed(before, f"leaderworkerset/{where}{row.name}", words))
     return [line for line in told if line]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import structlog
@@ -10,13 +10,13 @@ import structlog
 from lws.client.transport import Request
 from lws.sandbox.access import refused
 from lws.sandbox.drills import DrillError, Drills
+from lws.sandbox.paths import DRILLS
 from lws.sandbox.reply import Reply, of_error, of_json
 from lws.sandbox.rest.call import RequestInfo
 from lws.sandbox.server import ApiServer
 from lws.sandbox.status import StatusError, internal_error
 from lws.sandbox.user import UserInfo
 
-PATH: Final = "/sandbox/v1/drills"
 JSON = dict[str, Any]
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class ControlledServer:
 
     async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
         """Answer a request; never raises."""
-        if request.path != PATH:
+        if request.path != DRILLS:
             return await self._server.handle(request, user)
         try:
             return await self._drill(request, user)
@@ -49,7 +49,7 @@ class ControlledServer:
         return self._server.break_watches()
 
     async def _drill(self, request: Request, user: UserInfo | None) -> Reply:
-        info = RequestInfo(request.method.lower(), PATH)
+        info = RequestInfo(request.method.lower(), DRILLS)
         who = await self._server.access.authenticate(request.headers, user, info)
         allowed, reason = await self._server.access.authorize(who, info)
         if not allowed:
