@@ -42,7 +42,7 @@ def plain_server(seed: int = 1, window: int = WINDOW) -> ApiServer:
         clock=VirtualClock(),
         random=random,
         catalog=catalog,
-        machinery=ApiMachinery(catalog.strategies),
+        machinery=ApiMachinery(catalog),
         admission=admission,
         storage=storage,
     )

@@ -55,7 +55,7 @@ def build_server(
         clock=clock,
         random=random,
         catalog=catalog,
-        machinery=ApiMachinery(catalog.strategies),
+        machinery=ApiMachinery(catalog),
         admission=admission,
         storage=storage,
     )

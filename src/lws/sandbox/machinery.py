@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from lws.sandbox import managedfields, patching
+from lws.sandbox.catalog import Catalog
 from lws.sandbox.rest.call import Call
 from lws.sandbox.schema import Schema, builtin_schema, decode, yamltext
 from lws.sandbox.schema.decoding import check_version, decode_applied
@@ -21,8 +21,10 @@ _OPTIONS_SCHEME: Final = 'in scheme "k8s.io/apimachinery/pkg/apis/meta/internalv
 class ApiMachinery:
     """Reads bodies and patches by the schema of the kind."""
 
-    def __init__(self, strategies: Callable[[], Iterable[Strategy]]) -> None:
-        self._strategies = strategies
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._others: dict[tuple[str, str], dict[str, Schema]] = {}
+        catalog.changed.append(self._others.clear)
 
     def decode(self, call: Call, strategy: Strategy, field_validation: str) -> tuple[JSON, list[str]]:
         """The object in the body, and warnings.
@@ -97,9 +99,14 @@ class ApiMachinery:
 
     def _versions(self, strategy: Strategy) -> dict[str, Schema]:
         """Schemas of the kind's other versions."""
-        key = strategy.storage_key
-        others = [other for other in self._strategies() if other.storage_key == key and other is not strategy]
-        return {other.resource.api_version: schema_of(other) for other in others}
+        key, version = strategy.storage_key, strategy.resource.api_version
+        found = self._others.get((key, version))
+        if found is None:
+            twins = [other for other in self._catalog.strategies() if other.storage_key == key]
+            schemas = {twin.resource.api_version: schema_of(twin) for twin in twins}
+            found = {other: schema for other, schema in schemas.items() if other != version}
+            self._others[key, version] = found
+        return found
 
     def decode_applied(self, call: Call, field_validation: str) -> tuple[JSON, list[str]]:
         """The configuration in the body of an apply: YAML, as written; and warnings.

@@ -61,7 +61,7 @@ class World:
             clock=clock,
             random=random,
             catalog=catalog,
-            machinery=ApiMachinery(catalog.strategies),
+            machinery=ApiMachinery(catalog),
             admission=admission,
             storage=storage,
         )
