@@ -86,9 +86,10 @@ class ServingCertificate:
                 certificate = (directory / CERTIFICATE_FILE).read_bytes()
                 key = (directory / KEY_FILE).read_bytes()
                 found = (certificate, key)
-                if found != failed and self.load(certificate, key):
-                    _log.info("serving certificate loaded", directory=str(directory))
-                    observe(True)
+                if found != failed:
+                    if self.load(certificate, key):
+                        _log.info("serving certificate loaded", directory=str(directory))
+                        observe(True)
                     failed = None
             except (OSError, ConfigurationError) as error:
                 if found != failed:
