@@ -48,10 +48,15 @@ class Stage:
     async def perform(self, row: Row) -> None:
         """The row's trigger, and its groups."""
         patch = self._change(row)
-        if "edited" in row.trigger:  # the groups are what the edit finds
+        edited = "edited" in row.trigger
+        if edited:  # the row's groups are what the operator finds together with the edit
+            await self.cluster.operators[0].stop()
             await self.bring_about(row.groups, edited=False)
+            await self.settle()
         if patch:
             await self.cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", {"spec": patch})
+        if edited:
+            await self.cluster.start()
         await self.settle()
         if not patch:
             for _ in range(2):  # a group that is replaced only now is ready after that
@@ -143,7 +148,8 @@ def _numbers(statefulset: JSON) -> str:
 
 def traced(writes: list[Write]) -> list[str]:
     """Partition and replicas of every apply, without repetitions."""
-    applied = [_numbers(orjson.loads(each.body)) for each in writes if str(each) == "PATCH statefulsets sample"]
+    found = (each for each in writes if str(each) == "PATCH statefulsets sample" and each.status == 200)
+    applied = [_numbers(orjson.loads(each.body)) for each in found]
     return [numbers for numbers, _ in groupby(applied)]
 
 
