@@ -38,7 +38,7 @@ def sort_touched(document: JSON, operations: Sequence[JSON]) -> JSON:
 
 def _sorted_along(value: Any, paths: list[list[str]]) -> Any:
     def below(step: str) -> list[list[str]]:
-        return [rest for first, *rest in paths if _name(first) == step]
+        return [path[1:] for path in paths if path and _name(path[0]) == step]
 
     if isinstance(value, dict):
         found = {name: (item, below(name)) for name, item in sorted(value.items())}
