@@ -95,7 +95,12 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> i
 
 
 async def _operate(connection: Connection, settings: Settings, stopping: asyncio.Event) -> int:
-    _log.info("starting", version=version_text().splitlines()[0], server=connection.server, found=connection.source)
+    _log.info(
+        "starting",
+        version=version_text().splitlines()[0].removeprefix("Version: "),
+        server=connection.server,
+        found=connection.source,
+    )
     operator = Operator(
         settings,
         connection.transport,
