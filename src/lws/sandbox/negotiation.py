@@ -145,6 +145,10 @@ def encode(body: Any, media: str = JSON_TYPE, *, pretty: bool = False) -> bytes:
 
 
 def joined(head: JSON, items: Sequence[bytes]) -> bytes:
-    """The JSON of a list from its head, without items, and its items as JSON."""
-    start = orjson.dumps(head)
-    return start[:-1] + b',"items":[' + b",".join(items) + b"]}\n"
+    """The JSON of a list from its head, without items, and its items as JSON; joined once, for it may be large."""
+    pieces = [orjson.dumps(head)[:-1], b',"items":[']
+    for item in items:
+        pieces += (item, b",")
+    if items:
+        pieces.pop()
+    return b"".join([*pieces, b"]}\n"])

@@ -20,7 +20,8 @@ from typing import Any, Final, Literal
 
 JSON = dict[str, Any]
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
-WINDOW: Final = 10_000
+WINDOW: Final = 4_000
+RECENT: Final = 500  # changes whose forms on the wire are remembered
 METADATA: Final = (  # the order in which a real server writes them
     "name",
     "generateName",
@@ -108,6 +109,8 @@ class _Log:
 
     def append(self, event: Event) -> None:
         self.events.append(event)
+        if len(self.events) > RECENT:
+            self.events[-RECENT - 1].encoded.clear()
         if len(self.events) >= 2 * self.window:
             self.drop(self.window)
         sequence = self.end - 1

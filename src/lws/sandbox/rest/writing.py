@@ -66,7 +66,7 @@ async def store_new(
     asked = review(call, "CREATE", options, obj, None, options_kind=kind, name=name)
     admitted = await core.mutate(call, asked)
     if admitted is not obj:
-        obj = _after_webhooks(call, admitted, track)
+        obj = _after_webhooks(call, admitted)
     _check_new(core, call, obj, context)
     name = obj["metadata"]["name"]
     asked = review(call, "CREATE", options, obj, None, options_kind=kind, name=name)
@@ -75,11 +75,12 @@ async def store_new(
     return _store(core, call, obj, dry_run=options.dry_run)
 
 
-def _after_webhooks(call: Call, admitted: JSON, track: Callable[[JSON], JSON]) -> JSON:
+def _after_webhooks(call: Call, admitted: JSON) -> JSON:
+    # What webhooks change is nobody's: managedFields were written before they were asked, and stay so.
     obj = copy.deepcopy(admitted)
     call.warnings += metadata.dedupe_owners(obj["metadata"])
     call.strategy.default(obj)
-    return track(obj)
+    return obj
 
 
 def _check_new(core: Core, call: Call, obj: JSON, context: Any) -> None:
@@ -335,7 +336,7 @@ async def _admitted(asking: Asking, live: JSON, new: JSON, *, manager: str, trac
     admitted = await core.mutate(call, asked)
     if admitted is asked.obj:
         return new
-    return _after_webhooks(call, asking.shown.absorb(new, admitted), track)
+    return _after_webhooks(call, asking.shown.absorb(new, admitted))
 
 
 async def _finish(asking: Asking, stored: JSON, live: JSON, new: JSON) -> JSON:
