@@ -1,4 +1,9 @@
-"""The CustomResourceDefinition, made from the models of `lws.api.types` (spec 2)."""
+"""The CustomResourceDefinition, made from the models of `lws.api.types` (spec 2).
+
+Beside the reference's own manifest it differs in descriptions, in the Kubernetes version of the embedded
+schemas, and in one annotation: `controller-gen.kubebuilder.io/version` is not written, no controller-gen
+having run.
+"""
 
 from __future__ import annotations
 

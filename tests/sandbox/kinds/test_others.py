@@ -304,6 +304,43 @@ def test_webhook_configurations_have_their_defaults() -> None:
     assert [new[member] for member in members] == ["Fail", "Equivalent", "Never", 10, {}]
 
 
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"sideEffects": ""}, "sideEffects: Required value: must specify one of None, NoneOnDryRun"),
+        ({"sideEffects": "Some"}, 'sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun"'),
+        ({"matchConditions": [{"name": "a", "expression": " "}]}, "matchConditions[0].expression: Required value"),
+        (
+            {"matchConditions": [{"name": "a", "expression": "object."}]},
+            (
+                'matchConditions[0].expression: Invalid value: "object.": compilation failed: ERROR: <input>:1:8: '
+                "Syntax error: no viable alternative at input '.'\n | object.\n | .......^"
+            ),
+        ),
+        (
+            {"matchConditions": [{"name": "a", "expression": "request.x == 1"}]},
+            (
+                'matchConditions[0].expression: Invalid value: "request.x == 1": compilation failed: '
+                "ERROR: <input>:1:8: undefined field 'x'\n | request.x == 1\n | .......^"
+            ),
+        ),
+        ({"matchConditions": [{"name": "a", "expression": "request.userInfo.username != object.x"}]}, None),
+    ],
+)
+def test_webhooks_say_what_they_do_and_when(members: JSON, text: str | None) -> None:
+    """Side effects are told, and conditions compile."""
+    hook = {
+        "name": "a.example.org",
+        "clientConfig": {"url": "https://a.example.org"},
+        "rules": [{"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        **members,
+    }
+    kind = strategy("validatingwebhookconfigurations", "admissionregistration.k8s.io")
+    assert refused(kind, {"webhooks": [hook]}) == ([f"webhooks[0].{text}"] if text else [])
+
+
 def _levels(**levels: str) -> JSON:
     labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in levels.items()}
     return {"metadata": {"name": "default", "labels": labels}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from lws.api import naming
 from lws.sandbox.kinds import selectors
 from lws.sandbox.kinds.base import Kind, shown, shown_age, shown_name
+from lws.sandbox.schema.node import Compiler, Node
 from lws.sandbox.status import Causes
 from lws.sandbox.strategy import WriteContext
 
@@ -52,7 +54,7 @@ def _check_hook(hook: JSON, path: str, causes: Causes) -> None:
         if hook.get(member) is not None and hook[member] not in supported:
             causes.not_supported(f"{path}.{member}", hook[member], supported)
     effects = hook.get("sideEffects")
-    if effects is None:
+    if not effects:  # decoding writes a required member that is missing as an empty one
         causes.required(f"{path}.sideEffects", "must specify one of None, NoneOnDryRun")
     elif effects not in ("None", "NoneOnDryRun"):
         causes.not_supported(f"{path}.sideEffects", effects, ["None", "NoneOnDryRun"])
@@ -178,8 +180,11 @@ def _check_conditions(conditions: list[JSON], path: str, causes: Causes) -> None
     names: set[str] = set()
     for index, condition in enumerate(conditions):
         where = f"{path}[{index}]"
-        if not (condition.get("expression") or "").strip():
+        expression = (condition.get("expression") or "").strip()
+        if not expression:
             causes.required(f"{where}.expression")
+        elif problem := _compile(expression):
+            causes.invalid(f"{where}.expression", expression, problem)
         name = condition.get("name") or ""
         if not name:
             causes.required(f"{where}.name")
@@ -188,6 +193,43 @@ def _check_conditions(conditions: list[JSON], path: str, causes: Causes) -> None
         if name in names:
             causes.duplicate(f"{where}.name", name)
         names.add(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compile(expression: str) -> str:
+    """What is wrong with a condition, or nothing."""
+    from lws.sandbox.schema.celcheck import expression_problem  # brings the parser of CEL, which few need
+
+    names = {"object": None, "oldObject": None, "request": _request(), "authorizer": None}
+    return expression_problem(expression, names)
+
+
+@functools.cache
+def _request() -> Node:
+    text = {"type": "string"}
+    names = dict.fromkeys(("name", "namespace", "operation", "subResource", "requestSubResource"), text)
+    kind = dict.fromkeys(("group", "version", "kind"), text)
+    resource = dict.fromkeys(("group", "version", "resource"), text)
+    texts = {"type": "array", "items": text}
+    user = {
+        "username": text,
+        "uid": text,
+        "groups": texts,
+        "extra": {"type": "object", "additionalProperties": texts},
+    }
+    members = {
+        **names,
+        **{member: _object(kind) for member in ("kind", "requestKind")},
+        **{member: _object(resource) for member in ("resource", "requestResource")},
+        "userInfo": _object(user),
+        "dryRun": {"type": "boolean"},
+        "options": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+    return Compiler().node(_object(members))
+
+
+def _object(properties: JSON) -> JSON:
+    return {"type": "object", "properties": properties}
 
 
 _TABLE: Final = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +22,12 @@ _OPERAND: Final = (
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
 _TYPES: Final = frozenset(
     "bool int uint double string bytes list map type null_type dyn google optional true false null".split()
+)
+_TOKEN: Final = re.compile(
+    r"""(?P<text>[rRbB]{0,2}(?:'''.*?'''|\"{3}.*?\"{3}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"))"""
+    r"|(?P<number>[0-9.]*[0-9][0-9a-fA-FxXuU]*(?:\.[0-9]+)?)|(?P<reserved>\b(?:true|false|null|in)\b)"
+    r"|(?P<word>[A-Za-z_]\w*)|(?P<member>[?`])|(?P<dot>\.)|(?P<other>\S)",
+    re.DOTALL,
 )
 _OPERATORS: Final = tuple("+-*/%<>=&|!?:,.([{")
 
@@ -40,13 +48,22 @@ def problem(text: str, root: Node, *, whole: bool) -> str:
         root: schema of ``self``.
         whole: ``self`` is an object with an identity of its own.
     """
+    node = _identified(root) if whole else root
+    return expression_problem(text, {"self": node, "oldSelf": node})
+
+
+def expression_problem(text: str, names: Mapping[str, Node | None]) -> str:
+    """What a server says of an expression that does not compile, or nothing.
+
+    Args:
+        text: the expression.
+        names: its variables with their schemas, or None for those of any shape.
+    """
     try:
         tree = celpy.Environment().compile(text)
     except CELParseError:
         return f"compilation failed: {_syntax(text)}"
-    node = _identified(root) if whole else root
-    scope = _Scope({"self": node, "oldSelf": node}, text)
-    found = next(_problems(tree, scope), "")
+    found = next(_problems(tree, _Scope(names, text)), "")
     return f"compilation failed: {found}" if found else ""
 
 
@@ -61,6 +78,10 @@ def _identified(root: Node) -> Node:
 
 def _syntax(text: str) -> str:
     """The first complaint of the parser. Where the text ends too early it is exact, else it names the place."""
+    stray = _stray_dot(text)
+    if stray is not None:
+        start, end, column = stray
+        return _located(text, column, f"Syntax error: no viable alternative at input '{text[start:end]}'")
     stripped = text.rstrip()
     if not stripped or stripped.endswith((*_OPERATORS, " in")):
         column = len(text) + 1
@@ -68,6 +89,18 @@ def _syntax(text: str) -> str:
     column = _error_column(text)
     token = text[column - 1 : column] or "<EOF>"
     return _located(text, column, f"Syntax error: extraneous input '{token}' expecting <EOF>")
+
+
+def _stray_dot(text: str) -> tuple[int, int, int] | None:
+    """The first dot after which no member is named: where it is, where the token after it ends, and its column."""
+    tokens = [(found.lastgroup, found) for found in _TOKEN.finditer(text)]
+    for (kind, dot), (after, following) in itertools.pairwise([*tokens, ("end", None)]):
+        if kind != "dot" or dot is None or after in ("word", "member"):
+            continue
+        if following is None:
+            return dot.start(), len(text), len(text) + 1
+        return dot.start(), following.end(), following.start() + 1
+    return None
 
 
 def _error_column(text: str) -> int:
@@ -113,7 +146,8 @@ def _known_functions() -> frozenset[str]:
 _METHODS: Final = frozenset(
     "size contains startsWith endsWith matches getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear "
     "getHours getMinutes getSeconds getMilliseconds format hasValue value orValue optMap has dyn type int uint double "
-    "bool string bytes duration timestamp".split()
+    "bool string bytes duration timestamp path group resource subresource namespace name check serviceAccount decision "
+    "allowed reason errored error".split()
 )
 
 
