@@ -21,7 +21,7 @@ from lws.sandbox.faults import Fault, Faults, failure
 from lws.sandbox.openapi import OpenApi
 from lws.sandbox.reply import CACHE, Reply, of_error, of_json, page_not_found
 from lws.sandbox.requests import parse, selected
-from lws.sandbox.rest import deleting, patching, reading, subresources, writing
+from lws.sandbox.rest import creating, deleting, patching, reading, subresources, updating
 from lws.sandbox.rest.call import Call, Query, RequestInfo, delete_options, query_delete_options
 from lws.sandbox.rest.core import Admission, Core, Machinery
 from lws.sandbox.rest.watching import Watch
@@ -194,9 +194,9 @@ class ApiServer:
             case "watch":
                 return self._watch(call)
             case "create":
-                return self._object(call, await writing.create(self.core, call), 201)
+                return self._object(call, await creating.create(self.core, call), 201)
             case "update":
-                obj, created = await writing.update(self.core, call)
+                obj, created = await updating.update(self.core, call)
                 return self._object(call, obj, 201 if created else 200)
             case "patch":
                 obj, created = await patching.patch(self.core, call)

@@ -9,7 +9,8 @@ from lws.sandbox.machinery import schema_of
 from lws.sandbox.patching import APPLY_PATCH, patch_type
 from lws.sandbox.rest.call import Call, WriteOptions, write_options
 from lws.sandbox.rest.core import Core
-from lws.sandbox.rest.writing import check_name, check_namespace, store_change, store_new
+from lws.sandbox.rest.creating import check_name, check_namespace, store_new
+from lws.sandbox.rest.updating import store_change
 from lws.sandbox.status import conflict, not_found, of
 
 JSON = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lws.api.resources import Resource
 from lws.sandbox.patching import APPLY_PATCH, patch_type
-from lws.sandbox.rest import selectors, writing
+from lws.sandbox.rest import creating, selectors, updating
 from lws.sandbox.rest.call import Call, WriteOptions, write_options
 from lws.sandbox.rest.core import Core
 from lws.sandbox.schema import builtin_schema
@@ -96,11 +96,11 @@ def _selector(call: Call, obj: JSON, where: ScalePaths) -> str:
 async def _put(core: Core, call: Call, options: WriteOptions) -> JSON:
     sent, warnings = core.machinery.decode(call, SCALE, options.field_validation)
     call.warnings += warnings
-    writing.check_namespace(call, sent)
-    writing.check_name(call, sent)
+    creating.check_namespace(call, sent)
+    creating.check_name(call, sent)
 
     async def produce(live: JSON) -> JSON:
-        writing.check_uid(call, sent, live)
+        updating.check_uid(call, sent, live)
         return _scaled(call, live, sent)
 
     return await _store(core, call, produce, options, "UpdateOptions")
@@ -111,8 +111,8 @@ async def _patch(core: Core, call: Call, options: WriteOptions) -> JSON:
         scale = to_scale(call, live, lenient=True)
         patched, warnings = core.machinery.patch(call, scale, SCALE, options.field_validation)
         call.warnings += [text for text in warnings if text not in call.warnings]
-        writing.check_name(call, patched)
-        writing.check_namespace(call, patched)
+        creating.check_name(call, patched)
+        creating.check_namespace(call, patched)
         return _scaled(call, live, patched)
 
     return await _store(core, call, produce, options, "UpdateOptions")
@@ -141,20 +141,20 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
         _check_number(call, new)
         return new
 
-    obj, _ = await writing.store_change(
+    obj, _ = await updating.store_change(
         core, call, produce, options, "UpdateOptions", manager=options.field_manager, tracked=False, shown=_shown(call)
     )
     return obj
 
 
-async def _store(core: Core, call: Call, produce: writing.Produce, options: WriteOptions, kind: str) -> JSON:
-    obj, _ = await writing.store_change(
+async def _store(core: Core, call: Call, produce: updating.Produce, options: WriteOptions, kind: str) -> JSON:
+    obj, _ = await updating.store_change(
         core, call, produce, options, kind, manager=call.manager(options), shown=_shown(call)
     )
     return obj
 
 
-def _shown(call: Call) -> writing.Shown:
+def _shown(call: Call) -> updating.Shown:
     """Admission sees Scales."""
 
     def shown(obj: JSON) -> JSON:
@@ -163,7 +163,7 @@ def _shown(call: Call) -> writing.Shown:
     def absorb(obj: JSON, scale: JSON) -> JSON:
         return _scaled(call, obj, scale)
 
-    return writing.Shown(("autoscaling", "v1", "Scale"), shown, absorb)
+    return updating.Shown(("autoscaling", "v1", "Scale"), shown, absorb)
 
 
 def _scaled(call: Call, live: JSON, scale: JSON) -> JSON:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from lws.api.resources import Resource
-from lws.sandbox.rest import deleting, metadata, reading, selectors, writing
+from lws.sandbox.rest import creating, deleting, metadata, reading, selectors, updating
 from lws.sandbox.rest.call import Call, delete_options, write_options
 from lws.sandbox.rest.core import Core, review
 from lws.sandbox.rest.scale import serve_scale
@@ -49,8 +49,8 @@ async def _bind(core: Core, call: Call) -> Answer:
     options = write_options(call.query, "CreateOptions")
     body, warnings = core.machinery.decode(call, BINDING, options.field_validation)
     call.warnings += warnings
-    writing.check_namespace(call, body)
-    writing.check_name(call, body)
+    creating.check_namespace(call, body)
+    creating.check_name(call, body)
     target = body.get("target") or {}
     _check_target(target)
     body = core.machinery.track(
@@ -111,8 +111,8 @@ async def _evict(core: Core, call: Call) -> Answer:
     options = write_options(call.query, "CreateOptions")
     body, warnings = core.machinery.decode(call, EVICTION, options.field_validation)
     call.warnings += warnings
-    writing.check_namespace(call, body)
-    writing.check_name(call, body)
+    creating.check_namespace(call, body)
+    creating.check_name(call, body)
     live = core.find(call)
     asked = review(call, "CREATE", options, body, None, options_kind="CreateOptions")
     asked = dataclasses.replace(asked, kind=("policy", "v1", "Eviction"))
@@ -195,7 +195,7 @@ async def _part(core: Core, call: Call) -> Answer:
     if call.info.verb == "patch":
         obj, _ = await patching.patch(core, call)
     else:
-        obj, _ = await writing.update(core, call)
+        obj, _ = await updating.update(core, call)
     return obj, 200
 
 
@@ -204,7 +204,7 @@ async def _finalize(core: Core, call: Call) -> Answer:
     options = write_options(call.query, "UpdateOptions")
     sent, warnings = core.machinery.decode(call, call.strategy, options.field_validation)
     call.warnings += warnings
-    writing.check_name(call, sent)
+    creating.check_name(call, sent)
     finalizers = (sent.get("spec") or {}).get("finalizers") or []
     version = sent["metadata"].get("resourceVersion")
 
@@ -214,5 +214,5 @@ async def _finalize(core: Core, call: Call) -> Answer:
         new["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
         return new
 
-    obj, _ = await writing.store_change(core, call, produce, options, "UpdateOptions", manager=call.manager(options))
+    obj, _ = await updating.store_change(core, call, produce, options, "UpdateOptions", manager=call.manager(options))
     return obj, 200
