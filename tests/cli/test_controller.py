@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from lws.cli import controller
 from lws.cli.flags import parse_flags
 from lws.errors import ConfigurationError
-from lws.runtime.leader import LeadershipLostError
+from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
 
 NO_PORTS = ["--metrics-bind-address=0", "--health-probe-bind-address=0"]

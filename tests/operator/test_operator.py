@@ -12,7 +12,7 @@ import pytest
 from lws.api.resources import EVENTS, LEADERWORKERSETS, LEASES
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ConfigurationError, TransportError
-from lws.runtime.leader import LeadershipLostError
+from lws.runtime.fence import LeadershipLostError
 from tests.simulation.cluster import Cluster, Running, manifest
 from tests.virtual import virtual_time
 

@@ -12,7 +12,8 @@ from lws.api.resources import PODS
 from lws.client.api import ApiClient
 from lws.client.transport import Request
 from lws.errors import ServerError, TransportError
-from lws.runtime.leader import Fence, LeaderElector, LeadershipLostError, Timing
+from lws.runtime.fence import Fence, LeadershipLostError
+from lws.runtime.leader import LeaderElector, Timing
 from lws.sandbox.virtual_time import VirtualClock, VirtualTimeLoop
 from tests.runtime.fake import FakeServer
 from tests.virtual import virtual_time

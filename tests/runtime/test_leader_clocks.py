@@ -16,7 +16,8 @@ from lws.api.resources import PODS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response
 from lws.errors import LwsError
-from lws.runtime.leader import Fence, LeaderElector, LeadershipLostError, Timing
+from lws.runtime.fence import Fence, LeadershipLostError
+from lws.runtime.leader import LeaderElector, Timing
 from lws.sandbox import virtual_time as vt
 from tests.runtime.fake import FakeServer
 

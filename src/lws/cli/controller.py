@@ -28,7 +28,7 @@ from lws.operator.operator import Operator
 from lws.operator.preflight import preflight
 from lws.operator.settings import Settings
 from lws.operator.version import version_text
-from lws.runtime.leader import LeadershipLostError
+from lws.runtime.fence import LeadershipLostError
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"

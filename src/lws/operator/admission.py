@@ -57,19 +57,8 @@ class Admission:
         self._clock = clock
         self._metrics = metrics
         self._directory = Path(configuration.webhook.cert_dir)
-        managed = configuration.internal_cert_management
-        self._rotator: CertificateRotator | None = None
-        if managed.enable and not settings.development:
-            self._rotator = CertificateRotator(
-                client,
-                self.certificate,
-                clock=clock,
-                random=random,
-                namespace=settings.namespace,
-                secret=managed.webhook_secret_name,
-                service=managed.webhook_service_name,
-                observe=self._observe_ends,
-            )
+        own = configuration.internal_cert_management.enable and not settings.development
+        self._rotator = self._make_rotator(client, random) if own else None
 
     def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
         """Answer one AdmissionReview without a socket: HTTP status and body."""
@@ -84,12 +73,25 @@ class Admission:
             return []
         return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0)]
 
-    def add_checks(self, readyz: Health, _healthz: Health, *, sockets: bool) -> None:
+    def add_checks(self, readyz: Health, *, sockets: bool) -> None:
         """Have health tell the truth about it."""
         if not (self._settings.webhooks and sockets):
             return
         readyz.add("webhook", lambda: None if self.server.listening else "the webhook does not listen")
         readyz.add("certificate", self._distrust)
+
+    def _make_rotator(self, client: ApiClient, random: Random) -> CertificateRotator:
+        managed = self._settings.configuration.internal_cert_management
+        return CertificateRotator(
+            client,
+            self.certificate,
+            clock=self._clock,
+            random=random,
+            namespace=self._settings.namespace,
+            secret=managed.webhook_secret_name,
+            service=managed.webhook_service_name,
+            observe=self._observe_ends,
+        )
 
     def _distrust(self) -> str | None:
         """Why an API server may not trust what is served."""

@@ -27,7 +27,7 @@ WORKERS = "pod-worker"
 
 @dataclass(frozen=True, slots=True)
 class Controllers:
-    """The controllers, in the order in which they are started."""
+    """The controllers, and what they run."""
 
     sets: Controller[Key]
     leaders: Controller[Key]
@@ -38,57 +38,60 @@ class Controllers:
         return iter((self.sets, self.leaders, self.workers))
 
 
-def make_controllers(
-    settings: Settings,
-    caches: Caches,
-    client: ApiClient,
-    recorder: Recorder,
-    *,
-    clock: Clock,
-    random: Random,
-    metrics: Metrics,
-    domain: DomainMetrics,
-) -> Controllers:
-    """Wire everything that reconciles; nothing runs yet, but changes in the caches already name keys."""
+class ControllerFactory:
+    """Makes queues and controllers that share settings, clock and metrics.
 
-    def queue(name: str) -> RateLimitingQueue[Key]:
-        made: RateLimitingQueue[Key] = RateLimitingQueue(
-            Random(random.getrandbits(64)),  # noqa: S311 -- jitter, no secret
-            clock=clock,
-            observer=QueueMetrics(metrics, name),
+    Args:
+        settings: workers and deadlines.
+        clock: measures spans.
+        random: source of the jitter of each queue.
+        metrics: where to count.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock, random: Random, metrics: Metrics) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+
+    def make(self, caches: Caches, client: ApiClient, recorder: Recorder, domain: DomainMetrics) -> Controllers:
+        """Wire everything that reconciles; nothing runs yet, but changes in the caches already name keys."""
+        gang = self._settings.configuration.gang_scheduling_management
+        sets, leaders, workers = self._queue(SETS), self._queue(LEADERS), self._queue(WORKERS)
+        made = build(
+            caches,
+            client,
+            recorder,
+            self._clock,
+            Queues(sets, leaders, workers),
+            provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
+            sets=domain,
+            groups=domain,
         )
-        metrics.watch_queue(name, made.statistics)
+        return Controllers(
+            self._controller(SETS, made.sets.reconcile, sets, made.sets_ledger),
+            self._controller(LEADERS, made.leaders.reconcile, leaders, made.leaders_ledger),
+            self._controller(WORKERS, made.workers.reconcile, workers, made.workers_ledger),
+            made,
+        )
+
+    def _queue(self, name: str) -> RateLimitingQueue[Key]:
+        chance = Random(self._random.getrandbits(64))  # noqa: S311 -- jitter, no secret
+        observer = QueueMetrics(self._metrics, name)
+        made: RateLimitingQueue[Key] = RateLimitingQueue(chance, clock=self._clock, observer=observer)
+        self._metrics.watch_queue(name, made.statistics)
         return made
 
-    def controller(
-        name: str, reconcile: Reconcile[Key], queue: RateLimitingQueue[Key], ledger: Ledger[Key]
+    def _controller(
+        self, name: str, reconcile: Reconcile[Key], queue: RateLimitingQueue[Key], ledger: Ledger[Key]
     ) -> Controller[Key]:
         return Controller(
             name,
             reconcile,
             queue=queue,
-            clock=clock,
-            workers=settings.workers,
-            deadline=settings.reconcile_deadline,
+            clock=self._clock,
+            workers=self._settings.workers,
+            deadline=self._settings.reconcile_deadline,
             ledger=ledger,
-            metrics=metrics,
+            metrics=self._metrics,
         )
-
-    gang = settings.configuration.gang_scheduling_management
-    sets, leaders, workers = queue(SETS), queue(LEADERS), queue(WORKERS)
-    made = build(
-        caches,
-        client,
-        recorder,
-        clock,
-        Queues(sets, leaders, workers),
-        provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
-        sets=domain,
-        groups=domain,
-    )
-    return Controllers(
-        controller(SETS, made.sets.reconcile, sets, made.sets_ledger),
-        controller(LEADERS, made.leaders.reconcile, leaders, made.leaders_ledger),
-        controller(WORKERS, made.workers.reconcile, workers, made.workers_ledger),
-        made,
-    )

@@ -16,28 +16,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
-from uuid import UUID
 
 import structlog
 
-from lws.api.resources import LEASES
 from lws.client.api import ApiClient
-from lws.client.limiter import TokenBucket
+from lws.client.limiter import Limiter, TokenBucket
 from lws.client.transport import Transport
 from lws.clock import Clock
 from lws.errors import ConfigurationError
 from lws.informers.registry import InformerRegistry
 from lws.operator.admission import Admission
-from lws.operator.controllers import make_controllers
+from lws.operator.controllers import ControllerFactory
 from lws.operator.domain import DomainMetrics
+from lws.operator.leadership import Leadership
 from lws.operator.servers import health_server, metrics_server
-from lws.operator.settings import LEASE_NAME, Settings
+from lws.operator.settings import Settings
+from lws.operator.truth import dead_watches, export_informers, unsynced
 from lws.operator.version import user_agent
 from lws.reconcilers.observe import Caches
-from lws.runtime.controller import Controller
-from lws.runtime.events import EventRecorder, ObjectRef
+from lws.runtime.events import EventRecorder
+from lws.runtime.fence import Fence
 from lws.runtime.health import Health
-from lws.runtime.leader import Fence, LeaderElector
+from lws.runtime.leader import LeaderElector
 from lws.runtime.manager import Manager, Service, background, together
 from lws.runtime.watchdog import Watchdog
 from lws.telemetry.metrics import Metrics
@@ -74,45 +74,28 @@ class Operator:
         self.metrics = metrics or Metrics()
         self.readyz = Health("readyz")
         self.healthz = Health("healthz")
-        self._transport = transport
         self._clock = clock
         self._random = random
         self._host = host
         self._sockets = sockets
         connection = settings.configuration.client_connection
         self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
-
         # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
-        self.client = self._client(transport)
-        self.elector = self._elector() if settings.configuration.leader_election.leader_elect else None
-        self.writer = self.client if self.elector is None else self._client(Fence(transport, self.elector))
+        self.client = self._client(transport, self._limiter)
+        self._leadership = self._make_leadership(transport)
+        self.writer = self._client(Fence(transport, self.elector), self._limiter) if self.elector else self.client
         self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
         self.caches = Caches.of(self.registry, gang=settings.gang)
-        self.recorder = EventRecorder(
-            self.writer,
-            component=COMPONENT,
-            hostname=settings.hostname,
-            clock=clock,
-            random=self._chance(),
-            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
-        )
+        self.recorder = self._make_recorder()
         domain = DomainMetrics(self.metrics, clock)
         domain.watch(self.caches)
-        self.controllers = make_controllers(
-            settings,
-            self.caches,
-            self.writer,
-            self.recorder,
-            clock=clock,
-            random=self._chance(),
-            metrics=self.metrics,
-            domain=domain,
-        )
+        factory = ControllerFactory(settings, clock=clock, random=self._chance(), metrics=self.metrics)
+        self.controllers = factory.make(self.caches, self.writer, self.recorder, domain)
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self.manager = Manager(self._services())
         self._add_checks()
-        self._add_gauges()
+        export_informers(self.metrics, self.registry)
 
     async def run(self) -> None:
         """Run until cancelled, then stop in order.
@@ -132,65 +115,70 @@ class Operator:
         return self.admission.handle_review(path, body, content_type)
 
     @property
+    def elector(self) -> LeaderElector | None:
+        """The candidate for the lease; None if there is no election."""
+        return self._leadership.elector if self._leadership is not None else None
+
+    @property
     def leading(self) -> bool:
         """Whether this process may act now."""
         return self.elector is None or self.elector.leading
 
     # How it is built.
 
-    def _client(self, transport: Transport) -> ApiClient:
-        return ApiClient(
-            transport,
-            user_agent=user_agent(),
-            host=self._host,
-            limiter=self._limiter,
-            observer=self.metrics.observe_request,
-        )
+    def _client(self, transport: Transport, limiter: Limiter | None) -> ApiClient:
+        observer = self.metrics.observe_request
+        return ApiClient(transport, user_agent=user_agent(), host=self._host, limiter=limiter, observer=observer)
 
     def _chance(self) -> Random:
         """A generator of its own for each part, so that one part's use of chance does not shift another's."""
         return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
 
-    def _elector(self) -> LeaderElector:
-        configured = self.settings.configuration.leader_election
-        gauge = self.metrics.leader.labels(configured.resource_name or LEASE_NAME)
-        gauge.set(0)
+    def _make_leadership(self, transport: Transport) -> Leadership | None:
+        if not self.settings.configuration.leader_election.leader_elect:
+            return None
         # A renewal must not queue behind other requests, so the lease has no client-side limit.
-        client = ApiClient(
-            self._transport, user_agent=user_agent(), host=self._host, observer=self.metrics.observe_request
-        )
-        return LeaderElector(
-            client,
-            namespace=self.settings.lease_namespace,
-            name=configured.resource_name,
-            identity=f"{self.settings.hostname}_{UUID(int=self._random.getrandbits(128), version=4)}",
+        client = self._client(transport, None)
+        return Leadership(self.settings, client, clock=self._clock, random=self._chance(), metrics=self.metrics)
+
+    def _make_recorder(self) -> EventRecorder:
+        return EventRecorder(
+            self.writer,
+            component=COMPONENT,
+            hostname=self.settings.hostname,
             clock=self._clock,
             random=self._chance(),
-            timing=configured.timing,
-            changed=lambda leading: gauge.set(1 if leading else 0),
-            slow_path=self.metrics.leader_slow_path.labels(configured.resource_name).inc,
+            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
         )
 
     def _services(self) -> list[Service]:
         services: list[Service] = []
+        configuration = self.settings.configuration
         if self._sockets:
             self.metrics.watch_process()
-            services.append(health_server(self.settings.configuration.health, self.readyz, self.healthz))
-            services.append(metrics_server(self.settings.configuration, self.client, self.metrics, clock=self._clock))
+            services.append(health_server(configuration.health, self.readyz, self.healthz))
+            services.append(metrics_server(configuration, self.client, self.metrics, clock=self._clock))
         if self.settings.watchdog is not None:
             services.append(background("watchdog", self.watchdog.run))
         services += self.admission.services(sockets=self._sockets)
         services.append(Service("caches", self._run_caches))
-        if self.elector is not None:
-            services.append(Service("leadership", self._lead))
+        if self._leadership is not None:
+            services.append(self._leadership.service(self.recorder))
         services.append(background("events", self.recorder.run))
         # All of them drain at the same time, each within its own limit.
-        services.append(together("controllers", [self._service(each) for each in self.controllers]))
+        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in self.controllers]
+        services.append(together("controllers", controllers))
         return services
 
-    @staticmethod
-    def _service(controller: Controller[tuple[str, str]]) -> Service:
-        return background(controller.name, controller.run, stop_seconds=6.0)
+    def _add_checks(self) -> None:
+        self.readyz.add("caches", lambda: unsynced(self.registry))
+        if (elector := self.elector) is not None:
+            self.readyz.add("lease", lambda: elector.trouble)
+        self.healthz.add("watches", lambda: dead_watches(self.registry))
+        self.healthz.add("event-loop", lambda: self.watchdog.problem)
+        self.admission.add_checks(self.readyz, sockets=self._sockets)
+
+    # The caches.
 
     async def _run_caches(self, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -208,65 +196,11 @@ class Operator:
             while not (await asyncio.wait([syncing], timeout=0.5))[0]:
                 refused = [each for each in self.registry if not each.synced and not each.healthy]
                 now = self._clock.monotonic()
-                refused_since = (refused_since or now) if refused else None
+                if not refused:
+                    refused_since = None
+                elif refused_since is None:
+                    refused_since = now
                 if refused_since is not None and now - refused_since >= patience:
                     raise ConfigurationError(refused[0].trouble)
         finally:
             syncing.cancel()
-
-    async def _lead(self, ready: Callable[[], None]) -> None:
-        elector = self.elector
-        assert elector is not None
-        try:
-            await elector.acquire()
-            self._tell_leading(elector)
-            ready()
-            await elector.hold()
-        finally:
-            await elector.release()
-
-    def _tell_leading(self, elector: LeaderElector) -> None:
-        configured = self.settings.configuration.leader_election
-        lease = ObjectRef(LEASES.api_version, LEASES.kind, self.settings.lease_namespace, configured.resource_name)
-        note = f"{elector.identity} became leader"
-        self.recorder.record(lease, "Normal", "LeaderElection", "LeaderElection", note)
-
-    def _add_checks(self) -> None:
-        self.readyz.add("caches", self._unsynced)
-        if self.elector is not None:
-            elector = self.elector
-            self.readyz.add("lease", lambda: elector.trouble)
-        self.healthz.add("watches", self._dead_watches)
-        self.healthz.add("event-loop", lambda: self.watchdog.problem)
-        self.admission.add_checks(self.readyz, self.healthz, sockets=self._sockets)
-
-    def _unsynced(self) -> str | None:
-        missing = sorted(str(each.kind) for each in self.registry if not each.synced)
-        troubles = "; ".join(self.registry.troubles)
-        return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
-
-    def _dead_watches(self) -> str | None:
-        dead = [each.trouble or str(each.kind) for each in self.registry if not each.healthy]
-        return "; ".join(dead) or None
-
-    def _add_gauges(self) -> None:
-        watch = self.metrics.watch
-        by_resource = ("resource",)
-        watch(
-            "lws_informer_objects",
-            "Objects in the caches.",
-            by_resource,
-            lambda: [((each.resource,), each.objects) for each in self.registry.statistics()],
-        )
-        watch(
-            "lws_informer_last_event_age_seconds",
-            "How long ago the server last said anything on a watch.",
-            by_resource,
-            lambda: [((each.resource,), each.last_event_age) for each in self.registry.statistics()],
-        )
-        watch(
-            "lws_informer_faults",
-            "Watches and lists that failed since the start.",
-            by_resource,
-            lambda: [((each.resource,), each.faults) for each in self.registry.statistics()],
-        )

@@ -4,7 +4,7 @@ Guarantees:
     * `LeaderElector.leading` is true only within ``renew_deadline`` seconds of the moment at which the last successful
       renewal was *begun*, by this process's own monotonic clock. A stall, a slow answer or a clock of another rate can
       only make it false earlier. It says so when asked, without any timer having to run.
-    * A `Fence` lets no write out while that is false, and cuts off at the deadline a write that is under way.
+    * `lws.runtime.fence` lets no write out while that is false.
     * A lease held by another is taken only after it has not changed for its own duration, by our clock since we saw it.
     * What was lost is not taken back: after `LeadershipLostError` the elector is at its end.
     * `LeaderElector.release` gives the lease up, so that the next candidate need not wait for it to run out.
@@ -17,19 +17,18 @@ Caveats:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from lws.api.resources import LEASES
 from lws.client.api import ApiClient
-from lws.client.transport import Request, Response, Stream, Transport
 from lws.clock import Clock
-from lws.errors import ConflictError, LwsError, NotFoundError, TransportError
+from lws.errors import ConflictError, LwsError, NotFoundError
+from lws.runtime.fence import LeadershipLostError
 from lws.runtime.timestamps import micro_time
 
 JSON: TypeAlias = dict[str, Any]
@@ -37,10 +36,6 @@ JSON: TypeAlias = dict[str, Any]
 JITTER: Final = 1.2  # client-go's: candidates wait between one and 2.2 retry periods
 RELEASE_SECONDS: Final = 2.0
 _log = structlog.stdlib.get_logger("lws.leader")
-
-
-class LeadershipLostError(LwsError):
-    """Another may lead now: nothing more may be written, and the process should end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,48 +267,3 @@ class LeaderElector:
         if complaint != self._complaint:
             self._complaint = complaint
             _log.warning("the lease cannot be taken or renewed", lease=self._label, cause=complaint)
-
-
-class Permit(Protocol):
-    """Says for how long writing is allowed."""
-
-    @property
-    def remaining(self) -> float:
-        """Seconds; not positive if writing is not allowed."""
-        ...
-
-
-class Fence:
-    """A transport that carries writes only while a permit lasts; reads pass freely."""
-
-    def __init__(self, transport: Transport, permit: Permit) -> None:
-        self._transport = transport
-        self._permit = permit
-
-    async def send(self, request: Request) -> Response:
-        """Bring the whole answer.
-
-        Raises:
-            LeadershipLostError: a write without permit; it was not sent.
-            TransportError: there was no answer, or not before the permit ran out.
-        """
-        if request.method == "GET":
-            return await self._transport.send(request)
-        remaining = self._permit.remaining
-        if remaining <= 0:
-            raise LeadershipLostError(f"{request.method} {request.path} was not sent: this process no longer leads")
-        try:
-            async with asyncio.timeout(remaining):
-                return await self._transport.send(request)
-        except TimeoutError as error:
-            raise TransportError(f"{request.method} {request.path} was cut off at the renew deadline") from error
-
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Stream]:
-        """Open an answer; leaving the context closes it."""
-        async with self._transport.stream(request) as stream:
-            yield stream
-
-    async def close(self) -> None:
-        """Let go of every connection. Idempotent."""
-        await self._transport.close()

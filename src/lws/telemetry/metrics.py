@@ -70,6 +70,7 @@ class Metrics:
         self._reconciling()
         self._queues()
         self._serving()
+        self._process()
         self._domain()
 
     def _reconciling(self) -> None:
@@ -144,6 +145,8 @@ class Metrics:
         self.webhook_in_flight = self._gauge(
             "controller_runtime_webhook_requests_in_flight", "Admission requests being served.", ("webhook",)
         )
+
+    def _process(self) -> None:
         self.leader = self._gauge("leader_election_master_status", "1 while this process leads, else 0.", ("name",))
         self.leader_slow_path = self._counter(
             "leader_election_slowpath", "Renewals that had to read the lease first.", ("name",)
