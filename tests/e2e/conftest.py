@@ -19,6 +19,12 @@ JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "01-vllm-two-groups.yaml"
 UP = "everything is Ready"
+SHAPE = """
+nodes:
+- {count: 4, name: "node-{i}", labels: {topology.kubernetes.io/zone: "zone-{i%2}"}, capacity: {nvidia.com/gpu: 8}}
+- {count: 4, name: "tpu-{i}", capacity: {google.com/tpu: 8}}
+delays: {start: 0.05, init: 0.05, ready: 0.05, stop: 0.05}
+"""
 LIMIT = 60
 
 
@@ -68,13 +74,13 @@ class Cluster:
         found: JSON = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
-    def drill(self, *arguments: str) -> str:
-        """Run ``lws-sandbox``, which must succeed; returns what it printed."""
-        done = self.try_drill(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def drill(self, name: str, /, **arguments: Any) -> JSON:
+        """Do a drill over the control path; returns what it has to tell."""
+        asked = json.dumps({"drill": name, "arguments": arguments})
+        told: JSON = json.loads(self.kubectl("create", "--raw", "/sandbox/v1/drills", "-f", "-", text=asked))
+        return told
 
-    def try_drill(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``lws-sandbox``, whatever comes of it."""
         command = [sys.executable, "-m", "lws.cli.sandbox", *arguments, "--kubeconfig", str(self.kubeconfig)]
         return subprocess.run(
@@ -95,7 +101,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     kubectl = need_kubectl()
     folder = tmp_path_factory.mktemp("run")
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "lws.cli.run", str(EXAMPLE), "--kubeconfig", str(kubeconfig)]
+    shape = folder / "shape.yaml"
+    shape.write_text(SHAPE)
+    command = [sys.executable, "-m", "lws.cli.run", str(EXAMPLE)]
+    command += ["--kubeconfig", str(kubeconfig), "--shape", str(shape)]
     environment = {key: value for key, value in os.environ.items() if key != "ONCE"}
     with (
         (folder / "errors").open("w") as errors,

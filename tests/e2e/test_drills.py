@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.e2e.conftest import Cluster
 
 JSON = dict[str, Any]
+MINUTE = timedelta(minutes=1)
 
 
 def _set(cluster: Cluster, namespace: str, **spec: Any) -> None:
@@ -44,16 +46,16 @@ def test_a_crash_recreates_the_group(cluster: Cluster, namespace: str) -> None:
     """A container that restarts makes the whole group start anew."""
     _set(cluster, namespace)
     leader = _uid(cluster, namespace, "web-0")
-    assert "crashed" in cluster.drill("pod", "crash", "web-0-1", "-n", namespace)
+    assert cluster.drill("pod.crash", name="web-0-1", namespace=namespace)["state"] == "crashed"
     _back(cluster, namespace, "web-0", leader)
 
 
 def test_a_hung_pod_is_not_ready_until_it_resumes(cluster: Cluster, namespace: str) -> None:
     """A hung pod takes its group out of Available; a resumed one brings it back."""
     _set(cluster, namespace)
-    cluster.drill("pod", "hang", "web-0-1", "-n", namespace)
+    cluster.drill("pod.hang", name="web-0-1", namespace=namespace)
     cluster.kubectl("wait", "pod/web-0-1", "-n", namespace, "--for=condition=Ready=false", "--timeout=30s")
-    cluster.drill("pod", "resume", "web-0-1", "-n", namespace)
+    cluster.drill("pod.resume", name="web-0-1", namespace=namespace)
     cluster.kubectl("wait", "pod/web-0-1", "-n", namespace, "--for=condition=Ready", "--timeout=30s")
 
 
@@ -61,56 +63,59 @@ def test_a_failed_pod_and_a_deleted_one_recreate_the_group(cluster: Cluster, nam
     """A pod that its node gives up, or that somebody deletes, makes the group start anew."""
     _set(cluster, namespace)
     before = _uid(cluster, namespace, "web-0")
-    cluster.drill("pod", "delete", "web-0-1", "-n", namespace)
+    cluster.drill("pod.delete", name="web-0-1", namespace=namespace)
     _back(cluster, namespace, "web-0", before)
     before = _uid(cluster, namespace, "web-0-1")
-    cluster.drill("pod", "fail", "web-0-1", "-n", namespace)
+    cluster.drill("pod.fail", name="web-0-1", namespace=namespace)
     _back(cluster, namespace, "web-0-1", before)
 
 
 def test_nodes_get_labels_by_drill(cluster: Cluster) -> None:
     """Labels come and go by command."""
-    cluster.drill("node", "label", "tpu-0", "drill=yes")
+    assert cluster.command("node", "label", "tpu-0", "drill=yes").returncode == 0
     assert cluster.get("node", "tpu-0")["metadata"]["labels"]["drill"] == "yes"
-    cluster.drill("node", "label", "tpu-0", "drill-")
+    cluster.drill("node.label", name="tpu-0", labels={"drill": None})
     assert "drill" not in cluster.get("node", "tpu-0")["metadata"]["labels"]
 
 
 def test_the_api_can_be_slow_and_fail_and_heal(cluster: Cluster) -> None:
     """Errors and delays come by command, and end by command; history can be forgotten at any time."""
-    assert "faults: 1" in cluster.drill("api", "error", "503", "--verb", "create", "--resource", "podtemplates")
+    assert cluster.drill("api.error", code=500, verbs=["create"], resources=["podtemplates"]) == {"faults": 1}
     manifest = json.dumps({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "x"}, "template": {}})
     told = cluster.refused("create", "-n", "default", "-f", "-", "--validate=false", text=manifest)
-    assert "unable to handle the request" in told
-    assert "faults: 2" in cluster.drill("api", "slow", "10ms", "--count", "1")
-    assert "faults: 0" in cluster.drill("api", "heal")
-    assert "compacted" in cluster.drill("api", "compact")
-    assert "watches" in cluster.drill("api", "break")
+    assert "Internal error occurred: drill" in told
+    assert cluster.drill("api.slow", seconds=0.01, verbs=["watch"]) == {"faults": 2}
+    assert cluster.drill("api.heal") == {"faults": 0}
+    assert cluster.drill("api.compact")["compacted"] > 0
+    assert cluster.drill("api.break")["watches"] > 0
     cluster.kubectl("get", "nodes")
 
 
 def test_time_moves_by_command(cluster: Cluster) -> None:
     """The sandbox's clock goes forward at once, and can run faster."""
-    before = cluster.drill("clock", "show")
-    assert cluster.drill("clock", "forward", "2s") > before
-    assert "speed: 2.0" in cluster.drill("clock", "speed", "2")
-    assert "speed: 1.0" in cluster.drill("clock", "speed", "1")
+    before = cluster.drill("clock.show")["now"]
+    done = cluster.command("clock", "forward", "1m")
+    assert done.returncode == 0
+    assert datetime.fromisoformat(cluster.drill("clock.show")["now"]) - datetime.fromisoformat(before) >= MINUTE
+    assert cluster.drill("clock.speed", factor=2)["speed"] == 2.0
+    assert cluster.drill("clock.speed", factor=1)["speed"] == 1.0
 
 
 def test_drills_that_cannot_be_say_so(cluster: Cluster) -> None:
     """An unknown pod or node ends the command with exit code 1 and one sentence."""
-    done = cluster.try_drill("pod", "crash", "nobody")
+    done = cluster.command("pod", "crash", "nobody")
     assert (done.returncode, done.stderr.strip()) == (1, "lws-sandbox: pod default/nobody runs on no working node")
-    done = cluster.try_drill("node", "fail", "nowhere")
-    assert (done.returncode, done.stderr.strip()) == (1, "lws-sandbox: there is no node 'nowhere'")
+    asked = json.dumps({"drill": "node.fail", "arguments": {"name": "nowhere"}})
+    told = cluster.refused("create", "--raw", "/sandbox/v1/drills", "-f", "-", text=asked)
+    assert "there is no node 'nowhere'" in told
 
 
 def test_a_failed_node_is_noticed_and_comes_back(cluster: Cluster) -> None:
     """A node that falls silent becomes NotReady when its time is up, and Ready when it is back."""
-    cluster.drill("node", "fail", "tpu-2")
-    cluster.drill("clock", "forward", "45s")
+    cluster.drill("node.fail", name="tpu-2")
+    cluster.drill("clock.forward", seconds=45)
     cluster.kubectl("wait", "node/tpu-2", "--for=condition=Ready=unknown", "--timeout=30s")
     keys = [taint["key"] for taint in cluster.get("node", "tpu-2")["spec"].get("taints", ())]
     assert "node.kubernetes.io/unreachable" in keys
-    cluster.drill("node", "recover", "tpu-2")
+    cluster.drill("node.recover", name="tpu-2")
     cluster.kubectl("wait", "node/tpu-2", "--for=condition=Ready", "--timeout=30s")
