@@ -33,7 +33,6 @@ __all__ = [
     "Column",
     "GenericStrategy",
     "ScalePaths",
-    "Schema",
     "Strategy",
     "WriteContext",
     "age",
@@ -73,22 +72,6 @@ class WriteContext:
     subresource: str = ""
     peek: Callable[[str, str, str], JSON | None] = lambda _key, _namespace, _name: None
     stored: Callable[[str, str], Sequence[JSON]] = lambda _key, _namespace: ()
-
-
-class Schema(Protocol):
-    """The structural schema of a kind (`lws.sandbox.schema`)."""
-
-    def prune(self, obj: JSON) -> list[str]:
-        """Drop, in place, what the schema does not know; returns the paths."""
-        ...
-
-    def default(self, obj: JSON) -> None:
-        """Fill in, in place, the schema's defaults."""
-        ...
-
-    def validate(self, obj: JSON, old: JSON | None = None) -> list[Cause]:
-        """What breaks the schema."""
-        ...
 
 
 class Strategy(Protocol):
@@ -131,7 +114,7 @@ class Strategy(Protocol):
 
     @property
     def schema(self) -> Any:
-        """The `Schema`, or None for a kind without one."""
+        """The `lws.sandbox.schema.Schema`, or None for a kind without one."""
         ...
 
     @property

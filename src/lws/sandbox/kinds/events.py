@@ -91,13 +91,7 @@ TABLE: Final[tuple[Shown, ...]] = (
 
 @dataclass
 class EventKind(Kind):
-    """Events in the form of one group; what is stored has the form of the core group.
-
-    Attributes:
-        error_group: both groups tell faults of the same internal kind.
-    """
-
-    error_group: str = ""
+    """Events in the form of one group; what is stored has the form of the core group."""
 
     def _core(self, event: JSON) -> JSON:
         return core_form(event) if self.resource.group else event
