@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 
 import pytest
@@ -88,3 +89,38 @@ def test_a_large_review_is_answered_quickly(path: str) -> None:
     assert time.perf_counter() - began < 5
     assert json.loads(answer)["response"]["allowed"] is True
     assert status == 200
+
+
+def test_damaged_reviews() -> None:
+    """4,000 good reviews with random damage (bytes changed, cut, doubled) never give a 5xx or another uid."""
+    chance = random.Random(7)
+    handlers = AdmissionHandlers(gang=True)
+    good = [
+        (path, encode(review(obj, old, operation=operation)))
+        for path, obj, old, operation in (
+            (MUTATE_POD, pod(), None, "CREATE"),
+            (MUTATE_LEADERWORKERSET, lws(), None, "CREATE"),
+            (VALIDATE_LEADERWORKERSET, lws(), lws(), "UPDATE"),
+        )
+    ]
+    for _ in range(4_000):
+        path, body = chance.choice(good)
+        damaged = bytearray(body)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(damaged))
+            match chance.randrange(4):
+                case 0:
+                    damaged[place] = chance.randrange(256)
+                case 1:
+                    del damaged[place : place + chance.randint(1, 20)]
+                case 2:
+                    damaged[place:place] = damaged[place : place + chance.randint(1, 20)]
+                case _:
+                    damaged[place:place] = chance.choice([b"null", b"{}", b"[]", b'"', b"1e400", b"-0", b",", b"}"])
+        status, answer = handlers.handle_review(path, bytes(damaged))
+        assert status in (200, 400)
+        told = json.loads(answer)
+        if status == 200:
+            assert told["response"].get("status", {"code": 200})["code"] < 500
+            assert told["response"]["uid"]
+            assert "could not be judged" not in told["response"].get("status", {}).get("message", "")
