@@ -10,7 +10,7 @@ import gc
 from typing import Any, Final
 
 YOUNG: Final = 20_000
-FROZEN_AFTER: Final = 8  # collections of the middle generation
+FROZEN_AFTER: Final = 2  # collections of the middle generation
 
 
 class _Freezer:
