@@ -1,0 +1,75 @@
+"""Run simulated lives: ``python -m tests.simulation --seeds 200``, or one again: ``--seeds 200 --seed 17``.
+
+The interpreter is started anew with hash randomisation off, so that a seed gives the same trace everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import structlog
+
+from tests.simulation.driver import Life, live
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="how many lives to run, from seed 0 on")
+    parser.add_argument("--seed", type=int, help="run this life alone and tell all of it")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
+    given = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    return _one(given.seed) if given.seed is not None else _many(given.seeds, given.jobs)
+
+
+def _quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _one(seed: int) -> int:
+    _quiet()
+    life = live(seed)
+    _tell(life)
+    return 1 if life.problems else 0
+
+
+def _many(count: int, jobs: int) -> int:
+    begin = time.monotonic()
+    failed = writes = 0
+    virtual = 0.0
+    with ProcessPoolExecutor(jobs, initializer=_quiet) as pool:
+        for life in pool.map(live, range(count), chunksize=1):
+            writes += life.writes
+            virtual += life.seconds
+            if life.problems:
+                failed += 1
+                _tell(life)
+                _say(f"again: python -m tests.simulation --seed {life.seed}")
+    took = time.monotonic() - begin
+    _say(f"{count} lives, {failed} failed; {writes} writes in {virtual:.0f} virtual seconds; {took:.1f} s")
+    return 1 if failed else 0
+
+
+def _tell(life: Life) -> None:
+    _say(f"seed {life.seed}: {'FAILED' if life.problems else 'well'}; {life.writes} writes, trace {life.digest}")
+    for line in life.timeline:
+        _say(f"  {line}")
+    for problem in life.problems:
+        _say(f"  ! {problem}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
