@@ -206,6 +206,19 @@ async def test_a_cancellation_from_within_is_an_error_like_any_other() -> None:
     await bench.stop()
 
 
+class Catastrophe(BaseException):
+    """What is no Exception."""
+
+
+@virtual_time
+async def test_what_is_no_exception_ends_the_controller_with_itself() -> None:
+    """A worker that is ended by what is no Exception ends its controller, and the cause is not lost."""
+    bench = Bench(scripted(Catastrophe("out of memory")), workers=3)
+    bench.queue.add(A)
+    with pytest.raises(Catastrophe):
+        await bench.task
+
+
 @virtual_time
 async def test_a_verdict_of_the_wrong_type_is_an_error() -> None:
     """A reconcile must return a verdict; anything else is counted as a fault of ours."""

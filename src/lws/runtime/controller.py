@@ -93,14 +93,19 @@ class Controller(Generic[K]):
         self._ids = itertools.count(1)
 
     async def run(self) -> None:
-        """Work until cancelled; then finish what is under way and return by raising `asyncio.CancelledError`."""
+        """Work until cancelled; then finish what is under way and raise `asyncio.CancelledError`.
+
+        Raises:
+            BaseException: what ended a worker, and is no Exception, such as a keyboard interrupt.
+        """
         workers = [asyncio.create_task(self._work(), name=f"{self.name}-{i}") for i in range(self._workers)]
         try:
-            # A worker ends early only by what is no Exception, such as a keyboard interrupt.
-            await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.queue.shut_down(drain=False)
             await self._finish(workers)
+        for worker in ended:
+            worker.result()
 
     async def _finish(self, workers: list[asyncio.Task[None]]) -> None:
         try:
