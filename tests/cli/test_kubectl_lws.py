@@ -142,7 +142,7 @@ def test_explain_tells_a_held_update_from_a_moving_one() -> None:
         "Groups 0-1 keep their revision because of rollingUpdateConfiguration.partition 2; lower it, or "
         "`kubectl lws rollout resume s`." in explain(picture)
     )
-    assert "The rolling update has groups 2 still to replace, 1 may be down at once." in explain(picture)
+    assert "The rolling update has groups 2 still to replace, 1 may be down and 0 extra at once." in explain(picture)
 
 
 def updating(partition: int = 0, **spec: Any) -> Picture:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from lws.api import labels
-from lws.api.intstr import scaled
 from lws.api.types import LEADER_READY
 from lws.cli.kubectl.picture import Group, Picture
+from lws.planning.rollout import Budget
 
 JSON: TypeAlias = dict[str, Any]
 
@@ -117,8 +117,7 @@ def _rollout_findings(picture: Picture) -> Iterator[str]:
     old = [group.index for group in groups if group.state.present and not group.state.updated]
     if not old or picture.leader_set is None:
         return
-    spec = picture.lws.spec
-    rolling = spec.rollout_strategy.rolling_update_configuration
+    rolling = picture.lws.spec.rollout_strategy.rolling_update_configuration
     held = [index for index in old if index < rolling.partition]
     moving = [index for index in old if index >= rolling.partition]
     if held:
@@ -128,11 +127,10 @@ def _rollout_findings(picture: Picture) -> Iterator[str]:
         )
     if moving:
         down = [group.index for group in groups if not group.state.ready]
-        budget = max(1, (scaled(rolling.max_unavailable, spec.replicas, round_up=False) or 0))
-        yield (
-            f"The rolling update has groups {_ranges(moving)} still to replace, {budget} may be down at once"
-            + (f"; it waits for groups {_ranges(down)}." if down else ".")
-        )
+        budget = Budget.of(picture.lws)
+        pace = f"{budget.allowed_unavailable} may be down and {budget.max_surge} extra at once"
+        waits = f"; it waits for groups {_ranges(down)}." if down else "."
+        yield f"The rolling update has groups {_ranges(moving)} still to replace, {pace}{waits}"
 
 
 def _event_tail(picture: Picture, subject: str) -> str:

@@ -15,6 +15,7 @@ from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATE
 from lws.api.types import LeaderWorkerSet
 from lws.client.api import ApiClient
 from lws.planning.groups import GroupState, leaders_by_index, size_of, states
+from lws.planning.revisions import own_revisions
 
 JSON: TypeAlias = dict[str, Any]
 CORE_EVENTS = Resource("", "v1", "events", "Event")
@@ -108,12 +109,13 @@ async def look(client: ApiClient, namespace: str, name: str) -> Picture:
         client.list(CORE_EVENTS, namespace, field_selector="type=Warning"),
     )
     statefulsets = {item.metadata.name: item for item in msgspec.convert(sets["items"], list[StatefulSet])}
+    lws = LeaderWorkerSet.from_json(raw)
     return Picture(
-        lws=LeaderWorkerSet.from_json(raw),
+        lws=lws,
         leader_set=statefulsets.pop(name, None),
         worker_sets=statefulsets,
         pods=tuple(pods["items"]),
-        revisions=tuple(msgspec.convert(revisions["items"], list[ControllerRevision])),
+        revisions=tuple(own_revisions(lws, msgspec.convert(revisions["items"], list[ControllerRevision]))),
         events=tuple(event for event in events["items"] if _about(event, name)),
     )
 
