@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,18 +28,10 @@ def environment(home: Path) -> dict[str, str]:
     return {"HOME": str(home), "PATH": os.environ["PATH"], "ENABLE_WEBHOOKS": "false"}
 
 
-async def start(*argv: str, home: Path) -> asyncio.subprocess.Process:
+def start(*argv: str, home: Path) -> subprocess.Popen[str]:
     """Start the command as a process."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "lws",
-        *argv,
-        env=environment(home),
-        cwd=home,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = [sys.executable, "-m", "lws", *argv]
+    return subprocess.Popen(command, env=environment(home), cwd=home, stderr=subprocess.PIPE, text=True)
 
 
 async def fault(*argv: str, home: Path, environ: dict[str, str] | None = None) -> str:
@@ -142,14 +135,14 @@ async def test_a_signal_ends_with_0_and_releases_the_lease(tmp_path: Path, numbe
     """After SIGTERM or SIGINT the process gives the lease up and ends with 0."""
     api = api_with_namespace()
     async with serving(api, tmp_path) as config:
-        process = await start("--kubeconfig", str(config), *NO_PORTS, home=tmp_path)
+        process = start("--kubeconfig", str(config), *NO_PORTS, home=tmp_path)
         await asyncio.wait_for(api.written.wait(), 30)
         assert api.objects[LEASE]["spec"]["holderIdentity"].startswith(socket.gethostname() + "_")
         process.send_signal(number)
-        _, err = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 0, err.decode()
+        _, err = await asyncio.to_thread(process.communicate, timeout=20)
+    assert process.returncode == 0, err
     assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
-    assert "Traceback" not in err.decode()
+    assert "Traceback" not in err
 
 
 async def test_lost_leadership_ends_the_process(tmp_path: Path) -> None:
