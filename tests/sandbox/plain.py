@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from lws.client.transport import Request, Response
 from lws.sandbox.admission import Unreachable, WebhookAdmission
@@ -90,7 +90,7 @@ class Plain:
         self.server = server or plain_server()
         self.transport = InProcessTransport(self.server, ADMIN)
 
-    async def begin(self) -> Plain:
+    async def begin(self) -> Self:
         """Create the namespace ``default``."""
         await self.post("/api/v1/namespaces", {"metadata": {"name": "default"}})
         return self

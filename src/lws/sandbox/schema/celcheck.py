@@ -19,6 +19,7 @@ from lws.sandbox.schema.node import Node
 _OPERAND: Final = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 )
+_SCALARS: Final = {"string": "string", "integer": "int", "number": "double", "boolean": "bool"}
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
 _TYPES: Final = frozenset(
     "bool int uint double string bytes list map type null_type dyn google optional true false null".split()
@@ -169,6 +170,10 @@ def _macro(tree: Any, scope: _Scope) -> Iterator[str]:
 
 def _member(tree: Any, scope: _Scope) -> Iterator[str]:
     base, name = _schema(tree.children[0], scope), tree.children[1]
+    if base is not None and base.type in _SCALARS and not base.raw.get("format"):
+        message = f"type '{_SCALARS[base.type]}' does not support field selection"
+        yield _located(scope.text, _column(name) - 1, message)
+        return
     if base is None or base.type != "object" or base.values is not None:
         return
     if base.open and not base.fields:

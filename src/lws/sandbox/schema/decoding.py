@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lws.api import gotext
 from lws.sandbox.schema import builtin, gojson, pruning, yamltext
 from lws.sandbox.schema.gostruct import GoReader
 from lws.sandbox.schema.schema import Schema
@@ -41,7 +42,19 @@ def decode(raw: bytes, media_type: str, schema: Schema, field_validation: str = 
     except Unreadable as error:
         raise _unhandled(obj, schema, str(error)) from None
     strict = [*repeated, *strict]
+    if not schema.custom and "yaml" not in media_type:
+        _keep_spelling(obj, raw, schema)
     return obj, judged(strict, obj, schema, field_validation)
+
+
+def _keep_spelling(obj: JSON, raw: bytes, schema: Schema) -> None:
+    for name, known in schema.root.fields.items():
+        value = obj.get(name)
+        if known.node.special == "raw" and isinstance(value, dict):
+            text = gojson.member_text(raw, name)
+            if text and text != gotext.encoded(value, sort_keys=False):
+                obj[name] = spelled = gojson.Spelled(value)
+                spelled.text = text
 
 
 def check_version(obj: JSON, schema: Schema) -> None:

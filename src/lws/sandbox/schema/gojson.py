@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 END = "unexpected end of JSON input"
+_DECODER = json.JSONDecoder()
+_SKIP = re.compile(r"[ \t\r\n:,]*")
 _SPACE = b" \t\r\n"
 _STRING = re.compile(rb'[^"\\\x00-\x1f]*')
 _ESCAPES = b'bfnrt\\/"'
@@ -26,6 +28,30 @@ class Repeating(dict[str, Any]):
     """
 
     repeated: list[str]
+
+
+class Spelled(dict[str, Any]):
+    """An object that is kept as it was sent, white space and all: bytes count, where Go holds it raw.
+
+    Attributes:
+        text: as it was sent.
+    """
+
+    text: str
+
+
+def member_text(raw: bytes, name: str) -> str:
+    """A member of the object in a text that `loads` has read, as it is spelled there; the last one counts."""
+    text, found = raw.decode("utf-8", "replace"), ""
+    place = _SKIP.match(text, text.index("{") + 1).end()  # type: ignore[union-attr]  # it matches anywhere
+    while text[place] != "}":
+        key, place = _DECODER.raw_decode(text, place)
+        start = _SKIP.match(text, place).end()  # type: ignore[union-attr]
+        place = _DECODER.raw_decode(text, start)[1]
+        if key == name:
+            found = text[start:place]
+        place = _SKIP.match(text, place).end()  # type: ignore[union-attr]
+    return found
 
 
 def loads(raw: bytes) -> Any:

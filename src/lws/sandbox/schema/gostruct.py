@@ -13,7 +13,7 @@ from typing import Any
 
 from lws.api.quantity import Quantity, QuantityError
 from lws.sandbox.schema import gotime
-from lws.sandbox.schema.gojson import Repeating, type_name
+from lws.sandbox.schema.gojson import Repeating, Spelled, type_name
 from lws.sandbox.schema.goprint import go_kind
 from lws.sandbox.schema.node import Field, Node
 
@@ -165,6 +165,8 @@ class GoReader:
                 return None
             case "schema-or-bool" | "schema-or-array" if isinstance(value, dict):
                 return self.read_nested(value)
+            case "raw" if isinstance(value, Spelled):
+                return dict(value)  # a patch spells it anew
             case _:
                 return value
 
