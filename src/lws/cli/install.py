@@ -15,6 +15,7 @@ from lws.api.resources import (
     Resource,
 )
 from lws.client.api import ApiClient
+from lws.errors import AlreadyExistsError
 from lws.webhook import handlers
 
 JSON = dict[str, Any]
@@ -31,13 +32,16 @@ _LWS_RULE: Final[JSON] = {
 
 
 async def install(client: ApiClient) -> None:
-    """Apply everything; what is there already is brought up to date.
+    """Create everything; what is there already is brought up to date by an apply.
 
     Raises:
         ApiError: the server refuses.
     """
     for resource, manifest in manifests():
-        await client.apply(resource, manifest, field_manager=MANAGER)
+        try:
+            await client.create(resource, manifest, field_manager=MANAGER)
+        except AlreadyExistsError:
+            await client.apply(resource, manifest, field_manager=MANAGER)
 
 
 def manifests() -> list[tuple[Resource, JSON]]:

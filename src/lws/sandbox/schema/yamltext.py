@@ -71,9 +71,16 @@ def _member_name(name: Any) -> str:
 def load(raw: bytes) -> tuple[Any, list[str]]:
     """The value of a document, and what strict reading would refuse: members that are given more than once.
 
+    JSON, which is YAML as well, is read as such: that is many times faster.
+
     Raises:
         YamlError: it cannot be read.
     """
+    if raw.lstrip().startswith(b"{"):
+        try:
+            return json.loads(raw, object_pairs_hook=_once, parse_constant=_no_json), []
+        except (ValueError, RecursionError):
+            pass  # no plain JSON, or with members given twice: the slow way tells
     loader = _Loader(raw)
     try:
         value = loader.get_single_data()
@@ -86,6 +93,17 @@ def load(raw: bytes) -> tuple[Any, list[str]]:
     if not loader.repeated:
         return value, []
     return value, ["yaml: unmarshal errors:\n" + "\n".join(f"  {line}" for line in loader.repeated)]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _no_json(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _message(error: yaml.MarkedYAMLError) -> str:
