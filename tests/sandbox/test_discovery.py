@@ -7,7 +7,7 @@ import pytest
 from lws.client.transport import Request
 from lws.sandbox.catalog import priority
 from lws.sandbox.inventory import storage_hash
-from tests.sandbox.plain import Plain
+from tests.sandbox.plain import MAPS, Plain
 from tests.virtual import virtual_time
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -122,3 +122,24 @@ async def test_health_is_told_in_short_and_in_full() -> None:
         assert full.endswith(f"{group} check passed\n")
     assert (await plain.get("/livez/ping")).status == 200
     assert (await plain.get("/livez/nothing")).status == 404
+
+
+@virtual_time
+async def test_the_root_lists_what_is_there() -> None:
+    """Every path that the root names is served."""
+    plain = await Plain().begin()
+    for path in (await plain.get("/")).body["paths"]:
+        assert (await plain.get(path)).status == 200, path
+
+
+@virtual_time
+async def test_metrics_count_requests_watches_and_objects() -> None:
+    """What was asked and answered, how many watches are open, and what is stored can be scraped."""
+    plain = await Plain().begin()
+    await plain.make("a")
+    await plain.get(f"{MAPS}/none")
+    lines = (await plain.get("/metrics")).raw.decode().splitlines()
+    assert 'apiserver_request_total{verb="CREATE",group="",resource="configmaps",code="201"} 1' in lines
+    assert 'apiserver_request_total{verb="GET",group="",resource="configmaps",code="404"} 1' in lines
+    assert 'apiserver_longrunning_requests{verb="WATCH"} 0' in lines
+    assert 'apiserver_storage_objects{resource="configmaps"} 1' in lines

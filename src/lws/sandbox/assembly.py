@@ -9,8 +9,10 @@ from lws.api.resources import MUTATINGWEBHOOKCONFIGURATIONS, NAMESPACES, VALIDAT
 from lws.clock import Clock
 from lws.sandbox.admission import Caller, Unreachable, WebhookAdmission
 from lws.sandbox.auth.installing import install
+from lws.sandbox.auth.tokens import ISSUER
 from lws.sandbox.catalog import build
 from lws.sandbox.crd import install_definitions
+from lws.sandbox.internals import identity_pages
 from lws.sandbox.inventory import builtins
 from lws.sandbox.kinds import Features, strategies
 from lws.sandbox.machinery import ApiMachinery
@@ -60,5 +62,6 @@ def build_server(
         storage=storage,
     )
     if secured:
-        install(server, clock, random, static_tokens=static_tokens)
+        access = install(server, clock, random, static_tokens=static_tokens)
+        server.discovery.add_pages(identity_pages(access.tokens, ISSUER))
     return server

@@ -10,7 +10,8 @@ import orjson
 
 from lws.sandbox import negotiation
 from lws.sandbox.catalog import Catalog, Served
-from lws.sandbox.health import health
+from lws.sandbox.health import CHECKS, health
+from lws.sandbox.health import paths as health_paths
 from lws.sandbox.inventory import Subresource
 from lws.sandbox.negotiation import JSON_TYPE
 from lws.sandbox.reply import Reply, of_json, page_not_found
@@ -44,8 +45,13 @@ class Discovery:
     def __init__(self, catalog: Catalog, openapi: OpenApi | None = None) -> None:
         self._catalog = catalog
         self._openapi = openapi
+        self._pages: dict[str, Callable[[], Reply]] = {}
         self._documents: dict[str, tuple[bytes, str]] = {}
         catalog.changed.append(self._documents.clear)
+
+    def add_pages(self, pages: Mapping[str, Callable[[], Reply]]) -> None:
+        """Serve more paths."""
+        self._pages |= pages
 
     @staticmethod
     def is_public(path: str, method: str) -> bool:
@@ -84,7 +90,8 @@ class Discovery:
                 return self._group(group)
             case ["apis", group, version]:
                 return self._resource_list(group, version)
-        return page_not_found()
+        page = self._pages.get("/" + "/".join(parts))
+        return page_not_found() if page is None else page()
 
     def _negotiated(self, path: str, headers: Mapping[str, str], plain: Callable[[], JSON]) -> Reply:
         accept = headers.get("accept", "")
@@ -164,8 +171,8 @@ class Discovery:
         return of_json({**head, "groupVersion": group_version, "resources": resources})
 
     def _paths(self) -> list[str]:
-        paths = {"/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3"}
-        paths |= {"/version", "/openapi/v3/"}
+        paths = {"/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
+        paths |= {*self._pages, *(f"/{group}" for group in CHECKS), *health_paths()}
         for group in filter(None, self._catalog.groups()):
             paths.add(f"/apis/{group}")
             paths |= {f"/apis/{group}/{version}" for version in self._catalog.versions(group)}

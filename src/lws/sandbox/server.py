@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from random import Random
@@ -14,7 +15,7 @@ import structlog
 from lws.api.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request
 from lws.clock import Clock
-from lws.sandbox import discovery, negotiation, protobuf, tables
+from lws.sandbox import discovery, internals, negotiation, protobuf, tables
 from lws.sandbox.access import Access, OpenAccess, refused
 from lws.sandbox.catalog import Catalog, Served
 from lws.sandbox.faults import Fault, Faults, failure
@@ -76,6 +77,8 @@ class ApiServer:
         self._clock = clock
         self._random = random
         self._watches: dict[Watch, None] = {}
+        self.requests: internals.RequestCounts = Counter()
+        self.discovery.add_pages(internals.pages(self, clock.now(), clock.now))
 
     async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
         """Answer a request; never raises.
@@ -96,6 +99,7 @@ class ApiServer:
         except Exception as error:
             _log.exception("request failed", method=request.method, path=request.path)
             reply = of_error(internal_error(str(error)), accept)
+        self.requests[info.verb, info.group, info.resource, reply.status] += 1
         reply.warnings = tuple(dict.fromkeys(warnings))
         if request.method == "HEAD":
             reply.body = b""

@@ -106,6 +106,15 @@ class Tokens:
         r, s = decode_dss_signature(signature)
         return f"{body}.{_base64(r.to_bytes(_SIZE, 'big') + s.to_bytes(_SIZE, 'big'))}"
 
+    def public_keys(self) -> JSON:
+        """The keys by which others check tokens (RFC 7517)."""
+        key = self._key()
+        point = key.public_key().public_numbers()
+        x, y = (_base64(half.to_bytes(_SIZE, "big")) for half in (point.x, point.y))
+        return {
+            "keys": [{"use": "sig", "kty": "EC", "kid": _key_id(key), "crv": "P-256", "alg": "ES256", "x": x, "y": y}]
+        }
+
     def check(self, token: str, audiences: tuple[str, ...] = AUDIENCES) -> tuple[UserInfo, list[str]]:
         """Whose token it is, and for which of the audiences.
 
