@@ -16,10 +16,10 @@ import pytest
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
-from lws.operator import servers
+from lws.operator import metrics_certificate
 from lws.operator.certificates import self_signed
 from lws.operator.servers import health_server, metrics_server, parse_address
-from lws.operator.settings import Configuration, HealthEndpoint
+from lws.operator.settings import Configuration, HealthEndpoint, Settings
 from lws.runtime.health import Health
 from lws.runtime.manager import Service
 from lws.telemetry.metrics import Metrics
@@ -56,9 +56,10 @@ async def get(url: str, **options: object) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-def configuration(port: int, **tls: object) -> Configuration:
-    """A configuration whose metrics are on this port."""
-    return Configuration.model_validate({"metrics": {"bindAddress": f"127.0.0.1:{port}"}, "tls": tls})
+def configuration(port: int, **tls: object) -> Settings:
+    """Settings of a run outside a cluster whose metrics are on this port."""
+    found = Configuration.model_validate({"metrics": {"bindAddress": f"127.0.0.1:{port}"}, "tls": tls})
+    return Settings(configuration=found, development=True)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ async def test_a_mounted_certificate_is_served(tmp_path: Path, monkeypatch: pyte
     pair = self_signed(("metrics.test",), datetime.now(UTC))
     (tmp_path / "tls.crt").write_bytes(pair.certificate)
     (tmp_path / "tls.key").write_bytes(pair.key)
-    monkeypatch.setattr(servers, "METRICS_CERTIFICATES", str(tmp_path))
+    monkeypatch.setattr(metrics_certificate, "METRICS_CERTIFICATES", str(tmp_path))
     port = free_port()
     metrics = Metrics()
     service = metrics_server(configuration(port), ApiClient(Reviews(), user_agent="test"), metrics, clock=SystemClock())

@@ -116,6 +116,21 @@ async def review(port: int, context: ssl.SSLContext | bool, name: str | None = N
         return found
 
 
+async def scraped_with_trust(port: int, authority: str) -> None:
+    """Have the metrics port verified by the authority beside the webhook's certificate, as a ServiceMonitor does."""
+    context = ssl.create_default_context(cadata=authority)
+    name = "lws-controller-manager-metrics-service.lws-system.svc"
+    async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                url = f"https://127.0.0.1:{port}/metrics"
+                async with session.get(url, ssl=context, server_hostname=name) as answer:
+                    assert answer.status == 401
+                    return
+            except aiohttp.ClientConnectorCertificateError:
+                await asyncio.sleep(0.1)  # it is signed a moment after the Secret is there
+
+
 async def test_in_a_cluster_the_published_bundle_trusts_the_webhook() -> None:
     """With its own certificates the operator writes Secret and bundles, and its webhook is trusted by them."""
     async with operating() as (operator, client, ports):
@@ -127,6 +142,7 @@ async def test_in_a_cluster_the_published_bundle_trusts_the_webhook() -> None:
         answer = await review(ports["webhook"], context, "lws-webhook-service.lws-system.svc")
         assert answer["response"]["allowed"] is True
         assert answer["response"]["patchType"] == "JSONPatch"
+        await scraped_with_trust(ports["metrics"], base64.b64decode(secret["data"]["ca.crt"]).decode())
         base = f"http://127.0.0.1:{ports['health']}"
         status, text = await get(f"{base}/readyz?verbose")
         assert (status, text) == (200, operator.readyz.report(verbose=True).text)

@@ -157,7 +157,7 @@ class Operator:
         if self._sockets:
             self.metrics.watch_process()
             services.append(health_server(configuration.health, self.readyz, self.healthz))
-            services.append(metrics_server(configuration, self.client, self.metrics, clock=self._clock))
+            services.append(metrics_server(self.settings, self.client, self.metrics, clock=self._clock))
         if self.settings.watchdog is not None:
             services.append(background("watchdog", self.watchdog.run))
         services += self.admission.services(sockets=self._sockets)

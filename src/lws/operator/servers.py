@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -19,12 +17,11 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConfigurationError
 from lws.operator.authorize import Refusal, Reviewer
-from lws.operator.certificates import note_read, self_signed
-from lws.operator.settings import METRICS_CERTIFICATES, Configuration, HealthEndpoint
+from lws.operator.metrics_certificate import MetricsCertificate
+from lws.operator.settings import HealthEndpoint, Settings
 from lws.runtime.health import Health, Report
 from lws.runtime.manager import Service
 from lws.telemetry.metrics import Metrics
-from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 
 _log = structlog.stdlib.get_logger("lws.operator")
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,9 +55,10 @@ def health_server(settings: HealthEndpoint, readyz: Health, healthz: Health) -> 
     return Service("health", _server(app, settings.health_probe_bind_address, setting))
 
 
-def metrics_server(configuration: Configuration, client: ApiClient, metrics: Metrics, *, clock: Clock) -> Service:
+def metrics_server(settings: Settings, client: ApiClient, metrics: Metrics, *, clock: Clock) -> Service:
     """Serves ``/metrics`` over TLS to those who may read it."""
     reviewer = Reviewer(client, clock)
+    certificate = MetricsCertificate(settings, client, clock=clock, metrics=metrics)
 
     async def scrape(request: web.Request) -> web.Response:
         refusal = await reviewer.review(request.headers.get("Authorization", ""), request.path)
@@ -70,35 +68,21 @@ def metrics_server(configuration: Configuration, client: ApiClient, metrics: Met
 
     app = web.Application()
     app.router.add_get("/metrics", scrape)
-    policy = configuration.tls.policy
-    certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
-    serve = _server(app, configuration.metrics.bind_address, "metrics.bindAddress", certificate.context)
+    address = settings.configuration.metrics.bind_address
+    serve = _server(app, address, "metrics.bindAddress", certificate.serving.context)
+    if address == "0":
+        return Service("metrics", serve)
 
     async def run(ready: Callable[[], None]) -> None:
-        async with _kept(certificate, metrics, clock):
+        certificate.begin()
+        keeping = asyncio.create_task(certificate.run(), name="metrics certificate")
+        try:
             await serve(ready)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
     return Service("metrics", run)
-
-
-@asynccontextmanager
-async def _kept(certificate: ServingCertificate, metrics: Metrics, clock: Clock) -> AsyncIterator[None]:
-    """Keep the certificate that is mounted, or a self-signed one if there is none."""
-    directory = Path(METRICS_CERTIFICATES)
-    if not (directory / CERTIFICATE_FILE).exists():
-        pair = self_signed(("localhost",), clock.now())
-        certificate.load(pair.certificate, pair.key)
-        yield
-        return
-
-    def observe(good: bool) -> None:
-        note_read(metrics, "metrics", certificate.certificate, good=good)
-
-    watching = asyncio.create_task(certificate.watch(directory, observe=observe), name="metrics certificate")
-    try:
-        yield
-    finally:
-        watching.cancel()
 
 
 def _probe(health: Health) -> Callable[[web.Request], Awaitable[web.Response]]:
