@@ -26,6 +26,7 @@ BLOCKED: Final = "Blocked"
 NOT_OWNED: Final = "StatefulSetNotOwned"
 OWNED: Final = "StatefulSetOwned"
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
+WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     AVAILABLE: (events.ALL_GROUPS_READY, "All replicas are ready"),
@@ -182,13 +183,8 @@ def plan_status(
     if conditions.turned:
         reason, message = _TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = None if age is None else COUNTER_SECONDS - age
-    if (
-        wait is not None
-        and wait > 0
-        and after != lws.status
-        and _but_for_counters(after) == _but_for_counters(lws.status)
-    ):
+    wait = 0.0 if age is None else COUNTER_SECONDS - age
+    if wait > WORTH_WAITING and after != lws.status and _but_for_counters(after) == _but_for_counters(lws.status):
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
 
