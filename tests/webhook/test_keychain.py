@@ -134,7 +134,8 @@ def test_distrust(good: Keychain) -> None:
     unknown = "certificate signed by unknown authority"
     assert distrust(make_ca(NOW).certificate, certificate, NAMES, NOW) == unknown
     assert distrust(bundle, certificate, ["other"], NOW) == unknown
-    assert distrust(b"", certificate, NAMES, NOW) == "the certificate cannot be read"
+    assert distrust(b"", certificate, NAMES, NOW) == unknown
+    assert distrust(bundle, b"", NAMES, NOW) == "the certificate cannot be read"
 
 
 def test_the_references_own_secret_is_kept() -> None:

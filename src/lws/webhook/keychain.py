@@ -89,12 +89,12 @@ def renewed(current: Keychain, names: Sequence[str], now: datetime, known: bytes
 def distrust(bundle: bytes, certificate: bytes, names: Iterable[str], now: datetime) -> str:
     """Why a client that trusts ``bundle`` would refuse this serving certificate; empty if it would not."""
     try:
-        leaf, authorities = read_certificates(certificate)[0], read_certificates(bundle)
+        leaf = read_certificates(certificate)[0]
     except CertificateError as error:
         return str(error)
     if not _valid(leaf, now):
         return "certificate has expired or is not yet valid"
-    for authority in authorities:
+    for authority in _readable(bundle):
         try:
             check_leaf(leaf, authority, names)
         except CertificateError:

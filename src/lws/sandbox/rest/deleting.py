@@ -101,6 +101,9 @@ async def _delete(
 
 async def _ask(core: Core, call: Call, asked: Review | None) -> None:
     if asked is not None:
+        # Mutating webhooks are asked about deletions too, though there is nothing that they could change.
+        _, warnings = await core.admission.mutate(asked)
+        call.warnings += warnings
         await core.validate(call, asked)
 
 
