@@ -16,13 +16,13 @@ from typing import Any
 
 import orjson
 
-from lws.sandbox.admission import exchange, matching, patching
+from lws.sandbox.admission import exchange, matching
 from lws.sandbox.admission.calling import Caller, CallError, check_status
 from lws.sandbox.admission.configuration import Configurations, Webhook
 from lws.sandbox.admission.exchange import As, Verdict
+from lws.sandbox.admission.versions import Invocation, as_seen, defaulted, is_main, patched_by
 from lws.sandbox.patching.json_patch import same
 from lws.sandbox.rest.core import Review
-from lws.sandbox.schema.gostruct import GoReader
 from lws.sandbox.status import StatusError, bad_request, forbidden, internal_error, of
 from lws.sandbox.strategy import Strategy
 
@@ -43,13 +43,6 @@ class _Reinvocation:
         self.again |= self.asked
         self.asked = set()
         self.wanted = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Invocation:
-    webhook: Webhook
-    strategy: Strategy  # in whose version the webhook wants to see the object
-    seen: As
 
 
 class WebhookAdmission:
@@ -112,7 +105,7 @@ class WebhookAdmission:
         invocations = [found for hook in self._validating.webhooks() if (found := self._invocation(hook, review))]
         refusals: list[StatusError] = []
 
-        async def ask(invocation: _Invocation) -> None:
+        async def ask(invocation: Invocation) -> None:
             try:
                 await self._ask(invocation, review, warnings, mutating=False)
             except StatusError as error:
@@ -135,12 +128,12 @@ class WebhookAdmission:
             if patched is not None:
                 if not same(patched, review.obj):
                     state.changed()
-                review = replace(review, obj=_defaulted(patched, review))
+                review = replace(review, obj=defaulted(patched, review))
             if webhook.reinvocable:
                 state.asked.add(webhook.uid)
         return review
 
-    def _invocation(self, webhook: Webhook, review: Review) -> _Invocation | None:
+    def _invocation(self, webhook: Webhook, review: Review) -> Invocation | None:
         """How this webhook is to be asked; None if it is not.
 
         Raises:
@@ -150,9 +143,9 @@ class WebhookAdmission:
         if strategy is None or not matching.selects(webhook, review, self._namespace):
             return None
         resource = strategy.resource
-        own = strategy is review.strategy or not _is_main(review)
+        own = strategy is review.strategy or not is_main(review)
         kind = review.kind if own else (resource.group, resource.version, resource.kind)
-        invocation = _Invocation(webhook, strategy, As(resource, kind))
+        invocation = Invocation(webhook, strategy, As(resource, kind))
         return invocation if self._meets_conditions(invocation, review) else None
 
     def _strategy(self, webhook: Webhook, review: Review) -> Strategy | None:
@@ -168,7 +161,7 @@ class WebhookAdmission:
                     return twin
         return None
 
-    def _meets_conditions(self, invocation: _Invocation, review: Review) -> bool:
+    def _meets_conditions(self, invocation: Invocation, review: Review) -> bool:
         webhook = invocation.webhook
         if not webhook.conditions:
             return True
@@ -176,8 +169,8 @@ class WebhookAdmission:
         from lws.sandbox.admission import conditions
 
         variables = {
-            "object": _as_seen(review.obj, invocation, review),
-            "oldObject": _as_seen(review.old, invocation, review),
+            "object": as_seen(review.obj, invocation, review),
+            "oldObject": as_seen(review.old, invocation, review),
             "request": exchange.request(review, invocation.seen),
         }
         try:
@@ -187,9 +180,7 @@ class WebhookAdmission:
                 return False
             raise forbidden(of(review.strategy.resource), review.name, str(error)) from error
 
-    async def _ask(
-        self, invocation: _Invocation, review: Review, warnings: list[str], *, mutating: bool
-    ) -> JSON | None:
+    async def _ask(self, invocation: Invocation, review: Review, warnings: list[str], *, mutating: bool) -> JSON | None:
         """The object as a webhook that allows changes it; None if it does not, or failed and that is to be ignored.
 
         Raises:
@@ -203,13 +194,13 @@ class WebhookAdmission:
             warnings += verdict.warnings
             if not verdict.allowed:
                 raise exchange.denial(webhook.name, verdict.status)
-            return _patched(invocation, review, verdict)
+            return patched_by(invocation, review, verdict)
         except CallError as error:
             if webhook.ignores_failures:
                 return None
             raise internal_error(f'failed calling webhook "{webhook.name}": {error}') from error
 
-    async def _call(self, invocation: _Invocation, review: Review, *, mutating: bool) -> Verdict:
+    async def _call(self, invocation: Invocation, review: Review, *, mutating: bool) -> Verdict:
         webhook = invocation.webhook
         version = next((known for known in webhook.versions if known in exchange.VERSIONS), None)
         if version is None:
@@ -220,8 +211,8 @@ class WebhookAdmission:
             uid,
             version,
             exchange.request(review, invocation.seen),
-            _as_seen(review.obj, invocation, review),
-            _as_seen(review.old, invocation, review),
+            as_seen(review.obj, invocation, review),
+            as_seen(review.old, invocation, review),
         )
         answer = await self._caller.post(webhook.target, orjson.dumps(asked), webhook.timeout)
         check_status(answer)
@@ -233,76 +224,6 @@ class WebhookAdmission:
             return exchange.verdict(found, uid, version, mutating=mutating)
         except exchange.AnswerError as error:
             raise CallError(f"received invalid webhook response: {error}") from error
-
-
-def _patched(invocation: _Invocation, review: Review, verdict: Verdict) -> JSON | None:
-    """The object after a verdict's patch, in the version of the write; None without a patch.
-
-    Raises:
-        CallError: the patch cannot be read.
-        StatusError: it does not apply.
-    """
-    if not verdict.patch:
-        return None
-    try:
-        operations = patching.decode(verdict.patch)
-    except patching.PatchError as error:
-        raise CallError(f"received undecodable patch in webhook response: {error}") from error
-    if not operations:
-        return None
-    seen = _as_seen(review.obj, invocation, review)
-    if seen is None:
-        name = invocation.webhook.name
-        why = "attempted to modify the object, which is not supported for this operation"
-        raise internal_error(f'admission webhook "{name}" {why}')
-    if verdict.patch_type != "JSONPatch":
-        raise CallError(f'unsupported patch type "{verdict.patch_type}"')
-    try:
-        patched = patching.apply(seen, operations)
-    except patching.PatchError as error:
-        raise internal_error(str(error)) from error
-    if _is_main(review):
-        patched = _typed(patched, invocation.strategy)
-    if invocation.strategy is review.strategy:
-        return patched
-    return review.strategy.read(invocation.strategy.write(patched))
-
-
-def _typed(obj: JSON, strategy: Strategy) -> JSON:
-    """The patched object as it comes out of the kind's type: unknown members are gone.
-
-    Raises:
-        StatusError: a member has a wrong type.
-    """
-    schema = strategy.schema
-    if schema is None:
-        return obj
-    if schema.custom:
-        schema.prune(obj)
-        return obj
-    reader = GoReader()
-    read = reader.read(schema.root, obj)
-    if reader.error:
-        raise internal_error(reader.error)
-    return read if isinstance(read, dict) else obj
-
-
-def _defaulted(obj: JSON, review: Review) -> JSON:
-    if _is_main(review):
-        review.strategy.default(obj)
-    return obj
-
-
-def _is_main(review: Review) -> bool:
-    """Whether the object under review is one of the resource's own kind, and no Scale, Binding or Eviction."""
-    return review.subresource in ("", "status")
-
-
-def _as_seen(obj: JSON | None, invocation: _Invocation, review: Review) -> JSON | None:
-    """The object in the version that the webhook wants to see."""
-    if obj is None or invocation.strategy is review.strategy or not _is_main(review):
-        return obj
-    return invocation.strategy.read(review.strategy.write(obj))
 
 
 def _with_warnings(error: StatusError, warnings: list[str]) -> StatusError:
