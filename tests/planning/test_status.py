@@ -301,6 +301,20 @@ def test_counters_alone_wait_for_others() -> None:
     assert making.condition(back, "Available") is not None
 
 
+def test_counters_of_a_creation_wait_longer() -> None:
+    """Until a set is Available for the first time, counters wait longer once its first numbers are told."""
+    world = World.at_rest(replicas=3)
+    key = making.key_of(world.lws)
+    coming_up = making.status_of(World(making.lws(replicas=3)).plan())
+    assert coming_up is not None
+    world.leaders[0] = making.leader(0, key, ready=False)
+    for told, wait in ((coming_up, 2.0), ({**coming_up, "replicas": 3}, 15.0)):
+        world.write_status(told)
+        plan = plan_leaderworkerset(replace(world.snapshot(), status_age=1.0), making.NOW)
+        assert making.status_of(plan) is None
+        assert plan.requeue_after == wait - 1.0
+
+
 def test_update_done_8_4() -> None:
     """Done means all wanted groups updated and ready, and nothing held back; also with no replicas."""
     assert Counts(done=2).update_done(Budget(2))

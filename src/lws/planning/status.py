@@ -26,6 +26,7 @@ BLOCKED: Final = "Blocked"
 NOT_OWNED: Final = "StatefulSetNotOwned"
 OWNED: Final = "StatefulSetOwned"
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
+CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -165,7 +166,8 @@ def plan_status(
 
     Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
     status ``age`` seconds ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of
-    them all. A change of a condition, of the generation or of the selector is never put off.
+    them all; in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly
+    groups come up. A change of a condition, of the generation or of the selector is never put off.
     """
     wanted = counts.wanted_conditions(budget.replicas)
     conditions = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
@@ -183,10 +185,16 @@ def plan_status(
     if conditions.turned:
         reason, message = _TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = 0.0 if age is None else COUNTER_SECONDS - age
+    wait = 0.0 if age is None else _patience(lws.status) - age
     if wait > WORTH_WAITING and after != lws.status and _but_for_counters(after) == _but_for_counters(lws.status):
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
+
+
+def _patience(told: LeaderWorkerSetStatus) -> float:
+    """How long a mere change of counters may wait after a write."""
+    creation = all(each.type != AVAILABLE for each in told.conditions)
+    return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
 def _but_for_counters(status: LeaderWorkerSetStatus) -> LeaderWorkerSetStatus:
