@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from hack import api_reference, core_schemas
+from hack import api_reference, core_schemas, monitoring
 from hack import schemas as published
 from lws.api import crd, schemas
 from lws.api.types import GROUP
@@ -41,6 +41,11 @@ FILES: dict[str, Callable[[], str]] = {
     "src/lws/sandbox/schema/data/descriptions.json": lambda: published.rendered()["descriptions.json"],
     f"config/crd/{GROUP}_{crd.PLURAL}.yaml": render_crd,
     "docs/api.md": api_reference.render,
+    "docs/metrics.md": monitoring.reference,
+    "config/prometheus/alerts.yaml": monitoring.prometheus_rule,
+    "config/prometheus/dashboard.json": monitoring.dashboard,
+    "charts/lws/files/alerts.yaml": monitoring.rules,
+    "charts/lws/files/dashboard.json": monitoring.dashboard,
 }
 
 

@@ -7,6 +7,7 @@ seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from prometheus_client import (
@@ -38,6 +39,16 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A metric as its readers meet it; a histogram is also exported as ``_bucket``, ``_sum`` and ``_count``."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
 class QueueStatistics(Protocol):
     """What is exported of a queue; `lws.workqueue.QueueStatistics` has it."""
 
@@ -67,6 +78,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry(auto_describe=True)
+        self.catalogue: list[Described] = []  # every metric of ours, in the order in which they were made
         self._reconciling()
         self._queues()
         self._serving()
@@ -200,6 +212,7 @@ class Metrics:
     def watch(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a gauge whose samples, label values and number, are computed when scraped."""
         self.registry.register(_SampledGauge(name, help_, labels, samples))
+        self.catalogue.append(Described(name, "gauge", labels, help_))
 
     def watch_process(self) -> None:
         """Export what the process uses: CPU, memory, descriptors, and the collector's work."""
@@ -211,12 +224,15 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _counter(self, name: str, help_: str, labels: tuple[str, ...]) -> Counter:
+        self.catalogue.append(Described(f"{name}_total", "counter", labels, help_))
         return Counter(name, help_, labels, registry=self.registry)
 
     def _gauge(self, name: str, help_: str, labels: tuple[str, ...]) -> Gauge:
+        self.catalogue.append(Described(name, "gauge", labels, help_))
         return Gauge(name, help_, labels, registry=self.registry)
 
     def _histogram(self, name: str, help_: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        self.catalogue.append(Described(name, "histogram", labels, help_))
         return Histogram(name, help_, labels, buckets=buckets, registry=self.registry)
 
 
