@@ -211,15 +211,21 @@ def _check_kind(applied: JSON, schema: Schema) -> None:
     if (api_version, kind) != (schema.api_version, schema.kind):
         group, _, version = str(api_version).rpartition("/")
         raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
-    if (applied.get("metadata") or {}).get("managedFields") is not None:
+    if _metadata(applied).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
+
+
+def _metadata(applied: JSON) -> JSON:
+    """The metadata of a body in which nothing is sure yet."""
+    metadata = applied.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _validate(kind: Type, applied: JSON, schema: Schema) -> None:
     try:
         validate(kind, applied)
     except TypedError as error:
-        metadata = applied.get("metadata") or {}
+        metadata = _metadata(applied)
         where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
         what = f"{where}; {schema.api_version}, Kind={schema.kind}"
         raise StatusError(500, "", f"failed to create typed patch object ({what}): {error}") from None

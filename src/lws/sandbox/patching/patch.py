@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -136,7 +137,10 @@ def _read(
 
 
 def _text(obj: JSON) -> str:
-    return orjson.dumps(obj).decode()
+    try:
+        return orjson.dumps(obj).decode()
+    except TypeError:  # numbers beyond 64 bits
+        return json.dumps(obj, ensure_ascii=False, separators=(",", ":"))
 
 
 def _in_go_order(live: JSON, schema: Schema) -> JSON:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,7 +123,7 @@ def decode_applied(raw: bytes, field_validation: str = "") -> tuple[JSON, list[s
     warnings = [f"error converting YAML to JSON: {text}" for text in repeated]
     if warnings and field_validation == "Strict":
         raise bad_request(f"error strict decoding patch: {warnings[0]}")
-    return value or {}, [] if field_validation == "Ignore" else warnings
+    return gojson.with_floats(value or {}), [] if field_validation == "Ignore" else warnings
 
 
 def repeated_fields(value: Any, path: str = "") -> list[str]:
@@ -150,9 +151,7 @@ def _identified(value: Any, raw: bytes, schema: Schema) -> JSON:
         raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {why}", binary=True)
     for name in ("kind", "apiVersion"):
         if value.get(name) is not None and not isinstance(value[name], str):
-            field = f"Go struct field .{name} of type string"
-            why = f"json: cannot unmarshal {gojson.type_name(value[name])} into {field}"
-            raise _unrecognized(schema, raw, f"couldn't get version/kind; json parse error: {why}")
+            raise _unrecognized(schema, raw, _not_text(name, value[name]))
     if schema.custom and not value.get("kind"):
         raise _unrecognized(schema, raw, f"Object 'Kind' is missing in '{raw.decode('utf-8', 'replace')}'")
     return value
@@ -166,6 +165,9 @@ def typed(value: JSON, schema: Schema) -> tuple[JSON, list[str]]:
     Raises:
         Unreadable: it cannot be one.
     """
+    for name in ("kind", "apiVersion"):
+        if value.get(name) is not None and not isinstance(value[name], str):
+            raise Unreadable(_not_text(name, value[name]))
     metadata = value.get("metadata")
     forgets = isinstance(metadata, dict) and metadata.get("managedFields") == []
     if schema.custom:
@@ -179,6 +181,11 @@ def typed(value: JSON, schema: Schema) -> tuple[JSON, list[str]]:
     if forgets:  # an empty list is not the same as none: it asks to forget all owners
         read["metadata"]["managedFields"] = []
     return read, strict
+
+
+def _not_text(name: str, value: Any) -> str:
+    why = f"json: cannot unmarshal {gojson.type_name(value)} into Go struct field .{name} of type string"
+    return f"couldn't get version/kind; json parse error: {why}"
 
 
 def _typed_identity(value: JSON, schema: Schema) -> JSON:
@@ -236,6 +243,9 @@ def typed_custom(obj: JSON, schema: Schema) -> list[str]:
     Raises:
         Unreadable: the metadata cannot be read.
     """
+    if not obj.get("kind"):
+        raise Unreadable(f"Object 'Kind' is missing in '{json.dumps(obj, separators=(',', ':'), sort_keys=True)}'")
+    gojson.with_floats(obj)
     error, unknown = pruning.read_metadata(obj)
     if error:
         raise Unreadable(error)

@@ -54,6 +54,18 @@ def member_text(raw: bytes, name: str) -> str:
     return found
 
 
+def with_floats(value: Any) -> Any:
+    """The value as Go holds what it knows no type of: numbers beyond 64 bits are floats."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            value[name] = with_floats(item)
+    elif isinstance(value, list):
+        value[:] = [with_floats(item) for item in value]
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)
+    return value
+
+
 def loads(raw: bytes) -> Any:
     """Read JSON; objects with repeated members come as `Repeating`.
 
