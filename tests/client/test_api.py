@@ -158,6 +158,14 @@ async def test_content_types() -> None:
     ]
 
 
+async def test_bodies_are_spelled_as_go_spells_them() -> None:
+    """Members keep their order; HTML characters and line separators are escaped."""
+    script = Script()
+    await ApiClient(script, user_agent="lws/1").update(PODS, {**MANIFEST, "z": "a && b < c\u2028", "a": "é"})
+    (request,) = script.requests
+    assert request.body.endswith(rb'"z":"a \u0026\u0026 b \u003c c\u2028","a":"' + "é".encode() + b'"}')
+
+
 ERRORS = [
     (400, "BadRequest", errors.BadRequestError),
     (401, "Unauthorized", errors.UnauthorizedError),

@@ -287,7 +287,7 @@ class Replay:
             return str(self._resolve(step["raw"])).encode()
         if "body" not in step:
             return b""
-        return json.dumps(self._resolve(copy.deepcopy(step["body"]))).encode()
+        return json.dumps(self._resolve(copy.deepcopy(step["body"])), separators=(",", ":")).encode()
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import orjson
 import structlog
 
+from lws.api.gotext import encode
 from lws.api.resources import Resource
 from lws.client.errors import BODY_LIMIT, error_from_answer
 from lws.client.limiter import Limiter
@@ -278,7 +279,8 @@ class ApiClient:
         content_type: str = APPLICATION_JSON,
     ) -> JSON:
         headers = {} if body is None else {"content-type": content_type}
-        raw = b"" if body is None else orjson.dumps(body)
+        # As Go spells it: the server compares the data of revisions, which Go controllers write too, byte for byte.
+        raw = b"" if body is None else encode(body, sort_keys=False)
         response = await self.send(Request(method, path, query, headers, raw))
         return _document(response)
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lws.api.gotext import HTML_ESCAPES, quoted
+
 JSON = dict[str, Any]
 
 
@@ -283,6 +285,9 @@ class Causes:
 
 def show(value: Any) -> str:
     """A value as Go's field errors print it: strings quoted, the rest as JSON."""
-    if value is None:
-        return "null"
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, str):
+        return quoted(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for char, escaped in HTML_ESCAPES:
+        text = text.replace(char, escaped)
+    return text

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from lws.sandbox.kinds import Features
+from lws.sandbox.schema import builtin_schema, decode
+from lws.sandbox.schema.decoding import typed
+from lws.sandbox.schema.gojson import Spelled
 from tests.sandbox.kinds.written import JSON, NOW, changed, container, context, made, pod, refused, strategy, workload
 
 STATEFULSETS = strategy("statefulsets", "apps")
@@ -218,6 +221,36 @@ def test_revisions_never_change_their_data() -> None:
     assert changed(REVISIONS, old, data={"spec": {"a": 2}})[1] == [
         'data: Invalid value: {"spec":{"a":2}}: field is immutable'
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ('{"spec":{"a":"x\\u0026y","b":[1,{}]}}', True),  # as Go writes it
+        ('{"spec": {"a":"x\\u0026y","b":[1,{}]}}', False),
+        ('{"spec":{"b":[1,{}],"a":"x\\u0026y"}}', False),
+        ('{"spec":{"a":"x&y","b":[1,{}]}}', False),
+    ],
+)
+def test_data_of_revisions_is_compared_byte_for_byte(text: str, same: bool) -> None:
+    """White space, order and escapes count between what is sent twice; a patch spells the data as Go does."""
+    spelled = '{"spec":{"a":"x\\u0026y","b":[1,{}]}}'
+    assert _refused(text, spelled) == ([] if same else ["data"])
+    assert _refused(text, text) == []
+    patched, _ = typed(_decoded(text), REVISION_SCHEMA)
+    assert not isinstance(patched["data"], Spelled)
+
+
+REVISION_SCHEMA = builtin_schema("apps/v1", "ControllerRevision")
+
+
+def _decoded(data: str) -> JSON:
+    body = '{"metadata":{"name":"a", "labels": {"data":"}"}},\n "revision": 1, "data" : ' + data + "}"
+    return decode(body.encode(), "application/json", REVISION_SCHEMA)[0]
+
+
+def _refused(new: str, old: str) -> list[str]:
+    return [cause.field for cause in REVISIONS.validate_update(_decoded(new), _decoded(old), context())]
 
 
 def test_rows_of_workloads() -> None:

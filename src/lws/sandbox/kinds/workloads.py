@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from lws.api.gotext import encoded
 from lws.sandbox.kinds import podspec, selectors
 from lws.sandbox.kinds.base import (
     IMMUTABLE,
@@ -23,6 +24,7 @@ from lws.sandbox.kinds.base import (
 from lws.sandbox.kinds.podsecurity import evaluate
 from lws.sandbox.kinds.rollouts import at_most_all, int_or_percent
 from lws.sandbox.rest.metadata import validate_annotations, validate_labels
+from lws.sandbox.schema.gojson import Spelled
 from lws.sandbox.status import Causes, show
 from lws.sandbox.strategy import WriteContext
 
@@ -220,9 +222,13 @@ class RevisionKind(Kind):
         non_negative(causes, "revision", obj.get("revision"))
 
     def check_change(self, new: JSON, old: JSON, causes: Causes, context: WriteContext) -> None:  # noqa: ARG002
-        """Only the number may change."""
-        if new.get("data") != old.get("data"):
+        """Only the number may change; the data is compared byte for byte."""
+        if _spelling(new.get("data")) != _spelling(old.get("data")):
             causes.invalid("data", new.get("data"), IMMUTABLE)
+
+
+def _spelling(data: Any) -> str:
+    return data.text if isinstance(data, Spelled) else encoded(data, sort_keys=False)
 
 
 def _controller(obj: JSON, _now: datetime) -> str:

@@ -1,0 +1,62 @@
+"""Revisions that a Go controller wrote: servers compare their data byte for byte (CD-12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lws.api import gotext, labels
+from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS
+from lws.client.transport import Request
+from tests.simulation.cluster import NAMESPACE, Cluster, manifest
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+COMMAND = ["sh", "-c", "a && b <c >d"]
+
+
+def _template(command: list[str]) -> JSON:
+    containers = [{"name": "worker", "image": "registry.example/worker:1", "command": command}]
+    return {"spec": {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"containers": containers}}}}}
+
+
+@virtual_time
+async def test_a_revision_of_the_reference_is_raised() -> None:
+    """An update called off returns to the revision of before, which gets the highest number, whoever wrote it."""
+    async with Cluster() as cluster:
+        sample = manifest(replicas=1, size=1)
+        sample["spec"]["leaderWorkerTemplate"].update(_template(COMMAND)["spec"]["leaderWorkerTemplate"])
+        await cluster.client.create(LEADERWORKERSETS, sample)
+        running = await cluster.start()
+        await cluster.available("sample")
+        await cluster.quiet()
+        await running.stop()
+        await _rewrite(cluster)
+        await cluster.start()
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", _template(["other"]))
+        await cluster.until(lambda: _numbered(cluster, 2), every=0.01)
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", _template(COMMAND))
+        await cluster.until(lambda: _numbered(cluster, 3), every=0.01)
+        assert [each for each in cluster.writes if each.status == 422] == []
+
+
+async def _rewrite(cluster: Cluster) -> None:
+    (revision,) = await _own(cluster)
+    meta = revision["metadata"]
+    await cluster.client.delete(CONTROLLERREVISIONS, NAMESPACE, meta["name"])
+    kept = {name: meta[name] for name in ("name", "labels", "ownerReferences")}
+    body = gotext.encode({**revision, "metadata": kept})
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/controllerrevisions"
+    answer = await cluster.sandbox.transport().send(
+        Request("POST", path, headers={"content-type": "application/json"}, body=body)
+    )
+    assert answer.status == 201
+    assert b"\\u0026\\u0026 b \\u003c" in body
+
+
+async def _numbered(cluster: Cluster, number: int) -> bool:
+    return any(each["revision"] == number for each in await _own(cluster))
+
+
+async def _own(cluster: Cluster) -> list[JSON]:
+    listed = await cluster.all(CONTROLLERREVISIONS, labels.NAME)
+    return [each for each in listed if each["metadata"]["ownerReferences"][0]["kind"] == LEADERWORKERSETS.kind]
