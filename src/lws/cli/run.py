@@ -29,7 +29,7 @@ from lws.client.api import ApiClient
 from lws.errors import ApiError, ConfigurationError, LwsError
 from lws.operator.operator import Operator
 from lws.operator.settings import Settings
-from lws.runtime.leader import LeadershipLostError
+from lws.runtime.fence import LeadershipLostError
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.discovery import by_kind, discover, group_of
 from lws.sandbox.endpoint import Address, on_sockets
