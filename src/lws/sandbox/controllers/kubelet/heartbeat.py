@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from lws.api.resources import LEASES, NAMESPACES, NODES
-from lws.client.api import STRATEGIC_MERGE_PATCH
+from lws.client.api import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from lws.errors import AlreadyExistsError, ApiError, NotFoundError, TransportError
 from lws.sandbox.controllers.base import Raw, Toolbox
 from lws.sandbox.controllers.kubelet.fleet import (
@@ -16,6 +16,7 @@ from lws.sandbox.controllers.kubelet.fleet import (
     healthy_conditions,
     lease_manifest,
 )
+from lws.sandbox.controllers.node_health import NOT_READY
 from lws.sandbox.controllers.objects import JSON, condition, format_micro_time, meta
 
 _BATCH: Final = 50
@@ -111,17 +112,11 @@ class HeartbeatLoop:
             created = await self._client.create(NODES, manifest, field_manager=None)
         except AlreadyExistsError:
             return
-        if not (created.get("status") or {}).get("capacity"):
-            patch = {"status": manifest["status"]}
-            await self._client.patch(
-                NODES,
-                "",
-                name,
-                patch,
-                content_type=STRATEGIC_MERGE_PATCH,
-                subresource="status",
-                field_manager=None,
-            )
+        taints = [taint for taint in created["spec"].get("taints") or () if taint["key"] != NOT_READY]
+        if taints != (created["spec"].get("taints") or []):
+            # Every node is born with this taint; one that is healthy at once need not wait for it to be noticed.
+            patch = {"spec": {"taints": taints or None}}
+            await self._client.patch(NODES, "", name, patch, content_type=MERGE_PATCH, field_manager=None)
 
     async def _lease_namespace(self) -> None:
         try:
