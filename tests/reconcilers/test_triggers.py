@@ -52,6 +52,14 @@ def test_service_wakes_its_set(owner: object, woken: bool) -> None:
     assert triggers.sets_of_service(service, None) == ({SET} if woken else frozenset())
 
 
+def test_end_of_a_revision_wakes_its_set() -> None:
+    """A revision that someone deletes is made again; one that comes or changes wakes nobody."""
+    revision = making.revision(making.lws())
+    assert triggers.sets_of_revision(revision, None) == {SET}
+    assert triggers.sets_of_revision(None, revision) == frozenset()
+    assert triggers.sets_of_revision(revision, revision) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("change", "woken"),
     [

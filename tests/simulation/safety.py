@@ -77,8 +77,11 @@ class Ledger:
         budget = Budget(replicas, rolling.get("maxUnavailable", 1), min(replicas, rolling.get("maxSurge", 0)))
         size = spec["leaderWorkerTemplate"].get("size", 1)
         shape = Shape(replicas, budget.allowed_unavailable, budget.max_surge, rolling.get("partition", 0), size)
-        self.shapes[lws["metadata"]["uid"]].append(shape)
-        del self.shapes[lws["metadata"]["uid"]][:-4]
+        uid = lws["metadata"]["uid"]
+        if uid not in self.shapes:  # pods of a former namesake are still being collected
+            self.shapes[uid] = [each for shapes in self.shapes.values() for each in shapes[-1:]]
+        self.shapes[uid].append(shape)
+        del self.shapes[uid][:-4]
 
     def get(self, resource: Any, namespace: str, name: str) -> JSON | None:
         """A stored object."""

@@ -91,6 +91,7 @@ def connect(caches: Caches, queues: Queues) -> None:
     _wake(caches.sets, triggers.sets_of_set, queues.sets)
     _wake(caches.statefulsets, triggers.sets_of_statefulset, queues.sets)
     _wake(caches.services, triggers.sets_of_service, queues.sets)
+    _wake(caches.revisions, triggers.sets_of_revision, queues.sets)
     _wake(caches.pods, triggers.sets_of_pod, queues.sets)
     _wake(caches.pods, triggers.leaders_of_pod, queues.leaders)
     _wake(caches.statefulsets, triggers.leaders_of_statefulset, queues.leaders)

@@ -2,8 +2,9 @@
 
 What wakes what:
     * a LeaderWorkerSet: any change of it; a StatefulSet or Service that it controls; any StatefulSet with its label; a
-      leader pod whose part in a group's state changed. The last is ours: StatefulSets and pods come by separate
-      watches, so the event of a StatefulSet may be handled before the pod that caused it is seen.
+      leader pod whose part in a group's state changed; the end of a revision of it. The last two are ours: StatefulSets
+      and pods come by separate watches, so the event of a StatefulSet may be handled before the pod that caused it is
+      seen; and a group that is to be rebuilt needs its revision.
     * a leader pod: any change of it; a StatefulSet that it controls; the end or release of a worker of its group, whose
       name may now be free (CD-28).
     * a worker pod: any change of it, its end included (CD-01).
@@ -16,7 +17,7 @@ from typing import TypeAlias
 
 from lws.api import labels
 from lws.api.names import parent_and_ordinal
-from lws.api.objects import ObjectMeta, Pod, Service, StatefulSet
+from lws.api.objects import ControllerRevision, ObjectMeta, Pod, Service, StatefulSet
 from lws.api.resources import LEADERWORKERSETS
 from lws.api.types import LeaderWorkerSet
 from lws.planning.groups import is_leader, running_and_ready
@@ -46,6 +47,11 @@ def sets_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Key
 def sets_of_service(old: Service | None, new: Service | None) -> Keys:
     """The set that controls the Service."""
     return frozenset(key for meta in _metas(old, new) for key in _controlling_set(meta))
+
+
+def sets_of_revision(old: ControllerRevision | None, new: ControllerRevision | None) -> Keys:
+    """The set that controlled a revision that is gone; it may have been the current one (spec 5.7)."""
+    return NONE if old is None or new is not None else _controlling_set(old.metadata)
 
 
 def sets_of_pod(old: Pod | None, new: Pod | None) -> Keys:
