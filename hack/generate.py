@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from hack import api_reference, core_schemas, monitoring
+from hack import api_reference, core_schemas, dashboard, monitoring
 from hack import schemas as published
 from lws.api import crd, schemas
 from lws.api.types import GROUP
@@ -42,10 +42,10 @@ FILES: dict[str, Callable[[], str]] = {
     f"config/crd/{GROUP}_{crd.PLURAL}.yaml": render_crd,
     "docs/api.md": api_reference.render,
     "docs/metrics.md": monitoring.reference,
+    "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": monitoring.prometheus_rule,
-    "config/prometheus/dashboard.json": monitoring.dashboard,
+    "config/prometheus/dashboard.json": dashboard.dashboard,
     "charts/lws/files/alerts.yaml": monitoring.rules,
-    "charts/lws/files/dashboard.json": monitoring.dashboard,
 }
 
 
