@@ -211,6 +211,7 @@ def test_nulls_are_values() -> None:
     [
         ({"kind": "Secret"}, 400, "invalid object type: /v1, Kind=Secret"),
         ({"apiVersion": "v2"}, 400, "invalid object type: /v2, Kind=ConfigMap"),
+        ({"kind": ["Secret"]}, 400, "invalid object type: /v1, Kind="),
         ({"metadata": {"managedFields": []}}, 400, "metadata.managedFields must be nil"),
         (
             {"dat": {}},

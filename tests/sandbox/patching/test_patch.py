@@ -139,3 +139,18 @@ def test_forgetting_all_owners_is_passed_on() -> None:
     live = {**LIVE, "metadata": {"name": "a", "managedFields": [{"manager": "x"}]}}
     obj, _ = patched(MERGE_PATCH, {"metadata": {"managedFields": []}}, live)
     assert obj["metadata"] == {"name": "a", "managedFields": []}
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [
+        ({"kind": 5}, "json: cannot unmarshal number into Go struct field .kind of type string"),
+        ({"apiVersion": []}, "json: cannot unmarshal array into Go struct field .apiVersion of type string"),
+    ],
+)
+def test_a_kind_that_is_no_text(patch: JSON, why: str) -> None:
+    """What the object is must be told in texts."""
+    for live, schema in ((LIVE, CONFIG_MAP), (CUSTOM, THING)):
+        error = refusal(MERGE_PATCH, patch, live, schema)
+        assert error.code == 422
+        assert error.message.endswith(f"couldn't get version/kind; json parse error: {why}")

@@ -230,3 +230,9 @@ def test_bodies_of_an_apply() -> None:
     with pytest.raises(StatusError) as caught:
         decode_applied(b"- a\n")
     assert caught.value.message.startswith("error decoding YAML: ")
+
+
+def test_numbers_that_go_cannot_hold() -> None:
+    """Where no type is known a number beyond 64 bits is a float."""
+    obj, _ = read(thing(spec={"free": {"a": 10**20, "b": 2**53}}), THING)
+    assert repr(obj["spec"]["free"]) == "{'a': 1e+20, 'b': 9007199254740992}"

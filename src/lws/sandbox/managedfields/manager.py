@@ -207,9 +207,10 @@ def server_side_apply(
 
 
 def _check_kind(applied: JSON, schema: Schema) -> None:
-    api_version, kind = applied.get("apiVersion") or "", applied.get("kind") or ""
+    given = (applied.get("apiVersion"), applied.get("kind"))
+    api_version, kind = (value if isinstance(value, str) else "" for value in given)
     if (api_version, kind) != (schema.api_version, schema.kind):
-        group, _, version = str(api_version).rpartition("/")
+        group, _, version = api_version.rpartition("/")
         raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
     if _metadata(applied).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
