@@ -1,4 +1,6 @@
-"""Run simulated lives: ``python -m tests.simulation --seeds 200``, or one again: ``--seeds 200 --seed 17``.
+"""Run simulated lives: ``python -m tests.simulation --seeds 200``, or one again: ``--seed 17``.
+
+With ``--crashes`` the operator crashes at every write of every scenario instead, before and after it, and loses answers.
 
 The interpreter is started anew with hash randomisation off, so that a seed gives the same trace everywhere.
 """
@@ -14,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import structlog
 
+from tests.simulation.crashes import EDGES, SCENARIOS, check, run
 from tests.simulation.driver import Life, live
 
 
@@ -22,11 +25,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20, help="how many lives to run, from seed 0 on")
     parser.add_argument("--seed", type=int, help="run this life alone and tell all of it")
+    parser.add_argument("--crashes", action="store_true", help="crash at every write instead")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    if given.crashes:
+        return _crashes(given.jobs)
     return _one(given.seed) if given.seed is not None else _many(given.seeds, given.jobs)
 
 
@@ -56,6 +62,25 @@ def _many(count: int, jobs: int) -> int:
     took = time.monotonic() - begin
     _say(f"{count} lives, {failed} failed; {writes} writes in {virtual:.0f} virtual seconds; {took:.1f} s")
     return 1 if failed else 0
+
+
+def _crashes(jobs: int) -> int:
+    begin = time.monotonic()
+    with ProcessPoolExecutor(jobs, initializer=_quiet) as pool:
+        baselines = dict(zip(SCENARIOS, pool.map(run, SCENARIOS), strict=True))
+        runs = [
+            pool.submit(check, name, at, edge, baseline.end)
+            for name, baseline in baselines.items()
+            for at in range(1, baseline.writes + 1)
+            for edge in EDGES
+        ]
+        problems = [problem for each in runs for problem in each.result()]
+    for problem in problems:
+        _say(f"  ! {problem}")
+    writes = ", ".join(f"{name} {baseline.writes}" for name, baseline in baselines.items())
+    took = time.monotonic() - begin
+    _say(f"writes: {writes}; {len(runs)} runs with a crash or a lost answer, {len(problems)} problems; {took:.1f} s")
+    return 1 if problems else 0
 
 
 def _tell(life: Life) -> None:
