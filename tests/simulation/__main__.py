@@ -1,6 +1,6 @@
 """Run simulated lives: ``python -m tests.simulation --seeds 200``, or one again: ``--seed 17``.
 
-With ``--crashes`` the operator crashes at every write of every scenario instead, before and after it, and loses answers.
+With ``--crashes`` the operator crashes before and after every write of every scenario instead, and loses answers.
 
 The interpreter is started anew with hash randomisation off, so that a seed gives the same trace everywhere.
 """
