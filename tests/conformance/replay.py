@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import parse_qsl
 
 import yaml
 
@@ -242,7 +243,9 @@ class Replay:
         """Watch the collections that some settle step observed, from the start."""
         for path in dict.fromkeys(path for step in steps for path in step.get("observed", ())):
             watching = Watching({})
-            request = self._request({"method": "GET", "path": path, "query": {"watch": "true"}})
+            base, _, selector = path.partition("?")
+            query = {**dict(parse_qsl(selector)), "watch": "true"}
+            request = self._request({"method": "GET", "path": base, "query": query})
             task = asyncio.create_task(watching.run(self._target.transport("admin"), request))
             self._observers[path] = (watching, task)
             await watching.news.wait()
