@@ -50,9 +50,7 @@ class CustomStrategy(GenericStrategy):
         selectable = spec.of_version(version, "selectableFields") or []
         super().__init__(
             resource,
-            singular=accepted.get("singular") or "",
-            short_names=tuple(accepted.get("shortNames") or ()),
-            categories=tuple(accepted.get("categories") or ()),
+            **_names(accepted),
             storage_key=storage_key(crd),
             schema=schemas[resource.api_version],
             custom=True,
@@ -61,10 +59,9 @@ class CustomStrategy(GenericStrategy):
             generation=True,
             unconditional_update=False,
             columns=printer.columns,
+            deprecation=deprecation(crd, version),
             selectable=frozenset(field["jsonPath"].removeprefix(".") for field in selectable),
         )
-        self.list_kind = accepted.get("listKind") or f"{resource.kind}List"
-        self.deprecation = deprecation(crd, version)
         self._scale: JSON | None = surfaces.get("scale")
         self._declared = declared
         self._printer = printer
@@ -184,6 +181,16 @@ class CustomStrategy(GenericStrategy):
 def below(cause: Cause, path: str) -> Cause:
     """A cause, its field told from further up; that of a whole object has no path at all."""
     return replace(cause, field=".".join(part for part in (path, cause.field) if part) or "<nil>")
+
+
+def _names(accepted: JSON) -> dict[str, Any]:
+    """The accepted names, as a strategy calls them."""
+    return {
+        "singular": accepted.get("singular") or "",
+        "short_names": tuple(accepted.get("shortNames") or ()),
+        "categories": tuple(accepted.get("categories") or ()),
+        "list_kind": accepted.get("listKind") or "",
+    }
 
 
 def _scale_paths(declared: JSON | None) -> ScalePaths | None:

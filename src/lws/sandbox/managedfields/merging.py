@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from lws.sandbox.managedfields.fieldset import FieldSet
@@ -52,50 +54,43 @@ def _merge_maps(kind: MapType, live: JSON, applied: JSON) -> Any:
 
 
 def _merge_lists(kind: ListType, live: list[Any], applied: list[Any]) -> Any:
-    ours = [step for step, _ in _placed(kind, live)]
     theirs = _indexed(kind, applied, duplicates=False)
     known = _indexed(kind, live, duplicates=True)
-    shared = [step for step in theirs if step in known]
-    order = list(theirs)
-    done: set[str] = set()
     merged: list[Any] = []
-    left = right = 0
-
-    def take(step: str, element: Any = ABSENT) -> None:
-        value = merge(
-            kind.element, element if step not in theirs else known.get(step, ABSENT), theirs.get(step, ABSENT)
-        )
+    for step, place in _interleaved([step for step, _ in _placed(kind, live)], list(theirs)):
+        element = known.get(step, ABSENT) if step in theirs else live[place]
+        value = merge(kind.element, element, theirs.get(step, ABSENT))
         if value is not ABSENT:
             merged.append(value)
-
-    while left < len(ours) or right < len(order):
-        if left < len(ours) and right < len(order):
-            step = ours[left]
-            if step == order[right]:
-                done.add(step)
-                take(step)
-                left, right = left + 1, right + 1
-                shared = shared[1:]
-                continue
-            if step in theirs and shared and shared[0] != step:
-                left += 1  # shared, but not the one that comes next
-                continue
-        if left < len(ours):
-            step = ours[left]
-            if step not in theirs:
-                take(step, live[left])
-                left += 1
-                continue
-            if step in done:
-                left += 1
-        if right < len(order):
-            step = order[right]
-            done.add(step)
-            take(step)
-            right += 1
-            if shared and shared[0] == step:
-                shared = shared[1:]
     return merged or ABSENT
+
+
+def _interleaved(live: list[str], applied: list[str]) -> Iterator[tuple[str, int]]:
+    """Steps of the merged list, each with its place in the live one if only that has it.
+
+    Both lists keep their order where they can: the applied one always does.
+    """
+    theirs, known = set(applied), set(live)
+    shared = deque(step for step in applied if step in known)
+    done: set[str] = set()
+    left = right = 0
+    while left < len(live) or right < len(applied):
+        step = live[left] if left < len(live) else None
+        if step is not None and step not in theirs:
+            yield step, left
+            left += 1
+            continue
+        if step is not None and right < len(applied) and step != applied[right] and shared and shared[0] != step:
+            left += 1  # shared, but not the one that comes next
+            continue
+        if step is not None and (step in done or (right < len(applied) and step == applied[right])):
+            left += 1
+        if right < len(applied):
+            step, right = applied[right], right + 1
+            done.add(step)
+            yield step, -1
+            if shared and shared[0] == step:
+                shared.popleft()
 
 
 def _placed(kind: ListType, elements: list[Any]) -> list[tuple[str, Any]]:
