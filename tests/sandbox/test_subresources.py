@@ -51,6 +51,19 @@ async def test_a_pod_is_bound_once() -> None:
 
 
 @virtual_time
+async def test_a_binding_may_name_its_pod_itself() -> None:
+    """Posted to the collection of bindings it binds the pod of its name, under the same rules."""
+    plain = await Plain().begin()
+    await _pod(plain, "a", "Pending")
+    bindings = "/api/v1/namespaces/default/bindings"
+    assert (await plain.post(bindings, _binding("a"))).status == 201
+    assert (await plain.get(f"{PODS}/a")).body["spec"]["nodeName"] == "n1"
+    assert (await plain.post(bindings, _binding("a"))).status == 409
+    assert (await plain.post(bindings, _binding("b"))).status == 404
+    assert (await plain.post(bindings, _binding(""))).status == 400
+
+
+@virtual_time
 async def test_a_budget_is_spent_by_evictions() -> None:
     """As many pods go as the budget allows; the next is 429 with the budget's numbers, and stays."""
     plain = await Plain().begin()

@@ -69,7 +69,7 @@ class ApiServer:
         self.storage = storage or Storage()
         self.catalog = catalog
         self.access: Access = access or OpenAccess()
-        self.reviews = dict(reviews or {})
+        self.reviews: dict[tuple[str, str], Review] = {("", "bindings"): self._bind, **(reviews or {})}
         self.faults = Faults(random)
         self.core = Core(self.storage, clock, random, machinery, admission, catalog.strategies, self._allow)
         definitions = str(CUSTOMRESOURCEDEFINITIONS)
@@ -220,6 +220,12 @@ class ApiServer:
         body, status = await subresources.serve(self.core, call)
         form = negotiation.choose(call.headers.get("accept", ""))
         return of_json(body, status, media=form.media)
+
+    async def _bind(self, call: Call) -> JSON:
+        pods = self.catalog.find("", "v1", "pods")
+        if pods is None:
+            raise no_such_resource()
+        return await subresources.bind_by_body(self.core, call, pods.strategy)
 
     def _object(self, call: Call, obj: JSON, status: int = 200) -> Reply:
         form = negotiation.choose(call.headers.get("accept", ""))

@@ -13,7 +13,7 @@ from lws.sandbox.rest.call import Call, delete_options, write_options
 from lws.sandbox.rest.core import Core, review
 from lws.sandbox.rest.scale import serve_scale
 from lws.sandbox.status import Cause, GroupResource, StatusError, conflict, method_not_supported, too_many_requests
-from lws.sandbox.strategy import GenericStrategy
+from lws.sandbox.strategy import GenericStrategy, Strategy
 
 JSON = dict[str, Any]
 Answer = tuple[JSON, int]
@@ -42,6 +42,19 @@ async def serve(core: Core, call: Call) -> Answer:
         what = GroupResource(call.info.group, f"{call.info.resource}/{call.subresource}")
         raise method_not_supported(what, call.info.verb)
     return await handler(core, call)
+
+
+async def bind_by_body(core: Core, call: Call, pods: Strategy) -> JSON:
+    """A binding posted to ``bindings``, where its name alone tells the pod.
+
+    Raises:
+        StatusError: the pod was not bound.
+    """
+    body, _ = core.machinery.decode(call, BINDING, write_options(call.query, "CreateOptions").field_validation)
+    name = body["metadata"].get("name") or ""
+    info = dataclasses.replace(call.info, resource="pods", subresource="binding", name=name)
+    answer, _ = await _bind(core, dataclasses.replace(call, info=info, strategy=pods))
+    return answer
 
 
 async def _bind(core: Core, call: Call) -> Answer:
