@@ -140,12 +140,13 @@ def _add_node_drills(command: argparse.ArgumentParser, common: argparse.Argument
 
 def _add_pod_drills(command: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     drills = command.add_subparsers(dest="drill", required=True)
-    for name in ("crash", "fail", "hang", "resume", "delete"):
+    for name in ("crash", "fail", "hang", "resume", "delete", "env"):
         one = drills.add_parser(name, parents=[common])
         one.add_argument("name", help="of the pod")
         one.add_argument("-n", "--namespace", default="default")
-        if name == "crash":
+        if name in ("crash", "env"):
             one.add_argument("-c", "--container", help="the first one if absent")
+        if name == "crash":
             one.add_argument("--code", type=int, default=1, help="exit code")
         if name == "delete":
             one.add_argument("--grace", type=int, help="seconds; the pod's own if absent")

@@ -6,14 +6,17 @@ Every drill is a method whose arguments are plain values; `Drills.run` calls one
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from lws.api.resources import NODES, PODS
+from lws.api.resources import CONFIGMAPS, NODES, PODS, SECRETS
 from lws.client.api import MERGE_PATCH
 from lws.errors import ApiError, LwsError, NotFoundError, TooManyRequestsError
+from lws.sandbox.controllers.base import get_or_none
+from lws.sandbox.controllers.kubelet.environment import Lookup, environment
 from lws.sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws.sandbox.time_travel import TravellingLoop
 
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 EVICTION: Final = "eviction"
+_SOURCES: Final = {
+    "configMapRef": "ConfigMap",
+    "configMapKeyRef": "ConfigMap",
+    "secretRef": "Secret",
+    "secretKeyRef": "Secret",
+}
 _RETRY: Final = 1.0
 
 
@@ -138,6 +147,16 @@ class Drills:
         await self._client.delete(PODS, namespace, name, grace_period_seconds=grace)
         return {"pod": f"{namespace}/{name}", "state": "deleted"}
 
+    async def pod_env(self, name: str, namespace: str = "default", container: str | None = None) -> JSON:
+        """What a container of the pod finds in its environment; the first one if none is named."""
+        pod = await self._client.get(PODS, namespace, name)
+        every = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
+        found = next((item for item in every if container in (None, item["name"])), None)
+        if found is None:
+            raise DrillError(f"pod {namespace}/{name} has no container {container!r}")
+        node = await get_or_none(self._client, NODES, "", pod["spec"].get("nodeName") or "-")
+        return environment(pod, found, node, await self._values(namespace, found))
+
     # The API server.
 
     async def api_slow(
@@ -221,6 +240,28 @@ class Drills:
         if name not in self._sandbox.fleet.shapes:
             raise DrillError(f"node {name!r} has no kubelet of the sandbox")
         return node
+
+    async def _values(self, namespace: str, container: JSON) -> Lookup:
+        """The ConfigMaps and Secrets that a container's environment refers to."""
+        wanted: set[tuple[str, str]] = set()
+        sources = [
+            *(container.get("envFrom") or ()),
+            *(item.get("valueFrom") or {} for item in container.get("env") or ()),
+        ]
+        for source in sources:
+            for member, kind in _SOURCES.items():
+                if member in source:
+                    wanted.add((kind, source[member].get("name", "")))
+        values: dict[tuple[str, str], dict[str, str]] = {}
+        for kind, name in sorted(wanted):
+            resource = CONFIGMAPS if kind == "ConfigMap" else SECRETS
+            live = await get_or_none(self._client, resource, namespace, name) if name else None
+            data = (live or {}).get("data") or {}
+            plain = kind == "ConfigMap"
+            values[kind, name] = {
+                key: text if plain else base64.b64decode(text).decode(errors="replace") for key, text in data.items()
+            }
+        return lambda kind, name: values.get((kind, name))
 
     async def _patch_node(self, name: str, patch: JSON) -> JSON:
         try:
