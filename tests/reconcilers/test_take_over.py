@@ -1,0 +1,130 @@
+"""Taking over a running cluster from the reference (spec 1.5), on the sandbox, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from lws.api import labels, revisions
+from lws.api.objects import Pod
+from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.api.types import LeaderWorkerSet
+from lws.planning import leader_statefulset, worker_statefulset
+from lws.planning.metadata import owned_by_set
+from lws.planning.revisions import Contents
+from lws.planning.rollout import Budget, Decision
+from lws.reconcilers.observe import OWN_REVISIONS
+from tests.simulation.cluster import Cluster, manifest
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+KEY = "legacykey9"  # a hash of the reference's own bytes: not what we would compute
+
+
+class Reference:
+    """Makes the objects of one set as the reference makes them, with another key than ours would be.
+
+    Args:
+        cluster: where.
+        older: as a release made them that knew no revisions and no subdomain policy.
+    """
+
+    def __init__(self, cluster: Cluster, *, older: bool) -> None:
+        self.cluster = cluster
+        self.older = older
+
+    async def set_up(self) -> None:
+        """Everything of the set, complete and ready; no status."""
+        client = self.cluster.client
+        last_applied = {"annotations": {labels.LAST_APPLIED: "{}"}}
+        await client.create(LEADERWORKERSETS, manifest(replicas=2, size=2, metadata=last_applied))
+        lws = LeaderWorkerSet.from_json(await client.get(LEADERWORKERSETS, "default", "sample"))
+        section = Contents().sections(lws)
+        if not self.older:
+            await client.create(CONTROLLERREVISIONS, self._revision(lws))
+        body = leader_statefulset.manifest(lws, section, KEY, Budget.of(lws), Decision("3a", 0, 2))
+        body["metadata"]["annotations"][labels.LAST_APPLIED] = "{}"
+        await client.apply(STATEFULSETS, body, field_manager="lws", force=True)
+        await client.create(SERVICES, self._service(lws))
+        await asyncio.sleep(1)
+        for pod in await self.cluster.all(PODS):
+            leader = msgspec.convert(pod, Pod)
+            made = worker_statefulset.manifest(lws, lws, section, leader, {})
+            made["metadata"]["annotations"] = {labels.LAST_APPLIED: "{}"}
+            await client.create(STATEFULSETS, made)
+        await self.cluster.quiet(5)
+
+    def _revision(self, lws: LeaderWorkerSet) -> JSON:
+        """Null timestamps and explicit nulls in the data, as older serialisations have them."""
+        data = orjson.loads(revisions.revision_data(lws))
+        section = data["spec"]["leaderWorkerTemplate"]
+        section["workerTemplate"]["metadata"] = {"creationTimestamp": None}
+        section["subGroupPolicy"] = None
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {
+                "name": f"sample-{KEY}-1",
+                "namespace": "default",
+                "labels": {labels.NAME: "sample", labels.REVISION: KEY},
+                "ownerReferences": owned_by_set(lws),
+            },
+            "data": data,
+            "revision": 1,
+        }
+
+    @staticmethod
+    def _service(lws: LeaderWorkerSet) -> JSON:
+        return {
+            "metadata": {
+                "name": "sample",
+                "namespace": "default",
+                "labels": {labels.NAME: "sample"},
+                "ownerReferences": owned_by_set(lws),
+            },
+            "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {labels.NAME: "sample"}},
+        }
+
+
+@pytest.mark.parametrize("older", [False, True])
+@virtual_time
+async def test_take_over_restarts_no_pod(older: bool) -> None:
+    """Pods, keys and worker StatefulSets stay; the first apply drops kubectl's record; then nothing is written."""
+    async with Cluster() as cluster:
+        await Reference(cluster, older=older).set_up()
+        before = {each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        assert len(before) == 4
+        await cluster.start()
+        await cluster.available("sample")
+        await cluster.quiet(10)
+        assert {each["metadata"]["uid"] for each in await cluster.all(PODS)} == before
+        leader_set = await cluster.get(STATEFULSETS, "sample")
+        assert leader_set is not None
+        assert leader_set["metadata"]["labels"][labels.REVISION] == KEY
+        assert labels.LAST_APPLIED not in leader_set["metadata"]["annotations"]
+        (revision,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
+        assert revision["metadata"]["labels"][labels.REVISION] == KEY
+        assert len(await cluster.events("CreatingRevision")) == (1 if older else 0)
+        sent = len(cluster.counted())
+        await asyncio.sleep(120)
+        assert cluster.counted()[sent:] == []
+
+
+@virtual_time
+async def test_rollout_after_a_take_over_reaches_every_group() -> None:
+    """An edit after the take-over rolls all groups to the new revision, one by one."""
+    async with Cluster() as cluster:
+        await Reference(cluster, older=False).set_up()
+        await cluster.start()
+        await cluster.available("sample")
+        section = {"workerTemplate": {"spec": {"containers": [{"name": "main", "image": "app:2"}]}}}
+        patch = {"spec": {"leaderWorkerTemplate": section}}
+        await cluster.client.patch(LEADERWORKERSETS, "default", "sample", patch)
+        await cluster.quiet(10)
+        await cluster.available("sample")
+        assert {each["spec"]["containers"][0]["image"] for each in await cluster.all(PODS)} == {"app:2"}
+        assert len(await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)) == 1
