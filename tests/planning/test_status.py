@@ -109,6 +109,13 @@ def test_same_condition_and_generation_is_untouched_8_3() -> None:
     assert not after.turned
 
 
+def test_condition_that_was_false_turns_true_again_8_3() -> None:
+    """A condition that is False becomes True with a new transition time, and that counts as a turn."""
+    after = set_true([condition("Available", "False")], ["Available"], 3, making.NOW)
+    (found,) = after.values
+    assert (found.status, found.last_transition_time, after.turned) == ("True", LATER, True)
+
+
 def test_every_condition_observes_the_generation_8_3() -> None:
     """Conditions that are False get the new generation too."""
     before = [condition("Available", generation=2), condition("Progressing", "False", generation=2)]

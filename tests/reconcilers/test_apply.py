@@ -290,6 +290,36 @@ async def test_update_changes_only_what_it_names() -> None:
         await bench.run(Update(CONTROLLERREVISIONS, "default", "rev", "6", {"revision": 3}))
 
 
+@pytest.mark.parametrize(("seen", "waits"), [(False, True), (True, False)])
+@virtual_time
+async def test_key_waits_until_its_caches_know_its_write(seen: bool, waits: bool) -> None:
+    """Every answer's version is noted, so that the key does not act on caches that are older."""
+
+    class Informer:
+        class selection:  # noqa: N801
+            label_selector = ""
+
+        def has_seen(self, namespace: str, name: str, resource_version: str) -> bool:
+            return seen
+
+        def on_change(self, handler: object) -> None:
+            """Nothing ever changes."""
+
+        def on_progress(self, callback: object) -> None:
+            """Nor moves."""
+
+    class Watched:
+        def informer(self, resource: object) -> Informer:
+            return Informer()
+
+    bench = Bench()
+    ledger = Ledger[tuple[str, str]](lambda key: None)
+    client = ApiClient(bench.server, user_agent="test")
+    executor = Executor(client, bench.recorder, cast(Caches, Watched()), ledger)
+    await executor.run(KEY, Plan((Apply(STATEFULSETS, SET, "digest"),)), making.lws())
+    assert ledger.stale(KEY) is waits
+
+
 @virtual_time
 async def test_events_to_be_told_once_are() -> None:
     """An event for an object's UID is recorded one time in the life of the executor."""

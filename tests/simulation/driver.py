@@ -314,8 +314,39 @@ class Simulation:
         if name is None:
             return "no pod to delete"
         grace = self.random.choice([None, 0, 0, 10])
+        owed = await self._owed(name)
         await self.cluster.client.delete(PODS, NAMESPACE, name, grace_period_seconds=grace)
+        if owed:
+            operators = [*self.cluster.operators]
+            self._later(6.0, lambda: self._expect_gone(name, owed, operators))
         return f"pod {name} deleted, grace {grace}"
+
+    async def _owed(self, worker: str) -> str:
+        """The UID of the leader that has to go with this worker; empty if the group may stay (CD-01)."""
+        leader, _, index = worker.rpartition("-")
+        pod = await self.cluster.get(PODS, leader) if leader != NAME and index.isdigit() else None
+        lws, sets = await self.cluster.get(LEADERWORKERSETS, NAME), await self.cluster.get(STATEFULSETS, leader)
+        if pod is None or lws is None or sets is None or self._troubled() or "deletionTimestamp" in pod["metadata"]:
+            return ""
+        policy = lws["spec"]["leaderWorkerTemplate"]["restartPolicy"]
+        status = sets.get("status") or {}
+        complete = (
+            status.get("availableReplicas") == sets["spec"]["replicas"] and "deletionTimestamp" not in sets["metadata"]
+        )
+        same = sets["metadata"]["labels"][labels.REVISION] == pod["metadata"]["labels"][labels.REVISION]
+        return str(pod["metadata"]["uid"]) if policy == "RecreateGroupOnPodRestart" and complete and same else ""
+
+    def _troubled(self) -> bool:
+        trouble = self.trouble
+        return bool(trouble.refused or trouble.unsent or trouble.unanswered or trouble.broken) or self._operators > 1
+
+    async def _expect_gone(self, worker: str, uid: str, operators: list[Running]) -> None:
+        """A leader whose worker ended is gone or going, if nothing kept its operator from seeing to it."""
+        if self._troubled() or not operators or operators != self.cluster.operators:
+            return
+        for pod in await self.cluster.all(PODS):
+            if pod["metadata"]["uid"] == uid and "deletionTimestamp" not in pod["metadata"]:
+                self.ledger.complain(f"{worker} ended, and its group was not recreated")
 
     async def _crash_pod(self) -> str:
         name = await self._any(PODS)
