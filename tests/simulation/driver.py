@@ -27,6 +27,7 @@ from tests.simulation.states import expectation
 JSON = dict[str, Any]
 NAME: Final = "sim"
 STEPS: Final = (4, 9)
+POLICIES: Final = ("RecreateGroupOnPodRestart", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None")
 CALM_SECONDS: Final = 900.0  # within which everything must have come to rest once the troubles are over
 
 
@@ -96,7 +97,7 @@ class Simulation:
             (1, self._startup),
             (1, self._network),
             (2, self._annotate),
-            (6, self._delete_pod),
+            (14, self._delete_pod),
             (4, self._crash_pod),
             (2, self._fail_pod),
             (2, self._delete_worker_set),
@@ -238,11 +239,9 @@ class Simulation:
             manifest(
                 NAME,
                 replicas=random.randint(1, 3),
-                size=random.randint(1, 3),
+                size=random.choice([1, 2, 2, 3]),
                 rolling={"maxUnavailable": random.randint(0 if surge else 1, 2), "maxSurge": surge},
-                section={
-                    "restartPolicy": random.choice(["RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None"])
-                },
+                section={"restartPolicy": random.choice(POLICIES)},
                 startupPolicy=random.choice(["LeaderCreated", "LeaderReady"]),
                 networkConfig={"subdomainPolicy": random.choice(["Shared", "UniquePerReplica"])},
             ),
@@ -275,7 +274,7 @@ class Simulation:
         return "pace: " + await self._patch({"spec": {"rolloutStrategy": {"rollingUpdateConfiguration": rolling}}})
 
     async def _policy(self) -> str:
-        policy = self.random.choice(["RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None"])
+        policy = self.random.choice(POLICIES)
         return "policy: " + await self._patch({"spec": {"leaderWorkerTemplate": {"restartPolicy": policy}}})
 
     async def _resize(self) -> str:
@@ -313,7 +312,7 @@ class Simulation:
         name = await self._any(PODS)
         if name is None:
             return "no pod to delete"
-        grace = self.random.choice([None, 0, 0, 10])
+        grace = self.random.choice([None, 0, 0, 0, 10])
         owed = await self._owed(name)
         await self.cluster.client.delete(PODS, NAMESPACE, name, grace_period_seconds=grace)
         if owed:
