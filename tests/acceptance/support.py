@@ -125,6 +125,17 @@ async def create_sets(cluster: Cluster, count: int, **arguments: Any) -> list[st
     return names
 
 
+async def rest(cluster: Cluster, seconds: float = 5.0, *, limit: float = 600.0) -> None:
+    """Wait until nothing at all was stored for so many virtual seconds; for clusters without leases and heartbeats."""
+    storage = cluster.sandbox.server.storage
+    async with asyncio.timeout(limit):
+        last, since = storage.revision, 0.0
+        while since < seconds:
+            await asyncio.sleep(0.5)
+            since = since + 0.5 if storage.revision == last else 0.0
+            last = storage.revision
+
+
 async def edit_image(cluster: Cluster, name: str, image: str) -> None:
     """Have a set run another image."""
     template = {"spec": {"containers": [{"name": "main", "image": image}]}}

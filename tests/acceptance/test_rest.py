@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lws.api.resources import PODS
-from tests.acceptance.support import by_kind, counted, create_sets, figure
+from tests.acceptance.support import by_kind, counted, create_sets, figure, rest
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.virtual import virtual_time
 
@@ -23,14 +23,14 @@ async def test_at_rest_nothing_is_written() -> None:
     """
     with pytest.MonkeyPatch.context() as patch:
         async with counted(patch, nodes=1, resync=60.0, elect=True) as (cluster, tally):
-            await create_sets(cluster, 5, replicas=2, size=2)
-            await cluster.quiet()
+            await create_sets(cluster, 2, replicas=2, size=2)
+            await cluster.quiet(5)
             watches = len(cluster.operators[0].operator.registry.statistics())
             tally.clear()
             await asyncio.sleep(600)
             asked = tally.of_controller()
             leases = len([each for each in tally.seen if each.ours]) - len(asked)
-            told = figure(f"at rest, 10 minutes, 5 sets: {by_kind(asked)}; {leases} for the lease")
+            told = figure(f"at rest, 10 minutes, 2 sets: {by_kind(asked)}; {leases} for the lease")
             assert [each for each in asked if each.verb != "WATCH"] == [], told
             assert len(asked) <= 2 * watches, told
             assert leases > 0, told
@@ -42,7 +42,7 @@ async def test_restart_on_a_quiet_cluster_of_100_sets_writes_nothing() -> None:
     with pytest.MonkeyPatch.context() as patch:
         async with counted(patch, nodes=1) as (cluster, tally):
             await create_sets(cluster, 100, replicas=1, size=1)
-            await cluster.quiet(5)
+            await rest(cluster)
             await cluster.operators[0].stop()
             tally.clear()
             running = await cluster.start()
