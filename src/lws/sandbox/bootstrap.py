@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lws.api.resources import NAMESPACES, SERVICES, Resource
+from lws.api.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODGROUPS, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws.sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
@@ -28,18 +28,21 @@ _PRIORITIES: Final = (
 )
 
 
-async def bootstrap(client: ApiClient, *, volumes: bool = True) -> None:
+async def bootstrap(client: ApiClient, *, volumes: bool = True, gang: bool = False) -> None:
     """Create what is missing of it.
 
     Args:
         client: may create everything.
         volumes: claims are bound here, so there is a default storage class.
+        gang: pods are placed by group, so there is the kind that Volcano describes groups with.
 
     Raises:
         ApiError: the server refuses.
     """
     for resource, manifest in _manifests():
         if resource is STORAGE_CLASSES and not volumes:
+            continue
+        if resource is CUSTOMRESOURCEDEFINITIONS and not gang:
             continue
         try:
             await client.create(resource, manifest, field_manager=None)
@@ -51,6 +54,7 @@ def _manifests() -> Iterator[tuple[Resource, JSON]]:
     for name in SYSTEM_NAMESPACES:
         yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     yield SERVICES, _kubernetes_service()
+    yield CUSTOMRESOURCEDEFINITIONS, _group_definition()
     yield STORAGE_CLASSES, _storage_class()
     for name, value, description in _PRIORITIES:
         manifest = {
@@ -72,6 +76,23 @@ def _kubernetes_service() -> JSON:
         "kind": "Service",
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
         "spec": {"clusterIP": "10.0.0.1", "ports": [port]},
+    }
+
+
+def _group_definition() -> JSON:
+    names = {"plural": PODGROUPS.plural, "singular": "podgroup", "kind": PODGROUPS.kind, "shortNames": ["pg"]}
+    version = {
+        "name": PODGROUPS.version,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PODGROUPS.plural}.{PODGROUPS.group}"},
+        "spec": {"group": PODGROUPS.group, "scope": "Namespaced", "names": names, "versions": [version]},
     }
 
 

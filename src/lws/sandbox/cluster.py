@@ -107,7 +107,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
         binds = self._runs("persistentvolume-binder-controller")
-        await bootstrap(ApiClient(self._transport, user_agent="kube-apiserver"), volumes=binds)
+        await bootstrap(ApiClient(self._transport, user_agent="kube-apiserver"), volumes=binds, gang=self._gang)
         if self._runs(self.heartbeats.name):
             await self.heartbeats.register()
         self._start("informers", self.informers.run())

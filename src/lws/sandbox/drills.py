@@ -209,6 +209,8 @@ class Drills:
 
     async def clock_forward(self, seconds: float) -> JSON:
         """Let time pass at once, for everything in the sandbox."""
+        if seconds < 0:
+            raise DrillError(f"the clock only goes forward, not by {seconds:g} s")
         advance = getattr(asyncio.get_running_loop(), "advance", None)
         if advance is None:
             raise DrillError("the clock of this sandbox cannot be moved: it runs on another program's event loop")
