@@ -236,3 +236,25 @@ def test_numbers_that_go_cannot_hold() -> None:
     """Where no type is known a number beyond 64 bits is a float."""
     obj, _ = read(thing(spec={"free": {"a": 10**20, "b": 2**53}}), THING)
     assert repr(obj["spec"]["free"]) == "{'a': 1e+20, 'b': 9007199254740992}"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\ud800x", "\ufffdx"),
+        (r"\uDC00\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\\ud800", r"\ud800"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+    ],
+)
+def test_half_a_surrogate_pair_is_replaced(text: str, value: str) -> None:
+    """As in Go, a character that cannot be becomes U+FFFD; pairs and escaped backslashes stay."""
+    body = '{"metadata":{"name":"a"},"data":{"k":"' + text + '"}}'
+    assert decode(body.encode(), "application/json", CONFIG_MAP)[0]["data"] == {"k": value}
+
+
+def test_raw_data_holds_numbers_as_go_does() -> None:
+    """Numbers of any size are no reason to fail."""
+    body = b'{"metadata":{"name":"a"},"revision":1,"data":{"a":123456789012345678901234567890,"b":1.5}}'
+    revision, _ = decode(body, "application/json", builtin_schema("apps/v1", "ControllerRevision"))
+    assert revision["data"] == {"a": 123456789012345678901234567890.0, "b": 1.5}

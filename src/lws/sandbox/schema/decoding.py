@@ -53,8 +53,9 @@ def _keep_spelling(obj: JSON, raw: bytes, schema: Schema) -> None:
         value = obj.get(name)
         if known.node.special == "raw" and isinstance(value, dict):
             text = gojson.member_text(raw, name)
-            if text and text != gotext.encoded(value, sort_keys=False):
-                obj[name] = spelled = gojson.Spelled(value)
+            plain = gojson.with_floats(value)
+            if text and text != gotext.encoded(plain, sort_keys=False):
+                obj[name] = spelled = gojson.Spelled(plain)
                 spelled.text = text
 
 

@@ -9,6 +9,9 @@ from typing import Any
 END = "unexpected end of JSON input"
 _DECODER = json.JSONDecoder()
 _SKIP = re.compile(r"[ \t\r\n:,]*")
+_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 _SPACE = b" \t\r\n"
 _STRING = re.compile(rb'[^"\\\x00-\x1f]*')
 _ESCAPES = b'bfnrt\\/"'
@@ -72,8 +75,11 @@ def loads(raw: bytes) -> Any:
     Raises:
         JsonError: it is none.
     """
+    text = raw.decode("utf-8", "replace")
+    if "\\ud" in text or "\\uD" in text:  # Go reads half a surrogate pair as U+FFFD
+        text = _SURROGATE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
     try:
-        return json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=_members, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
     except RecursionError:
         raise JsonError("exceeded max depth") from None
     except ValueError:
