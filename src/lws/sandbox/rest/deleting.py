@@ -95,8 +95,13 @@ async def _delete(
         if plan.grace > 0 or live["metadata"].get("finalizers"):
             return Deleted(live, gone=False)
         asked = asked and dataclasses.replace(asked, old=live)
-        # Two writes of a real server are milliseconds apart: whoever watches can act on the first one.
+        # Two writes of a real server are milliseconds apart: whoever watches can act on the first one. The second takes
+        # what it finds; that somebody else has finished the deletion meanwhile is no failure.
         await asyncio.sleep(WRITE_SECONDS)
+        latest = core.storage.get(strategy.storage_key, call.info.namespace, call.info.name)
+        if latest is None or latest["metadata"].get("uid") != live["metadata"].get("uid"):
+            return Deleted(live, gone=True)
+        stored = stored if options.dry_run else latest
     await _ask(core, call, asked)
     if options.dry_run:
         return Deleted(live, gone=True)
