@@ -1,6 +1,7 @@
 # make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox
 # make test    the whole suite
 # make check   lint, types, import contracts, and the suite with warnings as errors
+# make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / make lock   write the generated files / the locked dependencies anew
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +9,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ONCE ?=
 WORKERS ?= 2
+SETS ?= 100
+GROUPS ?= 2
+SIZE ?= 2
+PODS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types contracts generate lock bench clean
+.PHONY: help run test check lint types contracts generate lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +49,12 @@ generate: $(STAMP)
 
 lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh
+
+bench: $(STAMP)
+	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
+
+bench-sandbox: $(STAMP)
+	$(BIN)/python -m hack.bench_sandbox $(PODS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

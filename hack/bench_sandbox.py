@@ -111,12 +111,14 @@ async def run(total: int) -> int:
     await bench.send("POST", "/api/v1/namespaces", b'{"metadata":{"name":"default"}}')
     meter = asyncio.create_task(bench.meter.run())
     stored = 0
+    costs: list[float] = []
     for size in (total // 100, total // 10, total):
         await bench.fill(stored, size)
         stored = size
         begun = time.process_time()
         await bench.change(200, size)
-        print(f"{size:>7} pods stored: {(time.process_time() - begun) / 200 * 1000:6.2f} ms of CPU a write")
+        costs.append((time.process_time() - begun) / 200 * 1000)
+        print(f"{size:>7} pods stored: {costs[-1]:6.2f} ms of CPU a write, ratio {costs[-1] / costs[0]:.2f}")
     bench.meter.take()
     begun = time.perf_counter()
     raw = await bench.send("GET", PODS)

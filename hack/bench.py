@@ -1,0 +1,261 @@
+"""``python -m hack.bench [SETS] [GROUPS] [SIZE]``: what the controller costs, and how that grows with the sets.
+
+Creates SETS sets of GROUPS groups of SIZE pods on the sandbox in virtual time, first a tenth of them and then all, each
+run in a process of its own; prints writes by kind, reconciles, seconds of CPU, and peak memory. The controller's share
+of the CPU is what its tasks use, without what the API server does for them; admission counts with the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+import orjson
+import structlog
+from rich.console import Console
+from rich.table import Table
+from tests.simulation.cluster import Cluster, Write, manifest
+
+from lws.api.resources import LEADERWORKERSETS
+from lws.client.transport import Request, Response, Stream, Transport
+from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.sandbox.virtual_time import run as run_virtually
+
+DEFAULTS = (100, 2, 2)
+SMALLER = 10
+CHILD = "--child"
+
+
+@dataclass
+class Figures:
+    """What one run came to. Seconds are of CPU, memory is in MiB."""
+
+    sets: int
+    groups: int
+    writes: dict[str, int] = field(default_factory=dict)
+    reconciles: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    operator_seconds: float = 0.0
+    rest_seconds: float = 0.0
+    base_memory: float = 0.0
+    memory: float = 0.0
+
+
+class Meter:
+    """Seconds of CPU that some work used."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+class Timed(Coroutine[Any, Any, Any]):
+    """An awaitable whose steps are measured."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any], meter: Meter) -> None:
+        self._work = work
+        self._meter = meter
+
+    def send(self, value: Any) -> Any:
+        """One step."""
+        return self._step(self._work.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """One step that begins with an error."""
+        return self._step(self._work.throw, *error)
+
+    def close(self) -> None:
+        """End it."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return cast("Generator[Any, Any, Any]", self)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        begun = time.process_time()
+        try:
+            return step(*arguments)
+        finally:
+            self._meter.seconds += time.process_time() - begun
+
+
+class Tasks:
+    """Makes the loop's tasks; those that the operator starts, and those that they start, are measured."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._ours: set[asyncio.Task[Any]] = set()
+
+    def __call__(
+        self, loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None, **_: Any
+    ) -> asyncio.Task[Any]:
+        """A task."""
+        ours = getattr(work, "__qualname__", "") == "Operator.run" or asyncio.current_task(loop) in self._ours
+        task: asyncio.Task[Any] = asyncio.Task(Timed(work, self._meter) if ours else work, loop=loop, context=context)
+        if ours:
+            self._ours.add(task)
+            task.add_done_callback(self._ours.discard)
+        return task
+
+
+class Served:
+    """A transport that measures what the API server does for its caller."""
+
+    def __init__(self, inner: Transport, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    async def send(self, request: Request) -> Response:
+        """Pass on."""
+        answer: Response = await Timed(self._inner.send(request), self._meter)
+        return answer
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[Stream]:
+        """Pass on."""
+        async with self._inner.stream(request) as stream:
+            yield ServedStream(stream, self._meter)
+
+    async def close(self) -> None:
+        """Pass on."""
+        await self._inner.close()
+
+
+class ServedStream:
+    """A stream whose making is measured."""
+
+    def __init__(self, inner: Stream, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+        self.status = inner.status
+        self.headers = inner.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Its pieces."""
+        pieces: Any = self._inner.chunks()
+        try:
+            while True:
+                yield await Timed(pieces.__anext__(), self._meter)
+        except StopAsyncIteration:
+            return
+        finally:
+            await pieces.aclose()
+
+
+async def measure(sets: int, groups: int, size: int) -> Figures:
+    """Create the sets, wait until all are Available, and stay a minute at rest."""
+    figures = Figures(sets, sets * groups)
+    async with Cluster(nodes=max(1, sets * groups * size // 1000), delays=Delays(jitter=1.0)) as cluster:
+        tasks, served = Meter(), Meter()
+        asyncio.get_running_loop().set_task_factory(cast("Any", Tasks(tasks)))
+        operator = (await cluster.start(lambda transport: Served(transport, served))).operator
+        figures.base_memory = _memory()
+        tasks.seconds, served.seconds, begun = 0.0, 0.0, time.process_time()
+        names = [f"set-{number}" for number in range(sets)]
+        for name in names:
+            await cluster.client.create(LEADERWORKERSETS, manifest(name, replicas=groups, size=size))
+        for name in names:
+            await cluster.available(name)
+        await asyncio.sleep(20)
+        figures.seconds = time.process_time() - begun
+        figures.operator_seconds = tasks.seconds - served.seconds
+        figures.writes = dict(Counter(_kind(each) for each in cluster.writes))
+        for sample in next(iter(operator.metrics.reconciles.collect())).samples:
+            if sample.name.endswith("_total"):
+                name = sample.labels["controller"]
+                figures.reconciles[name] = figures.reconciles.get(name, 0) + int(sample.value)
+        begun = time.process_time()
+        await asyncio.sleep(60)
+        figures.rest_seconds = time.process_time() - begun
+    figures.memory = _memory()
+    return figures
+
+
+def _memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _kind(write: Write) -> str:
+    verb = {"POST": "create", "PUT": "update", "PATCH": "apply", "DELETE": "delete"}.get(write.method, write.method)
+    return f"{verb} {write.resource}" + ("" if 200 <= write.status < 300 else f" ({write.status or 'no answer'})")
+
+
+def in_a_process(sets: int, groups: int, size: int) -> Figures:
+    """`measure` in a fresh process, so that memory is this run's alone."""
+    command = [sys.executable, "-m", "hack.bench", CHILD, str(sets), str(groups), str(size)]
+    return Figures(**orjson.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+def rows(one: Figures, other: Figures) -> list[tuple[str, float, float, int]]:
+    """Name, both figures, and digits; an empty name begins a section."""
+    out = [
+        (f"writes: {kind}", float(one.writes.get(kind, 0)), float(other.writes.get(kind, 0)), 0)
+        for kind in sorted({**one.writes, **other.writes})
+    ]
+    out.append(("writes, all", sum(one.writes.values()), sum(other.writes.values()), 0))
+    out.append(("", 0, 0, 0))
+    out += [
+        (f"reconciles: {name}", one.reconciles.get(name, 0), other.reconciles.get(name, 0), 0)
+        for name in sorted({**one.reconciles, **other.reconciles})
+    ]
+    out.append(("", 0, 0, 0))
+    per = [(each.operator_seconds / each.groups * 1000, each.seconds / each.groups * 1000) for each in (one, other)]
+    out.append(("ms of CPU per group: controller", per[0][0], per[1][0], 1))
+    out.append(("ms of CPU per group: with the sandbox", per[0][1], per[1][1], 1))
+    out.append(("seconds of CPU: controller", one.operator_seconds, other.operator_seconds, 2))
+    out.append(("seconds of CPU in a minute at rest, all", one.rest_seconds, other.rest_seconds, 3))
+    out.append(("", 0, 0, 0))
+    out.append(("peak memory, MiB, all", one.memory, other.memory, 0))
+    out.append(("of it by these sets, KiB a group", _growth(one), _growth(other), 0))
+    return out
+
+
+def _growth(figures: Figures) -> float:
+    return (figures.memory - figures.base_memory) * 1024 / figures.groups
+
+
+def show(one: Figures, other: Figures, size: int) -> None:
+    """Print both, and how they grow."""
+    title = f"{other.sets} sets x {other.groups // other.sets} groups x {size} pods on the sandbox, in virtual time"
+    table = Table(title=title)
+    table.add_column("")
+    for column in (f"{one.sets} sets", f"{other.sets} sets", "ratio"):
+        table.add_column(column, justify="right")
+    for name, low, high, digits in rows(one, other):
+        if not name:
+            table.add_section()
+            continue
+        ratio = f"{high / low:.2f}" if low else "-"
+        table.add_row(name, f"{low:,.{digits}f}", f"{high:,.{digits}f}", ratio)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+def main(arguments: list[str]) -> None:
+    """The whole bench, or one run of it."""
+    child = arguments[:1] == [CHILD]
+    given = [int(each) for each in arguments[child:]]
+    sets, groups, size = [*given, *DEFAULTS[len(given) :]]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    if child:
+        sys.stdout.buffer.write(orjson.dumps(run_virtually(measure(sets, groups, size))))
+        return
+    show(in_a_process(max(1, sets // SMALLER), groups, size), in_a_process(sets, groups, size), size)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
