@@ -7,6 +7,8 @@ API server accepts an answer only under the uid of its question.
 from __future__ import annotations
 
 import base64
+import itertools
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,7 +20,10 @@ KIND: Final = "AdmissionReview"
 OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 # As much as the reference reads: twice the largest object that an API server takes, and room to spare.
 LARGEST_BODY: Final = 7 << 20
+DEEPEST: Final = 500  # levels; the deepest object that Kubernetes knows has some thirty
 LONGEST_MESSAGE: Final = 1 << 16  # characters; only a hostile object has so many faults
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _REASONS: Final = {
     HTTPStatus.FORBIDDEN: "Forbidden",
     HTTPStatus.NOT_FOUND: "NotFound",
@@ -118,6 +123,8 @@ def read(body: bytes) -> Question:
         ReviewError: it is no AdmissionReview of version v1.
     """
     uid = ""
+    if _depth(body) > DEEPEST:
+        raise ReviewError(f"not an AdmissionReview: JSON is nested more than {DEEPEST} deep")
     try:
         uid = msgspec.json.decode(body, type=_Identified).request.uid
         review = msgspec.json.decode(body, type=_Review)
@@ -131,6 +138,14 @@ def read(body: bytes) -> Question:
     if review.request.operation not in OPERATIONS:
         raise ReviewError(f"unknown operation {review.request.operation[:100]}", uid=uid)
     return review.request
+
+
+def _depth(body: bytes) -> int:
+    """How deep a body is nested, or 0 when it has too few brackets to be too deep; it need not be JSON."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return 0
+    brackets = _STRINGS.sub(b"", body).translate(None, _NO_BRACKETS)
+    return max(itertools.accumulate(1 if each in b"[{" else -1 for each in brackets), default=0)
 
 
 def object_of(question: Question, raw: msgspec.Raw, member: str) -> dict[str, Any]:
