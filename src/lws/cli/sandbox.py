@@ -69,7 +69,7 @@ async def drill(options: argparse.Namespace) -> None:
         ApiError: the sandbox refuses.
         TransportError: nobody answers.
     """
-    name, arguments = _request(options)
+    name, arguments = request(options)
     found = options.kubeconfig.exists()
     if not found and not os.environ.get("KUBECONFIG"):
         raise ConfigurationError(f"{options.kubeconfig} does not exist: start a sandbox with lws-sandbox start")
@@ -177,7 +177,7 @@ def _add_clock_drills(command: argparse.ArgumentParser, common: argparse.Argumen
     speed.add_argument("factor", type=float)
 
 
-def _request(options: argparse.Namespace) -> tuple[str, JSON]:
+def request(options: argparse.Namespace) -> tuple[str, JSON]:
     """The drill's name and arguments on the control path."""
     left_out = {"command", "drill", "kubeconfig", "timeout", "log_level"}
     arguments = {key: value for key, value in vars(options).items() if key not in left_out and value is not None}
