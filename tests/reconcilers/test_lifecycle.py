@@ -249,22 +249,6 @@ async def test_cd_26_foreign_service_is_not_written() -> None:
 
 
 @virtual_time
-async def test_restart_on_a_quiet_cluster_writes_nothing() -> None:
-    """A controller that starts where all is as desired writes nothing at all, be it 20 sets."""
-    async with running() as cluster:
-        for number in range(20):
-            await cluster.client.create(LEADERWORKERSETS, manifest(f"set-{number}", replicas=2, size=2))
-        for number in range(20):
-            await cluster.available(f"set-{number}")
-        await cluster.quiet()
-        await cluster.operators[0].stop()
-        sent = len(cluster.writes)
-        await cluster.start()
-        await asyncio.sleep(60)
-        assert [str(each) for each in cluster.writes[sent:]] == []
-
-
-@virtual_time
 async def test_drift_is_mended_after_a_restart() -> None:
     """What someone changed on a leader StatefulSet while no controller ran is put right by the first pass."""
     async with running() as cluster:

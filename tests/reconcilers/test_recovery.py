@@ -56,33 +56,6 @@ async def test_restarted_container_takes_its_group_down(pod: str) -> None:
         ]
 
 
-@pytest.mark.parametrize("grace", [0, 10])
-@virtual_time
-async def test_deleted_workers_restart_each_group_once(grace: int) -> None:
-    """Workers deleted at once, or slow to end, restart their groups exactly once, eight groups at a time (CD-01)."""
-    async with running() as cluster:
-        before = await up(cluster, replicas=8, size=2)
-        deletions = [
-            cluster.client.delete(PODS, NAMESPACE, f"sample-{i}-1", grace_period_seconds=grace) for i in range(8)
-        ]
-        await asyncio.gather(*deletions)
-        after = await settle(cluster)
-        assert recreations(cluster) == {f"sample-{i}": 1 for i in range(8)}
-        assert not set(before.values()) & set(after.values())
-
-
-@virtual_time
-async def test_restart_storm() -> None:
-    """When every pod of ten groups crashes at the same moment, each group is recreated exactly once."""
-    async with running() as cluster:
-        before = await up(cluster, replicas=10, size=2)
-        for name in before:
-            cluster.sandbox.kubelets.crash(NAMESPACE, name)
-        await settle(cluster)
-        assert recreations(cluster) == {f"sample-{i}": 1 for i in range(10)}
-        assert len(await cluster.events("RecreateGroup")) == 10
-
-
 @virtual_time
 async def test_none_replaces_just_the_pod() -> None:
     """Under None a deleted worker is replaced and its group stays."""
