@@ -1,6 +1,7 @@
 # make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox
 # make test    the whole suite
-# make check   lint, types, import contracts, and the suite with warnings as errors
+# make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
+# make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / make lock   write the generated files / the locked dependencies anew
 PYTHON ?= python3
@@ -13,12 +14,14 @@ SETS ?= 100
 GROUPS ?= 2
 SIZE ?= 2
 PODS ?= 10000
+SEEDS ?= 200
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types contracts generate lock bench bench-sandbox clean
+.PHONY: help run test simulate check lint types contracts generate lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -6
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,7 +35,11 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-check: lint types contracts test
+# One life again tells all of it; of many, those that fail do, and how to run them again.
+simulate: $(STAMP)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+check: lint types contracts simulate test
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
