@@ -21,6 +21,7 @@ POISON = "poison"
 SETS = 8
 POISONED = 8
 HANG = 30.0
+LOOK = 0.25  # seconds between two looks at a set
 
 
 class Poison:
@@ -90,10 +91,11 @@ async def test_poisoned_sets_do_not_slow_their_neighbours(status: int, poisoned:
         ratio = mean(beside) / mean(healthy)
         told = figure(
             f"{poisoned} poisoned sets ({status or 'no answer'}), {workers} workers: "
-            f"neighbours take {mean(beside):.2f} s instead of {mean(healthy):.2f} s, ratio {ratio:.2f}; "
+            f"neighbours take {mean(beside):.2f} s (at most {max(beside):.2f}) instead of {mean(healthy):.2f} s, "
+            f"ratio {ratio:.2f}; "
             f"{refused} applies refused meanwhile, {made[0].refused - refused} in the next minute"
         )
         assert refused >= poisoned, told
         assert ratio <= 1.25, told  # one that hangs holds one of four workers
-        assert max(beside) <= 1.25 * max(healthy), told
+        assert max(beside) <= 4 / 3 * max(healthy) + LOOK, told
         assert made[0].refused - refused <= 20 * poisoned, told
