@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
-import orjson
 import yaml
 
 from lws.api import labels
@@ -32,7 +30,7 @@ from lws.api.resources import (
     Resource,
 )
 from lws.client.api import ApiClient
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Transport
 from lws.errors import AlreadyExistsError, NotFoundError
 from lws.operator.operator import Operator
 from lws.operator.settings import Configuration, Settings
@@ -42,6 +40,9 @@ from lws.sandbox.drills import Drills
 from lws.sandbox.kinds import Features
 from lws.sandbox.nodes import NodeShape, Shape
 from lws.sandbox.virtual_time import VirtualClock
+from tests.simulation.recording import Recording, Wrap, Write
+
+__all__ = ["LOOPS", "NAMESPACE", "Cluster", "Running", "Wrap", "Write", "keys_of", "manifest", "running", "shape"]
 
 JSON = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
@@ -59,68 +60,6 @@ LOOPS: Final = (
     "kubelet-heartbeat",
     "kubelet",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One request of the operator that is no read."""
-
-    time: float
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-    body: bytes
-    status: int  # 0 if there was no answer
-
-    @property
-    def resource(self) -> str:
-        """The plural, with its subresource."""
-        parts = self.path.split("/")
-        at = parts.index("namespaces") + 2 if "namespaces" in parts else len(parts) - 1
-        return "/".join([parts[at], *parts[at + 2 : at + 3]])
-
-    @property
-    def name(self) -> str:
-        """The object's name; for creations that of the manifest."""
-        if self.method == "POST":
-            return str(orjson.loads(self.body)["metadata"].get("name", ""))
-        parts = self.path.split("/")
-        return parts[parts.index("namespaces") + 3]
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.resource} {self.name}"
-
-
-Wrap = Callable[[Transport], Transport]
-
-
-class Recording:
-    """A transport that notes every write and passes everything on."""
-
-    def __init__(self, inner: Transport, writes: list[Write]) -> None:
-        self._inner = inner
-        self._writes = writes
-
-    async def send(self, request: Request) -> Response:
-        """Pass on, and note."""
-        if request.method == "GET":
-            return await self._inner.send(request)
-        status = 0
-        try:
-            response = await self._inner.send(request)
-            status = response.status
-            return response
-        finally:
-            now = asyncio.get_running_loop().time()
-            self._writes.append(Write(now, request.method, request.path, request.query, request.body, status))
-
-    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        """Pass on."""
-        return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 @cache
