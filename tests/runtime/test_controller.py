@@ -143,6 +143,21 @@ async def test_a_terminal_error_is_not_retried() -> None:
 
 
 @virtual_time
+async def test_the_same_terminal_error_of_a_key_is_logged_once() -> None:
+    """Changes that leave a resting key as it is do not fill the log; another cause, or one after a success, is told."""
+    first, second = TerminalError("foreign object"), TerminalError("another")
+    bench = Bench(scripted(first, first, first, second, Done(), second))
+    with capture_logs() as logs:
+        for _ in range(6):
+            bench.queue.add(A)
+            await asyncio.sleep(1)
+    assert len(bench.seen) == 6
+    assert [line["cause"] for line in logs if line["log_level"] == "error"] == ["foreign object", "another", "another"]
+    assert bench.count("controller_runtime_terminal_reconcile_errors_total") == 5
+    await bench.stop()
+
+
+@virtual_time
 async def test_a_server_that_asks_for_patience_gets_it() -> None:
     """After an answer with Retry-After the next try waits for so long, but for no more than five minutes."""
     errors = [TooManyRequestsError(429, "", "slow down", retry_after=7), ServerError(503, "", "", retry_after=9e9)]

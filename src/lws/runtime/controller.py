@@ -9,7 +9,8 @@ Guarantees:
 
 Flow:
     ``Done`` rests the key until something changes; ``RequeueAfter`` looks again after so many seconds. Both end the row
-    of failures. `TerminalError` rests the key too. `StaleError` and `ConflictError` try again soon and are no errors.
+    of failures. `TerminalError` rests the key too; the same again, until a success, is no news to the reader of the
+    log. `StaleError` and `ConflictError` try again soon and are no errors.
     Everything else is an error, and the key is tried again with exponential back-off, or when the server asks for it.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -33,6 +35,7 @@ K = TypeVar("K", bound=Hashable)
 
 STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
 LONGEST_WISH: Final = 300.0  # a server's wish for patience is granted up to this many seconds
+RESTING: Final = 10_000  # keys whose terminal error is remembered
 _log = structlog.stdlib.get_logger("lws.controller")
 
 
@@ -91,6 +94,7 @@ class Controller(Generic[K]):
         self._ledger = ledger
         self._count = _Counts(metrics, name, workers) if metrics is not None else None
         self._ids = itertools.count(1)
+        self._resting: OrderedDict[K, str] = OrderedDict()  # key -> terminal error that was logged last
 
     async def run(self) -> None:
         """Work until cancelled; then finish what is under way and raise `asyncio.CancelledError`.
@@ -161,6 +165,7 @@ class Controller(Generic[K]):
 
     def _rest(self, key: K, verdict: Verdict) -> str:
         self.queue.forget(key)
+        self._resting.pop(key, None)
         match verdict:
             case Done():
                 return "success"
@@ -182,7 +187,7 @@ class Controller(Generic[K]):
                 return "requeue"
             case TerminalError():
                 self.queue.forget(key)
-                _log.error("rests until something changes", cause=str(error))
+                self._tell_resting(key, str(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
@@ -196,6 +201,14 @@ class Controller(Generic[K]):
             _log.error("reconcile failed unexpectedly", retry_in=round(delay, 3), exc_info=error)
             self._fault("panic")
         return "error"
+
+    def _tell_resting(self, key: K, cause: str) -> None:
+        known = self._resting.pop(key, None) == cause
+        self._resting[key] = cause
+        if len(self._resting) > RESTING:
+            self._resting.popitem(last=False)
+        tell = _log.debug if known else _log.error
+        tell("rests until something changes", cause=cause)
 
     def _fault(self, kind: str) -> None:
         if self._count is not None:
