@@ -278,6 +278,24 @@ async def test_a_refusal_is_final() -> None:
         assert bench.dropped == ["refused"]
 
 
+@virtual_time
+async def test_a_write_whose_answer_was_lost_counts_as_done() -> None:
+    """An event that arrived although nobody said so is neither dropped nor written twice, and its series goes on."""
+    async with running() as bench:
+        bench.server.after = _lose_answer
+        bench.record()
+        await asyncio.sleep(1)
+        bench.server.after = lambda _: None
+        bench.record()
+        await asyncio.sleep(30)
+        assert bench.dropped == []
+        assert [event["series"]["count"] for event in bench.events] == [2]
+
+
+def _lose_answer(_: Request) -> None:
+    raise TransportError("the connection broke")
+
+
 class _Everything(dict[str, Any]):
     """A store in which every name is taken."""
 

@@ -7,8 +7,8 @@ Guarantees:
       event with a series; the note of the first is kept. As client-go does, the server is told at the second, every 30
       minutes while the series goes on, and the final count six minutes after its last.
     * A note is plain text of at most 1024 bytes, cut between characters (CD-17).
-    * A write that got no answer, or one that asks for patience (429, 5xx), is tried up to 12 times; other refusals are
-      final: an event is never worth a loop.
+    * A write that got no answer, or one that asks for patience (429, 5xx), is tried up to 12 times; one whose name is
+      taken then had arrived after all. Other refusals are final: an event is never worth a loop.
     * Memory is bounded: at most 10,000 events are remembered for folding.
     * An idle recorder does nothing: time passes for it only while it remembers an event.
 """
@@ -28,7 +28,15 @@ from lws.api.objects import ObjectMeta
 from lws.api.resources import EVENTS, Resource
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.errors import ApiError, LwsError, NotFoundError, ServerError, TooManyRequestsError, TransportError
+from lws.errors import (
+    AlreadyExistsError,
+    ApiError,
+    LwsError,
+    NotFoundError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
 from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -221,15 +229,26 @@ class EventRecorder:
     async def _write(self, event: _Remembered) -> None:
         count, manifest = event.count, event.manifest
         series = {"count": count, "lastObservedTime": micro_time(event.observed)} if count > 1 else None
-        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-        if event.written:
-            try:
-                await self._client.patch(EVENTS, namespace, name, {"series": series}, field_manager=None)
-            except NotFoundError:  # it has outlived its time to live
+        try:
+            if event.written:
+                await self._continue(manifest, series)
+            else:
                 await self._create(manifest, series)
-        else:
+        except NotFoundError:  # it has outlived its time to live, if it is no namespace that is gone
+            if not event.written:
+                raise
             await self._create(manifest, series)
+        except AlreadyExistsError:
+            if not event.tries:
+                raise
+            if series:  # the try that seemed lost may have been of the first event alone
+                await self._continue(manifest, series)
         event.written = count
+
+    async def _continue(self, manifest: JSON, series: JSON | None) -> None:
+        metadata = manifest["metadata"]
+        patch = {"series": series}
+        await self._client.patch(EVENTS, metadata["namespace"], metadata["name"], patch, field_manager=None)
 
     async def _create(self, manifest: JSON, series: JSON | None) -> None:
         await self._client.create(EVENTS, {**manifest, "series": series} if series else manifest, field_manager=None)
