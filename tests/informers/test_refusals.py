@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from lws.client.transport import Request
 from lws.errors import TransportError
-from tests.informers.server import FakeServer, Refusal
+from tests.informers.server import FakeServer, FakeStream, Refusal
 from tests.informers.support import following, held
 from tests.virtual import virtual_time
 
@@ -58,6 +61,43 @@ async def test_retry_after_is_kept() -> None:
     async with following(server) as informer:
         await informer.wait_synced()
         assert asyncio.get_running_loop().time() >= 13
+
+
+@virtual_time
+async def test_retry_after_is_bounded() -> None:
+    """An answer that asks for a day of patience, as a proxy in between may send, is asked again after five minutes."""
+    server = FakeServer()
+    server.refusals.append(Refusal(503, "ServiceUnavailable", {"retry-after": "86400"}))
+    async with following(server) as informer:
+        await informer.wait_synced()
+        assert 300 <= asyncio.get_running_loop().time() < 301
+
+
+class _Faulty(FakeServer):
+    """A way to the server that fails as no transport should."""
+
+    faulty = True
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[FakeStream]:
+        if self.faulty:
+            raise RuntimeError("a bug")
+        async with super().stream(request) as stream:
+            yield stream
+
+
+@virtual_time
+async def test_a_fault_of_ours_shows_in_health() -> None:
+    """An informer that keeps failing unforeseen is unhealthy after a minute, says why, and recovers by itself."""
+    server = _Faulty()
+    server.put("a")
+    async with following(server) as informer:
+        await asyncio.sleep(100)
+        assert (informer.synced, informer.healthy) == (False, False)
+        assert "RuntimeError" in informer.trouble
+        server.faulty = False
+        await asyncio.sleep(31)
+        assert (informer.synced, informer.healthy, informer.trouble) == (True, True, "")
 
 
 @virtual_time

@@ -8,13 +8,17 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Doubles from ``base`` to ``cap`` seconds, between half and the whole of it by chance."""
+    """Doubles from ``base`` to ``cap`` seconds, between half and the whole of it by chance.
+
+    A server's wish for patience is granted up to ``longest_wish`` seconds, lest one answer blinds us for a day.
+    """
 
     random: Random
     base: float = 0.25
     cap: float = 30.0
+    longest_wish: float = 300.0
 
     def delay(self, failures: int, at_least: float | None = None) -> float:
         """Seconds to wait after so many faults in a row, and no less than what the server asked for."""
         full = min(self.cap, self.base * 2.0 ** min(failures - 1, 32))
-        return max(full * (0.5 + self.random.random() / 2), at_least or 0.0)
+        return max(full * (0.5 + self.random.random() / 2), min(at_least or 0.0, self.longest_wish))

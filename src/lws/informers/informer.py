@@ -179,9 +179,10 @@ class Informer(Generic[T]):
             while True:
                 try:
                     await self._follow()
-                except Exception:
+                except Exception as error:
                     failures += 1
                     self._log.exception("informer failed; it begins again")
+                    self._troubled(inputs.Trouble(f"a fault of ours: {type(error).__name__}", 0))
                     self._state = State(streaming=self._state.streaming)
                     await asyncio.sleep(self._backoff.delay(failures))
         finally:
