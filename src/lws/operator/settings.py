@@ -33,13 +33,16 @@ METRICS_CERTIFICATES: Final = "/tmp/k8s-metrics-server/serving-certs"  # noqa: S
 PROVIDERS: Final = ("volcano",)
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def _duration(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write a duration as 15s")
-    return parse_duration(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        raise ValueError("must be a duration such as 15s")
+    return parse_duration(value)
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
@@ -121,6 +124,20 @@ class LeaderElection(_Section):
             raise ValueError(f"{value!r} is not supported: use leases")
         return value
 
+    @field_validator("resource_name")
+    @classmethod
+    def _lease(cls, value: str) -> str:
+        if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a Lease: use lower case letters, digits, - and .")
+        return value
+
+    @field_validator("resource_namespace")
+    @classmethod
+    def _namespace(cls, value: str) -> str:
+        if value and not _NAMESPACE.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a namespace: use lower case letters, digits and -")
+        return value
+
     @model_validator(mode="after")
     def _workable(self) -> LeaderElection:
         problem = self.timing.problem()
@@ -154,7 +171,7 @@ class InternalCertManagement(_Section):
 class ClientConnection(_Section):
     """How many requests a second may be sent, and how many at once; a negative rate is no limit, as in client-go."""
 
-    qps: Annotated[float, Field(strict=True)] = 500.0
+    qps: Annotated[float, Field(strict=True, allow_inf_nan=False)] = 500.0
     burst: Annotated[StrictInt, Field(ge=1)] = 500
 
     @field_validator("qps")
