@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -11,7 +12,7 @@ import pytest
 from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
-from lws.errors import ApiError, ConflictError, StaleError
+from lws.errors import AlreadyExistsError, ApiError, ConflictError, StaleError
 from lws.planning.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
 from lws.reconcilers.apply import Executor, FoundError, Outcome, PlanError, verdict
 from lws.reconcilers.observe import Caches
@@ -288,6 +289,44 @@ async def test_update_changes_only_what_it_names() -> None:
     assert orjson.loads(bench.server.requests[1].body) == {**live, "revision": 3}
     with pytest.raises(StaleError):
         await bench.run(Update(CONTROLLERREVISIONS, "default", "rev", "6", {"revision": 3}))
+
+
+@virtual_time
+async def test_refused_update_gives_way_to_its_alternative() -> None:
+    """A change that the server calls invalid is made another way, and the events are those of that way."""
+    bench = Bench()
+    live = {"metadata": {"name": "rev", "namespace": "default", "resourceVersion": "7"}, "revision": 1}
+    bench.server.answers["GET", "rev"] = (200, live)
+    bench.server.answers["PUT", "rev"] = bench.status(422, "Invalid")
+    manifest = {"metadata": {"name": "rev-3", "namespace": "default"}, "revision": 3}
+    otherwise = Create(CONTROLLERREVISIONS, manifest, on_success=(event("made"),))
+    update = Update(CONTROLLERREVISIONS, "default", "rev", "7", {"revision": 3})
+    with pytest.raises(ApiError):
+        await bench.run(update)
+    outcome = await bench.run(replace(update, otherwise=otherwise))
+    assert [(verb, name) for verb, _, name in outcome.written] == [("create", "rev-3")]
+    assert bench.recorder.notes == ["made"]
+
+
+@pytest.mark.parametrize(
+    ("controller", "error"),
+    [
+        ({"uid": "uid-old", "kind": "LeaderWorkerSet", "name": "sample", "controller": True}, ConflictError),
+        ({"uid": "uid-other", "kind": "Deployment", "name": "sample", "controller": True}, AlreadyExistsError),
+    ],
+)
+@virtual_time
+async def test_taken_name_of_a_revision_ends_the_pass(controller: JSON, error: type[Exception]) -> None:
+    """No StatefulSet is made for a revision whose name an earlier set, or anyone else, still has."""
+    bench = Bench()
+    wanted = {**controller, "uid": "uid-lws", "kind": "LeaderWorkerSet"}
+    manifest = {"metadata": {"name": "rev", "namespace": "default", "labels": {}, "ownerReferences": [wanted]}}
+    bench.server.answers["POST", "controllerrevisions"] = bench.status(409, "AlreadyExists")
+    live = {"metadata": {"name": "rev", "namespace": "default", "ownerReferences": [controller]}}
+    bench.server.answers["GET", "rev"] = (200, live)
+    with pytest.raises(error):
+        await bench.run(Create(CONTROLLERREVISIONS, manifest), event("never"))
+    assert bench.recorder.notes == []
 
 
 @pytest.mark.parametrize(("seen", "waits"), [(False, True), (True, False)])

@@ -53,7 +53,9 @@ class Create:
     """Create an object.
 
     If the name is taken, `lws.planning.ownership.relation` decides: ours is success without an event, an earlier
-    incarnation's is success too (its deletion wakes the key), anyone else's is ``on_foreign`` and never written.
+    incarnation's is success too (its deletion wakes the key), anyone else's is ``on_foreign`` and never written. What
+    follows in a plan relies on a ControllerRevision, so one that is not ours ends the run: with a
+    `lws.errors.ConflictError` if an earlier incarnation has the name, with the refusal itself if anyone else has.
     """
 
     resource: Resource
@@ -84,13 +86,18 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Read one object, merge ``change`` into it (RFC 7386), write it back under ``resource_version``."""
+    """Read one object, merge ``change`` into it (RFC 7386), write it back under ``resource_version``.
+
+    ``otherwise`` is done instead if the server calls the object invalid: it may see a change in members that are
+    written back as they were read.
+    """
 
     resource: Resource
     namespace: str
     name: str
     resource_version: str
     change: JSON
+    otherwise: Create | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,12 @@ def relation(resource: Resource, wanted: JSON, live: JSON) -> Relation:
     wanted_owner = _controller(wanted_meta)
     if controller is not None and wanted_owner is not None and controller.uid == wanted_owner.uid:
         return Relation.OURS
-    if resource == STATEFULSETS:
+    if resource == CONTROLLERREVISIONS and controller is None:
+        unowned = (live_meta.get("labels") or {}) == wanted_meta["labels"]
+        return Relation.OURS if unowned else Relation.FOREIGN
+    if resource in (STATEFULSETS, CONTROLLERREVISIONS):
         earlier = controller is not None and wanted_owner is not None and _same_name(controller, wanted_owner)
         return Relation.EARLIER if earlier else Relation.FOREIGN
-    if resource == CONTROLLERREVISIONS:
-        unowned = controller is None and (live_meta.get("labels") or {}) == wanted_meta["labels"]
-        return Relation.OURS if unowned else Relation.FOREIGN
     return Relation.OURS if resource == PODGROUPS else Relation.FOREIGN
 
 

@@ -182,22 +182,29 @@ def _make(
     *,
     armed: bool,
 ) -> Choice:
-    """Reuse the revision of equal content and this key, raised to the highest number (CD-12), or create one."""
+    """Reuse the revision of equal content and this key, raised to the highest number (CD-12), or create one.
+
+    A server compares data byte for byte, and may refuse to raise a revision that was not written as we or the
+    reference write it. Then one is created after all; from then on it is the one of that content that gets reused.
+    """
     highest = max((revision.revision for revision in own), default=0)
     equal = [r for r in own if r.metadata.label(labels.REVISION) == key and contents.same(lws, r)]
     reused = max(reversed(equal), key=lambda revision: revision.revision, default=None)
-    if reused is not None:
-        raised = () if reused.revision == highest else (_raise(reused, highest + 1),)
-        return Choice(key, armed, raised, Reference.to(CONTROLLERREVISIONS, reused.metadata), _others(own, key))
+    if reused is not None and reused.revision == highest:
+        return Choice(key, armed, (), Reference.to(CONTROLLERREVISIONS, reused.metadata), _others(own, key))
     body = manifest(lws, key, contents.data(lws), highest + 1)
     reference = Reference(CONTROLLERREVISIONS, lws.metadata.namespace, body["metadata"]["name"])
     created = Create(CONTROLLERREVISIONS, body, on_success=(event(key, reference),))
-    return Choice(key, armed, (created,), reference, _others(own, key))
+    if reused is None:
+        return Choice(key, armed, (created,), reference, _others(own, key))
+    raised = _raise(reused, highest + 1, created)
+    return Choice(key, armed, (raised,), Reference.to(CONTROLLERREVISIONS, reused.metadata), _others(own, key))
 
 
-def _raise(revision: ControllerRevision, number: int) -> Update:
+def _raise(revision: ControllerRevision, number: int, otherwise: Create) -> Update:
     meta = revision.metadata
-    return Update(CONTROLLERREVISIONS, meta.namespace, meta.name, meta.resource_version, {"revision": number})
+    change = {"revision": number}
+    return Update(CONTROLLERREVISIONS, meta.namespace, meta.name, meta.resource_version, change, otherwise)
 
 
 def _others(own: Sequence[ControllerRevision], key: str) -> bool:

@@ -17,13 +17,14 @@ from typing import Any, Protocol
 import msgspec
 
 from lws.api.objects import ObjectMeta
-from lws.api.resources import LEADERWORKERSETS, Resource
+from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, Resource
 from lws.api.types import LeaderWorkerSet
 from lws.client.api import ApiClient
 from lws.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
+    InvalidError,
     LwsError,
     NotFoundError,
     StaleError,
@@ -188,12 +189,17 @@ class _Run:
         client, meta = self.executor._client, action.manifest["metadata"]
         try:
             answer = await client.create(action.resource, action.manifest)
-        except AlreadyExistsError:
+        except AlreadyExistsError as error:
             live = await self._get(action.resource, meta["namespace"], meta["name"])
             if live is None:
                 raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
             self._note(action.resource, live)
-            if relation(action.resource, action.manifest, live) is Relation.FOREIGN:
+            whose = relation(action.resource, action.manifest, live)
+            if action.resource == CONTROLLERREVISIONS and whose is Relation.EARLIER:
+                raise ConflictError(error.status, "Conflict", f"an earlier set's {meta['name']} is not gone") from None
+            if action.resource == CONTROLLERREVISIONS and whose is Relation.FOREIGN:
+                raise
+            if whose is Relation.FOREIGN:
                 uid = live["metadata"].get("uid", "")
                 self.tell(tuple(replace(event, once=uid) for event in action.on_foreign))
             return None
@@ -219,11 +225,17 @@ class _Run:
         self.outcome.applied = Applied.left(action.digest, meta)
         return True
 
-    async def _update(self, action: Update) -> JSON:
+    async def _update(self, action: Update) -> JSON | None:
         live = await self.executor._client.get(action.resource, action.namespace, action.name)
         if live["metadata"].get("resourceVersion") != action.resource_version:
             raise StaleError(f"{action.resource} {action.name} has changed")
-        answer = await self.executor._client.update(action.resource, _merged(live, action.change))
+        try:
+            answer = await self.executor._client.update(action.resource, _merged(live, action.change))
+        except InvalidError:
+            if action.otherwise is None:
+                raise
+            await self.do(action.otherwise)
+            return None
         return self._wrote("update", action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:
