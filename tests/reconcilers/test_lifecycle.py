@@ -171,6 +171,27 @@ async def test_deleted_and_created_again_at_once() -> None:
         assert not before & {each["metadata"]["uid"] for each in pods}
 
 
+@virtual_time
+async def test_equal_namesake_waits_for_the_revision_of_the_old_set() -> None:
+    """A namesake of equal content makes its own revision once that of the old set, of the same name, is collected."""
+    async with running() as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest())
+        await cluster.available("sample")
+        (old,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
+        hold = {"metadata": {"finalizers": ["example.com/hold"]}}
+        await cluster.client.patch(CONTROLLERREVISIONS, NAMESPACE, old["metadata"]["name"], hold)
+        await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, "sample", propagation="Background")
+        await cluster.client.create(LEADERWORKERSETS, manifest())
+        await asyncio.sleep(60)
+        assert await cluster.get(STATEFULSETS, "sample") is None
+        release = {"metadata": {"finalizers": None}}
+        await cluster.client.patch(CONTROLLERREVISIONS, NAMESPACE, old["metadata"]["name"], release)
+        await cluster.available("sample")
+        (new,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
+        assert new["metadata"]["name"] == old["metadata"]["name"]
+        assert "Creating missing revision" not in "".join(await cluster.events())
+
+
 @pytest.mark.parametrize("grace", [None, 0])
 @virtual_time
 async def test_deleted_leader_set_comes_back_5_7(grace: int | None) -> None:
@@ -186,6 +207,19 @@ async def test_deleted_leader_set_comes_back_5_7(grace: int | None) -> None:
         await cluster.quiet()
         assert len(await cluster.all(PODS)) == 6
         assert len(await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)) == 1
+
+
+@virtual_time
+async def test_deleted_service_of_a_group_comes_back() -> None:
+    """The Service of one group is made again though nothing happens to its leader any more."""
+    async with running() as cluster:
+        wanted = manifest(networkConfig={"subdomainPolicy": "UniquePerReplica"})
+        await cluster.client.create(LEADERWORKERSETS, wanted)
+        await cluster.available("sample")
+        await cluster.quiet()
+        await cluster.client.delete(SERVICES, NAMESPACE, "sample-0")
+        await cluster.quiet()
+        assert names(await cluster.all(SERVICES, labels.NAME)) == ["sample-0", "sample-1"]
 
 
 @virtual_time

@@ -52,6 +52,22 @@ def test_service_wakes_its_set(owner: object, woken: bool) -> None:
     assert triggers.sets_of_service(service, None) == ({SET} if woken else frozenset())
 
 
+@pytest.mark.parametrize(
+    ("owner", "woken"),
+    [
+        (making.controller("Pod", "sample-0", "uid"), {("default", "sample-0")}),
+        (making.controller("LeaderWorkerSet", "sample", "uid"), set()),
+        (None, set()),
+    ],
+)
+def test_end_of_a_service_wakes_its_leader(owner: object, woken: set[tuple[str, str]]) -> None:
+    """The Service that an earlier leader left hides that the present one has none, until it is collected."""
+    service = making.service(owner_references=() if owner is None else (owner,))
+    assert triggers.leaders_of_dependent(service, None) == woken
+    assert triggers.leaders_of_dependent(None, service) == frozenset()
+    assert triggers.leaders_of_dependent(service, service) == frozenset()
+
+
 def test_end_of_a_revision_wakes_its_set() -> None:
     """A revision that someone deletes is made again; one that comes or changes wakes nobody."""
     revision = making.revision(making.lws())

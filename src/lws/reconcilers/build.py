@@ -95,6 +95,9 @@ def connect(caches: Caches, queues: Queues) -> None:
     _wake(caches.pods, triggers.sets_of_pod, queues.sets)
     _wake(caches.pods, triggers.leaders_of_pod, queues.leaders)
     _wake(caches.statefulsets, triggers.leaders_of_statefulset, queues.leaders)
+    _wake(caches.services, triggers.leaders_of_dependent, queues.leaders)
+    if caches.pod_groups is not None:
+        _wake(caches.pod_groups, triggers.leaders_of_dependent, queues.leaders)
     _wake(caches.pods, triggers.workers_of_pod, queues.workers)
 
 

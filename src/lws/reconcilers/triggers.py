@@ -6,7 +6,8 @@ What wakes what:
       and pods come by separate watches, so the event of a StatefulSet may be handled before the pod that caused it is
       seen; and a group that is to be rebuilt needs its revision.
     * a leader pod: any change of it; a StatefulSet that it controls; the end or release of a worker of its group, whose
-      name may now be free (CD-28).
+      name may now be free (CD-28); the end of a Service or PodGroup of a pod of its name: what an earlier leader left
+      hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
     * a worker pod: any change of it, its end included (CD-01).
 """
 
@@ -17,7 +18,7 @@ from typing import TypeAlias
 
 from lws.api import labels
 from lws.api.names import parent_and_ordinal
-from lws.api.objects import ControllerRevision, ObjectMeta, Pod, Service, StatefulSet
+from lws.api.objects import ControllerRevision, ObjectMeta, Pod, PodGroup, Service, StatefulSet
 from lws.api.resources import LEADERWORKERSETS
 from lws.api.types import LeaderWorkerSet
 from lws.planning.groups import is_leader, running_and_ready
@@ -83,6 +84,12 @@ def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> 
         for meta in _metas(old, new)
         if meta.controller is not None and meta.controller.kind == "Pod"
     )
+
+
+def leaders_of_dependent(old: Service | PodGroup | None, new: Service | PodGroup | None) -> Keys:
+    """The pod that controlled a Service or PodGroup that is gone, or its successor of the same name."""
+    owner = old.metadata.controller if old is not None and new is None else None
+    return frozenset({(old.metadata.namespace, owner.name)}) if old and owner and owner.kind == "Pod" else NONE
 
 
 def workers_of_pod(old: Pod | None, new: Pod | None) -> Keys:
