@@ -348,7 +348,7 @@ async def test_stopping_writes_what_waits() -> None:
         ("100% of 50%s", "100% of 50%s"),
     ],
 )
-def test_notes_are_cut_between_characters(note: str, expected: str) -> None:
+def test_cd_17_notes_are_plain_and_cut(note: str, expected: str) -> None:
     """A note is plain text of at most 1024 bytes, cut between characters (CD-17)."""
     assert cut_note(note) == expected
     assert len(expected.encode()) <= 1024
