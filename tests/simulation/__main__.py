@@ -58,7 +58,7 @@ def _many(count: int, jobs: int) -> int:
             if life.problems:
                 failed += 1
                 _tell(life)
-                _say(f"again: python -m tests.simulation --seed {life.seed}")
+                _say(f"again: make simulate SEED={life.seed}")
     took = time.monotonic() - begin
     _say(f"{count} lives, {failed} failed; {writes} writes in {virtual:.0f} virtual seconds; {took:.1f} s")
     return 1 if failed else 0

@@ -1,0 +1,127 @@
+"""What the user of a simulated set does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from lws.api import labels
+from lws.api.resources import LEADERWORKERSETS
+from tests.simulation.cluster import NAMESPACE, manifest
+from tests.simulation.world import NAME, World
+
+JSON = dict[str, Any]
+POLICIES: Final = ("RecreateGroupOnPodRestart", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None")
+SURGES: Final = (0, 0, 0, 1, 2, "25%", "40%", "75%")
+UNAVAILABLES: Final = (0, 1, 2, 3, "30%", "50%", "75%")
+MOVING: Final = (1, 1, 2, "100%")  # without surge
+
+
+class User:
+    """Creates and edits the set; each method tells what it did."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._edits = 0
+
+    async def create(self) -> str:
+        """Create the set."""
+        world, random = self._world, self._world.random
+        marked = {"annotations": {labels.RECREATE_GROUP_AFTER_START: "true"}} if random.random() < 0.1 else {}
+        made = await world.cluster.client.create(
+            LEADERWORKERSETS,
+            manifest(
+                NAME,
+                replicas=random.randint(1, 4),
+                size=random.choice([1, 2, 2, 3]),
+                rolling=self._pace(),
+                section={"restartPolicy": random.choice(POLICIES)},
+                startupPolicy=random.choice(["LeaderCreated", "LeaderReady"]),
+                networkConfig={"subdomainPolicy": random.choice(["Shared", "UniquePerReplica"])},
+                metadata=marked,
+            ),
+        )
+        world.ledger.edited(made)
+        return f"created: {_summary(made)}"
+
+    async def patch(self, patch: JSON) -> str:
+        """Edit the set."""
+        made = await self._world.cluster.client.patch(LEADERWORKERSETS, NAMESPACE, NAME, patch)
+        self._world.ledger.edited(made)
+        return _summary(made)
+
+    async def edit_template(self) -> str:
+        """Another image, or the last one again."""
+        random = self._world.random
+        self._edits = max(1, self._edits + random.choice([1, 1, 1, -1]))
+        containers = [{"name": "main", "image": f"app:{self._edits + 1}"}]
+        template = random.choice(["workerTemplate", "workerTemplate", "leaderTemplate"])
+        section = {template: {"spec": {"containers": containers}}}
+        return f"{template} edited: " + await self.patch({"spec": {"leaderWorkerTemplate": section}})
+
+    async def scale(self) -> str:
+        """Another number of groups."""
+        return "scaled: " + await self.patch({"spec": {"replicas": self._world.random.randint(0, 4)}})
+
+    async def pace(self) -> str:
+        """Another partition and other budgets."""
+        rolling = {"partition": self._world.random.choice([0, 0, 1, 2]), **self._pace()}
+        return "pace: " + await self.patch({"spec": {"rolloutStrategy": {"rollingUpdateConfiguration": rolling}}})
+
+    def _pace(self) -> JSON:
+        random = self._world.random
+        surge = random.choice(SURGES)
+        return {"maxSurge": surge, "maxUnavailable": random.choice(UNAVAILABLES if surge else MOVING)}
+
+    async def policy(self) -> str:
+        """Another restart policy."""
+        self._world.policies += 1
+        policy = self._world.random.choice(POLICIES)
+        return "policy: " + await self.patch({"spec": {"leaderWorkerTemplate": {"restartPolicy": policy}}})
+
+    async def resize(self) -> str:
+        """Other groups."""
+        size = self._world.random.randint(1, 3)
+        return "resized: " + await self.patch({"spec": {"leaderWorkerTemplate": {"size": size}}})
+
+    async def startup(self) -> str:
+        """Another startup policy."""
+        policy = self._world.random.choice(["LeaderCreated", "LeaderReady"])
+        return "startup: " + await self.patch({"spec": {"startupPolicy": policy}})
+
+    async def network(self) -> str:
+        """Another subdomain policy."""
+        policy = self._world.random.choice(["Shared", "UniquePerReplica"])
+        return f"{policy}: " + await self.patch({"spec": {"networkConfig": {"subdomainPolicy": policy}}})
+
+    async def annotate(self) -> str:
+        """Labels and annotations that mean nothing."""
+        random = self._world.random
+        entries = {f"note-{random.randint(0, 2)}": random.choice(["a", "b", None])}
+        where = random.choice(["annotations", "labels"])
+        return f"{where} {entries}: " + await self.patch({"metadata": {where: entries}})
+
+    async def recreate(self) -> str:
+        """Delete the set, and create another one of its name."""
+        self._world.policies += 1
+        how = self._world.random.choice(["Background", "Foreground"])
+        cluster = self._world.cluster
+        await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, NAME, propagation=how)
+        while await cluster.get(LEADERWORKERSETS, NAME) is not None:  # noqa: ASYNC110 -- virtual time
+            await asyncio.sleep(0.2)
+        return f"set deleted ({how}), " + await self.create()
+
+
+def _summary(lws: JSON) -> str:
+    spec = lws["spec"]
+    section, rolling = spec["leaderWorkerTemplate"], spec["rolloutStrategy"]["rollingUpdateConfiguration"]
+    images = [
+        section[each]["spec"]["containers"][0]["image"]
+        for each in ("leaderTemplate", "workerTemplate")
+        if each in section
+    ]
+    return (
+        f"generation {lws['metadata']['generation']} R={spec['replicas']} size={section['size']} "
+        f"U={rolling['maxUnavailable']} S={rolling['maxSurge']} Q={rolling['partition']} {'+'.join(images)} "
+        f"{section['restartPolicy']} {spec['startupPolicy']} {spec['networkConfig']['subdomainPolicy']}"
+    )
