@@ -111,6 +111,22 @@ async def test_leader_ready_delays_the_workers() -> None:
 
 
 @virtual_time
+async def test_startup_policy_is_read_live_13_1() -> None:
+    """Workers that wait for a leader that is never ready start when the policy no longer asks them to."""
+    async with running() as cluster:
+        wanted = manifest(replicas=1, startupPolicy="LeaderReady")
+        stuck = {"nodeSelector": {"no": "such"}, "containers": [{"name": "main", "image": "app:1"}]}
+        wanted["spec"]["leaderWorkerTemplate"]["leaderTemplate"] = {"spec": stuck}
+        await cluster.client.create(LEADERWORKERSETS, wanted)
+        await cluster.quiet()
+        assert names(await cluster.all(STATEFULSETS)) == ["sample"]
+        change = {"spec": {"startupPolicy": "LeaderCreated"}}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", change)
+        await cluster.quiet()
+        assert names(await cluster.all(STATEFULSETS)) == ["sample", "sample-0"]
+
+
+@virtual_time
 async def test_unique_subdomains() -> None:
     """Each group has its own Service, which goes with its leader; there is no shared one."""
     async with running() as cluster:

@@ -22,6 +22,15 @@ def test_set_wakes_itself() -> None:
     assert triggers.sets_of_set(lws, None) == {SET}
 
 
+def test_leaders_are_looked_at_when_the_startup_policy_changes() -> None:
+    """Only a change of that policy concerns the leaders that there are; a set that comes or goes does not."""
+    created, ready = making.lws(), making.lws(startupPolicy="LeaderReady")
+    assert triggers.startup_changed(ready, created)
+    assert not triggers.startup_changed(ready, ready)
+    assert not triggers.startup_changed(None, ready)
+    assert not triggers.startup_changed(ready, None)
+
+
 def test_statefulset_wakes_its_set_by_owner_and_by_label() -> None:
     """The leader StatefulSet wakes by its controller, a worker StatefulSet by its label."""
     leader, workers = making.leader_set(KEY, labels={}), making.worker_set(0, KEY)

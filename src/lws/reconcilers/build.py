@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lws.api.objects import Object
+from lws.api.types import LeaderWorkerSet
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.informers.informer import Informer
@@ -17,7 +18,7 @@ from lws.reconcilers.group import GroupListener
 from lws.reconcilers.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset import LeaderWorkerSetReconciler, SetListener
 from lws.reconcilers.memory import GroupMemory
-from lws.reconcilers.observe import Caches, Observer, Sink
+from lws.reconcilers.observe import LEADERS_BY_SET, Caches, Observer, Sink
 from lws.reconcilers.triggers import Key, Keys
 from lws.reconcilers.worker_pod import WorkerPodReconciler
 from lws.runtime.freshness import Ledger
@@ -99,6 +100,14 @@ def connect(caches: Caches, queues: Queues) -> None:
     if caches.pod_groups is not None:
         _wake(caches.pod_groups, triggers.leaders_of_dependent, queues.leaders)
     _wake(caches.pods, triggers.workers_of_pod, queues.workers)
+
+    def leaders_of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        if new is None or not triggers.startup_changed(old, new):
+            return triggers.NONE
+        leaders = caches.pods.store.by_index(LEADERS_BY_SET, "/".join(new.metadata.key))
+        return frozenset(leader.metadata.key for leader in leaders)
+
+    _wake(caches.sets, leaders_of_set, queues.leaders)
 
 
 def _wake(informer: Informer[T], trigger: Callable[[T | None, T | None], Keys], sink: Sink) -> None:
