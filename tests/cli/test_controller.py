@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from lws.cli import controller
@@ -143,6 +145,27 @@ async def test_a_signal_ends_with_0_and_releases_the_lease(tmp_path: Path, numbe
     assert process.returncode == 0, err
     assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
     assert "Traceback" not in err
+
+
+async def test_a_signal_ends_the_wait_for_credentials(tmp_path: Path) -> None:
+    """One SIGTERM is enough while a plugin of the kubeconfig has not answered; the process ends with 0."""
+    asked, hold = tmp_path / "asked", tmp_path / "hold"
+    os.mkfifo(asked)
+    os.mkfifo(hold)
+    wait = f"echo >{asked}; cat {hold}"  # nobody ever writes there
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", wait]}
+    document = yaml.safe_load(kubeconfig("http://127.0.0.1:1"))
+    document["users"] = [{"name": "plugin", "user": {"exec": {**plugin, "interactiveMode": "Never"}}}]
+    document["contexts"][0]["context"]["user"] = "plugin"
+    (tmp_path / "config").write_text(yaml.safe_dump(document))
+    process = start("--kubeconfig", "config", *NO_PORTS, home=tmp_path)
+    await asyncio.wait_for(asyncio.to_thread(asked.read_text), 30)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, timeout=20) == 0
+    assert process.stderr is not None
+    process.stderr.close()
+    with contextlib.suppress(OSError):  # lets a plugin go that was left behind
+        os.close(os.open(hold, os.O_WRONLY | os.O_NONBLOCK))
 
 
 async def test_lost_leadership_ends_the_process(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from random import Random, SystemRandom
 import structlog
 
 from lws.cli.flags import Flags, overlaid, parse_flags
-from lws.client.connection import Connection, connect
+from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
@@ -87,28 +87,7 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> i
     """
     stopping = asyncio.Event()
     _on_signals(stopping)
-    connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
-    try:
-        return await _operate(connection, settings, stopping)
-    finally:
-        await connection.close()
-
-
-async def _operate(connection: Connection, settings: Settings, stopping: asyncio.Event) -> int:
-    _log.info(
-        "starting",
-        version=version_text().splitlines()[0].removeprefix("Version: "),
-        server=connection.server,
-        found=connection.source,
-    )
-    operator = Operator(
-        settings,
-        connection.transport,
-        clock=SystemClock(),
-        random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
-        host=connection.host,
-    )
-    running = asyncio.create_task(_checked(operator, connection, settings), name="operator")
+    running = asyncio.create_task(_operate(flags, settings, environ), name="operator")
     stopped = asyncio.create_task(stopping.wait(), name="signals")
     await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -123,10 +102,28 @@ async def _operate(connection: Connection, settings: Settings, stopping: asyncio
     return 0
 
 
-async def _checked(operator: Operator, connection: Connection, settings: Settings) -> None:
-    if settings.development:
-        await preflight(operator.client, connection.server, connection.source, settings)
-    await operator.run()
+async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
+    # Finding credentials may wait for a plugin, and so for people: a signal ends that too.
+    connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
+    try:
+        _log.info(
+            "starting",
+            version=version_text().splitlines()[0].removeprefix("Version: "),
+            server=connection.server,
+            found=connection.source,
+        )
+        operator = Operator(
+            settings,
+            connection.transport,
+            clock=SystemClock(),
+            random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
+            host=connection.host,
+        )
+        if settings.development:
+            await preflight(operator.client, connection.server, connection.source, settings)
+        await operator.run()
+    finally:
+        await connection.close()
 
 
 def _on_signals(stopping: asyncio.Event) -> None:
