@@ -206,9 +206,11 @@ async def test_facts_of_a_plan_are_gauges_until_the_set_is_gone() -> None:
 
 @virtual_time
 async def test_recreated_groups_are_counted_by_reason() -> None:
-    """Each recreated group is counted for its set and reason."""
+    """Each recreated group is counted for its set and reason, until the set is gone."""
     bench = Bench()
     for _ in range(2):
         bench.domain.recreated(SET, "vllm-0", "failure")
-    found = bench.value("lws_group_recreations_total", namespace="default", name="vllm", reason="failure")
-    assert found == 2
+    of_set = {"namespace": "default", "name": "vllm", "reason": "failure"}
+    assert bench.value("lws_group_recreations_total", **of_set) == 2
+    bench.domain.gone(SET)
+    assert bench.value("lws_group_recreations_total", **of_set) is None

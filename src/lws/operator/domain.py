@@ -39,6 +39,7 @@ class DomainMetrics:
         self._clock = clock
         self._facts: dict[Key, Mapping[str, Any]] = {}
         self._pending: dict[Key, _Pending] = {}  # by leader pod
+        self._recreated: dict[Key, set[str]] = {}  # reasons that a set's recreations were counted by
         self._caches: Caches | None = None
         one = ("namespace", "name")
         for fact, help_ in (
@@ -58,9 +59,12 @@ class DomainMetrics:
     def gone(self, key: Key) -> None:
         """The set is gone: its series go with it."""
         self._facts.pop(key, None)
+        for reason in self._recreated.pop(key, ()):
+            self._metrics.group_recreations.remove(*key, reason)
 
     def recreated(self, set_key: Key, leader: str, reason: str) -> None:  # noqa: ARG002 -- a label for each would be too many
         """A group was deleted to be made anew."""
+        self._recreated.setdefault(set_key, set()).add(reason)
         self._metrics.group_recreations.labels(*set_key, reason).inc()
 
     def watch(self, caches: Caches) -> None:
