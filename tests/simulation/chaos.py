@@ -27,6 +27,7 @@ class Trouble:
         unsent: share of requests that never arrive.
         unanswered: share of requests that are done, and whose answer is lost.
         broken: share of the pieces of a watch after which it breaks.
+        blind: nothing can be looked at: watches break and reads fail; writes get through.
     """
 
     delay: float = 0.0
@@ -34,10 +35,12 @@ class Trouble:
     unsent: float = 0.0
     unanswered: float = 0.0
     broken: float = 0.0
+    blind: bool = False
 
     def heal(self) -> None:
         """Nothing goes wrong any more; delays stay."""
         self.refused = self.unsent = self.unanswered = self.broken = 0.0
+        self.blind = False
 
 
 class Chaos:
@@ -53,7 +56,7 @@ class Chaos:
         """Bring an answer, late or not at all, right or not."""
         await self._travel()
         dice, trouble = self._random.random(), self._trouble
-        if dice < trouble.unsent or self._closed:
+        if dice < trouble.unsent or self._closed or (trouble.blind and request.method == "GET"):
             raise TransportError("the request never arrived", maybe_done=False)
         if dice < trouble.unsent + trouble.refused:
             return self._refusal(request)
@@ -67,7 +70,7 @@ class Chaos:
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         """Open an answer that may break."""
         await self._travel()
-        if self._closed or self._random.random() < self._trouble.unsent:
+        if self._closed or self._trouble.blind or self._random.random() < self._trouble.unsent:
             raise TransportError("the request never arrived", maybe_done=False)
         async with self._inner.stream(request) as stream:
             yield _Stream(stream, self)
@@ -93,6 +96,8 @@ class Chaos:
         try:
             async for piece in chunks:
                 await self._travel()
+                if self._trouble.blind:
+                    raise TransportError("the watch broke")
                 yield piece
                 if self._random.random() < self._trouble.broken:
                     raise TransportError("the watch broke")

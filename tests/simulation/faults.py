@@ -13,7 +13,7 @@ from tests.simulation.cluster import NAMESPACE
 from tests.simulation.world import NAME, NODES, World
 
 JSON = dict[str, Any]
-NOTICE_SECONDS: Final = 6.0  # within which a lost member takes its group down, if nothing is in the way
+NOTICE_SECONDS: Final = 20.0  # within which a lost member takes its group down, if nothing is in the way
 PATIENCE: Final = 15  # seconds to wait for a complete group
 
 
@@ -38,7 +38,8 @@ class Faults:
         workers = [each for each in group if each["metadata"]["labels"].get(labels.WORKER_INDEX) != "0"]
         if not workers:
             return "no complete group to take a worker from"
-        return await self._end(self._world.random.choice(workers)["metadata"]["name"], 0)
+        name = self._world.random.choice(workers)["metadata"]["name"]
+        return await (self._end(name, 0) if self._world.random.random() < 0.3 else self._end_unseen(name))
 
     async def strike_group(self) -> str:
         """Several pods of a complete group fail in the same moment."""
@@ -79,6 +80,18 @@ class Faults:
             operators, policies = [*world.cluster.operators], world.policies
             world.later(NOTICE_SECONDS, lambda: self._expect_gone(name, owed, operators, policies))
         return f"pod {name} deleted, grace {grace}"
+
+    async def _end_unseen(self, name: str) -> str:
+        """A pod is deleted at once, and nobody can look until its successor may have its name."""
+        world, drills = self._world, self._world.cluster.drills
+        world.trouble.blind = True
+        await drills.api_break()
+        told = await self._end(name, 0)
+        await asyncio.sleep(world.random.uniform(0.1, 3))
+        if world.random.random() < 0.7:
+            await drills.api_compact()
+        world.trouble.blind = False
+        return f"{told}, unseen"
 
     async def _owed(self, worker: str) -> str:
         """The UID of the leader that has to go with this worker; empty if the group may stay (CD-01)."""
