@@ -415,6 +415,17 @@ def test_record_survives_a_restart() -> None:
     assert len(missing.worker_pass(2)) == 1
 
 
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_members_that_the_worker_set_never_had_are_not_lost(replicas: int) -> None:
+    """A worker StatefulSet smaller than its group, as older releases made in mid-resize, is kept as it is."""
+    group = restarted()
+    group.worker_set = making.worker_set(0, group.key, size=replicas + 1)
+    group.workers = group.workers[:replicas]
+    assert group.leader_pass() == []
+    assert group.record is not None
+    assert sorted(group.record.uids) == list(range(1, replicas + 1))
+
+
 def test_a_quiet_group_survives_a_restart_untouched() -> None:
     """Members older than the proof are adopted."""
     group = restarted()

@@ -93,7 +93,11 @@ def members(named: Mapping[int, Pod], worker_set_uid: str) -> dict[int, Pod]:
 def seed(
     leader: Pod, worker_set: StatefulSet, named: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
 ) -> MemberRecord:
-    """A fresh record: what is seen now is what is expected, except where the evidence says otherwise."""
+    """A fresh record: what is seen now is what is expected, except where the evidence says otherwise.
+
+    The evidence speaks of the replicas that the worker StatefulSet has. Those may be fewer than the group's size wants:
+    older releases made such sets in mid-resize, and they are kept (spec 5.6).
+    """
     live = members(named, worker_set.metadata.uid)
     record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, _lasting(live))
     if proof is None or index is None or index >= proof.groups:
@@ -101,7 +105,8 @@ def seed(
     stamps = (leader.metadata.creation_timestamp, worker_set.metadata.creation_timestamp)
     if any(stamp is None or stamp >= proof.time for stamp in stamps):
         return record
-    for at in range(1, size):
+    replicas = worker_set.spec.replicas
+    for at in range(1, size if replicas is None else min(size, replicas + 1)):
         pod = named.get(at)
         if pod is None or (pod.metadata.creation_timestamp or "") > proof.time:
             record = record.expecting(at, LOST)
