@@ -32,6 +32,7 @@ from lws.runtime.fence import LeadershipLostError
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"
+NOTICE_SECONDS = 3.0  # nodes usually hear within so long that a pod is no endpoint any more; its grace period is 10 s
 _log = structlog.stdlib.get_logger("lws.main")
 
 
@@ -73,6 +74,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
         webhooks=environ.get("ENABLE_WEBHOOKS") != "false",
         development=not inside,
         start_patience=30.0 if inside else 0.0,
+        notice=NOTICE_SECONDS if inside else 0.0,
         hostname=socket.gethostname(),
         **({"workers": flags.workers} if flags.workers is not None else {}),
     )

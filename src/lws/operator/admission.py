@@ -71,7 +71,7 @@ class Admission:
             return []
         if not sockets:
             return []
-        return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0)]
+        return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0 + self._settings.notice)]
 
     def add_checks(self, readyz: Health, *, sockets: bool) -> None:
         """Have health tell the truth about it."""
@@ -150,4 +150,8 @@ class Admission:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            await self.server.stop()
+            # A refused connection is a refused pod. A second cancellation cuts the notice short, and the server stops.
+            try:
+                await asyncio.sleep(self._settings.notice)
+            finally:
+                await self.server.stop()

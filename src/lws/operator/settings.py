@@ -246,6 +246,8 @@ class Settings(BaseModel):
         resync: seconds between looks at every object although nothing changed; None for never.
         watchdog: seconds between looks at the event loop's lag; None for never.
         start_patience: for how many seconds, at the start, the server may refuse a list before that is an error.
+        notice: for how many seconds, at the end, the webhook still takes connections that a Service sends here although
+            this process is on its way out.
         hostname: part of the identity in events and the lease.
     """
 
@@ -260,6 +262,7 @@ class Settings(BaseModel):
     resync: float | None = Field(default=36_000.0, gt=0)
     watchdog: float | None = Field(default=1.0, gt=0)
     start_patience: float = Field(default=30.0, ge=0)
+    notice: float = Field(default=0.0, ge=0)
     hostname: str = "localhost"
 
     @property
