@@ -279,6 +279,33 @@ async def test_cd_03_foreign_statefulset_blocks_and_is_never_written() -> None:
         assert conditions["Blocked"]["status"] == "False"
 
 
+@pytest.mark.parametrize("labelled", [{labels.NAME: "sample"}, {}], ids=["seen", "unseen"])
+@virtual_time
+async def test_cd_26_group_heals_when_a_foreign_worker_set_goes(labelled: dict[str, str]) -> None:
+    """A group whose worker StatefulSet could not be made gets it when the foreign one goes, in our cache or not."""
+    async with running() as cluster:
+        foreign = {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "sample-0", "namespace": NAMESPACE, "labels": labelled},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": {"app": "other"}},
+                "serviceName": "other",
+                "template": {
+                    "metadata": {"labels": {"app": "other"}},
+                    "spec": {"containers": [{"name": "c", "image": "i"}]},
+                },
+            },
+        }
+        await cluster.client.create(STATEFULSETS, foreign)
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
+        await cluster.quiet()
+        assert any("is not owned by the leader pod" in each for each in await cluster.events())
+        await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0")
+        await cluster.available("sample", seconds=90)
+
+
 @virtual_time
 async def test_cd_26_foreign_service_is_not_written() -> None:
     """A Service of the set's name that nobody labelled as ours is complained about once and left alone."""

@@ -147,6 +147,13 @@ def test_worker_set_wakes_the_pod_that_controls_it() -> None:
     assert triggers.leaders_of_statefulset(None, making.leader_set(KEY)) == frozenset()
 
 
+def test_end_of_a_foreign_set_wakes_the_pod_of_its_name() -> None:
+    """The name that somebody else's StatefulSet kept from a group is free when that is gone."""
+    foreign = making.worker_set(0, KEY, owner_references=())
+    assert triggers.leaders_of_statefulset(foreign, None) == {("default", "sample-0")}
+    assert triggers.leaders_of_statefulset(None, foreign) == frozenset()
+
+
 def test_worker_of_no_group_wakes_no_leader() -> None:
     """A name without an ordinal implies no leader."""
     pod = making.worker(0, 1, KEY)

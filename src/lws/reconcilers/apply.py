@@ -44,6 +44,7 @@ from lws.planning.actions import (
     Update,
     UpdateStatus,
 )
+from lws.planning.leaderworkerset import BLOCKED_CHECK
 from lws.planning.ownership import Relation, relation
 from lws.planning.snapshots import Applied
 from lws.reconcilers.observe import Caches
@@ -90,16 +91,20 @@ class Outcome:
         applied: how the last apply left its object; None if there was none.
         deleted: UIDs whose deletion was accepted.
         described: whether the status was written.
+        kept_off: whether somebody else's object has the name of one that was to be created.
     """
 
     written: list[tuple[str, Resource, str]] = field(default_factory=list)
     applied: Applied | None = None
     deleted: list[str] = field(default_factory=list)
     described: bool = False
+    kept_off: bool = False
 
 
-def verdict(plan: Plan) -> Verdict:
+def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:
     """What the controller is told once the actions have run.
+
+    The end of an object that is not ours may wake nobody, for the caches may not hold it; so it is looked for.
 
     Raises:
         TerminalError: the plan says that trying again cannot help.
@@ -107,7 +112,9 @@ def verdict(plan: Plan) -> Verdict:
     """
     if plan.error is not None:
         raise TerminalError(plan.error) if plan.terminal else PlanError(plan.error)
-    return Done() if plan.requeue_after is None else RequeueAfter(plan.requeue_after)
+    if plan.requeue_after is not None:
+        return RequeueAfter(plan.requeue_after)
+    return RequeueAfter(BLOCKED_CHECK) if outcome is not None and outcome.kept_off else Done()
 
 
 class Executor:
@@ -200,6 +207,7 @@ class _Run:
             if action.resource == CONTROLLERREVISIONS and whose is Relation.FOREIGN:
                 raise
             if whose is Relation.FOREIGN:
+                self.outcome.kept_off = True
                 uid = live["metadata"].get("uid", "")
                 self.tell(tuple(replace(event, once=uid) for event in action.on_foreign))
             return None

@@ -38,8 +38,7 @@ async def carry_out(
     deletion = next((action for action in group.plan.actions if isinstance(action, Delete)), None)
     if deletion is None:
         memory.remember(leader_key, group.record)
-        await executor.run(key, group.plan, snapshot.lws)
-        return verdict(group.plan)
+        return verdict(group.plan, await executor.run(key, group.plan, snapshot.lws))
     memory.claim(leader_key, deletion.uid)
     try:
         outcome = await executor.run(key, group.plan, snapshot.lws)

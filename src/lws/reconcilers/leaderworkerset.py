@@ -79,4 +79,4 @@ class LeaderWorkerSetReconciler:
             self._applied[key] = outcome.applied
         if outcome.described:
             self._described[key] = self._clock.monotonic()
-        return verdict(plan)
+        return verdict(plan, outcome)

@@ -84,8 +84,9 @@ def startup_changed(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) ->
 
 
 def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
-    """The pod that controls the StatefulSet."""
-    return frozenset(
+    """The pod that controls the StatefulSet; at its end the pod of its name, whose workers it may have kept off."""
+    freed = frozenset({old.metadata.key}) if old is not None and new is None else NONE
+    return freed | frozenset(
         (meta.namespace, meta.controller.name)
         for meta in _metas(old, new)
         if meta.controller is not None and meta.controller.kind == "Pod"
