@@ -203,6 +203,7 @@ async def test_errors_by_status(code: int, reason: str, kind: type[errors.ApiErr
         ({"retry-after": "7"}, {"retryAfterSeconds": 3}, 7.0),
         ({}, {"retryAfterSeconds": 3}, 3.0),
         ({"retry-after": "soon"}, {}, None),
+        ({"retry-after": "9" * 400}, {}, None),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, {}, 0.0),
         ({}, {}, None),
     ],

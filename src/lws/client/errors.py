@@ -91,11 +91,11 @@ def _retry_after(headers: Mapping[str, str], details: Mapping[str, Any]) -> floa
     if header:
         try:
             return max(0.0, float(int(header)))
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
         try:
             return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             pass
     seconds = details.get("retryAfterSeconds")
     return float(seconds) if isinstance(seconds, int) and seconds > 0 else None

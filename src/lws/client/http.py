@@ -145,7 +145,7 @@ class HttpStream:
             async for chunk in self._answer.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(f"the connection broke: {error}") from error
+            raise TransportError(f"the connection broke: {_reason(error)}") from error
 
 
 class _TlsCache:
@@ -188,6 +188,8 @@ def _reason(error: Exception) -> str:
         return f"cannot connect: {os.strerror(cause.errno) if known and cause.errno else cause.strerror or cause}"
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the server ended it within an answer"
     return str(error) or type(error).__name__
 
 
