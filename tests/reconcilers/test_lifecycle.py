@@ -188,6 +188,24 @@ async def test_deleted_and_created_again_at_once() -> None:
 
 
 @virtual_time
+async def test_orphans_are_taken_up_again() -> None:
+    """A set deleted without its children and created again gives workers to a group that lost them meanwhile."""
+    async with running() as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
+        await cluster.available("sample")
+        await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, "sample", propagation="Orphan")
+        await cluster.quiet()
+        kept = await cluster.get(PODS, "sample-0")
+        assert kept is not None
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0", propagation="Background")
+        await cluster.quiet()
+        assert names(await cluster.all(PODS)) == ["sample-0"]
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
+        await cluster.available("sample", seconds=60)
+        assert names(await cluster.all(PODS)) == ["sample-0", "sample-0-1", "sample-0-2"]
+
+
+@virtual_time
 async def test_equal_namesake_waits_for_the_revision_of_the_old_set() -> None:
     """A namesake of equal content makes its own revision once that of the old set, of the same name, is collected."""
     async with running() as cluster:

@@ -22,13 +22,13 @@ def test_set_wakes_itself() -> None:
     assert triggers.sets_of_set(lws, None) == {SET}
 
 
-def test_leaders_are_looked_at_when_the_startup_policy_changes() -> None:
-    """Only a change of that policy concerns the leaders that there are; a set that comes or goes does not."""
+def test_what_of_a_set_concerns_its_leaders() -> None:
+    """That it comes, and a change of its startup policy; no other change of it, and not its end."""
     created, ready = making.lws(), making.lws(startupPolicy="LeaderReady")
-    assert triggers.startup_changed(ready, created)
-    assert not triggers.startup_changed(ready, ready)
-    assert not triggers.startup_changed(None, ready)
-    assert not triggers.startup_changed(ready, None)
+    assert triggers.concerns_leaders(None, ready)
+    assert triggers.concerns_leaders(ready, created)
+    assert not triggers.concerns_leaders(ready, ready)
+    assert not triggers.concerns_leaders(ready, None)
 
 
 def test_statefulset_wakes_its_set_by_owner_and_by_label() -> None:

@@ -102,7 +102,7 @@ def connect(caches: Caches, queues: Queues) -> None:
     _wake(caches.pods, triggers.workers_of_pod, queues.workers)
 
     def leaders_of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
-        if new is None or not triggers.startup_changed(old, new):
+        if new is None or not triggers.concerns_leaders(old, new):
             return triggers.NONE
         leaders = caches.pods.store.by_index(LEADERS_BY_SET, "/".join(new.metadata.key))
         return frozenset(leader.metadata.key for leader in leaders)

@@ -8,7 +8,8 @@ What wakes what:
     * a leader pod: any change of it; a StatefulSet that it controls; the end or release of a worker of its group, whose
       name may now be free (CD-28); the end of a Service or PodGroup of a pod of its name: what an earlier leader left
       hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
-      A change of its set's startup policy wakes it too, for it may wait for a readiness that never comes.
+      So does its set when that comes, for leaders may have been without one, and when its startup policy changes, for
+      they may wait for a readiness that never comes.
     * a worker pod: any change of it, its end included (CD-01).
 """
 
@@ -78,9 +79,9 @@ def leaders_of_pod(old: Pod | None, new: Pod | None) -> Keys:
     return _parent(pod) if freed else NONE
 
 
-def startup_changed(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
-    """Whether the leaders of the set are to be looked at, because when their workers start has changed (spec 13.1)."""
-    return old is not None and new is not None and old.spec.startup_policy != new.spec.startup_policy
+def concerns_leaders(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
+    """Whether the leaders that a set has are to be looked at: it is new to them, or workers start otherwise now."""
+    return new is not None and (old is None or old.spec.startup_policy != new.spec.startup_policy)
 
 
 def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
