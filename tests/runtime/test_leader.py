@@ -96,6 +96,18 @@ async def test_a_lease_of_the_reference_is_respected_and_then_taken() -> None:
 
 
 @virtual_time
+async def test_fractions_of_a_second_do_not_let_two_lead() -> None:
+    """A lease counts whole seconds: of a duration in between, others wait for the next full one."""
+    server = FakeServer()
+    timing = Timing(lease_duration=1.9, renew_deadline=1.5, retry_period=0.1)
+    one, two = elector(server, timing=timing), elector(server, "two", timing=timing)
+    await one.acquire()
+    await two.acquire()
+    assert (one.leading, two.leading) == (False, True)
+    assert 2 <= now() <= 2.3
+
+
+@virtual_time
 async def test_release_lets_the_next_candidate_lead_at_once() -> None:
     """A released lease names no holder and is taken by the next try of another candidate."""
     server = FakeServer()

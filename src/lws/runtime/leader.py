@@ -17,6 +17,7 @@ Caveats:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -223,7 +224,7 @@ class LeaderElector:
         transitions = int(self._spec.get("leaseTransitions") or 0)
         return self._with(
             holderIdentity=self.identity,
-            leaseDurationSeconds=int(self.timing.lease_duration),
+            leaseDurationSeconds=math.ceil(self.timing.lease_duration),  # less would let others in before we are out
             acquireTime=(self._spec.get("acquireTime") if ours else None) or now,
             renewTime=now,
             leaseTransitions=transitions + (1 if self._lease and not ours else 0),
