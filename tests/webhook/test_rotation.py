@@ -342,6 +342,23 @@ async def test_missing_configurations() -> None:
 
 
 @virtual_time
+async def test_a_hiccup_of_the_api_server_casts_no_doubt() -> None:
+    """Looks that fail for some minutes leave a certificate trusted that was; a first one that fails does not."""
+    cluster = Cluster()
+    cluster.api.down = True
+    tasks = [asyncio.create_task(rotator.run()) for rotator in cluster.rotators]
+    await asyncio.sleep(MINUTE)
+    assert None not in [rotator.fault for rotator in cluster.rotators]
+    cluster.api.down = False
+    await asyncio.sleep(MINUTE)
+    cluster.api.down = True
+    await asyncio.sleep(3 * MINUTE)
+    assert [rotator.fault for rotator in cluster.rotators] == [None] * 3
+    for task in tasks:
+        task.cancel()
+
+
+@virtual_time
 async def test_the_api_server_is_away() -> None:
     """While the API server does not answer, what is served stays, health tells, and all is well afterwards."""
     cluster = Cluster()

@@ -35,6 +35,7 @@ CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
 )
 INTERVAL: Final = 30.0  # seconds between two looks: what is broken heals within a minute
 JITTER: Final = 5.0  # seconds, so that replicas do not step together
+PATIENCE: Final = 300.0  # seconds for which looks may fail before a certificate that was trusted counts as doubtful
 SETTLE: Final = 10.0  # seconds that an API server is given to see a new bundle
 TRIES: Final = 5  # of one step, when other replicas write at the same time
 _log = structlog.stdlib.get_logger("lws.webhook")
@@ -89,6 +90,7 @@ class CertificateRotator:
         self._observe = observe
         self._published: tuple[bytes, float] = (b"", 0.0)  # the bundle, and since when both configurations have it
         self._known = b""  # the last good bundle
+        self._looked_at = float("-inf")  # monotonic, of the last step that succeeded
         self._fault: str | None = "no certificate was looked at yet"
 
     @property
@@ -101,12 +103,13 @@ class CertificateRotator:
         while True:
             try:
                 wait = await self.step()
+                self._looked_at = self._clock.monotonic()
                 self._fault = self._distrust()
             except LwsError as error:
-                wait, self._fault = INTERVAL / 3, f"certificates cannot be kept: {error}"
+                wait, self._fault = INTERVAL / 3, self._doubt(str(error))
                 _log.warning("certificate rotation failed", error=str(error))
             except Exception as error:
-                wait, self._fault = INTERVAL, f"certificates cannot be kept: {type(error).__name__}"
+                wait, self._fault = INTERVAL, self._doubt(type(error).__name__)
                 _log.exception("certificate rotation failed")
             await asyncio.sleep(wait + self._random.uniform(0.0, JITTER))
 
@@ -194,6 +197,14 @@ class CertificateRotator:
         served = self._serving.certificate
         why = self._distrusted(served) if served is not None else "there is none"
         return f"the serving certificate is not trusted: {why}" if why else None
+
+    def _doubt(self, cause: str) -> str | None:
+        """What a failed look means: nothing yet, if what is served was trusted just now.
+
+        Else a server that hiccups would take every replica's webhook out of service at once.
+        """
+        recent = self._clock.monotonic() - self._looked_at < PATIENCE
+        return None if recent and self._distrust() is None else f"certificates cannot be kept: {cause}"
 
     async def _bundles(self) -> bytes:
         """The authorities that are published now, for when the Secret does not tell them any more."""
