@@ -66,15 +66,24 @@ def test_service_wakes_its_set(owner: object, woken: bool) -> None:
     [
         (making.controller("Pod", "sample-0", "uid"), {("default", "sample-0")}),
         (making.controller("LeaderWorkerSet", "sample", "uid"), set()),
-        (None, set()),
+        (None, {("default", "sample-0")}),
     ],
 )
 def test_end_of_a_service_wakes_its_leader(owner: object, woken: set[tuple[str, str]]) -> None:
-    """The Service that an earlier leader left hides that the present one has none, until it is collected."""
-    service = making.service(owner_references=() if owner is None else (owner,))
+    """A Service that an earlier leader left, or that is nobody's, hides until it goes that the leader has none."""
+    service = making.service("sample-0", owner_references=() if owner is None else (owner,))
     assert triggers.leaders_of_dependent(service, None) == woken
     assert triggers.leaders_of_dependent(None, service) == frozenset()
     assert triggers.leaders_of_dependent(service, service) == frozenset()
+
+
+def test_end_of_a_foreign_service_wakes_the_set_of_its_label() -> None:
+    """A Service that kept a set from its own was complained about once; its end is the time to make ours."""
+    service = making.service(labels={labels.NAME: "sample"})
+    assert triggers.sets_of_service(service, None) == {SET}
+    assert triggers.sets_of_service(None, service) == frozenset()
+    of_group = making.service(labels={labels.NAME: "sample"}, owner_references=(making.controller("Pod", "x", "uid"),))
+    assert triggers.sets_of_service(of_group, None) == frozenset()
 
 
 def test_end_of_a_revision_wakes_its_set() -> None:

@@ -48,8 +48,13 @@ def sets_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Key
 
 
 def sets_of_service(old: Service | None, new: Service | None) -> Keys:
-    """The set that controls the Service."""
-    return frozenset(key for meta in _metas(old, new) for key in _controlling_set(meta))
+    """The set that controls the Service; at its end the set of its label, which it may have kept from its own."""
+    keys = frozenset(key for meta in _metas(old, new) for key in _controlling_set(meta))
+    if old is None or new is not None or not old.metadata.label(labels.NAME):
+        return keys
+    owner = old.metadata.controller
+    of_group = owner is not None and owner.kind == "Pod"
+    return keys if of_group else keys | {(old.metadata.namespace, old.metadata.label(labels.NAME))}
 
 
 def sets_of_revision(old: ControllerRevision | None, new: ControllerRevision | None) -> Keys:
@@ -95,9 +100,13 @@ def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> 
 
 
 def leaders_of_dependent(old: Service | PodGroup | None, new: Service | PodGroup | None) -> Keys:
-    """The pod that controlled a Service or PodGroup that is gone, or its successor of the same name."""
-    owner = old.metadata.controller if old is not None and new is None else None
-    return frozenset({(old.metadata.namespace, owner.name)}) if old and owner and owner.kind == "Pod" else NONE
+    """The pod that controlled a Service or PodGroup that is gone, or its successor; of nobody's, that of its name."""
+    if old is None or new is not None:
+        return NONE
+    owner = old.metadata.controller
+    if owner is None:
+        return frozenset({old.metadata.key})
+    return frozenset({(old.metadata.namespace, owner.name)}) if owner.kind == "Pod" else NONE
 
 
 def workers_of_pod(old: Pod | None, new: Pod | None) -> Keys:
