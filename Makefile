@@ -18,7 +18,7 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check lint types contracts generate lock bench bench-sandbox clean
+.PHONY: help run test test-real simulate check lint types contracts generate lock bench bench-sandbox clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -6
@@ -56,6 +56,10 @@ generate: $(STAMP)
 
 lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh
+
+# Needs KUBEBUILDER_ASSETS to name a folder with etcd and kube-apiserver; says how to get them and skips without.
+test-real: $(STAMP)
+	$(BIN)/python -m pytest tests/conformance/test_real.py
 
 bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
