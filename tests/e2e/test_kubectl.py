@@ -287,6 +287,15 @@ def test_bad_manifests_get_the_rules_words(cluster: Cluster, namespace: str) -> 
     assert "nothing" not in cluster.kubectl("get", "lws", "-n", namespace)
 
 
+def _wait_for_successor(cluster: Cluster, pod: str, where: tuple[str, ...], condition: str) -> None:
+    """Wait for a pod that may be replaced meanwhile; kubectl gives up on one that is gone in between."""
+    for _ in range(5):
+        cluster.kubectl("wait", pod, *where, "--for=create", "--timeout=30s")
+        if cluster.try_kubectl("wait", pod, *where, f"--for={condition}", "--timeout=10s").returncode == 0:
+            return
+    pytest.fail(f"{pod} never came to {condition}")
+
+
 def test_nodes_are_cordoned_drained_and_tainted(cluster: Cluster, namespace: str) -> None:
     """Drain evicts the pods of a node, which come back elsewhere; cordon, uncordon and taint keep new ones away."""
     where = ("-n", namespace)
@@ -298,12 +307,11 @@ def test_nodes_are_cordoned_drained_and_tainted(cluster: Cluster, namespace: str
     told = cluster.kubectl("drain", "tpu-3", "--force", "--ignore-daemonsets", "--timeout=30s")
     assert "drained" in told
     path = 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].status}=False'
-    cluster.kubectl("wait", "pod/s-0", *where, "--for=create", "--timeout=30s")
-    cluster.kubectl("wait", "pod/s-0", *where, f"--for={path}", "--timeout=30s")
+    _wait_for_successor(cluster, "pod/s-0", where, path)
     assert cluster.get("pod", "s-0", *where)["metadata"]["uid"] != before
     cluster.kubectl("uncordon", "tpu-3")
-    cluster.kubectl("wait", "pod/s-0", *where, "--for=condition=Ready", "--timeout=30s")
+    _wait_for_successor(cluster, "pod/s-0", where, "condition=Ready")
     cluster.kubectl("taint", "node", "tpu-3", "maintenance=soon:NoExecute")
-    cluster.kubectl("wait", "pod/s-0", *where, f"--for={path}", "--timeout=30s")
+    _wait_for_successor(cluster, "pod/s-0", where, path)
     cluster.kubectl("taint", "node", "tpu-3", "maintenance-")
-    cluster.kubectl("wait", "pod/s-0", *where, "--for=condition=Ready", "--timeout=30s")
+    _wait_for_successor(cluster, "pod/s-0", where, "condition=Ready")
