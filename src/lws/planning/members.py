@@ -8,14 +8,17 @@ The record lives in memory. It survives a restart of the controller without a si
 what it held: when the set's status says Available, it was last written by a controller that saw every wanted group
 complete. The server stamped that write with its own clock (``managedFields``), as it stamped the creation of every
 pod. So in a group whose leader and worker StatefulSet are older than that write, a worker that is younger is a
-replacement, and one that is missing was lost (`Evidence`). Stamps of the same second prove nothing and count as
-first sight. What cannot be proved is not acted on: the worst is a missed restart, never a needless one.
+replacement, and one that is missing was lost (`Evidence`). Several API servers of one cluster stamp with several
+clocks: a worker counts as younger only if it is so by more than `SKEW`. The leader and the set need no such margin:
+the controller that made a new set for a new leader had written by then that the set is not Available. What cannot be
+proved is not acted on and counts as first sight: the worst is a missed restart, never a needless one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from lws.api import labels
@@ -23,6 +26,7 @@ from lws.api.names import parent_and_ordinal
 from lws.api.objects import Pod, StatefulSet
 from lws.api.types import LeaderWorkerSet
 
+SKEW: Final = timedelta(seconds=10)  # by which clocks of one cluster's API servers may differ; etcd warns above 1 s
 LOST: Final = "lost"  # stands for the UID of a member that is known to have been, but was never seen; no UID reads so
 
 
@@ -47,11 +51,13 @@ class Evidence:
     """The last moment at which every wanted group is known to have been complete.
 
     Attributes:
-        time: RFC 3339 in UTC, whole seconds, by the API server's clock.
+        time: RFC 3339 in UTC, whole seconds, by the clock of the API server that took the status.
+        over: by the clock of any API server that moment is over.
         groups: groups of a lower index were wanted then.
     """
 
     time: str
+    over: str
     groups: int
 
 
@@ -62,7 +68,8 @@ def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Ev
         return None
     recorded = leader_statefulset.metadata.annotation(labels.REPLICAS) or ""
     wanted = int(recorded) if recorded.isascii() and recorded.isdigit() else 0
-    return Evidence(lws.status_written, min(lws.spec.replicas, wanted))
+    over = datetime.fromisoformat(lws.status_written) + SKEW
+    return Evidence(lws.status_written, f"{over:%Y-%m-%dT%H:%M:%SZ}", min(lws.spec.replicas, wanted))
 
 
 def worker_index(pod_name: str, leader_name: str) -> int | None:
@@ -108,7 +115,7 @@ def seed(
     replicas = worker_set.spec.replicas
     for at in range(1, size if replicas is None else min(size, replicas + 1)):
         pod = named.get(at)
-        if pod is None or (pod.metadata.creation_timestamp or "") > proof.time:
+        if pod is None or (pod.metadata.creation_timestamp or "") > proof.over:
             record = record.expecting(at, LOST)
     return record
 
