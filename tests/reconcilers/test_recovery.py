@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.client.transport import Request, Response, Transport
+from lws.errors import TransportError
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
+from tests.simulation.recording import Recording
 from tests.virtual import virtual_time
 
 AFTER_START = "RecreateGroupAfterStart"
@@ -161,6 +164,44 @@ async def test_records_survive_a_restart_of_the_controller() -> None:
         after = await settle(cluster)
         assert recreations(cluster) == {"sample-1": 1}
         assert all(after[name] == before[name] for name in after if name.startswith("sample-0"))
+
+
+class Refusing(Recording):
+    """Answers so many deletions of pods in the server's place, and passes everything else on."""
+
+    def __init__(self, inner: Transport, status: int, times: int) -> None:
+        super().__init__(inner, [])
+        self._status, self.left = status, times
+
+    async def send(self, request: Request) -> Response:
+        """Pass on, or refuse; status 0 is no answer."""
+        if request.method != "DELETE" or "/pods/" not in request.path or not self.left:
+            return await super().send(request)
+        self.left -= 1
+        if not self._status:
+            raise TransportError("connection reset")
+        return Response(self._status, {"content-type": "application/json"}, b'{"kind":"Status","apiVersion":"v1"}')
+
+
+@pytest.mark.parametrize("status", [403, 500, 0])
+@virtual_time
+async def test_refused_deletion_forgets_no_loss(status: int) -> None:
+    """A worker that was replaced at once stays known as lost until the server has accepted its leader's deletion."""
+    async with Cluster() as cluster:
+        refusing: list[Refusing] = []
+
+        def wrap(transport: Transport) -> Transport:
+            refusing.append(Refusing(transport, status, times=4))
+            return refusing[0]
+
+        await cluster.start(wrap)
+        await cluster.client.create(LEADERWORKERSETS, manifest())
+        await cluster.available("sample")
+        before = await uids(cluster)
+        await cluster.client.delete(PODS, NAMESPACE, "sample-1-2", grace_period_seconds=0)
+        after = await settle(cluster)
+        assert (refusing[0].left, recreations(cluster)) == (0, {"sample-1": 1})
+        assert {name for name in after if after[name] == before[name]} == {"sample-0", "sample-0-1", "sample-0-2"}
 
 
 @virtual_time
