@@ -68,7 +68,7 @@ async def test_restart_storm_of_100_groups_recreates_each_once() -> None:
             assert len(before) == 2 * STORM
             tally.clear()
             for name in before:
-                cluster.sandbox.kubelets.crash(NAMESPACE, name)
+                cluster.sandbox.loops.kubelets.crash(NAMESPACE, name)
             await settle(cluster)
             told = once(tally, STORM, "restart storm", others=0)
             after = await uids(cluster)

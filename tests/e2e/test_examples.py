@@ -190,12 +190,12 @@ async def test_groups_follow_their_load() -> None:
     async with _sandbox() as sandbox, controller(sandbox):
         client = sandbox.client()
         await _come_up(client, _example("10"))
-        sandbox.metrics.set("cpu", 100.0)
+        sandbox.loops.metrics.set("cpu", 100.0)
         await asyncio.sleep(40)
         live = await client.get(LEADERWORKERSETS, "default", "autoscaled")
         assert live["spec"]["replicas"] == 4
         assert live["status"]["readyReplicas"] == 4
-        sandbox.metrics.set("cpu", 5.0)
+        sandbox.loops.metrics.set("cpu", 5.0)
         await asyncio.sleep(400)
         assert (await client.get(LEADERWORKERSETS, "default", "autoscaled"))["spec"]["replicas"] == 1
 

@@ -50,7 +50,7 @@ class Faults:
         for pod in group:
             name = pod["metadata"]["name"]
             if self._world.random.random() < 0.5:
-                self._world.cluster.sandbox.kubelets.crash(NAMESPACE, name)
+                self._world.cluster.sandbox.loops.kubelets.crash(NAMESPACE, name)
                 told.append(f"{name} crashes")
             elif name.count("-") > 1:
                 told.append(await self._end(name, 0))
@@ -61,7 +61,7 @@ class Faults:
         name = await self._any(PODS)
         if name is None:
             return "no pod to crash"
-        self._world.cluster.sandbox.kubelets.crash(NAMESPACE, name)
+        self._world.cluster.sandbox.loops.kubelets.crash(NAMESPACE, name)
         return f"pod {name} crashes"
 
     async def fail_pod(self) -> str:
@@ -69,7 +69,7 @@ class Faults:
         name = await self._any(PODS)
         if name is None:
             return "no pod to fail"
-        self._world.cluster.sandbox.kubelets.fail(NAMESPACE, name)
+        self._world.cluster.sandbox.loops.kubelets.fail(NAMESPACE, name)
         return f"pod {name} is evicted"
 
     async def _end(self, name: str, grace: int | None) -> str:
@@ -233,7 +233,7 @@ class Faults:
         """End all troubles."""
         self._world.trouble.heal()
         await self._world.cluster.drills.api_heal()
-        for node in sorted(self._world.cluster.sandbox.fleet.failed):
+        for node in sorted(self._world.cluster.sandbox.loops.fleet.failed):
             await self._world.cluster.drills.node_recover(node)
 
 

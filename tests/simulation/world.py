@@ -56,7 +56,7 @@ class World:
         """Whether one operator has been at work for a while, and nothing keeps it from seeing and doing things."""
         trouble, works = self.trouble, [each for each in self.cluster.operators if not each.task.done()]
         ill = trouble.refused or trouble.unsent or trouble.unanswered or trouble.broken
-        frozen = self.cluster.sandbox.fleet.failed
+        frozen = self.cluster.sandbox.loops.fleet.failed
         return self.operators == 1 and len(works) == 1 and not ill and not frozen and self.time - self.begun > 3.0
 
     async def start(self) -> Running:

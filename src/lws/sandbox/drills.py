@@ -21,7 +21,8 @@ from lws.sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws.sandbox.time_travel import TravellingLoop
 
 if TYPE_CHECKING:
-    from lws.sandbox.cluster import Sandbox
+    from lws.sandbox.cluster import Cluster
+    from lws.sandbox.server import ApiServer
 
 JSON = dict[str, Any]
 EVICTION: Final = "eviction"
@@ -39,11 +40,11 @@ class DrillError(LwsError):
 
 
 class Drills:
-    """The drills of one sandbox."""
+    """The drills of one cluster."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._client = sandbox.client(user_agent="sandbox-drills")
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._client = cluster.admin("sandbox-drills")
 
     async def run(self, name: str, arguments: JSON) -> JSON:
         """Do a drill by its name, such as ``node.fail``; returns what it has to tell.
@@ -72,15 +73,15 @@ class Drills:
     async def node_fail(self, name: str) -> JSON:
         """Let the node's kubelet fall silent: no heartbeat, no status, no end of pods."""
         await self._node(name)
-        self._sandbox.fleet.failed.add(name)
+        self._cluster.loops.fleet.failed.add(name)
         return {"node": name, "state": "failed"}
 
     async def node_recover(self, name: str) -> JSON:
         """Let the node's kubelet come back."""
         await self._node(name)
-        self._sandbox.fleet.failed.discard(name)
-        await self._sandbox.heartbeats.recover(name)
-        self._sandbox.kubelets.wake_node(name)
+        self._cluster.loops.fleet.failed.discard(name)
+        await self._cluster.loops.heartbeats.recover(name)
+        self._cluster.loops.kubelets.wake_node(name)
         return {"node": name, "state": "working"}
 
     async def node_cordon(self, name: str) -> JSON:
@@ -118,7 +119,7 @@ class Drills:
         self, name: str, namespace: str = "default", container: str | None = None, code: int = 1
     ) -> JSON:
         """Let a container of the pod exit; the pod's restart policy decides what follows."""
-        self._sandbox.kubelets.crash(namespace, name, container, code)
+        self._cluster.loops.kubelets.crash(namespace, name, container, code)
         return {"pod": f"{namespace}/{name}", "state": "crashed"}
 
     async def pod_fail(
@@ -129,17 +130,17 @@ class Drills:
         message: str = "The node was low on memory.",
     ) -> JSON:
         """Let the node give the pod up: phase Failed."""
-        self._sandbox.kubelets.fail(namespace, name, reason, message)
+        self._cluster.loops.kubelets.fail(namespace, name, reason, message)
         return {"pod": f"{namespace}/{name}", "state": "failed"}
 
     async def pod_hang(self, name: str, namespace: str = "default") -> JSON:
         """Let the pod answer no probe and ignore the order to stop."""
-        self._sandbox.kubelets.hang(namespace, name)
+        self._cluster.loops.kubelets.hang(namespace, name)
         return {"pod": f"{namespace}/{name}", "state": "hung"}
 
     async def pod_resume(self, name: str, namespace: str = "default") -> JSON:
         """Let a hung pod come back to itself."""
-        self._sandbox.kubelets.hang(namespace, name, hung=False)
+        self._cluster.loops.kubelets.hang(namespace, name, hung=False)
         return {"pod": f"{namespace}/{name}", "state": "resumed"}
 
     async def pod_delete(self, name: str, namespace: str = "default", grace: int | None = None) -> JSON:
@@ -169,7 +170,7 @@ class Drills:
     ) -> JSON:
         """Hold requests for so long."""
         where = {"share": share, "count": count, "verbs": frozenset(verbs), "resources": frozenset(resources)}
-        self._sandbox.server.slow(seconds, **where)
+        self._only_ours().slow(seconds, **where)
         return self._faults()
 
     async def api_error(
@@ -183,21 +184,21 @@ class Drills:
     ) -> JSON:
         """Fail requests; ``after`` lets them be done before their answer is lost."""
         where = {"share": share, "count": count, "verbs": frozenset(verbs), "resources": frozenset(resources)}
-        self._sandbox.server.fail(code, after=after, **where)
+        self._only_ours().fail(code, after=after, **where)
         return self._faults()
 
     async def api_heal(self) -> JSON:
         """End all faults of the API server."""
-        self._sandbox.server.heal()
+        self._only_ours().heal()
         return self._faults()
 
     async def api_compact(self) -> JSON:
         """Forget the history of changes: who asks for more of it gets 410."""
-        return {"compacted": self._sandbox.server.compact()}
+        return {"compacted": self._only_ours().compact()}
 
     async def api_break(self) -> JSON:
         """End every watch as a lost connection does."""
-        return {"watches": self._sandbox.server.break_watches()}
+        return {"watches": self._only_ours().break_watches()}
 
     # The clock.
 
@@ -205,10 +206,11 @@ class Drills:
         """What time it is in the sandbox."""
         loop = asyncio.get_running_loop()
         speed = loop.speed if isinstance(loop, TravellingLoop) else 1.0
-        return {"now": self._sandbox.clock.now().isoformat(), "speed": speed}
+        return {"now": self._cluster.clock.now().isoformat(), "speed": speed}
 
     async def clock_forward(self, seconds: float) -> JSON:
         """Let time pass at once, for everything in the sandbox."""
+        self._only_ours()
         if seconds < 0:
             raise DrillError(f"the clock only goes forward, not by {seconds:g} s")
         advance = getattr(asyncio.get_running_loop(), "advance", None)
@@ -219,6 +221,7 @@ class Drills:
 
     async def clock_speed(self, factor: float) -> JSON:
         """Let time run faster or slower."""
+        self._only_ours()
         loop = asyncio.get_running_loop()
         if not isinstance(loop, TravellingLoop) or factor <= 0:
             raise DrillError("the speed must be positive, and the sandbox must run by itself: lws-sandbox start")
@@ -229,17 +232,23 @@ class Drills:
 
     async def metric_set(self, metric: str, value: float, namespace: str = "", name: str = "") -> JSON:
         """Set a metric for autoscalers: percent for a utilisation, else the average per pod."""
-        self._sandbox.metrics.set(metric, value, namespace=namespace, name=name)
+        self._cluster.loops.metrics.set(metric, value, namespace=namespace, name=name)
         return {"metric": metric, "value": value}
 
     # Helpers.
+
+    def _only_ours(self) -> ApiServer:
+        """The API server, where it is the sandbox's own and so does what it is told."""
+        if self._cluster.server is None:
+            raise DrillError("the control plane is a real one, which takes no such drill: start the sandbox's own")
+        return self._cluster.server
 
     async def _node(self, name: str) -> JSON:
         try:
             node = await self._client.get(NODES, "", name)
         except NotFoundError:
             raise DrillError(f"there is no node {name!r}") from None
-        if name not in self._sandbox.fleet.shapes:
+        if name not in self._cluster.loops.fleet.shapes:
             raise DrillError(f"node {name!r} has no kubelet of the sandbox")
         return node
 
@@ -296,4 +305,4 @@ class Drills:
         return f"{meta['namespace']}/{meta['name']}"
 
     def _faults(self) -> JSON:
-        return {"faults": len(self._sandbox.server.faults.active)}
+        return {"faults": len(self._only_ours().faults.active)}

@@ -55,7 +55,7 @@ class Stage:
         self._watch(PERSISTENTVOLUMECLAIMS)
 
     def _watch(self, resource: Resource) -> Any:
-        return self.sandbox.informers.informer(raw_kind(resource))
+        return self.sandbox.loops.informers.informer(raw_kind(resource))
 
     def _on_pod(self, old: RawObject | None, new: RawObject | None, _initial: bool) -> None:
         about = new or old
