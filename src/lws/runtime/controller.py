@@ -9,15 +9,16 @@ Guarantees:
 
 Flow:
     ``Done`` rests the key until something changes; ``RequeueAfter`` looks again after so many seconds. Both end the row
-    of failures. `TerminalError` rests the key too; the same again, until a success, is no news to the reader of the
-    log. `StaleError` and `ConflictError` try again soon and are no errors.
+    of failures. `TerminalError` rests the key too. `StaleError` and `ConflictError` try again soon and are no errors.
     Everything else is an error, and the key is tried again with exponential back-off, or when the server asks for it.
+    A terminal error, and what is forbidden, is logged once; the same again, until a success, is no news to the reader.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ApiError, ConflictError, LwsError, StaleError, TerminalError
+from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, StaleError, TerminalError
 from lws.runtime.freshness import Ledger
+from lws.runtime.refusals import told
 from lws.telemetry.metrics import RESULTS, Metrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -35,7 +37,7 @@ K = TypeVar("K", bound=Hashable)
 
 STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
 LONGEST_WISH: Final = 300.0  # a server's wish for patience is granted up to this many seconds
-RESTING: Final = 10_000  # keys whose terminal error is remembered
+TOLD: Final = 10_000  # keys of which it is remembered what was logged
 _log = structlog.stdlib.get_logger("lws.controller")
 
 
@@ -94,7 +96,7 @@ class Controller(Generic[K]):
         self._ledger = ledger
         self._count = _Counts(metrics, name, workers) if metrics is not None else None
         self._ids = itertools.count(1)
-        self._resting: OrderedDict[K, str] = OrderedDict()  # key -> terminal error that was logged last
+        self._told: OrderedDict[K, str] = OrderedDict()  # key -> lasting error that was logged last
 
     async def run(self) -> None:
         """Work until cancelled; then finish what is under way and raise `asyncio.CancelledError`.
@@ -165,7 +167,7 @@ class Controller(Generic[K]):
 
     def _rest(self, key: K, verdict: Verdict) -> str:
         self.queue.forget(key)
-        self._resting.pop(key, None)
+        self._told.pop(key, None)
         match verdict:
             case Done():
                 return "success"
@@ -187,7 +189,7 @@ class Controller(Generic[K]):
                 return "requeue"
             case TerminalError():
                 self.queue.forget(key)
-                self._tell_resting(key, str(error))
+                self._tell_once(key, "rests until something changes", logging.ERROR, cause=str(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
@@ -195,6 +197,8 @@ class Controller(Generic[K]):
         if timed_out:
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")
+        elif isinstance(error, ForbiddenError):
+            self._tell_once(key, "reconcile is forbidden", logging.WARNING, **told(error))
         elif isinstance(error, LwsError):
             _log.warning("reconcile failed", cause=str(error), retry_in=round(delay, 3))
         else:
@@ -202,13 +206,13 @@ class Controller(Generic[K]):
             self._fault("panic")
         return "error"
 
-    def _tell_resting(self, key: K, cause: str) -> None:
-        known = self._resting.pop(key, None) == cause
-        self._resting[key] = cause
-        if len(self._resting) > RESTING:
-            self._resting.popitem(last=False)
-        tell = _log.debug if known else _log.error
-        tell("rests until something changes", cause=cause)
+    def _tell_once(self, key: K, event: str, level: int, **fields: str) -> None:
+        cause = fields["cause"]
+        known = self._told.pop(key, None) == cause
+        self._told[key] = cause
+        if len(self._told) > TOLD:
+            self._told.popitem(last=False)
+        _log.log(logging.DEBUG if known else level, event, **fields)
 
     def _fault(self, kind: str) -> None:
         if self._count is not None:

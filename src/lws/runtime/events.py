@@ -8,7 +8,8 @@ Guarantees:
       minutes while the series goes on, and the final count six minutes after its last.
     * A note is plain text of at most 1024 bytes, cut between characters (CD-17).
     * A write that got no answer, or one that asks for patience (429, 5xx), is tried up to 12 times; one whose name is
-      taken then had arrived after all. Other refusals are final: an event is never worth a loop.
+      taken then had arrived after all. Other refusals are final: an event is never worth a loop. That events are
+      forbidden is logged once, until one is written.
     * Memory is bounded: at most 10,000 events are remembered for folding.
     * An idle recorder does nothing: time passes for it only while it remembers an event.
 """
@@ -16,6 +17,7 @@ Guarantees:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,12 +33,14 @@ from lws.clock import Clock
 from lws.errors import (
     AlreadyExistsError,
     ApiError,
+    ForbiddenError,
     LwsError,
     NotFoundError,
     ServerError,
     TooManyRequestsError,
     TransportError,
 )
+from lws.runtime.refusals import told
 from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -141,6 +145,7 @@ class EventRecorder:
         self._queue: RateLimitingQueue[_Sort] = RateLimitingQueue(random, clock=clock)
         self._remembered: dict[_Sort, _Remembered] = {}
         self._waiting = 0  # how many of them wait to be written
+        self._forbidden = ""  # the refusal that was logged last, until one is written
         self._last_stamp = 0
 
     def record(
@@ -214,6 +219,7 @@ class EventRecorder:
                 return
             event.tries = 0
             event.written_at = now
+            self._forbidden = ""
             self._settle(event)
             if event.written == 1 < event.count:  # it became a series meanwhile
                 self._wait(event)
@@ -290,14 +296,12 @@ class EventRecorder:
     def _drop(self, cause: str, sort: _Sort, error: LwsError | None = None) -> None:
         if self._dropped is not None:
             self._dropped(cause)
-        _log.warning(
-            "event given up",
-            cause=cause,
-            error=str(error) if error else None,
-            reason=sort.reason,
-            namespace=sort.regarding.namespace,
-            name=sort.regarding.name,
-        )
+        what = {"reason": sort.reason, "namespace": sort.regarding.namespace, "name": sort.regarding.name}
+        if isinstance(error, ForbiddenError):
+            known, self._forbidden = self._forbidden == error.message, error.message
+            _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **told(error), **what)
+        else:
+            _log.warning("event given up", cause=cause, error=str(error) if error else None, **what)
 
     def _manifest(self, sort: _Sort, note: str, now: datetime) -> JSON:
         namespace = sort.regarding.namespace or "default"
