@@ -77,6 +77,17 @@ async def test_request_and_answer() -> None:
     assert response.warnings == ("first", 'say "hi"')
 
 
+async def test_large_body_arrives_whole() -> None:
+    """A body of megabytes arrives as given, with its length, and without complaint of the library that sends it."""
+
+    async def measure(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.content_length} {len(await request.read())}")
+
+    async with serving(measure) as server, reaching(server) as transport:
+        response = await transport.send(Request("POST", "/", body=b"x" * (3 * 2**20), timeout=20))
+    assert response.body.decode() == f"{3 * 2**20} {3 * 2**20}"
+
+
 async def test_stream_arrives_in_pieces() -> None:
     """What the server writes is there before the answer ends."""
     go_on = asyncio.Event()

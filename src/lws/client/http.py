@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import socket
 import ssl
@@ -21,6 +22,7 @@ from lws.errors import TransportError
 CONNECT_TIMEOUT: Final = 10.0  # seconds for TCP and TLS
 LOOK_INTERVAL: Final = 5.0  # seconds between looks at the TLS files
 CONNECTIONS: Final = 256
+PIECEWISE: Final = 2**20  # bytes; a longer body is sent in pieces
 # Half-open connections are found by the kernel within half a minute.
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
@@ -95,7 +97,7 @@ class HttpTransport:
             "method": request.method,
             "url": URL(f"{self._server}{request.path}{query}", encoded=True),
             "headers": [("accept-encoding", "identity"), *request.headers.items(), *identity.headers],
-            "data": request.body or None,
+            "data": _data(request.body),
             "ssl": self._context(identity),
             "server_hostname": identity.tls.server_name,
             "proxy": self._proxy,
@@ -125,6 +127,10 @@ class HttpTransport:
     def _fault(self, request: Request, error: Exception) -> TransportError:
         text = f"{request.method} {self._server}{request.path}: {_reason(error)}"
         return TransportError(text, maybe_done=not isinstance(error, _NOT_SENT))
+
+
+def _data(body: bytes) -> bytes | io.BytesIO | None:
+    return (io.BytesIO(body) if len(body) > PIECEWISE else body) or None
 
 
 class HttpStream:
