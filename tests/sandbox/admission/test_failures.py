@@ -130,15 +130,27 @@ def test_senseless_answers(case: int, policy: str) -> None:
     ask()
 
 
-def test_answer_without_kind_is_taken() -> None:
-    """Kind and version may be left out of an answer."""
+@pytest.mark.parametrize(
+    ("declared", "got"),
+    [
+        ({}, "/, Kind="),
+        ({"kind": "AdmissionReview"}, "/, Kind=AdmissionReview"),
+        ({"apiVersion": "admission.k8s.io/v1"}, "admission.k8s.io/v1, Kind="),
+    ],
+)
+def test_answer_without_kind_or_version_is_not_believed(declared: JSON, got: str) -> None:
+    """An answer in v1 has to say both what it is and of which version, or the call has failed."""
 
     @virtual_time
     async def ask() -> None:
         world = World()
         world.validating = [configuration("c", hook("check"))]
-        world.answer("check", lambda request: body_of({"response": {"uid": request["uid"], "allowed": True}}))
-        await world.admission.validate(review(config_map()))
+        response = {"allowed": True}
+        world.answer("check", lambda sent: body_of({**declared, "response": {**response, "uid": sent["uid"]}}))
+        with pytest.raises(StatusError) as error:
+            await world.admission.validate(review(config_map()))
+        wanted = "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview"
+        assert error.value.message.endswith(f"{ANSWER}{wanted}, got {got}")
 
     ask()
 

@@ -107,6 +107,7 @@ def verdict(found: JSON, uid: str, version: str, *, mutating: bool) -> Verdict:
     if version == "v1":
         if (response.get("uid") or "") != uid:
             raise AnswerError(f'expected response.uid="{uid}", got "{response.get("uid") or ""}"')
+        _check_declared(found)
         _check_patch(patch, patch_type, mutating=mutating)
     elif patch:
         patch_type = "JSONPatch"
@@ -179,6 +180,15 @@ def _check_base64(text: str) -> None:
     except (binascii.Error, ValueError) as error:
         good = next((place for place, char in enumerate(text) if not (char.isalnum() or char in "+/")), len(text))
         raise AnswerError(f"illegal base64 data at input byte {good}") from error
+
+
+def _check_declared(found: JSON) -> None:
+    # A review that does not say what it is can be read, but is not believed.
+    group, _, version = str(found.get("apiVersion") or "").rpartition("/")
+    declared = f"{group}/{version}, Kind={found.get('kind') or ''}"
+    wanted = f"{_GROUP}/v1, Kind=AdmissionReview"
+    if declared != wanted:
+        raise AnswerError(f"expected webhook response of {wanted}, got {declared}")
 
 
 def _check_patch(patch: bytes, patch_type: str | None, *, mutating: bool) -> None:
