@@ -27,7 +27,7 @@ JSON = dict[str, Any]
 
 DEFINITIONS: Final = str(CUSTOMRESOURCEDEFINITIONS)
 LAG: Final = 0.01
-MANAGER: Final = "kas"  # as the process of the recorded server is named
+MANAGER: Final = "kube-apiserver"
 
 
 def install_definitions(storage: Storage, catalog: Catalog, clock: Clock) -> Definitions:

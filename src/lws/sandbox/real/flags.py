@@ -40,7 +40,7 @@ def api_server(keys: Keys, etcd_port: int, host: str, port: int, disabled_plugin
         f"--client-ca-file={keys.ca}",
         f"--service-account-key-file={keys.certificate('service-accounts')}",
         f"--service-account-signing-key-file={keys.key('service-accounts')}",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-cluster-ip-range={SERVICES}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
