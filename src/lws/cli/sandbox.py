@@ -13,10 +13,10 @@ from typing import Any, Final
 import orjson
 
 from lws.cli.spans import seconds
-from lws.client.connection import connect
+from lws.client.connection import Connection, connect
 from lws.client.transport import Request
 from lws.errors import ApiError, ConfigurationError, TransportError
-from lws.sandbox.paths import DRILLS
+from lws.sandbox.paths import DRILLS, DRILLS_CONTEXT
 from lws.sandbox.time_travel import TravellingLoop
 from lws.telemetry.logs import LogSettings, configure_logging
 
@@ -73,7 +73,7 @@ async def drill(options: argparse.Namespace) -> None:
     found = options.kubeconfig.exists()
     if not found and not os.environ.get("KUBECONFIG"):
         raise ConfigurationError(f"{options.kubeconfig} does not exist: start a sandbox with lws-sandbox start")
-    connection = await connect(str(options.kubeconfig) if found else None)
+    connection = await _connection(str(options.kubeconfig) if found else None)
     try:
         body = orjson.dumps({"drill": name, "arguments": arguments})
         headers = {"content-type": "application/json"}
@@ -89,8 +89,22 @@ async def drill(options: argparse.Namespace) -> None:
         _say(f"{key}: {value if isinstance(value, str | int | float) else orjson.dumps(value).decode()}")
 
 
+async def _connection(kubeconfig: str | None) -> Connection:
+    """To where drills are answered: the API server itself, unless a context of their own leads elsewhere."""
+    try:
+        return await connect(kubeconfig, DRILLS_CONTEXT)
+    except ConfigurationError:
+        return await connect(kubeconfig)
+
+
 def _add_start(command: argparse.ArgumentParser) -> None:
     add_shape_options(command)
+    command.add_argument(
+        "--control-plane",
+        choices=("sandbox", "real"),
+        default="sandbox",
+        help="the sandbox's own, or etcd, kube-apiserver and what else is in the folder KUBEBUILDER_ASSETS",
+    )
     command.add_argument("--host", default="127.0.0.1", help="address to listen on")
     command.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
     command.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")

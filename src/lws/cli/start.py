@@ -1,4 +1,4 @@
-"""``lws-sandbox start``: a cluster on sockets until a signal comes."""
+"""``lws-sandbox start``: a cluster on sockets until a signal comes, its control plane ours or a real one."""
 
 from __future__ import annotations
 
@@ -6,43 +6,82 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 
 from lws.errors import ConfigurationError
 from lws.sandbox.admission import HttpsCaller, ServiceError
 from lws.sandbox.cluster import Sandbox
-from lws.sandbox.endpoint import on_sockets
-from lws.sandbox.nodes import preset, read_shape
+from lws.sandbox.endpoint import Address, on_sockets
+from lws.sandbox.nodes import Shape, preset, read_shape
+from lws.sandbox.real import endpoint as real
+from lws.sandbox.real.binaries import find
+from lws.sandbox.real.cluster import real_cluster
+from lws.sandbox.real.control_plane import ControlPlane
 from lws.sandbox.time_travel import LoopClock
 
 Resolve = Callable[[str, str, int], tuple[str, int]]
 
 
 async def start(options: argparse.Namespace) -> None:
-    """Run a sandbox on sockets until a signal comes.
+    """Run a cluster on sockets until a signal comes.
 
     Raises:
-        ConfigurationError: the shape is wrong, or the address cannot be had.
+        ConfigurationError: the shape is wrong, the address cannot be had, or a process of a real control plane fails.
     """
     begin = asyncio.get_running_loop().time()
-    caller = HttpsCaller(_resolver(options.webhook))
     shape = read_shape(options.shape) if options.shape else preset(options.preset)
-    sandbox = Sandbox(
-        shape=shape,
-        clock=LoopClock(),
-        random=Random(options.seed),  # noqa: S311 -- simulation, no secret
-        gang=options.gang,
-        webhooks=caller,
-    )
+    random = Random(options.seed)  # noqa: S311 -- simulation, no secret
+    serving = _real if options.control_plane == "real" else _ours
+    async with serving(options, shape, random) as (address, plane):
+        took = asyncio.get_running_loop().time() - begin
+        say(f"{len(shape.nodes)} nodes at {address.url}, up in {took:.1f} s{_processes(plane)}")
+        say(f"export KUBECONFIG={address.kubeconfig}")
+        await _until_interrupted(plane)
+
+
+@asynccontextmanager
+async def _ours(options: argparse.Namespace, shape: Shape, random: Random) -> AsyncIterator[tuple[Address, None]]:
+    caller = HttpsCaller(_resolver(options.webhook))
+    sandbox = Sandbox(shape=shape, clock=LoopClock(), random=random, gang=options.gang, webhooks=caller)
     try:
         async with sandbox, on_sockets(sandbox, options.kubeconfig, host=options.host, port=options.port) as address:
-            took = asyncio.get_running_loop().time() - begin
-            say(f"{len(shape.nodes)} nodes at {address.url}, up in {took:.1f} s")
-            say(f"export KUBECONFIG={address.kubeconfig}")
-            await interrupted()
+            yield address, None
     finally:
         await caller.close()
+
+
+@asynccontextmanager
+async def _real(
+    options: argparse.Namespace, shape: Shape, random: Random
+) -> AsyncIterator[tuple[Address, ControlPlane]]:
+    if options.webhook:
+        raise ConfigurationError(
+            "--webhook is for the sandbox's own control plane: a real one finds webhooks by itself; leave it out, and "
+            "let the webhook configuration name a url"
+        )
+    running = real_cluster(find(), shape=shape, random=random, gang=options.gang, host=options.host, port=options.port)
+    async with running as cluster, real.on_sockets(cluster, options.kubeconfig) as address:
+        yield address, cluster.plane
+
+
+def _processes(plane: ControlPlane | None) -> str:
+    return f", with real {', '.join(process.name for process in plane.processes)}" if plane else ""
+
+
+async def _until_interrupted(plane: ControlPlane | None) -> None:
+    """Wait for a signal, or for a process that ends before one comes."""
+    stop = asyncio.create_task(interrupted())
+    ended = asyncio.create_task(plane.ended()) if plane else None
+    try:
+        await asyncio.wait({stop} | ({ended} if ended else set()), return_when=asyncio.FIRST_COMPLETED)
+        if ended is not None and ended.done():
+            raise ended.result()
+    finally:
+        stop.cancel()
+        if ended is not None:
+            ended.cancel()
 
 
 async def interrupted() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from lws.api.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODGROUPS, SERVICES, Resource
@@ -28,8 +29,17 @@ _PRIORITIES: Final = (
 )
 
 
-async def bootstrap(client: ApiClient, *, volumes: bool = True, gang: bool = False) -> None:
-    """Create what is missing of it.
+async def bootstrap(client: ApiClient) -> None:
+    """Create what an API server makes for itself: namespaces, its own Service, priorities; what is there stays.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    await _create_missing(client, _own())
+
+
+async def furnish(client: ApiClient, *, volumes: bool, gang: bool) -> None:
+    """Create what our loops work with; what is there stays.
 
     Args:
         client: may create everything.
@@ -39,23 +49,22 @@ async def bootstrap(client: ApiClient, *, volumes: bool = True, gang: bool = Fal
     Raises:
         ApiError: the server refuses.
     """
-    for resource, manifest in _manifests():
-        if resource is STORAGE_CLASSES and not volumes:
-            continue
-        if resource is CUSTOMRESOURCEDEFINITIONS and not gang:
-            continue
-        try:
+    if volumes:
+        await _create_missing(client, [(STORAGE_CLASSES, _storage_class())])
+    if gang:
+        await _create_missing(client, [(CUSTOMRESOURCEDEFINITIONS, _group_definition())])
+
+
+async def _create_missing(client: ApiClient, manifests: Iterable[tuple[Resource, JSON]]) -> None:
+    for resource, manifest in manifests:
+        with suppress(AlreadyExistsError):
             await client.create(resource, manifest, field_manager=None)
-        except AlreadyExistsError:
-            continue
 
 
-def _manifests() -> Iterator[tuple[Resource, JSON]]:
+def _own() -> Iterator[tuple[Resource, JSON]]:
     for name in SYSTEM_NAMESPACES:
         yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     yield SERVICES, _kubernetes_service()
-    yield CUSTOMRESOURCEDEFINITIONS, _group_definition()
-    yield STORAGE_CLASSES, _storage_class()
     for name, value, description in _PRIORITIES:
         manifest = {
             "apiVersion": "scheduling.k8s.io/v1",

@@ -15,6 +15,7 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.sandbox.admission import Caller, LocalCaller
 from lws.sandbox.assembly import build_server
+from lws.sandbox.bootstrap import bootstrap
 from lws.sandbox.certificates import Authority
 from lws.sandbox.control_loops import ControlLoops, fork
 from lws.sandbox.kinds import Features
@@ -108,6 +109,7 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
+        await bootstrap(self.client(user_agent="kube-apiserver"))
         await self.loops.__aenter__()
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -18,6 +18,7 @@ from lws.sandbox.status import StatusError, internal_error
 from lws.sandbox.user import UserInfo
 
 JSON = dict[str, Any]
+MASTERS: Final = "system:masters"
 _log = structlog.get_logger(__name__)
 
 
@@ -54,14 +55,43 @@ class ControlledServer:
         allowed, reason = await self._server.access.authorize(who, info)
         if not allowed:
             raise refused(who, info, reason)
-        if request.method != "POST":
-            raise StatusError(405, "MethodNotAllowed", "drills are asked for by POST")
+        return await _answer(self._drills, request)
+
+
+class DrillServer:
+    """Answers drills alone, beside an API server that is not ours; for administrators known by certificate."""
+
+    def __init__(self, drills: Drills) -> None:
+        self._drills = drills
+
+    async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
+        """Answer a request; never raises."""
         try:
-            asked: Any = orjson.loads(request.body)
-            name, arguments = str(asked["drill"]), dict(asked.get("arguments") or {})
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-            raise StatusError(400, "BadRequest", 'a drill reads {"drill": NAME, "arguments": {...}}') from None
-        try:
-            return of_json(await self._drills.run(name, arguments))
-        except DrillError as error:
-            raise StatusError(422, "Invalid", str(error)) from error
+            if request.path != DRILLS:
+                raise StatusError(404, "NotFound", f"only drills are served here, at {DRILLS}")
+            if user is None or MASTERS not in user.groups:
+                raise StatusError(403, "Forbidden", f"drills are for the group {MASTERS}")
+            return await _answer(self._drills, request)
+        except StatusError as error:
+            return of_error(error)
+        except Exception as error:
+            _log.exception("drill failed")
+            return of_error(internal_error(str(error)))
+
+    def break_watches(self) -> int:
+        """End every watch: there is none here."""
+        return 0
+
+
+async def _answer(drills: Drills, request: Request) -> Reply:
+    if request.method != "POST":
+        raise StatusError(405, "MethodNotAllowed", "drills are asked for by POST")
+    try:
+        asked: Any = orjson.loads(request.body)
+        name, arguments = str(asked["drill"]), dict(asked.get("arguments") or {})
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        raise StatusError(400, "BadRequest", 'a drill reads {"drill": NAME, "arguments": {...}}') from None
+    try:
+        return of_json(await drills.run(name, arguments))
+    except DrillError as error:
+        raise StatusError(422, "Invalid", str(error)) from error

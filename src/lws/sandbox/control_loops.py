@@ -13,7 +13,7 @@ from lws.client.transport import Transport
 from lws.clock import Clock
 from lws.informers.registry import InformerRegistry
 from lws.sandbox.auth.aggregation import AggregationLoop
-from lws.sandbox.bootstrap import bootstrap
+from lws.sandbox.bootstrap import furnish
 from lws.sandbox.controllers.autoscaling import AutoscalerLoop, Metrics
 from lws.sandbox.controllers.base import Loop, Toolbox
 from lws.sandbox.controllers.disruption import DisruptionLoop
@@ -62,10 +62,9 @@ class ControlLoops:
         self._wanted = wanted
         self._gang = gang
         self._tasks: list[asyncio.Task[None]] = []
-        self._bootstrap_client = ApiClient(transport, user_agent="kube-apiserver")
-        controllers = ApiClient(transport, user_agent="kube-controller-manager")
-        self._recorder = Recorder(controllers, clock, enabled=shape.events)
-        self.informers = InformerRegistry(controllers, clock=clock, random=fork(random))
+        self._client = ApiClient(transport, user_agent="kube-controller-manager")
+        self._recorder = Recorder(self._client, clock, enabled=shape.events)
+        self.informers = InformerRegistry(self._client, clock=clock, random=fork(random))
         tools = Toolbox(transport, self.informers, self._recorder, clock, fork(random))
         self.kubelets = KubeletLoop(tools, self.fleet, shape.delays)
         self.heartbeats = HeartbeatLoop(tools, self.fleet, shape.heartbeat)
@@ -93,7 +92,7 @@ class ControlLoops:
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
-        await bootstrap(self._bootstrap_client, volumes=self._wanted(BINDER), gang=self._gang)
+        await furnish(self._client, volumes=self._wanted(BINDER), gang=self._gang)
         if self._wanted(self.heartbeats.name):
             await self.heartbeats.register()
         self._start("informers", self.informers.run())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,18 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from lws.errors import ConfigurationError
-from lws.sandbox.certificates import Authority, Pair
+from lws.sandbox.certificates import Authority
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.control import ControlledServer
 from lws.sandbox.drills import Drills
 from lws.sandbox.http import serve, server_context
+from lws.sandbox.kubeconfig import kubeconfig_file, write_private
 
-NAME: Final = "sandbox"
 _NAMES: Final = (
     "localhost",
     "kubernetes",
@@ -61,54 +57,20 @@ async def on_sockets(
     admin = sandbox.authority.client("kubernetes-admin", ("system:masters",), now)
     async with AsyncExitStack() as stack:
         try:
-            tls = _tls(sandbox.authority, host, now)
+            tls = server_tls(sandbox.authority, host, now)
             endpoint = await stack.enter_async_context(serve(control, host=host, port=port, tls=tls))
-            _write_private(kubeconfig, kubeconfig_text(endpoint.url, sandbox.authority.certificate, admin))
+            write_private(kubeconfig, kubeconfig_file(endpoint.url, sandbox.authority.certificate, admin))
         except OSError as error:
             raise ConfigurationError(f"the sandbox cannot be served on {host}:{port}: {error}") from error
         stack.callback(kubeconfig.unlink, missing_ok=True)
         yield Address(endpoint.url, kubeconfig)
 
 
-def _tls(authority: Authority, host: str, now: datetime) -> ssl.SSLContext:
+def server_tls(authority: Authority, host: str, now: datetime) -> ssl.SSLContext:
     """The server's own certificate, and those of clients verified when they send one."""
     pair = authority.server((*_NAMES, host), now)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in ("tls.crt", "tls.key", "ca.crt")]
         for path, content in zip(paths, (pair.certificate, pair.key, authority.certificate), strict=True):
-            _write_private(path, content.decode())
+            write_private(path, content)
         return server_context(*map(str, paths))
-
-
-def kubeconfig_text(url: str, ca: bytes, user: Pair) -> str:
-    """A kubeconfig with everything in it."""
-    document: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": NAME,
-        "clusters": [{"name": NAME, "cluster": {"server": url, "certificate-authority-data": _encoded(ca)}}],
-        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": "default"}}],
-        "users": [
-            {
-                "name": NAME,
-                "user": {
-                    "client-certificate-data": _encoded(user.certificate),
-                    "client-key-data": _encoded(user.key),
-                },
-            }
-        ],
-    }
-    return yaml.safe_dump(document, sort_keys=False)
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    Path(temporary).replace(path)

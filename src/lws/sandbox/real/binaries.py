@@ -40,6 +40,10 @@ class Binaries:
         """The executable; it is there if its name is."""
         return self.folder / name
 
+    def without(self, name: str) -> Binaries:
+        """The same, as if one were not there."""
+        return Binaries(self.folder, self.names - {name})
+
     def __contains__(self, name: str) -> bool:
         return name in self.names
 

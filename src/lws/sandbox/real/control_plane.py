@@ -15,6 +15,7 @@ from lws.client.connection import HttpTransport, Identity, StaticCredentials, Tl
 from lws.client.transport import Request
 from lws.clock import Clock, SystemClock
 from lws.errors import ConfigurationError, TransportError
+from lws.sandbox.control import MASTERS
 from lws.sandbox.real import flags
 from lws.sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Binaries
 from lws.sandbox.real.keys import Keys
@@ -22,7 +23,6 @@ from lws.sandbox.real.process import Process, running
 
 READY: Final = 60.0  # seconds that kube-apiserver may take
 BETWEEN: Final = 0.1
-MASTERS: Final = "system:masters"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from lws.sandbox.certificates import Authority, Pair
-from lws.sandbox.endpoint import kubeconfig_text
+from lws.sandbox.kubeconfig import kubeconfig_file, write_private
 
 SERVER_NAMES: Final = (
     "localhost",
@@ -34,7 +33,7 @@ class Keys:
         self.folder = folder
         self.authority = Authority(now)
         self._now = now
-        _write(self.ca, self.authority.certificate)
+        write_private(self.ca, self.authority.certificate)
         self._pair("server", self.authority.server((*SERVER_NAMES, host), now))
         # kube-apiserver takes the public half of this key out of a certificate.
         self._pair("service-accounts", self.authority.server(("service-accounts",), now))
@@ -63,14 +62,9 @@ class Keys:
     def write_kubeconfig(self, name: str, url: str, user: str, groups: Sequence[str]) -> Path:
         """A kubeconfig with everything in it, for a client with a new certificate."""
         path = self.folder / f"{name}.kubeconfig"
-        _write(path, kubeconfig_text(url, self.authority.certificate, self.client(user, groups)).encode())
+        write_private(path, kubeconfig_file(url, self.authority.certificate, self.client(user, groups)))
         return path
 
     def _pair(self, name: str, pair: Pair) -> None:
-        _write(self.certificate(name), pair.certificate)
-        _write(self.key(name), pair.key)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+        write_private(self.certificate(name), pair.certificate)
+        write_private(self.key(name), pair.key)

@@ -1,0 +1,37 @@
+"""A real control plane for clients: its kubeconfig, and the drills of its nodes on a socket beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from lws.errors import ConfigurationError
+from lws.sandbox.control import MASTERS, DrillServer
+from lws.sandbox.drills import Drills
+from lws.sandbox.endpoint import Address, server_tls
+from lws.sandbox.http import serve
+from lws.sandbox.kubeconfig import kubeconfig_file, write_private
+from lws.sandbox.real.cluster import RealCluster
+from lws.sandbox.real.flags import LOCAL
+
+
+@asynccontextmanager
+async def on_sockets(cluster: RealCluster, kubeconfig: Path) -> AsyncIterator[Address]:
+    """Write a kubeconfig whose context ``sandbox-drills`` leads to the drills; it is gone when the context is left.
+
+    Raises:
+        ConfigurationError: the file cannot be written, or the socket not be had.
+    """
+    keys = cluster.plane.keys
+    async with AsyncExitStack() as stack:
+        try:
+            tls = server_tls(keys.authority, LOCAL, cluster.clock.now())
+            endpoint = await stack.enter_async_context(serve(DrillServer(Drills(cluster)), tls=tls))
+            admin = keys.client("kubernetes-admin", (MASTERS,))
+            content = kubeconfig_file(cluster.plane.url, keys.authority.certificate, admin, drills=endpoint.url)
+            write_private(kubeconfig, content)
+        except OSError as error:
+            raise ConfigurationError(f"{kubeconfig} or the drills cannot be served: {error}") from error
+        stack.callback(kubeconfig.unlink, missing_ok=True)
+        yield Address(cluster.plane.url, kubeconfig)
