@@ -461,6 +461,32 @@ def test_evidence_covers_only_groups_that_were_wanted() -> None:
     assert proof.groups == 1
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_member_lost_before_its_set_was_seen_is_lost(seen: bool) -> None:
+    """What pods told before the cache had their StatefulSet is judged once it has it, whether their end was seen."""
+    group = Group()
+    late, group.worker_set = group.worker_set, None
+    assert group.leader_pass() == []
+    if seen:
+        group.workers[0] = worker(group.key, **GONE)
+        assert group.worker_pass() == []
+    group.workers[0] = worker(group.key, uid="successor")
+    assert group.worker_pass() == []
+    group.worker_set = late
+    assert len(group.leader_pass()) == 1
+
+
+def test_unseen_set_of_an_earlier_leader_tells_nothing_of_the_next() -> None:
+    """Workers that an earlier leader's StatefulSet left are no members of the set that comes in its place."""
+    group = Group()
+    late, group.worker_set = group.worker_set, None
+    owner = making.controller("StatefulSet", "sample-0", "uid-of-former-set")
+    group.workers = [worker(group.key, uid="former", owner_references=(owner,))]
+    assert group.leader_pass() == []
+    group.worker_set, group.workers = late, [worker(group.key), worker(group.key, 2)]
+    assert group.leader_pass() == []
+
+
 def test_record_is_pure_bookkeeping() -> None:
     """Observing keeps what is gone in place until it is consumed, and adopts what is new."""
     record = MemberRecord("leader", "uid-workers-0", {1: "a", 2: LOST})

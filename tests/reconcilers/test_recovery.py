@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
-from lws.client.transport import Request, Response, Transport
+from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.simulation.recording import Recording
@@ -202,6 +204,70 @@ async def test_refused_deletion_forgets_no_loss(status: int) -> None:
         after = await settle(cluster)
         assert (refusing[0].left, recreations(cluster)) == (0, {"sample-1": 1})
         assert {name for name in after if after[name] == before[name]} == {"sample-0", "sample-0-1", "sample-0-2"}
+
+
+class Lagging(Recording):
+    """From the creation of the first worker StatefulSet on, nothing is heard of StatefulSets until released."""
+
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner, [])
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.held = False
+
+    async def send(self, request: Request) -> Response:
+        """Pass on, and begin to lag."""
+        if request.method == "POST" and request.path.endswith("/statefulsets") and not self.held:
+            self.held = True
+            self.flowing.clear()
+        return await super().send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[Stream]:
+        """Pass on, late."""
+        async with super().stream(request) as inner:
+            yield _Late(inner, self.flowing) if request.path.endswith("/statefulsets") else inner
+
+
+class _Late:
+    """An answer whose pieces wait."""
+
+    def __init__(self, inner: Stream, flowing: asyncio.Event) -> None:
+        self._inner, self._flowing = inner, flowing
+        self.status, self.headers = inner.status, inner.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Pieces, as long as they flow."""
+        async for chunk in self._inner.chunks():
+            await self._flowing.wait()
+            yield chunk
+
+
+@pytest.mark.parametrize("how", ["crash", "deletion"])
+@virtual_time
+async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
+    """A worker that fails while the watch of StatefulSets lags behind takes its group down once that has caught up."""
+    async with Cluster() as cluster:
+        made: list[Lagging] = []
+
+        def wrap(transport: Transport) -> Transport:
+            made.append(Lagging(transport))
+            return made[0]
+
+        await cluster.start(wrap)
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
+        await asyncio.sleep(5)
+        before = await uids(cluster)
+        if how == "crash":
+            await cluster.drills.pod_crash("sample-0-1")
+        else:
+            await cluster.client.delete(PODS, NAMESPACE, "sample-0-1", grace_period_seconds=0)
+        await asyncio.sleep(5)
+        assert (len(before), recreations(cluster)) == (3, {})
+        made[0].flowing.set()
+        after = await settle(cluster)
+        assert recreations(cluster) == {"sample-0": 1}
+        assert all(after[name] != before[name] for name in after)
 
 
 @virtual_time

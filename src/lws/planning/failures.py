@@ -33,6 +33,9 @@ class Review:
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     """Judge the pod of this name, and every member of its group that is gone or was replaced.
 
+    While the cache has no StatefulSet that could speak for a worker, its failure is not forgotten: the set comes by
+    another watch than the pods, and will decide.
+
     Args:
         snapshot: the group; ``lws`` is set.
         name: the pod in question.
@@ -52,7 +55,8 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:
             return Review(record, outcome)
-        if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE:
+        undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
+        if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = _passed_over(record, failed, leader, named)
     return Review(record)
 
@@ -60,10 +64,12 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
 def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Pod], tuple[int, ...]]:
     """The record brought up to date, the pods of its names, and the indices of members that are gone."""
     lws, leader, worker_set = snapshot.lws, snapshot.leader, snapshot.worker_set_of_leader
-    if lws is None or leader is None or worker_set is None or leader.metadata.deleting or snapshot.going:
+    if lws is None or leader is None or leader.metadata.deleting or snapshot.going:
         return snapshot.record, {}, ()
     named = members.by_index(snapshot.workers, leader.metadata.name)
     record = snapshot.record
+    if worker_set is None:
+        return record if snapshot.worker_statefulset else members.foresee(record, leader, named), named, ()
     if record is None or (record.leader_uid, record.worker_set_uid) != (leader.metadata.uid, worker_set.metadata.uid):
         size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
         index = group_index(leader, lws.metadata.name)

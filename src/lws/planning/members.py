@@ -120,6 +120,18 @@ def seed(
     return record
 
 
+def foresee(record: MemberRecord | None, leader: Pod, named: Mapping[int, Pod]) -> MemberRecord | None:
+    """The record while the worker StatefulSet is not in the cache: its pods, which a faster watch brought, name it."""
+    owners = {pod.metadata.controller for pod in named.values() if pod.metadata.controller is not None}
+    sets = {owner.uid for owner in owners if (owner.kind, owner.name) == ("StatefulSet", leader.metadata.name)}
+    if len(sets) != 1:
+        return record
+    identity = (leader.metadata.uid, sets.pop())
+    if record is None or (record.leader_uid, record.worker_set_uid) != identity:
+        record = MemberRecord(*identity)
+    return observe(record, named)[0]
+
+
 def observe(record: MemberRecord, named: Mapping[int, Pod]) -> tuple[MemberRecord, tuple[int, ...]]:
     """Compare the record with the pods that are there.
 

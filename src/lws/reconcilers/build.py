@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lws.api.objects import Object
+from lws.api.objects import Object, StatefulSet
 from lws.api.types import LeaderWorkerSet
 from lws.client.api import ApiClient
 from lws.clock import Clock
@@ -18,7 +18,7 @@ from lws.reconcilers.group import GroupListener
 from lws.reconcilers.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset import LeaderWorkerSetReconciler, SetListener
 from lws.reconcilers.memory import GroupMemory
-from lws.reconcilers.observe import LEADERS_BY_SET, Caches, Observer, Sink
+from lws.reconcilers.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer, Sink
 from lws.reconcilers.triggers import Key, Keys
 from lws.reconcilers.worker_pod import WorkerPodReconciler
 from lws.runtime.freshness import Ledger
@@ -108,6 +108,14 @@ def connect(caches: Caches, queues: Queues) -> None:
         return frozenset(leader.metadata.key for leader in leaders)
 
     _wake(caches.sets, leaders_of_set, queues.leaders)
+
+    def workers_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
+        if new is None or (old is not None and old.metadata.uid == new.metadata.uid):
+            return triggers.NONE
+        workers = caches.pods.store.by_index(BY_LEADER, "/".join(new.metadata.key))
+        return frozenset(worker.metadata.key for worker in workers)
+
+    _wake(caches.statefulsets, workers_of_statefulset, queues.workers)
 
 
 def _wake(informer: Informer[T], trigger: Callable[[T | None, T | None], Keys], sink: Sink) -> None:

@@ -10,7 +10,8 @@ What wakes what:
       hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
       So does its set when that comes, for leaders may have been without one, and when its startup policy changes, for
       they may wait for a readiness that never comes.
-    * a worker pod: any change of it, its end included (CD-01).
+    * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
+      whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
 
 from __future__ import annotations
