@@ -1,4 +1,4 @@
-"""Recorded scenarios that the sandbox answers differently, each with the reason. Keep it short."""
+"""Recorded scenarios that a control plane answers differently, each with the reason. Keep it short."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ POLICIES: Final = (
     "admission policies (ValidatingAdmissionPolicy and the like) are not served: no LeaderWorkerSet meets them"
 )
 
-EXCEPTIONS: dict[str, str] = {
-    "controllers/delete-foreground": RACE,
-    "controllers/group-delete-foreground": RACE,
-    "discovery/aggregated-etag-changes": POLICIES,
-    "discovery/aggregated-groups": POLICIES,
+EXCEPTIONS: Final[dict[str, dict[str, str]]] = {
+    "sandbox": {
+        "controllers/delete-foreground": RACE,
+        "controllers/group-delete-foreground": RACE,
+        "discovery/aggregated-etag-changes": POLICIES,
+        "discovery/aggregated-groups": POLICIES,
+    },
+    "real": {},
 }
+"""By control plane and scenario."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -11,17 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
-import yaml
-
 from lws.client.transport import Request, Response, Transport
 from lws.errors import TransportError
 from lws.sandbox.patching.json_patch import json_patch
+from tests.conformance.answers import common, decode, decode_text
 from tests.conformance.normalize import Bindings, Comparison
+from tests.conformance.sequences import by_object, identity, one_bookmark, outcome, unnamed
 
 JSON: TypeAlias = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([^}]+)\}")
 STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-MOMENT = re.compile(r"(?<=\.)[0-9a-f]{16}$")
 PATIENCE = 30.0  # seconds of the server's own time until a condition has to hold
 BETWEEN = 0.05  # seconds from one request to the next where controllers were watched meanwhile
 QUIET = 1.0  # seconds of silence after which a watch is taken to have said all
@@ -142,7 +142,7 @@ class Replay:
         actual = {
             "status": response.status,
             "content_type": content_type,
-            "body": _decode(response.body, content_type, structured=not isinstance(step["answer"].get("body"), str)),
+            "body": decode(response.body, content_type, structured=not isinstance(step["answer"].get("body"), str)),
             "headers": {name.title(): value for name, value in response.headers.items()},
         }
         self._answers.append({"answer": actual})
@@ -150,7 +150,8 @@ class Replay:
         if self._observers:
             await asyncio.sleep(BETWEEN)
         if "webhook_calls" in step and self._target.webhooks is not None:
-            self._compare(f"step {index} webhook_calls", step["webhook_calls"], self._target.webhooks.drain())
+            calls = [self._in_order(each) for each in (step["webhook_calls"], self._target.webhooks.drain())]
+            self._compare(f"step {index} webhook_calls", *calls)
 
     def _compare_answer(self, index: int, step: JSON, recorded: JSON, actual: JSON, response: Response) -> None:
         where = f"step {index} {step['method']} {step['path']}"
@@ -167,9 +168,9 @@ class Replay:
             if name.title() not in actual["headers"]:
                 self.differences.append(f"{where}: header {name} is missing")
         if "body" in recorded:
-            body = _decode_text(recorded["body"], recorded.get("content_type") or "")
+            body = decode_text(recorded["body"], recorded.get("content_type") or "")
             if recorded.get("trimmed"):
-                body, actual_body = _common(body, actual["body"])
+                body, actual_body = common(body, actual["body"])
             else:
                 actual_body = actual["body"]
             self._compare(where, body, actual_body)
@@ -182,7 +183,7 @@ class Replay:
         events = step.get("events") or []
         if step["ended"] == "refused":
             await watching.settle(10**9, PATIENCE)
-            body = _decode(watching.body, watching.content_type)
+            body = decode(watching.body, watching.content_type)
             actual = {"status": watching.status, "content_type": watching.content_type, "body": body, "headers": {}}
             answer = step["answer"]
             response = Response(watching.status, {}, watching.body, tuple(answer.get("warnings", ())))
@@ -198,9 +199,11 @@ class Replay:
             self.differences.append(f"{where}: content type {step['content_type']!r}, here {watching.content_type!r}")
         if wait_for_end and not watching.ended:
             self.differences.append(f"{where}: the server did not end the watch")
-        events, frames = _one_bookmark(events), _one_bookmark(frames)
-        kinds = [(event["type"], _identity(event["object"])) for event in events]
-        here = [(event["type"], _identity(event["object"])) for event in frames]
+        events, frames = one_bookmark(events), one_bookmark(frames)
+        if len(frames) == len(events) + 1 and frames[-1]["type"] == "BOOKMARK":
+            frames.pop()  # the one of every minute, which fell into this second
+        kinds = [(event["type"], identity(event["object"])) for event in events]
+        here = [(event["type"], identity(event["object"])) for event in frames]
         if len(events) != len(frames):
             self.differences.append(f"{where}: {len(events)} events recorded, here {len(frames)}:\n  {kinds}\n  {here}")
         for number, (recorded, actual_event) in enumerate(zip(events, frames, strict=False)):
@@ -223,8 +226,8 @@ class Replay:
             await asyncio.sleep(QUIET)
         events = [json.loads(frame) for watching, _ in self._observers.values() for frame in _take(watching)]
         if "outcome" in step:
-            self._compare(f"step {index} settle outcome", _unnamed(step["outcome"]), _unnamed(_outcome(events)))
-            self._compare(f"step {index} settle", _by_object(step["events"]), _by_object(events))
+            self._compare(f"step {index} settle outcome", unnamed(step["outcome"]), unnamed(outcome(events)))
+            self._compare(f"step {index} settle", by_object(step["events"]), by_object(events))
 
     async def _prepare(self, steps: list[JSON]) -> None:
         """Make what the recorded server had from before: names that were taken though no step had taken them."""
@@ -322,6 +325,15 @@ class Replay:
             return [self._in_words(item) for item in value]
         return self._resolve(value)
 
+    def _in_order(self, calls: list[JSON]) -> list[JSON]:
+        """Calls with neighbours that are asked at once, as validating webhooks are, in the order of their paths."""
+        asked_at_once = {path for step in self._scenario["steps"] for path in _validating_paths(step)}
+        ordered: list[JSON] = []
+        for at_once, group in itertools.groupby(calls, lambda call: call["path"] in asked_at_once):
+            found = list(group)
+            ordered += sorted(found, key=lambda call: str(call["path"])) if at_once else found
+        return ordered
+
     def _variable(self, name: str) -> str:
         if name.startswith("steps["):
             return str(self._lookup_step(name))
@@ -337,69 +349,16 @@ class Replay:
         self.differences += [f"{where}: {difference}" for difference in comparison.differences]
 
 
-def _one_bookmark(events: list[JSON]) -> list[JSON]:
-    """The events without bookmarks in a row: how many come is a matter of time."""
-    pairs = zip([{"type": ""}, *events], events, strict=False)
-    return [event for before, event in pairs if not before["type"] == event["type"] == "BOOKMARK"]
+def _validating_paths(step: JSON) -> list[str]:
+    if "validatingwebhookconfigurations" not in step.get("path", "") or not isinstance(step.get("body"), dict):
+        return []
+    configs = [hook.get("clientConfig") or {} for hook in step["body"].get("webhooks") or []]
+    return [str(config.get("url", "")).removeprefix("${webhook.url}") for config in configs]
 
 
 def _take(watching: Watching) -> list[bytes]:
     taken, watching.frames[:] = watching.frames[:], []
     return taken
-
-
-def _outcome(events: list[JSON]) -> JSON:
-    """The part of what happened that does not depend on how controllers interleave."""
-    status: JSON = {}
-    for event in events:
-        if event["object"]["kind"] == "StatefulSet" and event["type"] != "DELETED":
-            status[_identity(event["object"])] = event["object"].get("status")
-    return {
-        "added": sorted(_identity(event["object"]) for event in events if event["type"] == "ADDED"),
-        "deleted": sorted(_identity(event["object"]) for event in events if event["type"] == "DELETED"),
-        "status": status,
-    }
-
-
-def _unnamed(outcome: JSON) -> JSON:
-    """An outcome without the moments in the names of events."""
-    lists = {name: sorted(MOMENT.sub("", item) for item in outcome[name]) for name in ("added", "deleted")}
-    return {**outcome, **lists}
-
-
-def _by_object(events: list[JSON]) -> JSON:
-    """Each object's own sequence of events, without the clock that all objects share.
-
-    How many intermediate statuses a StatefulSet shows on its way depends on how its pods interleave: of changes that
-    differ in status only, the last counts.
-    """
-    sequences: JSON = {}
-    for event in events:
-        obj = {**event["object"], "metadata": {**event["object"]["metadata"]}}
-        obj["metadata"].pop("resourceVersion", None)
-        sequence = sequences.setdefault(_series(obj), [])
-        if (
-            sequence
-            and obj["kind"] == "StatefulSet"
-            and _but_status(sequence[-1]) == _but_status({**event, "object": obj})
-        ):
-            sequence.pop()
-        sequence.append({"type": event["type"], "object": obj})
-    return sequences
-
-
-def _but_status(event: JSON) -> Any:
-    obj = event["object"]
-    meta = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return event["type"], meta, obj.get("spec")
-
-
-def _series(obj: JSON) -> str:
-    """Names an object across runs; an event, whose name is a moment, by what it says."""
-    if obj["kind"] != "Event":
-        return _identity(obj)
-    obj["metadata"]["name"] = MOMENT.sub("", obj["metadata"]["name"])
-    return f"{_identity(obj)} {obj.get('reason')} {obj.get('message', obj.get('note'))}"
 
 
 _AGENT = {"user-agent": "exchange/1.0"}
@@ -409,50 +368,3 @@ def _lookup(value: Any, path: str) -> Any:
     for name, index in STEP.findall(path):
         value = value[int(index)] if index else value[name]
     return value
-
-
-def _decode(body: bytes, content_type: str, *, structured: bool = False) -> Any:
-    text = body.decode(errors="replace")
-    if not body:
-        return None
-    if "json" in content_type or (structured and text.startswith("{")):
-        return json.loads(text)
-    return _decode_text(text, content_type)
-
-
-def _decode_text(body: Any, content_type: str) -> Any:
-    if isinstance(body, str) and "yaml" in content_type:
-        return yaml.load(body, Loader=yaml.BaseLoader)
-    return body
-
-
-def _identity(obj: JSON) -> str:
-    meta = obj.get("metadata") or {}
-    return f"{obj.get('kind')}/{meta.get('name', '')}"
-
-
-def _common(recorded: Any, actual: Any) -> tuple[Any, Any]:
-    """Leave out of the actual answer what a trimmed recording left out."""
-    if isinstance(recorded, dict) and isinstance(actual, dict):
-        pairs = {key: _common(value, actual[key]) for key, value in recorded.items() if key in actual}
-        left = {key: value for key, value in recorded.items() if value != "..." and not key.startswith("all_")}
-        return (
-            {key: pairs[key][0] if key in pairs else value for key, value in left.items()},
-            {key: pairs[key][1] for key in left if key in pairs},
-        )
-    if isinstance(recorded, list) and isinstance(actual, list):
-        wanted = [_name(item) for item in recorded]
-        kept = sorted((item for item in actual if _name(item) in wanted), key=lambda item: wanted.index(_name(item)))
-        if len(kept) == len(recorded):
-            pairs_ = [_common(one, other) for one, other in zip(recorded, kept, strict=True)]
-            return [one for one, _ in pairs_], [other for _, other in pairs_]
-        return recorded, kept
-    return recorded, actual
-
-
-def _name(item: Any) -> Any:
-    if isinstance(item, dict):
-        return (
-            item.get("name") or (item.get("metadata") or {}).get("name") or item.get("version") or item.get("resource")
-        )
-    return item

@@ -29,6 +29,7 @@ from lws.sandbox.certificates import Authority
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.crd.lifecycle import LAG
 from lws.sandbox.user import ANONYMOUS, UserInfo
+from tests.conformance.scenarios import controllers
 
 JSON: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -46,12 +47,13 @@ IDENTITIES = {
 
 
 @functools.cache
-def _crd() -> JSON:
+def lws_definition() -> JSON:
+    """The CustomResourceDefinition of the LeaderWorkerSet; not to be changed."""
     parsed: JSON = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
     return parsed
 
 
-async def _served(transport: Transport) -> None:
+async def wait_served(transport: Transport) -> None:
     """Wait until the LeaderWorkerSet is served: a server takes a moment after its definition is there."""
     while (await transport.send(Request("GET", LEADERWORKERSETS.path()))).status != 200:  # noqa: ASYNC110 -- as any client does
         await asyncio.sleep(0.05)
@@ -79,8 +81,6 @@ class SandboxTarget:
 @asynccontextmanager
 async def sandbox_target(scenario: JSON, *, real_time: bool = False) -> AsyncIterator[SandboxTarget]:
     """A target made for one scenario."""
-    manager = scenario["server"]["kube-controller-manager"]
-    loops = manager[0].partition("=")[2].split(",") if manager else ()
     async with AsyncExitStack() as stack:
         webhooks, caller = None, None
         variables = {"server.address": "10.0.0.1:6443"}
@@ -91,9 +91,9 @@ async def sandbox_target(scenario: JSON, *, real_time: bool = False) -> AsyncIte
             caller = HttpsCaller(resolver)
             stack.push_async_callback(caller.close)
         clock = SystemClock() if real_time else virtual_time.VirtualClock(epoch=_recorded_at(scenario))
-        sandbox = Sandbox(clock=clock, random=Random(1), loops=loops, webhooks=caller)
+        sandbox = Sandbox(clock=clock, random=Random(1), loops=controllers(scenario), webhooks=caller)
         await stack.enter_async_context(sandbox)
-        await sandbox.client().create(CUSTOMRESOURCEDEFINITIONS, _crd(), field_manager=None)
+        await sandbox.client().create(CUSTOMRESOURCEDEFINITIONS, lws_definition(), field_manager=None)
         await asyncio.sleep(2 * LAG)
         yield SandboxTarget(sandbox, variables, webhooks)
 
@@ -125,7 +125,7 @@ class WebhookServer:
         if "raw" in handler:
             return web.Response(status=handler.get("status", 200), text=handler["raw"], content_type="application/json")
         response = _fill(handler["response"], body["request"])
-        review = handler.get("review", {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"})
+        review = handler.get("review") or {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
         return web.Response(
             status=handler.get("status", 200),
             text=json.dumps({**review, "response": response}),
