@@ -10,6 +10,7 @@ import pytest
 from lws.cli.sandbox import main, parser, request
 from lws.cli.spans import seconds
 from lws.cli.view import blockers, lines, read_set
+from lws.sandbox.real.binaries import VARIABLE
 
 JSON = dict[str, Any]
 
@@ -38,6 +39,21 @@ def test_without_a_sandbox_the_remedy_is_told(
     monkeypatch.delenv("KUBECONFIG", raising=False)
     assert main(["node", "fail", "n1", "--kubeconfig", "/nowhere/kubeconfig"]) == 1
     assert "start a sandbox with lws-sandbox start" in capsys.readouterr().err
+
+
+def test_a_real_control_plane_needs_its_binaries(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them the start ends with 1 and says how to get them."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert main(["start", "--control-plane", "real"]) == 1
+    assert capsys.readouterr().err.startswith(f"lws-sandbox: {VARIABLE} is not set: `setup-envtest use")
+
+
+def test_a_real_control_plane_finds_webhooks_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """An address given for a webhook is refused rather than forgotten."""
+    assert main(["start", "--control-plane", "real", "--webhook", "a/b=127.0.0.1:1"]) == 1
+    assert "let the webhook configuration name a url" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "span"), [("90", 90.0), ("0.5", 0.5), ("1m30s", 90.0), ("250ms", 0.25)])

@@ -75,7 +75,7 @@ async def real_cluster(
                 shape=shape,
                 clock=clock,
                 random=random,
-                wanted=lambda name: _is_ours(name, binaries),
+                wanted=lambda name: is_ours(name, binaries),
                 gang=gang,
             )
             async with loops:
@@ -84,7 +84,8 @@ async def real_cluster(
             await transport.close()
 
 
-def _is_ours(loop: str, binaries: Binaries) -> bool:
+def is_ours(loop: str, binaries: Binaries) -> bool:
+    """Whether a loop of ours runs, by its name: where no real process does its work."""
     if loop == SCHEDULER:
         return SCHEDULER not in binaries
     return loop in OURS or CONTROLLER_MANAGER not in binaries

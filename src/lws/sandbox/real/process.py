@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,10 @@ class Process:
         """Wait for its end; returns what to tell about it."""
         code = await self._process.wait()
         return ConfigurationError(f"{self.name} ended with code {code}; its log ends with:\n{self._tail()}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def unready(self, seconds: float) -> ConfigurationError:
         """What to tell when it does not become ready."""
