@@ -1,4 +1,4 @@
-# make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox
+# make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one
 # make test    the whole suite
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ONCE ?=
+CONTROL_PLANE ?= sandbox
 WORKERS ?= 2
 SETS ?= 100
 GROUPS ?= 2
@@ -30,7 +31,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 run: $(STAMP)
-	@ONCE=$(ONCE) $(BIN)/python -m lws.cli.run
+	@ONCE=$(ONCE) $(BIN)/python -m lws.cli.run --control-plane $(CONTROL_PLANE)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

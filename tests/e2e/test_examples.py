@@ -19,7 +19,8 @@ from lws.api.resources import (
     SERVICES,
     STATEFULSETS,
 )
-from lws.cli.run import apply, controller, observe
+from lws.cli.beside import at_sandbox, controller
+from lws.cli.run import apply, observe
 from lws.cli.view import blockers
 from lws.client.api import ApiClient
 from lws.sandbox import virtual_time as vt
@@ -106,7 +107,7 @@ def _plain(environment: list[JSON]) -> list[JSON]:
 @virtual_time
 async def test_examples_come_up_as_specified(path: Path) -> None:
     """Every set of the example becomes Available, and every pod carries exactly the specified identity."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, path)
         for document in _documents(path):
@@ -121,7 +122,7 @@ def _example(number: str) -> Path:
 @virtual_time
 async def test_unique_subdomains_have_a_service_each() -> None:
     """Each group of the example has its own headless Service, owned by its leader, and there is no shared one."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, _example("05"))
         services = (await client.list(SERVICES, "default", label_selector=f"{L}name=unique"))["items"]
@@ -134,7 +135,7 @@ async def test_unique_subdomains_have_a_service_each() -> None:
 async def test_workers_wait_for_their_leader() -> None:
     """With LeaderReady no worker is made before its leader is Ready."""
     early: list[str] = []
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await apply(client, _documents(_example("04")))
         ready: set[str] = set()
@@ -154,7 +155,7 @@ async def test_workers_wait_for_their_leader() -> None:
 @virtual_time
 async def test_groups_keep_to_themselves() -> None:
     """The groups of the exclusive example lie in one zone each, and not in the same."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, _example("07"))
         zones: dict[str, set[str]] = {}
@@ -167,7 +168,7 @@ async def test_groups_keep_to_themselves() -> None:
 @virtual_time
 async def test_claims_live_as_the_policy_says() -> None:
     """Every pod has its bound claim; claims stay when the set shrinks, and go with the set."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, _example("09"))
         claims = (await client.list(PERSISTENTVOLUMECLAIMS, "default"))["items"]
@@ -187,7 +188,7 @@ async def test_claims_live_as_the_policy_says() -> None:
 @virtual_time
 async def test_groups_follow_their_load() -> None:
     """The autoscaled example grows with its metric and shrinks, after a while, with it."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, _example("10"))
         sandbox.loops.metrics.set("cpu", 100.0)
@@ -203,7 +204,7 @@ async def test_groups_follow_their_load() -> None:
 @virtual_time
 async def test_an_example_leaves_nothing_behind() -> None:
     """Deleting the set takes StatefulSets, pods, Services and revisions along."""
-    async with _sandbox() as sandbox, controller(sandbox):
+    async with _sandbox() as sandbox, controller(at_sandbox(sandbox)):
         client = sandbox.client()
         await _come_up(client, _example("02"))
         await client.delete(LEADERWORKERSETS, "default", "minimal")

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,19 +21,20 @@ from rich.console import Console
 from rich.live import Live
 
 from lws.api.resources import LEADERWORKERSETS, PODS
-from lws.cli.install import NAMESPACE, WEBHOOK_SERVICE, install
-from lws.cli.sandbox import KUBECONFIG, add_shape_options
-from lws.cli.start import interrupted
+from lws.cli.beside import Home, at_real, at_sandbox, controller
+from lws.cli.sandbox import KUBECONFIG, add_plane_option, add_shape_options
+from lws.cli.start import until_interrupted
 from lws.cli.view import SetRow, blockers, draw, lines, read_set
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ConfigurationError, LwsError
-from lws.operator.operator import Operator
-from lws.operator.settings import Settings
-from lws.runtime.fence import LeadershipLostError
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.discovery import by_kind, discover, group_of
 from lws.sandbox.endpoint import Address, on_sockets
-from lws.sandbox.nodes import preset, read_shape
+from lws.sandbox.nodes import Shape, preset, read_shape
+from lws.sandbox.real import endpoint as real
+from lws.sandbox.real.binaries import find
+from lws.sandbox.real.cluster import real_cluster
+from lws.sandbox.real.control_plane import ControlPlane
 from lws.sandbox.time_travel import LoopClock, TravellingLoop
 from lws.telemetry.logs import LogSettings, configure_logging
 
@@ -41,7 +42,6 @@ JSON = dict[str, Any]
 EXAMPLE: Final = "01-vllm-two-groups.yaml"
 PATIENCE: Final = 60.0
 PERIOD: Final = 0.25
-RESTART: Final = 1.0  # seconds until a controller that ended is started again
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,68 +76,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The cluster that everything runs on.
+
+    Attributes:
+        address: where it is.
+        home: of the controller.
+        plane: the processes of a real control plane, if it is one.
+    """
+
+    address: Address
+    home: Home
+    plane: ControlPlane | None = None
+
+
 async def run(plan: Plan, console: Console) -> int:
-    """Start everything, apply the manifests, show what happens; returns the exit code."""
+    """Start everything, apply the manifests, show what happens; returns the exit code.
+
+    Raises:
+        ConfigurationError: something cannot be started, or a process of a real control plane ends.
+    """
     options = plan.options
     shape = read_shape(options.shape) if options.shape else preset(options.preset)
-    sandbox = Sandbox(shape=shape, clock=LoopClock(), random=Random(0))  # noqa: S311 -- simulation, no secret
-    async with sandbox, on_sockets(sandbox, plan.kubeconfig) as address, controller(sandbox):
-        client = sandbox.client(user_agent="lws-run")
+    grounds = _real if options.control_plane == "real" else _ours
+    async with grounds(plan, shape) as ground, controller(ground.home):
+        client = ground.home.client("lws-run")
         await apply(client, [document for path in plan.manifests for document in _documents(path)])
-        hints = _hints(address)
-        if console.is_terminal and not plan.once:
-            return await _live(client, console, hints)
-        return await _plain(client, console, hints, once=plan.once)
+        stop = asyncio.create_task(until_interrupted(ground.plane))
+        try:
+            if console.is_terminal and not plan.once:
+                await _live(client, console, _hints(ground.address), stop)
+                return 0
+            return await _plain(client, console, _hints(ground.address), stop, once=plan.once)
+        finally:
+            stop.cancel()
 
 
 @asynccontextmanager
-async def controller(sandbox: Sandbox, settings: Settings | None = None) -> AsyncIterator[None]:
-    """Install LeaderWorkerSets into a sandbox and run their controller beside it, without sockets of its own.
-
-    A controller that loses its lease ends, as when the clock jumps; another one takes its place, as a Deployment would
-    have it.
-
-    Raises:
-        ConfigurationError: the controller cannot start.
-    """
-    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
-    await install(sandbox.client(user_agent="lws-install"))
-    ready = asyncio.Event()
-    task = asyncio.create_task(_keep_running(sandbox, settings, ready), name="operators")
-    waiting = asyncio.create_task(ready.wait(), name="operator ready")
-    try:
-        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        yield
-    finally:
-        waiting.cancel()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def _ours(plan: Plan, shape: Shape) -> AsyncIterator[Ground]:
+    sandbox = Sandbox(shape=shape, clock=LoopClock(), random=Random(0))  # noqa: S311 -- simulation, no secret
+    async with sandbox, on_sockets(sandbox, plan.kubeconfig) as address:
+        yield Ground(address, at_sandbox(sandbox))
 
 
-async def _keep_running(sandbox: Sandbox, settings: Settings, ready: asyncio.Event) -> None:
-    while True:
-        operator = Operator(
-            settings,
-            sandbox.transport(),
-            clock=sandbox.clock,
-            random=Random(sandbox.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
-            sockets=False,
-        )
-        sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, operator.handle_review)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_tell_ready(operator, ready))
-                group.create_task(operator.run())
-        except* LeadershipLostError:
-            await asyncio.sleep(RESTART)
-
-
-async def _tell_ready(operator: Operator, ready: asyncio.Event) -> None:
-    await operator.wait_ready()
-    ready.set()
+@asynccontextmanager
+async def _real(plan: Plan, shape: Shape) -> AsyncIterator[Ground]:
+    random = Random(0)  # noqa: S311 -- simulation, no secret
+    async with (
+        real_cluster(find(), shape=shape, random=random) as cluster,
+        real.on_sockets(cluster, plan.kubeconfig) as address,
+        at_real(cluster, random) as home,
+    ):
+        yield Ground(address, home, cluster.plane)
 
 
 async def apply(client: ApiClient, documents: Sequence[JSON]) -> None:
@@ -187,17 +178,17 @@ async def observe(client: ApiClient) -> list[SetRow]:
     ]
 
 
-async def _live(client: ApiClient, console: Console, hints: Sequence[str]) -> int:
-    stop = asyncio.create_task(interrupted())
+async def _live(client: ApiClient, console: Console, hints: Sequence[str], stop: asyncio.Task[None]) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while not stop.done():
             live.update(draw(await observe(client), hints), refresh=True)
             await asyncio.wait({stop}, timeout=PERIOD)
-    return 0
+    stop.result()
 
 
-async def _plain(client: ApiClient, console: Console, hints: Sequence[str], *, once: bool) -> int:
-    stop = asyncio.create_task(interrupted())
+async def _plain(
+    client: ApiClient, console: Console, hints: Sequence[str], stop: asyncio.Task[None], *, once: bool
+) -> int:
     before: dict[str, str] = {}
     begin = asyncio.get_running_loop().time()
     told = False
@@ -218,6 +209,7 @@ async def _plain(client: ApiClient, console: Console, hints: Sequence[str], *, o
             sys.stderr.write(f"run: not Ready after {PATIENCE:.0f} s: {blockers(sets)}\n")
             return 1
         await asyncio.wait({stop}, timeout=PERIOD)
+    stop.result()
     return 0
 
 
@@ -247,6 +239,7 @@ def _plan(arguments: Sequence[str] | None) -> Plan:
     parser = argparse.ArgumentParser(prog="lws.cli.run", description="A cluster, the controller and an example.")
     parser.add_argument("manifests", nargs="*", type=Path, help="files to apply; the first example if none")
     parser.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")
+    add_plane_option(parser)
     add_shape_options(parser)
     options = parser.parse_args(arguments)
     manifests = tuple(options.manifests) or (examples() / EXAMPLE,)

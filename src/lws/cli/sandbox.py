@@ -99,12 +99,7 @@ async def _connection(kubeconfig: str | None) -> Connection:
 
 def _add_start(command: argparse.ArgumentParser) -> None:
     add_shape_options(command)
-    command.add_argument(
-        "--control-plane",
-        choices=("sandbox", "real"),
-        default="sandbox",
-        help="the sandbox's own, or etcd, kube-apiserver and what else is in the folder KUBEBUILDER_ASSETS",
-    )
+    add_plane_option(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on")
     command.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
     command.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")
@@ -117,6 +112,16 @@ def _add_start(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAMESPACE/SERVICE=HOST:PORT",
         help="where a Service of an admission webhook really listens",
+    )
+
+
+def add_plane_option(command: argparse.ArgumentParser) -> None:
+    """Whose control plane it shall have."""
+    command.add_argument(
+        "--control-plane",
+        choices=("sandbox", "real"),
+        default="sandbox",
+        help="the sandbox's own, or etcd, kube-apiserver and what else is in the folder KUBEBUILDER_ASSETS",
     )
 
 

@@ -38,7 +38,7 @@ async def start(options: argparse.Namespace) -> None:
         took = asyncio.get_running_loop().time() - begin
         say(f"{len(shape.nodes)} nodes at {address.url}, up in {took:.1f} s{_processes(plane)}")
         say(f"export KUBECONFIG={address.kubeconfig}")
-        await _until_interrupted(plane)
+        await until_interrupted(plane)
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ def _processes(plane: ControlPlane | None) -> str:
     return f", with real {', '.join(process.name for process in plane.processes)}" if plane else ""
 
 
-async def _until_interrupted(plane: ControlPlane | None) -> None:
+async def until_interrupted(plane: ControlPlane | None) -> None:
     """Wait for a signal, or for a process that ends before one comes."""
     stop = asyncio.create_task(interrupted())
     ended = asyncio.create_task(plane.ended()) if plane else None
