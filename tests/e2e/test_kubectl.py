@@ -273,6 +273,24 @@ def test_questions_of_rights_and_schema(cluster: Cluster) -> None:
     assert "leaderworkersets" in cluster.kubectl("api-resources", "--api-group=leaderworkerset.x-k8s.io")
 
 
+def test_lists_and_the_older_schema_work_without_switches(cluster: Cluster, namespace: str) -> None:
+    """A List is applied, bad members of its items are found, and the older schema explains: all by OpenAPI v2."""
+    shop = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop"}, "data": {"a": "b"}}
+    many: JSON = {"apiVersion": "v1", "kind": "List", "items": [shop, _lws()]}
+    dry = cluster.apply(many, "-n", namespace, "--dry-run=client")
+    assert dry.splitlines() == [
+        "configmap/shop created (dry run)",
+        "leaderworkerset.leaderworkerset.x-k8s.io/web created (dry run)",
+    ]
+    told = cluster.apply(many, "-n", namespace)
+    assert told.splitlines() == ["configmap/shop created", "leaderworkerset.leaderworkerset.x-k8s.io/web created"]
+    shop["dat"] = {}
+    refused = cluster.refused("apply", "-n", namespace, "-f", "-", text=json.dumps(many))
+    assert 'unknown field "dat" in io.k8s.api.core.v1.ConfigMap' in refused
+    for what, expected in (("lws.spec.startupPolicy", "startupPolicy"), ("pods.spec.nodeName", "nodeName")):
+        assert expected in cluster.kubectl("explain", what, "--output=plaintext-openapiv2")
+
+
 def test_bad_manifests_get_the_rules_words(cluster: Cluster, namespace: str) -> None:
     """What breaks a rule of the schema or of admission is refused with that rule's message."""
     where = ("-n", namespace, "-f", "-")

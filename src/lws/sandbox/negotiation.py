@@ -132,7 +132,20 @@ def error_media(accept: str) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """YAML as sigs.k8s.io/yaml writes it: list items at the indent of their key."""
+    """YAML as sigs.k8s.io/yaml writes it: list items at the indent of their key, its own choice of quotes."""
+
+
+def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
+    """Lines as a block; double quotes around what would else be no string, or was none in YAML 1.1."""
+    tag, style = "tag:yaml.org,2002:str", None
+    if "\n" in text:
+        style = "|"
+    elif text in ("y", "Y", "n", "N") or dumper.resolve(yaml.ScalarNode, text, (True, False)) != tag:  # type: ignore[no-untyped-call]
+        style = '"'
+    return dumper.represent_scalar(tag, text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def encode(body: Any, media: str = JSON_TYPE, *, pretty: bool = False) -> bytes:

@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 import orjson
 
+from lws.sandbox import openapi_legacy
 from lws.sandbox.catalog import Catalog, Served
 from lws.sandbox.negotiation import JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE
 from lws.sandbox.openapi_paths import paths_of
-from lws.sandbox.reply import Reply
+from lws.sandbox.openapi_protobuf import to_protobuf
+from lws.sandbox.reply import CACHE, Reply
 from lws.sandbox.rest.call import Query
 from lws.sandbox.schema import builtin
 
@@ -54,7 +56,7 @@ class OpenApi:
     def __call__(self, path: str, query: Query, headers: Mapping[str, str]) -> Reply | None:
         """The answer for a path below ``/openapi``, or None."""
         if path == "/openapi/v2":
-            return self._send("v2", self._version_two, query, headers)
+            return self._legacy(headers)
         if path == "/openapi/v3":
             reply = self._send("v3", self._root, Query(), headers)
             reply.headers["content-type"] = "text/plain; charset=utf-8"
@@ -71,6 +73,16 @@ class OpenApi:
             return None
         return self._send("/".join(parts), lambda: self._document(group, version), query, headers)
 
+    def _legacy(self, headers: Mapping[str, str]) -> Reply:
+        media = openapi_legacy.media(headers)
+        if not media:
+            return Reply(406, {**CACHE, "vary": "Accept"})
+        reply = self._send("v2", self._version_two, Query(), headers)
+        if media == openapi_legacy.PROTOBUF and reply.body:
+            reply.body, _ = self._kept(media, lambda: to_protobuf(self._version_two()))
+            reply.headers["content-type"] = media
+        return reply
+
     def _send(self, key: str, make: Callable[[], JSON], query: Query, headers: Mapping[str, str]) -> Reply:
         body, digest = self._kept(key, make)
         sent = {"etag": f'"{digest}"', "vary": "Accept", "cache-control": "no-cache, private"}
@@ -84,10 +96,11 @@ class OpenApi:
             return Reply(304, sent)
         return Reply(200, {**sent, "content-type": JSON_TYPE}, body)
 
-    def _kept(self, key: str, make: Callable[[], JSON]) -> tuple[bytes, str]:
+    def _kept(self, key: str, make: Callable[[], JSON | bytes]) -> tuple[bytes, str]:
         found = self._documents.get(key)
         if found is None:
-            body = orjson.dumps(make())
+            made = make()
+            body = made if isinstance(made, bytes) else orjson.dumps(made)
             found = self._documents[key] = body, hashlib.sha512(body).hexdigest().upper()
         return found
 
@@ -131,7 +144,7 @@ class OpenApi:
             paths |= paths_of(served, names, _operation_types(served), swagger=True)
         for name in COMMON:
             _close(definitions, name, _two)
-        info = {"title": "Kubernetes", "version": "v1.36.2"}
+        info = {"title": "Kubernetes", "version": "1.36"}
         return {"swagger": "2.0", "info": info, "paths": paths, "definitions": definitions}
 
     def _add_kind(self, served: Served, schemas: JSON, refer: Refer) -> tuple[str, str]:
@@ -152,6 +165,8 @@ class OpenApi:
         resource = served.strategy.resource
         name = ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
         declared = self._declared(resource.group, resource.version, resource.plural)
+        if refer is _two:
+            declared = openapi_legacy.downgraded(declared)
         properties = {
             "apiVersion": {"description": _TYPE_TEXT, "type": "string"},
             "kind": {"description": _KIND_TEXT, "type": "string"},
@@ -159,7 +174,9 @@ class OpenApi:
         }
         given = {key: value for key, value in (declared.get("properties") or {}).items() if key not in properties}
         schema = {key: value for key, value in declared.items() if key != "properties"}
-        schema |= {"type": "object", "properties": {**properties, **given}, **_kind_extension(resource)}
+        open_ended = refer is _two and declared.get("x-kubernetes-preserve-unknown-fields")
+        named = {} if open_ended else {"properties": {**properties, **given}}  # kubectl would take no others
+        schema |= {"type": "object", **named, **_kind_extension(resource)}
         schemas[name] = schema
         schemas[f"{name}List"] = _list_schema(resource, name, refer)
         return name, f"{name}List"
@@ -184,6 +201,11 @@ def _three(name: str) -> JSON:
 
 def _two(name: str) -> JSON:
     return {"$ref": f"#/definitions/{name}"}
+
+
+def _left_out(refer: Refer) -> tuple[str, ...]:
+    """Members of packaged schemas that documents do not have; of built-in kinds v2 tells no defaults."""
+    return ("x-go", "default") if refer is _two else ("x-go",)
 
 
 def _operation_types(served: Served) -> tuple[str, ...]:
@@ -262,7 +284,7 @@ def _described(name: str, packaged: JSON, refer: Refer) -> JSON:
     for key, value in packaged.items():
         if key == "properties":
             out[key] = {field: _property(found, texts.get(field, ""), refer) for field, found in value.items()}
-        elif key != "x-go":
+        elif key not in _left_out(refer):
             out[key] = _referring(value, refer)
     kinds = [key for key, definition in builtin.kinds().items() if definition == name]
     if kinds:
@@ -279,17 +301,17 @@ def _split_kind(key: str) -> JSON:
 def _property(schema: JSON, text: str, refer: Refer) -> JSON:
     out: JSON = {"description": text} if text else {}
     if "$ref" in schema:
-        if schema.get("x-go") in ("s", "z"):
+        if schema.get("x-go") in ("s", "z") and refer is _three:
             out["default"] = {}
         return out | ({"allOf": [refer(schema["$ref"])]} if refer is _three else refer(schema["$ref"]))
-    return out | {key: _referring(value, refer) for key, value in schema.items() if key != "x-go"}
+    return out | {key: _referring(value, refer) for key, value in schema.items() if key not in _left_out(refer)}
 
 
 def _referring(value: Any, refer: Refer) -> Any:
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):
             return refer(value["$ref"])
-        return {key: _referring(found, refer) for key, found in value.items() if key != "x-go"}
+        return {key: _referring(found, refer) for key, found in value.items() if key not in _left_out(refer)}
     if isinstance(value, list):
         return [_referring(found, refer) for found in value]
     return value
