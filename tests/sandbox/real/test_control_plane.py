@@ -158,3 +158,16 @@ def test_our_loops_do_what_no_real_process_does(names: set[str], ours: set[str] 
     assert ("kube-scheduler" in running) == ("kube-scheduler" not in names)
     assert ("statefulset-controller" in running) == ("kube-controller-manager" not in names)
     assert ours is None or running == ours
+
+
+async def test_a_process_that_was_killed_can_be_started_again(tmp_path: Path) -> None:
+    """It runs again with the same flags and those that were added, and is stopped at the end like any other."""
+    folder = Folder(tmp_path, etcd=WAITS, kube_apiserver=SERVES)
+    async with control_plane.control_plane(folder.binaries, more={"etcd": ["--added"]}) as plane:
+        etcd = plane.processes[0]
+        assert etcd.command[-1] == "--added"
+        await etcd.kill()
+        assert not etcd.running
+        await etcd.start()
+        assert etcd.running
+    assert not etcd.running

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from lws.client.api import ApiClient
@@ -47,7 +48,14 @@ class RealCluster:
 
 @asynccontextmanager
 async def real_cluster(
-    binaries: Binaries, *, shape: Shape, random: Random, gang: bool = False, host: str = LOCAL, port: int = 0
+    binaries: Binaries,
+    *,
+    shape: Shape,
+    random: Random,
+    gang: bool = False,
+    host: str = LOCAL,
+    port: int = 0,
+    more: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> AsyncIterator[RealCluster]:
     """Run a real control plane with nodes; ready when every loop has its caches.
 
@@ -58,6 +66,7 @@ async def real_cluster(
         gang: place the pods of Volcano PodGroups together, which only our own scheduler does.
         host: address that kube-apiserver listens on.
         port: to listen on; 0 takes a free one.
+        more: further flags, by the name of the process.
 
     Raises:
         ConfigurationError: a process cannot be started, ends, or is not ready in time; with the end of its log.
@@ -66,7 +75,8 @@ async def real_cluster(
     if gang:
         binaries = binaries.without(SCHEDULER)
     clock = SystemClock()
-    async with control_plane(binaries, clock=clock, host=host, port=port, controllers=THEIRS) as plane:
+    processes = control_plane(binaries, clock=clock, host=host, port=port, controllers=THEIRS, more=more)
+    async with processes as plane:
         transport = plane.transport(f"system:{CONTROLLER_MANAGER}")
         try:
             loops = ControlLoops(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from lws.client.connection import HttpTransport, Identity, StaticCredentials, Tls
@@ -65,6 +66,7 @@ async def control_plane(
     port: int = 0,
     controllers: Collection[str] = (),
     disabled_plugins: Sequence[str] = (),
+    more: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> AsyncIterator[ControlPlane]:
     """Run etcd and kube-apiserver, then the managers that are there; ready when kube-apiserver is.
 
@@ -75,6 +77,7 @@ async def control_plane(
         port: to listen on; 0 takes a free one.
         controllers: of kube-controller-manager, as ``--controllers`` has them; it is not started for none.
         disabled_plugins: of admission.
+        more: further flags, by the name of the process.
 
     Raises:
         ConfigurationError: a process cannot be started, ends, or is not ready in time; with the end of its log.
@@ -88,6 +91,7 @@ async def control_plane(
         processes: list[Process] = []
 
         async def start(name: str, arguments: list[str]) -> Process:
+            arguments = [*arguments, *more.get(name, ())]
             process = await stack.enter_async_context(running(binaries.path(name), arguments, folder))
             processes.append(process)
             return process

@@ -16,12 +16,31 @@ TAIL: Final = 1500  # characters of a log that a failure shows
 
 
 class Process:
-    """A running binary, known by its name."""
+    """A binary that runs from `start` on, known by its name; its output goes to the end of a log."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.name = name
-        self._process = process
+    _process: asyncio.subprocess.Process
+
+    def __init__(self, binary: Path, flags: Sequence[str], log: Path) -> None:
+        self.name = binary.name
+        self.command = (str(binary), *flags)
         self._log = log
+
+    async def start(self) -> None:
+        """Run it.
+
+        Raises:
+            ConfigurationError: it cannot be started.
+        """
+        with self._log.open("ab") as out:
+            try:
+                # In a group of its own, so that Ctrl-C at a terminal does not end it before those that use it.
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                )
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{self.name} cannot be started: {error}; is it made for this machine?"
+                ) from error
 
     @property
     def running(self) -> bool:
@@ -41,6 +60,12 @@ class Process:
         """What to tell when it does not become ready."""
         return ConfigurationError(f"{self.name} is not ready after {seconds:.0f} s; its log ends with:\n{self._tail()}")
 
+    async def kill(self) -> None:
+        """End it as a power cut does; `start` runs it again."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
     async def stop(self) -> None:
         """End it: SIGTERM first, SIGKILL when that does not help."""
         with suppress(ProcessLookupError):
@@ -49,9 +74,7 @@ class Process:
             async with asyncio.timeout(GRACE):
                 await self._process.wait()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+            await self.kill()
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-TAIL:]
@@ -64,18 +87,8 @@ async def running(binary: Path, flags: Sequence[str], folder: Path) -> AsyncIter
     Raises:
         ConfigurationError: it cannot be started.
     """
-    log = folder / f"{binary.name}.log"
-    with log.open("wb") as out:
-        try:
-            # In a group of its own, so that Ctrl-C at a terminal does not end it before those that use it.
-            started = await asyncio.create_subprocess_exec(
-                str(binary), *flags, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"{binary.name} cannot be started: {error}; is it made for this machine?"
-            ) from error
-    process = Process(binary.name, started, log)
+    process = Process(binary, flags, folder / f"{binary.name}.log")
+    await process.start()
     try:
         yield process
     finally:
