@@ -166,8 +166,9 @@ async def test_a_process_that_was_killed_can_be_started_again(tmp_path: Path) ->
     async with control_plane.control_plane(folder.binaries, more={"etcd": ["--added"]}) as plane:
         etcd = plane.processes[0]
         assert etcd.command[-1] == "--added"
+        states = [etcd.running]
         await etcd.kill()
-        assert not etcd.running
+        states.append(etcd.running)
         await etcd.start()
-        assert etcd.running
-    assert not etcd.running
+        states.append(etcd.running)
+    assert [*states, etcd.running] == [True, False, True, False]
