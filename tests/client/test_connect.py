@@ -164,6 +164,8 @@ async def test_proxy(tmp_path: Path) -> None:
     assert (own.transport._proxy, other.transport._proxy) == ("http://own:2", "http://environment:1")
 
 
+CREDENTIAL = '{"apiVersion": "v1", "kind": "ExecCredential", "status": %s}'
+HALF = '{"clientCertificateData": "x"}'
 WRONG = [
     ("{", "is not YAML"),
     ("- a\n", "is not a kubeconfig"),
@@ -181,7 +183,15 @@ WRONG = [
         config({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}),
         "no-such-plugin",
     ),
+    (
+        config({"exec": {"apiVersion": "v1", "command": "no-such-plugin", "installHint": "get it there"}}),
+        "get it there",
+    ),
+    (config({"exec": {"apiVersion": "v1", "command": "true"}}), "failed to decode process output"),
     (config({"exec": {"command": "true"}}), "apiVersion"),
+    (config({"exec": {"apiVersion": "v1", "command": "echo", "args": [CREDENTIAL % "{}"]}}), "didn't return a token"),
+    (config({"exec": {"apiVersion": "v2", "command": "echo", "args": [CREDENTIAL % "{}"]}}), "v1 does not match v2"),
+    (config({"exec": {"apiVersion": "v1", "command": "echo", "args": [CREDENTIAL % HALF]}}), "not both"),
     (config({"client-certificate-data": "eA==", "client-key-data": "eA=="}), "certificates .* cannot be used"),
     (config(cluster={"certificate-authority-data": "eA=="}), "certificates .* cannot be used"),
 ]
@@ -261,6 +271,27 @@ async def test_exec_plugin_gives_certificates(tmp_path: Path) -> None:
     user = plugin(tmp_path, clientCertificateData=cert.read_text(), clientKeyData=key.read_text())
     tls = (await identity(await connect(write(tmp_path / "config", config(user)), environ={}))).tls
     assert (content(tls.cert_file), content(tls.key_file)) == (cert.read_bytes(), key.read_bytes())
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_hanging_exec_plugin_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: bool
+) -> None:
+    """When nobody waits for a plugin any more it ends, with all that it started, whether it wants to or not."""
+    monkeypatch.setattr("lws.client.plugin.GRACE", 0.05)
+    user = plugin(tmp_path, token="t")
+    started, alive = tmp_path / "started", tmp_path / "alive"
+    os.mkfifo(started)
+    os.mkfifo(alive)
+    trap = "trap '' TERM\n" if stubborn else ""
+    hang = f"sleep 1000 3>{alive} & echo $! >{started}\nexec sleep 1000"
+    (tmp_path / "plugin.sh").write_text(f"#!/bin/sh\n{trap}{hang}\n")
+    connecting = asyncio.create_task(connect(write(tmp_path / "config", config(user)), environ={}))
+    end = asyncio.create_task(asyncio.to_thread(alive.read_bytes))  # over when nobody holds the pipe any more
+    await asyncio.wait_for(asyncio.to_thread(started.read_bytes), 20)
+    connecting.cancel()
+    assert isinstance((await asyncio.gather(connecting, return_exceptions=True))[0], asyncio.CancelledError)
+    assert await asyncio.wait_for(end, 20) == b""
 
 
 def content(path: str | None) -> bytes:

@@ -1,16 +1,18 @@
 """Kubeconfig files.
 
 Files are read and merged here, so that what is wrong with them can be said in one sentence. What a user entry means
-(exec plugins, tokens, certificates, auth providers) is kubernetes-asyncio's knowledge; it is imported only when a
-kubeconfig is used, never writes to the files, and is asked again when a credential runs out.
+(tokens, certificates, auth providers) is kubernetes-asyncio's knowledge; it is imported only when a kubeconfig is used,
+never writes to the files, and is asked again when a credential runs out. Exec plugins are run by `lws.client.plugin`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
@@ -18,6 +20,7 @@ from urllib.parse import quote
 
 import yaml
 
+from lws.client import plugin
 from lws.client.credentials import Identity, Tls
 from lws.clock import Clock
 from lws.errors import ConfigurationError, TransportError
@@ -173,15 +176,14 @@ class KubeconfigCredentials:
                 raise TransportError(str(error), maybe_done=False) from error
 
     async def _renew(self) -> None:
-        loaded, loader = await _load(self._choice)
+        loaded, expiry = await _load(self._choice)
         now = asyncio.get_running_loop().time()
         self._identity = Identity(_headers(self._choice.user.value, loaded), _tls(loaded))
         self._loaded_at = now
-        self._renew_at = now + self._lifetime(loader)
+        self._renew_at = now + self._lifetime(expiry)
 
-    def _lifetime(self, loader: Any) -> float:
+    def _lifetime(self, expiry: datetime | None) -> float:
         user = self._choice.user.value
-        expiry = getattr(loader, "exec_plugin_expiry", None)
         if expiry is not None:
             left: float = (expiry - self._clock.now()).total_seconds()
             return max(left - min(RENEW_AHEAD, left / 2), RETRY_AFTER)
@@ -190,8 +192,8 @@ class KubeconfigCredentials:
         return REREAD_AFTER if "tokenFile" in user or "auth-provider" in user else float("inf")
 
 
-async def _load(choice: Choice) -> tuple[Any, Any]:
-    """Have kubernetes-asyncio work out the user's credentials: (its settings, its loader)."""
+async def _load(choice: Choice) -> tuple[Any, datetime | None]:
+    """Have kubernetes-asyncio work out the user's credentials: (its settings, when a plugin's credential runs out)."""
     from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader  # costs 40 MiB
 
     entries = {"contexts": choice.context, "clusters": choice.cluster, "users": choice.user}
@@ -203,7 +205,11 @@ async def _load(choice: Choice) -> tuple[Any, Any]:
     context = document["contexts"][0].value["context"]
     context.update(cluster=choice.cluster.name, user=choice.user.name)
     settings = SimpleNamespace(api_key={})
+    expiry = None
     try:
+        user = document["users"][0].value["user"]
+        if isinstance(user.get("exec"), dict):
+            expiry = _credential(user, await plugin.run(user.pop("exec")))
         loader = KubeConfigLoader(document, active_context=choice.context.name, config_base_path=None)
         await loader.load_and_set(settings)
     except Exception as error:
@@ -211,7 +217,20 @@ async def _load(choice: Choice) -> tuple[Any, Any]:
             f"the credentials of user {choice.user.name!r} in kubeconfig {choice.user.file} cannot be loaded: "
             f"{_one_line(error)}; correct the entry, or log in again"
         ) from error
-    return settings, loader
+    return settings, expiry
+
+
+def _credential(user: JSON, status: JSON) -> datetime | None:
+    """Put what a plugin gave into the user's entry, in place of what stood there; when it runs out."""
+    user.pop("tokenFile", None)
+    if status.get("token"):
+        user["token"] = str(status["token"])
+    for member, given in (("client-certificate", "clientCertificateData"), ("client-key", "clientKeyData")):
+        if status.get(given):
+            user.pop(member, None)
+            user[f"{member}-data"] = b64encode(str(status[given]).encode()).decode()
+    ends = status.get("expirationTimestamp")
+    return datetime.fromisoformat(str(ends)) if ends else None
 
 
 def _prepared(entry: Entry) -> JSON:
@@ -219,12 +238,12 @@ def _prepared(entry: Entry) -> JSON:
     value = dict(entry.value)
     if value.get("tokenFile"):
         value.pop("token", None)
-    plugin = value.get("exec")
-    if isinstance(plugin, dict):
-        command = str(plugin.get("command") or "")
+    declared = value.get("exec")
+    if isinstance(declared, dict):
+        command = str(declared.get("command") or "")
         if os.sep in command and not os.path.isabs(command):
             command = str(Path(entry.file).resolve().parent / command)
-        value["exec"] = {**plugin, "command": command}
+        value["exec"] = {**declared, "command": command}
     return value
 
 
