@@ -44,9 +44,11 @@ class Bench:
         """What the server holds."""
         return list(self.server.objects.values())
 
-    def record(self, reason: str = "GroupsProgressing", note: str = "hello", ref: ObjectRef = SET) -> None:
+    def record(
+        self, reason: str = "GroupsProgressing", note: str = "hello", ref: ObjectRef = SET, sort: str = "Normal"
+    ) -> None:
         """Record an event of a kind."""
-        self.recorder.record(ref, "Normal", reason, "Create", note)
+        self.recorder.record(ref, sort, reason, "Create", note)
 
 
 @asynccontextmanager
@@ -107,10 +109,10 @@ async def test_an_event_has_every_field_of_the_specification() -> None:
 async def test_equal_events_become_a_series_that_keeps_the_first_note() -> None:
     """Equal events are one event: the second writes the series, further ones nothing until it is over."""
     async with running() as bench:
-        bench.record(note="first")
+        bench.record(note="first", sort="Warning")
         await asyncio.sleep(1)
         for n in range(10):
-            bench.record(note=f"again {n}")
+            bench.record(note=f"again {n}", sort="Warning")
             await asyncio.sleep(1)
         assert [method for method, _ in bench.server.writes] == ["POST", "PATCH"]
         assert bench.events[0]["series"]["count"] == 2
@@ -118,6 +120,17 @@ async def test_equal_events_become_a_series_that_keeps_the_first_note() -> None:
         assert [method for method, _ in bench.server.writes] == ["POST", "PATCH", "PATCH"]
         assert bench.events[0]["note"] == "first"
         assert bench.events[0]["series"] == {"count": 11, "lastObservedTime": "2026-01-01T00:00:10.000000Z"}
+
+
+@virtual_time
+async def test_normal_events_with_other_notes_are_told_apart() -> None:
+    """Two steps of a rollout with no status written between them are two events, each with its own note."""
+    async with running() as bench:
+        bench.record("GroupsUpdating", "Updating replica 1")
+        bench.record("GroupsUpdating", "Updating replica 0")
+        bench.record("GroupsUpdating", "Updating replica 0")
+        await asyncio.sleep(1)
+        assert sorted(event["note"] for event in bench.events) == ["Updating replica 0", "Updating replica 1"]
 
 
 @virtual_time

@@ -4,8 +4,10 @@ Guarantees:
     * `EventRecorder.record` never blocks and never raises; at most ``capacity`` events wait to be written, more are
       dropped and counted.
     * Events that are equal in type, reason, action, reporter, regarding (resourceVersion included) and related are one
-      event with a series; the note of the first is kept. As client-go does, the server is told at the second, every 30
-      minutes while the series goes on, and the final count six minutes after its last.
+      event with a series; the note of the first is kept. Normal events are so only if their notes are equal too: two
+      steps of a rollout between two writes of the status are two things to know, while a Warning quotes the server,
+      which may word each refusal anew. As client-go does, the server is told at the second, every 30 minutes while the
+      series goes on, and the final count six minutes after its last.
     * A note is plain text of at most 1024 bytes, cut between characters (CD-17).
     * A write that got no answer, or one that asks for patience (429, 5xx), is tried up to 12 times; one whose name is
       taken then had arrived after all. Other refusals are final: an event is never worth a loop. That events are
@@ -95,6 +97,7 @@ class _Sort:
     action: str
     regarding: ObjectRef
     related: ObjectRef | None
+    note: str  # empty for Warnings
 
 
 @dataclass(slots=True)
@@ -158,7 +161,7 @@ class EventRecorder:
         related: ObjectRef | None = None,
     ) -> None:
         """Record an event about an object, to be written by `run`. Never blocks, never raises."""
-        sort = _Sort(type, reason, action, regarding, related)
+        sort = _Sort(type, reason, action, regarding, related, note if type == "Normal" else "")
         known = self._remembered.get(sort)
         if known is not None:
             known.count += 1
