@@ -58,6 +58,18 @@ def test_a_value_that_the_server_drops_needs_none() -> None:
     assert would_change(WANTED, found)
 
 
+def test_a_list_entry_may_leave_its_key_out() -> None:
+    """The server owns an entry without a name under the empty name, and applying it again changes nothing."""
+    wanted, found = copy.deepcopy(WANTED), live()
+    for one in (wanted, found):
+        one["spec"]["template"]["spec"]["imagePullSecrets"] = [{}]
+    fields = found["metadata"]["managedFields"][1]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]
+    fields["f:imagePullSecrets"] = {'k:{"name":""}': {}}
+    assert not would_change(wanted, found)
+    fields["f:imagePullSecrets"] = {'k:{"name":"secret"}': {}}
+    assert would_change(wanted, found)
+
+
 @pytest.mark.parametrize(
     "path",
     [

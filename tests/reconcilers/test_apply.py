@@ -208,6 +208,19 @@ async def test_cd_02_deletion_of_a_successor_is_refused_and_fine() -> None:
         assert options["propagationPolicy"] == "Foreground"
 
 
+@virtual_time
+async def test_what_a_deletion_has_ended_is_not_deleted_again() -> None:
+    """A cache may show what is gone for a moment more; an object that was only marked is another matter."""
+    bench = Bench()
+    bench.server.answers["DELETE", "old"] = (200, {"kind": "Status", "status": "Success", "details": {"uid": "uid-1"}})
+    bench.server.answers["DELETE", "leader"] = (200, {"kind": "Pod", "metadata": {"name": "leader", "uid": "uid-2"}})
+    gone = Delete(CONTROLLERREVISIONS, "default", "old", "uid-1")
+    marked = Delete(PODS, "default", "leader", "uid-2", "Foreground")
+    assert (await bench.run(gone, marked)).deleted == ["uid-1", "uid-2"]
+    assert (await bench.run(gone, marked)).deleted == ["uid-2"]
+    assert [request.path.rsplit("/", 1)[1] for request in bench.server.requests] == ["old", "leader", "leader"]
+
+
 def _answer(changes: JSON) -> JSON:
     live: JSON = {
         "metadata": {"name": "sts", "namespace": "default", "generation": 2, "resourceVersion": "5"},

@@ -72,11 +72,14 @@ def _has(live: JSON, key: str, wanted: Any, owned: JSON) -> bool:
 def _of_item(owned: JSON, item: Any) -> JSON:
     """The owned fields of the list entry whose keys this item has."""
     for key, inner in owned.items():
-        if key.startswith("k:") and isinstance(item, dict):
-            keys = orjson.loads(key[2:])
-            if all(item.get(name) == value for name, value in keys.items()):
-                return inner or {}
+        if key.startswith("k:") and isinstance(item, dict) and _keyed(item, orjson.loads(key[2:])):
+            return inner or {}
     return {}
+
+
+def _keyed(item: JSON, keys: JSON) -> bool:
+    """Whether a list entry has these keys; one left out is empty, as the name in ``imagePullSecrets: [{}]``."""
+    return all(item.get(name, "") == value for name, value in keys.items())
 
 
 def _wants(wanted: Any, owned: JSON) -> bool:
@@ -97,7 +100,7 @@ def _member(wanted: Any, kind: str, text: str) -> tuple[bool, Any]:
     if kind == "k" and isinstance(wanted, list):
         keys = orjson.loads(text)
         for item in wanted:
-            if isinstance(item, dict) and all(item.get(name) == value for name, value in keys.items()):
+            if isinstance(item, dict) and _keyed(item, keys):
                 return True, item
     if kind == "v" and isinstance(wanted, list):
         value = orjson.loads(text)

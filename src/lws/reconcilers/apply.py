@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -68,6 +68,9 @@ class Recorder(Protocol):
     ) -> None:
         """Record one event."""
         ...
+
+
+_ENDED_SIZE: Final = 10_000
 
 
 class FoundError(LwsError):
@@ -133,6 +136,7 @@ class Executor:
         self._caches = caches
         self._ledger = ledger
         self._told: set[str] = set()
+        self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
 
     async def run(self, key: Key, plan: Plan, lws: LeaderWorkerSet | None) -> Outcome:
         """Carry out a plan for this key; events are about the given set.
@@ -153,6 +157,11 @@ class Executor:
             return False
         self._told.add(once)
         return True
+
+    def _note_end(self, uid: str) -> None:
+        self._ended[uid] = None
+        if len(self._ended) > _ENDED_SIZE:
+            del self._ended[next(iter(self._ended))]
 
 
 @dataclass(slots=True)
@@ -263,6 +272,8 @@ class _Run:
         return self._wrote("update status", action.resource, answer)
 
     async def _delete(self, action: Delete) -> JSON | None:
+        if action.uid in self.executor._ended:
+            return None
         try:
             answer = await self.executor._client.delete(
                 action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
@@ -273,6 +284,8 @@ class _Run:
         self.outcome.written.append(("delete", action.resource, action.name))
         if (answer.get("metadata") or {}).get("name") == action.name:
             self._note(action.resource, answer)
+        else:  # a Status without a version for which a cache could be awaited
+            self.executor._note_end(action.uid)
         return answer
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
