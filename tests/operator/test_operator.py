@@ -155,6 +155,18 @@ async def test_a_standby_is_ready_and_writes_nothing() -> None:
 
 
 @virtual_time
+async def test_a_lease_out_of_reach_takes_no_webhook_out_of_service() -> None:
+    """A process that may not touch the lease does not lead, but is ready: its webhook answers (operations 4)."""
+    line = Line()
+    line.refused = {"leases"}
+    async with Cluster(elect=True) as cluster:
+        running = await cluster.start(line.wrap, ready=False)
+        await asyncio.sleep(60)
+        assert not running.operator.leading
+        assert running.operator.readyz.report().status == 200
+
+
+@virtual_time
 async def test_a_stopped_leader_hands_over_at_once() -> None:
     """When the leader stops, its last request gives the lease up, and a standby leads within two retries."""
     line = Line()

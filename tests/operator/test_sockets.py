@@ -146,7 +146,7 @@ async def test_in_a_cluster_the_published_bundle_trusts_the_webhook() -> None:
         base = f"http://127.0.0.1:{ports['health']}"
         status, text = await get(f"{base}/readyz?verbose")
         assert (status, text) == (200, operator.readyz.report(verbose=True).text)
-        for check in ("caches", "lease", "webhook", "certificate"):
+        for check in ("caches", "webhook", "certificate"):
             assert f"[+]{check} ok" in text
         status, text = await get(f"{base}/healthz?verbose")
         assert status == 200

@@ -172,8 +172,6 @@ class Operator:
 
     def _add_checks(self) -> None:
         self.readyz.add("caches", lambda: unsynced(self.registry))
-        if (elector := self.elector) is not None:
-            self.readyz.add("lease", lambda: elector.trouble)
         self.healthz.add("watches", lambda: dead_watches(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, sockets=self._sockets)

@@ -115,11 +115,6 @@ class LeaderElector:
         return self._until - self._clock.monotonic() if self._held else 0.0
 
     @property
-    def trouble(self) -> str | None:
-        """Why the last try could not read or write the lease; None if it could."""
-        return self._complaint or None
-
-    @property
     def holder(self) -> str:
         """Who holds the lease, as far as we know; empty if nobody."""
         return str(self._spec.get("holderIdentity") or "")
