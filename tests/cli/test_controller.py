@@ -19,6 +19,7 @@ from lws.cli.flags import parse_flags
 from lws.errors import ConfigurationError
 from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
+from tests.operator.test_servers import free_port
 
 NO_PORTS = ["--metrics-bind-address=0", "--health-probe-bind-address=0"]
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/lws-system/leases/b8b2488c.x-k8s.io"
@@ -197,7 +198,7 @@ async def test_development_says_what_does_not_happen(tmp_path: Path) -> None:
     api = api_with_namespace()
     (tmp_path / "settings.yaml").write_text(
         "apiVersion: config.lws.x-k8s.io/v1alpha1\nkind: Configuration\n"
-        f"webhook:\n  host: 127.0.0.1\n  port: 0\n  certDir: {tmp_path}/none\n"
+        f"webhook:\n  host: 127.0.0.1\n  port: {free_port()}\n  certDir: {tmp_path}/none\n"
     )
     async with serving(api, tmp_path) as config:
         argv = ["--kubeconfig", str(config), "--config", str(tmp_path / "settings.yaml"), *NO_PORTS]

@@ -123,7 +123,7 @@ REFERENCE_FILES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     ),
     "null and empty values": (
         (
-            "webhook:\n  certDir: ''\nmetrics:\n  bindAddress: ''\nhealth: null\ntls:\n"
+            "webhook:\n  certDir: ''\n  port: 0\nmetrics:\n  bindAddress: ''\nhealth: null\ntls:\n"
             "leaderElection:\n  leaseDuration: 0s\n  resourceName: ''\n"
         ),
         {},

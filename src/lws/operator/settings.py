@@ -28,6 +28,7 @@ from lws.runtime.leader import Timing
 API_VERSION: Final = "config.lws.x-k8s.io/v1alpha1"
 KIND: Final = "Configuration"
 LEASE_NAME: Final = "b8b2488c.x-k8s.io"
+WEBHOOK_PORT: Final = 9443
 WEBHOOK_CERTIFICATES: Final = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 -- the reference's own default
 METRICS_CERTIFICATES: Final = "/tmp/k8s-metrics-server/serving-certs"  # noqa: S108 -- the reference's own default
 PROVIDERS: Final = ("volcano",)
@@ -74,9 +75,15 @@ class Webhook(_Section):
 
     empty_is_absent = frozenset({"certDir"})
 
-    port: Annotated[StrictInt, Field(ge=0, le=65535)] = 9443
+    port: Annotated[StrictInt, Field(ge=0, le=65535)] = WEBHOOK_PORT
     host: Text = ""
     cert_dir: Text = WEBHOOK_CERTIFICATES
+
+    @field_validator("port")
+    @classmethod
+    def _zero_is_default(cls, value: int) -> int:
+        """As the reference has it: the port that the Service leads to, and not one that the system picks."""
+        return value or WEBHOOK_PORT
 
 
 class MetricsEndpoint(_Section):
