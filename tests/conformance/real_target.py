@@ -55,7 +55,7 @@ class RealPlane:
             webhooks = await stack.enter_async_context(serve_webhooks(scenario)) if calls_webhooks(scenario) else None
             stack.push_async_callback(sweep, ApiClient(self._identities["admin"], user_agent="sweep"))
             variables = {"server.address": self._address} | (webhooks.variables if webhooks else {})
-            return await Replay(scenario, RealTarget(self._identities, variables, webhooks)).run()
+            return await Replay(scenario, RealTarget(self._identities, variables, webhooks), alone=False).run()
 
     async def _provide(self, wanted: tuple[str, ...]) -> None:
         if wanted == self._controllers:
