@@ -200,13 +200,7 @@ def too_large(message: str) -> StatusError:
 
 def too_many_requests(message: str, retry_after: int = 0, causes: Sequence[Cause] = ()) -> StatusError:
     """429: not now; ask again in ``retry_after`` seconds."""
-    details: JSON = {}
-    if causes:
-        details["causes"] = [cause.to_json() for cause in causes]
-    if retry_after:
-        details["retryAfterSeconds"] = retry_after
-    headers = {"retry-after": str(retry_after)} if retry_after else {}
-    return StatusError(429, "TooManyRequests", message, details, headers)
+    return _later(429, "TooManyRequests", message, retry_after, causes)
 
 
 def internal_error(message: str) -> StatusError:
@@ -217,13 +211,18 @@ def internal_error(message: str) -> StatusError:
 
 def timeout(message: str, retry_after: int = 0, causes: Sequence[Cause] = ()) -> StatusError:
     """504: the server could not answer in time."""
+    return _later(504, "Timeout", message, retry_after, causes)
+
+
+def _later(code: int, reason: str, message: str, retry_after: int, causes: Sequence[Cause]) -> StatusError:
+    """A failure that may be over in so many seconds; 0 if nobody knows."""
     details: JSON = {}
     if causes:
         details["causes"] = [cause.to_json() for cause in causes]
     if retry_after:
         details["retryAfterSeconds"] = retry_after
     headers = {"retry-after": str(retry_after)} if retry_after else {}
-    return StatusError(504, "Timeout", message, details, headers)
+    return StatusError(code, reason, message, details, headers)
 
 
 def success(what: GroupResource, name: str, uid: str) -> JSON:

@@ -89,31 +89,28 @@ async def _adopt(
     client: ApiClient, owner_resource: Resource, owner: JSON, resource: Resource, obj: JSON
 ) -> JSON | None:
     reference = controller_reference(owner, owner_resource.api_version, owner_resource.kind)
-    patch = {"metadata": {"ownerReferences": [reference], "uid": uid_of(obj)}}
     try:
-        return await client.patch(
-            resource,
-            namespace_of(obj),
-            name_of(obj),
-            patch,
-            content_type=STRATEGIC_MERGE_PATCH,
-            field_manager=None,
-        )
+        return await _refer(client, resource, obj, reference)
     except NotFoundError:
         return None
 
 
 async def _release(client: ApiClient, owner: JSON, resource: Resource, obj: JSON) -> None:
     """Take the owner's reference off; an object that is gone or no longer ours needs nothing."""
-    patch = {"metadata": {"ownerReferences": [{"$patch": "delete", "uid": uid_of(owner)}], "uid": uid_of(obj)}}
     try:
-        await client.patch(
-            resource,
-            namespace_of(obj),
-            name_of(obj),
-            patch,
-            content_type=STRATEGIC_MERGE_PATCH,
-            field_manager=None,
-        )
+        await _refer(client, resource, obj, {"$patch": "delete", "uid": uid_of(owner)})
     except (NotFoundError, InvalidError):
         return
+
+
+async def _refer(client: ApiClient, resource: Resource, obj: JSON, reference: JSON) -> JSON:
+    """Change one owner reference of this very object."""
+    patch = {"metadata": {"ownerReferences": [reference], "uid": uid_of(obj)}}
+    return await client.patch(
+        resource,
+        namespace_of(obj),
+        name_of(obj),
+        patch,
+        content_type=STRATEGIC_MERGE_PATCH,
+        field_manager=None,
+    )
