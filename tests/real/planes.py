@@ -1,0 +1,138 @@
+"""The control planes that promises are kept on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Final, Protocol
+
+from lws.cli.beside import Home, at_real, at_sandbox, wait_effect
+from lws.cli.install import install
+from lws.operator.operator import Operator
+from lws.operator.settings import Settings
+from lws.sandbox import virtual_time as vt
+from lws.sandbox.cluster import Sandbox
+from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.sandbox.nodes import Shape, preset
+from lws.sandbox.real.binaries import API_SERVER, Binaries
+from lws.sandbox.real.cluster import RealCluster, real_cluster
+from tests.real.ledger import AtServer, AuditLog
+from tests.real.world import World
+
+Scenario = Callable[[World], Awaitable[None]]
+BRISK: Final = Delays(start=0.05, init=0.05, ready=0.1, stop=0.05)
+START: Final = 120.0
+SILENCE: Final = 1.5  # real seconds after which nothing more is to come
+VIRTUAL_SILENCE: Final = 15.0
+
+
+class Plane(Protocol):
+    """A control plane."""
+
+    def run(self, scenario: Scenario) -> None:
+        """Let a scenario happen in a namespace of its own."""
+        ...
+
+
+def shape() -> Shape:
+    """The nodes of every plane: enough for every example, and brisk."""
+    return replace(preset("small"), delays=BRISK)
+
+
+async def prepare(home: Home) -> None:
+    """Install what sets need. Reviews are answered for good, so that they do not depend on operators that come and go.
+
+    Raises:
+        ConfigurationError: the API server does not heed it.
+    """
+    settings = Settings(watchdog=None)
+    spare = Operator(settings, home.transport, clock=home.clock, random=Random(0), sockets=False)
+    home.serve(spare.handle_review)
+    client = home.client("test-install")
+    await install(client, home.reach)
+    await wait_effect(client)
+
+
+class SandboxPlane:
+    """A sandbox of its own for each scenario, in virtual time."""
+
+    def run(self, scenario: Scenario) -> None:
+        """Let a scenario happen in a namespace of its own."""
+        vt.run(self._run(scenario))
+
+    async def _run(self, scenario: Scenario) -> None:
+        sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7))
+        requests = AtServer(sandbox.server)
+        async with sandbox:
+            home = at_sandbox(sandbox)
+            await prepare(home)
+            world = World(home, sandbox.loops, "scenario", requests, patience=VIRTUAL_SILENCE, virtual=True)
+            async with world:
+                await scenario(world)
+
+
+class RealPlane:
+    """Real processes, kept from scenario to scenario; they and our nodes live on an event loop in another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, home: Home, cluster: RealCluster, requests: AuditLog) -> None:
+        self._loop = loop
+        self._home = home
+        self._cluster = cluster
+        self._requests = requests
+        self._numbers = itertools.count()
+
+    def run(self, scenario: Scenario) -> None:
+        """Let a scenario happen in a namespace of its own."""
+        asyncio.run_coroutine_threadsafe(self._run(scenario), self._loop).result()
+
+    async def _run(self, scenario: Scenario) -> None:
+        name = f"scenario-{next(self._numbers)}"
+        loops, requests = self._cluster.loops, self._requests
+        async with World(self._home, loops, name, requests, patience=SILENCE, virtual=False) as world:
+            await scenario(world)
+
+
+@contextmanager
+def real_plane(binaries: Binaries, folder: Path) -> Iterator[RealPlane]:
+    """Run a real control plane.
+
+    Args:
+        binaries: what of it is real.
+        folder: for what it writes.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
+    thread.start()
+    made: Future[RealPlane] = Future()
+    stop = asyncio.Event()
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, made, stop), loop)
+    life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
+    try:
+        yield made.result(START)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        try:
+            life.result(START)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _live(binaries: Binaries, folder: Path, made: Future[RealPlane], stop: asyncio.Event) -> None:
+    random = Random(7)
+    more = {API_SERVER: AuditLog.flags(folder)}
+    async with (
+        real_cluster(binaries, shape=shape(), random=random, more=more) as cluster,
+        at_real(cluster, random) as home,
+    ):
+        await prepare(home)
+        made.set_result(RealPlane(asyncio.get_running_loop(), home, cluster, AuditLog(AuditLog.path(folder))))
+        await stop.wait()
