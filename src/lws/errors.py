@@ -28,7 +28,9 @@ from typing import Any
 
 
 class LwsError(Exception):
-    """Root of the tree."""
+    """Root of the tree. ``remedy`` tells what a human can do, where the message, fixed by a contract, does not."""
+
+    remedy = ""
 
 
 class ConfigurationError(LwsError):
@@ -41,6 +43,10 @@ class AdmissionError(LwsError):
 
 class TerminalError(LwsError):
     """Retrying cannot help: the key rests until one of its objects changes."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class StaleError(LwsError):

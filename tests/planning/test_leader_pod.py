@@ -65,11 +65,11 @@ def test_worker_set_is_created_5_5() -> None:
     ],
 )
 def test_missing_labels_5_5_step_1(label: str, message: str) -> None:
-    """A pod without the labels that tell what it is rests with an error."""
+    """A pod without the labels that tell what it is rests with an error, and operators are told what to do."""
     shot = snapshot(leader={"label_map": {label: None}})
     assert shot.leader is not None
     found = plan_worker_pod(shot, "sample-0", shot.leader).plan
-    assert (found.error, found.terminal) == (message, True)
+    assert (found.error, found.terminal, bool(found.remedy)) == (message, True, True)
 
 
 def test_set_gone_5_5_step_2() -> None:
@@ -189,11 +189,13 @@ def test_exclusive_placement_waits_for_the_binding_10_1() -> None:
 
 
 def test_cd_21_errors_name_node_and_label() -> None:
-    """A missing node or label is an error to be tried again, and its text says which."""
+    """A missing node or label is an error to be tried again; its text says which, and what to do is told beside it."""
     shot = snapshot(metadata=EXCLUSIVE)
     assert plan(shot).error == 'getting node "node-1": nodes "node-1" not found'
+    assert "delete the leader pod sample-0" in plan(shot).remedy
     found = plan(replace(shot, node=making.node(zone="z")))
     assert (found.error, found.terminal) == ('node "node-1" does not have topology label: rack', False)
+    assert "label the node with rack" in found.remedy
 
 
 def test_cd_21_empty_topology_counts_as_absent() -> None:

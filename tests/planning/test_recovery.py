@@ -117,6 +117,7 @@ def test_row_4_name_without_an_ordinal() -> None:
     assert outcome(group, odd) is Outcome.NO_ORDINAL
     planned = plan_worker_pod(group.snapshot(), "worker", odd)
     assert planned.plan.error == "parsing pod name for pod worker"
+    assert "remove its label" in planned.plan.remedy
 
 
 def test_row_5_leader_gone() -> None:

@@ -185,6 +185,19 @@ async def test_what_is_forbidden_is_told_once_with_its_remedy() -> None:
 
 
 @virtual_time
+async def test_an_error_with_a_remedy_tells_it() -> None:
+    """Where the words of an error are fixed, what to do about it stands beside them; elsewhere nothing is added."""
+    bench = Bench(scripted(TerminalError("label is missing", "delete the pod"), TransportError("refused")))
+    with capture_logs() as logs:
+        for _ in range(2):
+            bench.queue.add(A)
+            await asyncio.sleep(1)
+    told = [(line["cause"], line.get("remedy")) for line in logs if line["log_level"] != "debug"]
+    assert told == [("label is missing", "delete the pod"), ("refused", None)]
+    await bench.stop()
+
+
+@virtual_time
 async def test_a_server_that_asks_for_patience_gets_it() -> None:
     """After an answer with Retry-After the next try waits for so long, but for no more than five minutes."""
     errors = [TooManyRequestsError(429, "", "slow down", retry_after=7), ServerError(503, "", "", retry_after=9e9)]

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from lws.api.resources import PODS
 from lws.client.api import ApiClient
 from lws.client.transport import Request
-from lws.errors import ServerError, TransportError
+from lws.errors import ForbiddenError, ServerError, TransportError
 from lws.runtime.fence import Fence, LeadershipLostError
 from lws.runtime.leader import LeaderElector, Timing
 from lws.sandbox.virtual_time import VirtualClock, VirtualTimeLoop
@@ -20,6 +20,7 @@ from tests.runtime.fake import FakeServer
 from tests.virtual import virtual_time
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/lws-system/leases/b8b2488c.x-k8s.io"
+WORDS = 'User "x" cannot get resource "leases" in API group "coordination.k8s.io"'
 
 
 def elector(server: FakeServer, identity: str = "one", **options: Any) -> LeaderElector:
@@ -302,7 +303,7 @@ async def test_what_stands_in_the_way_is_told_once() -> None:
     one, two = elector(server), elector(server, "two")
 
     def refuse(_: Request) -> None:
-        raise ServerError(500, "", "no room")
+        raise ForbiddenError(403, "Forbidden", WORDS)
 
     server.before = refuse
     with capture_logs() as logs:
@@ -312,7 +313,8 @@ async def test_what_stands_in_the_way_is_told_once() -> None:
         await acquiring
         waiting = asyncio.create_task(two.acquire())
         await asyncio.sleep(10)
-    assert [line["cause"] for line in logs if line["log_level"] == "warning"] == ["no room"]
+    (line,) = (line for line in logs if line["log_level"] == "warning")
+    assert line["remedy"].startswith("grant the verb get on leases.coordination.k8s.io ")
     waiting.cancel()
 
 

@@ -67,7 +67,10 @@ class Admission:
     def services(self, *, sockets: bool) -> list[Service]:
         """What must run for it, in order."""
         if not self._settings.webhooks:
-            _log.warning("admission is off: pods stay without identity labels and environment, groups do not form")
+            _log.warning(
+                "admission is off: pods stay without identity labels and environment, groups do not form;"
+                " unset ENABLE_WEBHOOKS unless another process admits them"
+            )
             return []
         if not sockets:
             return []

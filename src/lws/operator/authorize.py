@@ -17,6 +17,7 @@ from lws.api.resources import SUBJECTACCESSREVIEWS, TOKENREVIEWS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import LwsError
+from lws.runtime.refusals import told
 
 JSON: TypeAlias = dict[str, Any]
 
@@ -56,7 +57,7 @@ class Reviewer:
         try:
             answer = await self._ask(token, path)
         except LwsError as error:
-            _log.warning("callers of metrics cannot be checked", cause=str(error))
+            _log.warning("callers of metrics cannot be checked", **told(error))
             return Refusal(500, "Authentication or authorization could not be checked")
         self._remember(digest, now, answer)
         return answer

@@ -133,12 +133,14 @@ class Plan:
     """What to do now, and when to look again if nothing happens first (seconds; None: only on an event).
 
     ``error`` is raised after the actions have run: with back-off, or, if ``terminal``, to rest until something changes.
+    ``remedy`` tells operators what to do about it; the words of the error itself are fixed by the specification.
     """
 
     actions: tuple[Action, ...] = ()
     requeue_after: float | None = None
     error: str | None = None
     terminal: bool = False
+    remedy: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:

@@ -21,6 +21,8 @@ from lws.planning.snapshots import GroupSnapshot
 REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a leader's key (spec 5.8)
 NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
 INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
+INDEX_REMEDY: Final = "the pod was admitted without the webhook: see that its configurations are there, delete the pod"
+STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,16 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
 def unlabelled(pod: Pod) -> Plan | None:
     """The failure of a pod without the labels that tell what it is (spec 5.5 step 1)."""
     if not pod.metadata.label(labels.NAME):
-        return Plan(error=NAME_MISSING, terminal=True)
+        return Plan(error=NAME_MISSING, terminal=True, remedy=f"give {labels.NAME} its set's name, or remove it")
     if labels.WORKER_INDEX not in (pod.metadata.labels or {}):
-        return Plan(error=INDEX_MISSING, terminal=True)
+        return Plan(error=INDEX_MISSING, terminal=True, remedy=INDEX_REMEDY)
     return None
 
 
 def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
-        return Plan(error=found.error, terminal=True)
+        return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
     return Plan((found.deletion,)) if found.deletion is not None else DONE
 
 
@@ -99,7 +101,7 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
         return Plan((*actions, *_existing(leader, snapshot.worker_statefulset)))
     place = topology.placement(lws, leader, snapshot.node)
     if place.waiting or place.error is not None:
-        return Plan(tuple(actions), error=place.error)
+        return Plan(tuple(actions), error=place.error, remedy=place.remedy)
     group_key = leader.metadata.label(labels.GROUP_KEY)
     if worker_statefulset.names_taken(snapshot.workers, leader, size, group_key):
         return Plan(tuple(actions))

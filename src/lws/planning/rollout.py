@@ -40,7 +40,8 @@ class Budget:
             unavailable = scaled(rolling.max_unavailable, replicas, round_up=False)
             surge = scaled(rolling.max_surge, replicas, round_up=True)
         except ValueError as error:
-            raise TerminalError(f"spec.rolloutStrategy.rollingUpdateConfiguration: {error}") from error
+            message = f"spec.rolloutStrategy.rollingUpdateConfiguration: {error}"
+            raise TerminalError(message, "correct maxUnavailable and maxSurge: an integer, or a text as 25%") from error
         return cls(replicas, max(0, unavailable), min(replicas, max(0, surge)), max(0, rolling.partition))
 
     @property

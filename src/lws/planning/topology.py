@@ -17,11 +17,13 @@ class Placement:
     Attributes:
         waiting: the leader is not bound to a node yet; its binding brings the next pass.
         error: why the domain cannot be told; retried with back-off.
+        remedy: what operators can do about it.
         node_selector: topology key and value; empty without exclusive placement.
     """
 
     waiting: bool = False
     error: str | None = None
+    remedy: str = ""
     node_selector: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -34,8 +36,10 @@ def placement(lws: LeaderWorkerSet, leader: Pod, node: Node | None) -> Placement
     if not name:
         return Placement(waiting=True)
     if node is None:
-        return Placement(error=f'getting node "{name}": nodes "{name}" not found')
+        remedy = f"delete the leader pod {leader.metadata.name} if the node does not come back"
+        return Placement(error=f'getting node "{name}": nodes "{name}" not found', remedy=remedy)
     value = (node.metadata.labels or {}).get(key)
     if value is None:
-        return Placement(error=f'node "{name}" does not have topology label: {key}')
+        remedy = f"label the node with {key}, or correct the set's annotation {labels.EXCLUSIVE_TOPOLOGY}"
+        return Placement(error=f'node "{name}" does not have topology label: {key}', remedy=remedy)
     return Placement(node_selector={key: value})

@@ -84,6 +84,10 @@ class FoundError(LwsError):
 class PlanError(LwsError):
     """The plan itself says what is wrong; worth trying again."""
 
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -114,7 +118,7 @@ def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:
         PlanError: the plan says that something is wrong for now.
     """
     if plan.error is not None:
-        raise TerminalError(plan.error) if plan.terminal else PlanError(plan.error)
+        raise (TerminalError if plan.terminal else PlanError)(plan.error, plan.remedy)
     if plan.requeue_after is not None:
         return RequeueAfter(plan.requeue_after)
     return RequeueAfter(BLOCKED_CHECK) if outcome is not None and outcome.kept_off else Done()

@@ -189,7 +189,7 @@ class Controller(Generic[K]):
                 return "requeue"
             case TerminalError():
                 self.queue.forget(key)
-                self._tell_once(key, "rests until something changes", logging.ERROR, cause=str(error))
+                self._tell_once(key, "rests until something changes", logging.ERROR, **told(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
@@ -200,7 +200,7 @@ class Controller(Generic[K]):
         elif isinstance(error, ForbiddenError):
             self._tell_once(key, "reconcile is forbidden", logging.WARNING, **told(error))
         elif isinstance(error, LwsError):
-            _log.warning("reconcile failed", cause=str(error), retry_in=round(delay, 3))
+            _log.warning("reconcile failed", **told(error), retry_in=round(delay, 3))
         else:
             _log.error("reconcile failed unexpectedly", retry_in=round(delay, 3), exc_info=error)
             self._fault("panic")

@@ -30,6 +30,7 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, LwsError, NotFoundError
 from lws.runtime.fence import LeadershipLostError
+from lws.runtime.refusals import told
 from lws.runtime.timestamps import micro_time
 
 JSON: TypeAlias = dict[str, Any]
@@ -164,8 +165,11 @@ class LeaderElector:
         try:
             async with asyncio.timeout(min(patience, self.remaining) if self.leading else patience):
                 won = await self._take_or_renew()
-        except (LwsError, TimeoutError) as error:
-            self._complain(str(error) or "no answer in time")
+        except LwsError as error:
+            self._complain(**told(error))
+            return False
+        except TimeoutError:
+            self._complain("no answer in time")
             return False
         self._complaint = ""
         until = begun + self.timing.renew_deadline
@@ -258,8 +262,8 @@ class LeaderElector:
     def _label(self) -> str:
         return f"{self._namespace}/{self._name}"
 
-    def _complain(self, complaint: str) -> None:
+    def _complain(self, cause: str, **more: str) -> None:
         """Log what stands in the way, once for each new complaint."""
-        if complaint != self._complaint:
-            self._complaint = complaint
-            _log.warning("the lease cannot be taken or renewed", lease=self._label, cause=complaint)
+        if cause != self._complaint:
+            self._complaint = cause
+            _log.warning("the lease cannot be taken or renewed", lease=self._label, cause=cause, **more)

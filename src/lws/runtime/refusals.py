@@ -1,23 +1,26 @@
-"""What the log says of a request that the API server forbade: what was asked, and what a human can do about it."""
+"""What the log says of an error: its cause, and what a human can do about it."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from lws.errors import ForbiddenError
+from lws.errors import ForbiddenError, LwsError
 
 _DENIED: Final = re.compile(
     r'cannot (?P<verb>[\w*-]+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?'
 )
 
 
-def told(error: ForbiddenError) -> dict[str, str]:
-    """Fields of a log line: ``cause`` and ``remedy``, and of a missing permission ``verb``, ``resource``, ``object``.
+def told(error: LwsError) -> dict[str, str]:
+    """Fields of a log line: ``cause``, and ``remedy`` if there is one.
 
-    Only the server's own words tell a missing permission from a quota or an admission webhook: all of them are 403.
+    Of a missing permission there are ``verb``, ``resource`` and ``object`` too. Only the server's own words tell it
+    from a quota or an admission webhook: all of them are 403.
     """
     fields = {"cause": str(error)}
+    if not isinstance(error, ForbiddenError):
+        return fields | ({"remedy": error.remedy} if error.remedy else {})
     if isinstance(name := error.details.get("name"), str) and name:
         fields["object"] = name
     denied = _DENIED.search(error.message)

@@ -24,6 +24,7 @@ import structlog
 from lws.api.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
 from lws.clock import Clock
 from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
+from lws.runtime.refusals import told
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import CertificateError, read_certificates
 from lws.webhook.keychain import Keychain, distrust, renewed
@@ -107,7 +108,7 @@ class CertificateRotator:
                 self._fault = self._distrust()
             except LwsError as error:
                 wait, self._fault = INTERVAL / 3, self._doubt(str(error))
-                _log.warning("certificate rotation failed", error=str(error))
+                _log.warning("certificate rotation failed", **told(error))
             except Exception as error:
                 wait, self._fault = INTERVAL, self._doubt(type(error).__name__)
                 _log.exception("certificate rotation failed")
@@ -180,7 +181,9 @@ class CertificateRotator:
         if served == leaf.certificate:
             return INTERVAL
         if not complete:
-            _log.warning("a webhook configuration is missing: API servers do not ask this webhook for everything")
+            _log.warning(
+                "a webhook configuration is missing: not every review reaches this webhook; apply config/webhook"
+            )
         left = self._published[1] + SETTLE - self._clock.monotonic()
         if left > 0 and served is not None and not self._distrusted(served):
             return left
