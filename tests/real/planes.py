@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +23,7 @@ from lws.sandbox.controllers.kubelet.runtime import Delays
 from lws.sandbox.nodes import Shape, preset
 from lws.sandbox.real.binaries import API_SERVER, Binaries
 from lws.sandbox.real.cluster import RealCluster, real_cluster
+from lws.sandbox.real.process import Process
 from tests.real.ledger import AtServer, AuditLog
 from tests.real.world import World
 
@@ -79,14 +80,22 @@ class SandboxPlane:
 
 
 class RealPlane:
-    """Real processes, kept from scenario to scenario; they and our nodes live on an event loop in another thread."""
+    """Real processes, kept from scenario to scenario; they and our nodes live on an event loop in another thread.
+
+    Attributes:
+        cluster: the processes and the loops beside them.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, home: Home, cluster: RealCluster, requests: AuditLog) -> None:
         self._loop = loop
         self._home = home
-        self._cluster = cluster
+        self.cluster = cluster
         self._requests = requests
         self._numbers = itertools.count()
+
+    def process(self, name: str) -> Process:
+        """One of the processes, such as ``etcd``."""
+        return next(each for each in self.cluster.plane.processes if each.name == name)
 
     def run(self, scenario: Scenario) -> None:
         """Let a scenario happen in a namespace of its own."""
@@ -94,25 +103,26 @@ class RealPlane:
 
     async def _run(self, scenario: Scenario) -> None:
         name = f"scenario-{next(self._numbers)}"
-        loops, requests = self._cluster.loops, self._requests
+        loops, requests = self.cluster.loops, self._requests
         async with World(self._home, loops, name, requests, patience=SILENCE, virtual=False) as world:
             await scenario(world)
 
 
 @contextmanager
-def real_plane(binaries: Binaries, folder: Path) -> Iterator[RealPlane]:
+def real_plane(binaries: Binaries, folder: Path, *flags: str) -> Iterator[RealPlane]:
     """Run a real control plane.
 
     Args:
         binaries: what of it is real.
         folder: for what it writes.
+        flags: further ones of kube-apiserver.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
     thread.start()
     made: Future[RealPlane] = Future()
     stop = asyncio.Event()
-    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, made, stop), loop)
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
         yield made.result(START)
@@ -126,9 +136,11 @@ def real_plane(binaries: Binaries, folder: Path) -> Iterator[RealPlane]:
             loop.close()
 
 
-async def _live(binaries: Binaries, folder: Path, made: Future[RealPlane], stop: asyncio.Event) -> None:
+async def _live(
+    binaries: Binaries, folder: Path, flags: Sequence[str], made: Future[RealPlane], stop: asyncio.Event
+) -> None:
     random = Random(7)
-    more = {API_SERVER: AuditLog.flags(folder)}
+    more = {API_SERVER: [*AuditLog.flags(folder), *flags]}
     async with (
         real_cluster(binaries, shape=shape(), random=random, more=more) as cluster,
         at_real(cluster, random) as home,

@@ -21,6 +21,7 @@ from lws.errors import ConflictError, InvalidError, LwsError, NotFoundError
 
 MANAGER = "kubectl-lws"
 WATCH_INTERVAL = 1.0  # seconds between two looks
+ATTEMPTS = 5  # of a write whose set changes under it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -135,22 +136,38 @@ class Command:
         if step == "status":
             self._console.print(render.progress(picture))
             return 0 if render.done(picture) else 1
-        patch, kind = self._patch(picture, step, revision)
-        try:
-            await self._client.patch(
-                LEADERWORKERSETS, self._namespace, self._name, patch, content_type=kind, field_manager=MANAGER
-            )
-        except InvalidError as error:
-            if step == "undo" and "resourceVersion" in str(error):
-                raise ConflictError(409, "Conflict", str(error)) from error
-            raise
+        await self._write(picture, step, revision)
         self._console.print(f"leaderworkerset/{self._name} {step}{'d' if step.endswith('e') else ' done'}")
         return 0
+
+    async def _write(self, picture: Picture, step: str, revision: int | None) -> None:
+        """Write the step; a new look and another try if nothing but the status changed since the look."""
+        for last in (False,) * (ATTEMPTS - 1) + (True,):
+            patch, kind = self._patch(picture, step, revision)
+            try:
+                await self._client.patch(
+                    LEADERWORKERSETS, self._namespace, self._name, patch, content_type=kind, field_manager=MANAGER
+                )
+                return
+            except (ConflictError, InvalidError) as error:
+                if isinstance(error, InvalidError) and not (step == "undo" and "resourceVersion" in str(error)):
+                    raise
+                now = await self._look()
+                if last or _edited(picture, now):
+                    raise ConflictError(409, "Conflict", str(error)) from error
+                picture = now
 
     def _patch(self, picture: Picture, step: str, revision: int | None) -> tuple[JSON | list[JSON], str]:
         if step == "undo":
             return rollout.undo(picture, revision), JSON_PATCH
         return (rollout.pause(picture) if step == "pause" else rollout.resume(picture)), MERGE_PATCH
+
+
+def _edited(before: Picture, now: Picture) -> bool:
+    """Whether the set is another one, or somebody changed its spec or annotations."""
+    one, other = before.lws.metadata, now.lws.metadata
+    same = (one.uid, one.generation, one.annotations) == (other.uid, other.generation, other.annotations)
+    return not same
 
 
 if __name__ == "__main__":
