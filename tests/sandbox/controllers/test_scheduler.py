@@ -214,6 +214,16 @@ RESOURCES = [
 ]
 
 
+def test_pods_of_a_node_that_is_gone_are_nobodys_neighbours() -> None:
+    """A node that is removed takes its pods along: nothing can be near them any more."""
+    nodes = (node("a", labels={ZONE: "1"}), node("b", labels={ZONE: "1"}))
+    books, placer = _cluster(*nodes, placed={"a": pod("x", labels={"app": "x"})})
+    near = _affinity("podAffinity", {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "x"}}})
+    assert placer.find(read_request(pod("p", affinity=near))) is not None
+    books.remove_node("a")
+    assert placer.find(read_request(pod("p", affinity=near))) is None
+
+
 @pytest.mark.parametrize(("case", "given", "milli"), RESOURCES, ids=[case for case, _, _ in RESOURCES])
 def test_pods_take_what_their_containers_need_at_most(case: str, given: JSON, milli: int) -> None:
     """Running containers together, or the worst moment of the start, whichever is more."""

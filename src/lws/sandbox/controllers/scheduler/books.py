@@ -60,6 +60,8 @@ class Books:
         self._nodes_by_label: defaultdict[tuple[str, str], dict[str, NodeEntry]] = defaultdict(dict)
         self._domains: dict[str, defaultdict[str, Domain]] = {}
         self.anti_affinity_keys: defaultdict[str, int] = defaultdict(int)
+        self.wishing: dict[str, PodRequest] = {}  # placed pods that would like to be near others, or far from them
+        self.ending: set[str] = set()  # placed pods that are being deleted
 
     def set_node(self, node: JSON) -> None:
         """Take in a node as it is now; its pods stay on it."""
@@ -78,12 +80,13 @@ class Books:
 
     def remove_node(self, name: str) -> None:
         """Take in that a node is gone."""
-        entry = self.nodes.pop(name, None)
+        entry = self.nodes.get(name)
         if entry is None:
             return
+        for uid in [*entry.pods]:
+            self.remove_pod(uid)
+        del self.nodes[name]
         self._unindex(entry)
-        for uid in entry.pods:
-            self._where.pop(uid, None)
         self._nodes_changed()
 
     def node_of(self, uid: str) -> str | None:
@@ -104,6 +107,8 @@ class Books:
             entry.used[name] = entry.used.get(name, 0) + units
         for key, value in pod.labels.items():
             self._by_label[pod.namespace, key, value][pod.uid] = pod
+        if pod.wishes:
+            self.wishing[pod.uid] = pod
         self._place_in_domains(entry, pod)
         self.version += 1
 
@@ -112,6 +117,8 @@ class Books:
         node_name = self._where.pop(uid, None)
         if node_name is None:
             return
+        self.wishing.pop(uid, None)
+        self.ending.discard(uid)
         entry = self.nodes[node_name]
         pod = entry.pods.pop(uid)
         for name, units in pod.resources.items():
@@ -123,6 +130,12 @@ class Books:
                 del self._by_label[pod.namespace, key, value]
         self._take_from_domains(entry, pod)
         self.version += 1
+
+    def end_pod(self, uid: str) -> None:
+        """Take in that a placed pod is being deleted: it keeps its node's resources, but is no longer spread over."""
+        if uid in self._where and uid not in self.ending:
+            self.ending.add(uid)
+            self.version += 1
 
     def nodes_with_labels(self, selector: Mapping[str, str]) -> Iterable[NodeEntry]:
         """The nodes that carry all these labels, found through the rarest of them."""
@@ -137,6 +150,22 @@ class Books:
     def pods_with_label(self, namespace: str, key: str, value: str) -> Iterable[PodRequest]:
         """The placed pods of a namespace that carry a label."""
         return self._by_label.get((namespace, key, value), {}).values()
+
+    def candidates(self, selector: JSON | None, namespaces: Iterable[str] | None) -> Iterable[PodRequest]:
+        """Placed pods that the selector may pick, found by a label that it demands if there is one.
+
+        Without such a label, or without namespaces, these are all.
+        """
+        demanded = _demanded_labels(selector)
+        if demanded is None or namespaces is None:
+            return self.all_pods()
+        key, values = demanded
+        return [
+            pod
+            for namespace in sorted(namespaces)
+            for value in values
+            for pod in self.pods_with_label(namespace, key, value)
+        ]
 
     def all_pods(self) -> Iterable[PodRequest]:
         """Every placed pod."""
@@ -216,6 +245,18 @@ def read_node(node: JSON) -> NodeEntry:
         unschedulable=bool(spec.get("unschedulable")),
         allocatable={name: amount(name, value) for name, value in allocatable.items()},
     )
+
+
+def _demanded_labels(selector: JSON | None) -> tuple[str, list[str]] | None:
+    """A label of which every match has one of these values."""
+    if selector is None:
+        return None
+    for key, value in (selector.get("matchLabels") or {}).items():
+        return key, [value]
+    for item in selector.get("matchExpressions") or ():
+        if item["operator"] == "In":
+            return item["key"], list(item.get("values") or [])
+    return None
 
 
 def _same(left: NodeEntry, right: NodeEntry) -> bool:
