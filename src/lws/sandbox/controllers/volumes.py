@@ -16,6 +16,12 @@ VOLUMES: Final = Resource("", "v1", "persistentvolumes", "PersistentVolume", nam
 STORAGE_CLASS: Final = "standard"
 PROVISIONER: Final = "sandbox.local/volumes"
 PROTECTION: Final = "kubernetes.io/pvc-protection"
+BINDING: Final = {
+    "pv.kubernetes.io/bind-completed": "yes",  # without it kube-scheduler takes a claim for unbound
+    "pv.kubernetes.io/bound-by-controller": "yes",
+    "volume.beta.kubernetes.io/storage-provisioner": PROVISIONER,
+    "volume.kubernetes.io/storage-provisioner": PROVISIONER,
+}
 CLAIM_INDEX: Final = "claims"
 
 
@@ -105,7 +111,8 @@ class ClaimBinderLoop(KeyedLoop[Key]):
         name = f"pvc-{uid_of(claim)}"
         await self._make_volume(claim, name)
         if not claim["spec"].get("volumeName"):
-            bound = {**claim, "spec": {**claim["spec"], "volumeName": name}}
+            annotated = {**meta(claim), "annotations": {**(meta(claim).get("annotations") or {}), **BINDING}}
+            bound = {**claim, "metadata": annotated, "spec": {**claim["spec"], "volumeName": name}}
             claim = await self._client.update(PERSISTENTVOLUMECLAIMS, bound, field_manager=None)
         status = {
             "phase": "Bound",

@@ -13,8 +13,10 @@ from typing import Any, Final
 from lws.sandbox.rest.call import Call, internal, list_options, parse_version
 from lws.sandbox.rest.core import Core
 from lws.sandbox.rest.reading import check_reached, selection
+from lws.sandbox.schema.gostruct import zero
 from lws.sandbox.status import StatusError, expired, show
 from lws.sandbox.storage import Compacted, Event, WatchEnded, Watcher
+from lws.sandbox.strategy import Strategy
 
 JSON = dict[str, Any]
 Encode = Callable[[str, JSON], bytes]
@@ -163,7 +165,8 @@ class Watch:
         meta: JSON = {"resourceVersion": str(revision)}
         if annotations:
             meta["annotations"] = annotations
-        return self._encode("BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta})
+        told = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
+        return self._encode("BOOKMARK", {**told, **_empty(self._call.strategy)})
 
     def _next_mark(self, now: float, ends: float) -> float:
         """When the next bookmark is due: each minute, and shortly before the end."""
@@ -217,6 +220,16 @@ class Watch:
 
 def _at_version(old: JSON, new: JSON) -> JSON:
     return {**old, "metadata": {**old["metadata"], "resourceVersion": new["metadata"]["resourceVersion"]}}
+
+
+def _empty(strategy: Strategy) -> JSON:
+    """What a server writes of an object that holds nothing: the members that its Go type never leaves out."""
+    if strategy.custom or strategy.schema is None:
+        return {}
+    found = {name: value for name, value in zero(strategy.schema.root).items() if name != "metadata"}
+    if strategy.scale is not None and strategy.resource.group == "apps":
+        found["spec"] = {"replicas": 0, **found["spec"]}  # a number within the server, though a pointer in its API
+    return found
 
 
 async def _wait(watcher: Watcher, until: float) -> None:
