@@ -279,3 +279,36 @@ async def test_drills_say_what_is_wrong_with_them() -> None:
         ):
             with pytest.raises(DrillError):
                 await drills.run(name, arguments)
+
+
+@virtual_time
+async def test_spread_pods_wait_until_one_of_their_own_ends() -> None:
+    """A pod that would make the spread uneven says so, and gets its node while another of its kind is still ending."""
+    async with _sandbox(nodes=2) as sandbox:
+        client = sandbox.client()
+        hostname = "kubernetes.io/hostname"
+        rule = {"maxSkew": 1, "topologyKey": hostname, "whenUnsatisfiable": "DoNotSchedule"}
+        rule["labelSelector"] = {"matchLabels": {"app": "a"}}
+
+        async def add(name: str) -> None:
+            meta = {"name": name, "namespace": "default", "labels": {"app": "a"}}
+            spec = {"containers": [{"name": "main", "image": "app"}], "topologySpreadConstraints": [rule]}
+            await client.create(PODS, {"metadata": meta, "spec": spec})
+
+        for name in ("a", "b"):
+            await add(name)
+        first, second = await _ready(client, 2)
+        assert first["spec"]["nodeName"] != second["spec"]["nodeName"]
+        await Drills(sandbox).node_cordon(second["spec"]["nodeName"])
+        await add("c")
+        await _ready(client, 3)
+        await add("d")
+        await asyncio.sleep(30)
+        late = await client.get(PODS, "default", "d")
+        (told,) = late["status"]["conditions"]
+        assert "1 node(s) didn't match pod topology spread constraints, 1 node(s) were unschedulable" in told["message"]
+        await Drills(sandbox).pod_hang("a")
+        await client.delete(PODS, "default", "a", grace_period_seconds=3600)
+        await asyncio.sleep(30)
+        assert "deletionTimestamp" in (await client.get(PODS, "default", "a"))["metadata"]
+        assert (await client.get(PODS, "default", "d"))["spec"]["nodeName"] == first["spec"]["nodeName"]

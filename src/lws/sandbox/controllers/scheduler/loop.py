@@ -137,6 +137,9 @@ class SchedulerLoop:
             if self._books.node_of(uid) != node:
                 self._books.add_pod(read_request(pod), node)
                 self._wake.set()
+            if is_terminating(pod):
+                self._books.end_pod(uid)
+                self._wake.set()
         elif uid not in self._assumed:
             self._take_in(uid, pod)
 
@@ -251,7 +254,7 @@ class SchedulerLoop:
 
     def _explain(self, item: _Waiting, explained: dict[tuple[str, str], str]) -> str:
         """The reason; pods that ask the same of their node and nothing of their neighbours share it within a pass."""
-        if item.request.affinity or item.request.anti_affinity:
+        if item.request.affinity or item.request.anti_affinity or item.request.spread:
             return self._placer.explain(item.request)
         key = (item.request.placement, repr(sorted(item.request.resources.items())))
         if key not in explained:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from lws.sandbox.controllers.objects import JSON
+from lws.sandbox.controllers.scheduler import scores
 from lws.sandbox.controllers.scheduler.books import Books, Domain, NodeEntry
 from lws.sandbox.controllers.scheduler.requests import (
     PODS,
@@ -18,6 +20,7 @@ from lws.sandbox.controllers.scheduler.requests import (
     parsed_selector,
     tolerates,
 )
+from lws.sandbox.controllers.scheduler.spreading import UNLABELLED, Spreading
 
 NO_NODES: Final = "no nodes available to schedule pods"
 UNSCHEDULABLE_TAINT: Final[JSON] = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
@@ -66,7 +69,7 @@ class _Nearby:
         """The domains that hold a pod of the term; None: any will do, as the pod is the first of its kind."""
         found = set()
         matched = False
-        for other in self._candidates(term):
+        for other in self.books.candidates(parsed_selector(term.selector), term.where):
             if term.matches(other):
                 matched = True
                 node = self.books.nodes[self.books.node_of(other.uid) or ""]
@@ -76,19 +79,6 @@ class _Nearby:
         if not matched and all(own.matches(self.pod) for own in self.pod.affinity):
             return None
         return frozenset(found)
-
-    def _candidates(self, term: AffinityTerm) -> Iterable[PodRequest]:
-        """Placed pods that may match, found by a label that the term demands if there is one."""
-        demanded = _demanded_labels(parsed_selector(term.selector))
-        if demanded is None or term.every_namespace:
-            return self.books.all_pods()
-        key, values = demanded
-        return [
-            pod
-            for namespace in sorted(term.namespaces)
-            for value in values
-            for pod in self.books.pods_with_label(namespace, key, value)
-        ]
 
     def _allowed(self, topology_key: str, node: NodeEntry) -> bool:
         value = node.labels.get(topology_key)
@@ -117,32 +107,33 @@ class Placer:
 
     def find(self, pod: PodRequest) -> str | None:
         """A node for the pod, or None."""
+        node = self._find(pod)
+        return None if node is None else node.name
+
+    def _find(self, pod: PodRequest) -> NodeEntry | None:
         candidates = self._candidates(pod.placement)
         if not candidates:
             return None
-        nearby = _Nearby(self._books, pod)
+        nearby, spreading = _Nearby(self._books, pod), Spreading(self._books, pod, hard=True)
         start = self._cursor[pod.placement] % len(candidates)
-        best: NodeEntry | None = None
-        found = 0
-        for offset in range(len(candidates)):
-            node = candidates[(start + offset) % len(candidates)]
-            if node.lacks(pod.resources) or nearby.refusal(node) is not None:
-                continue
-            found += 1
-            if best is None or _load(node) < _load(best):
-                best = node
-            if found == _SAMPLE:
-                break
         self._cursor[pod.placement] = start + 1
-        return None if best is None else best.name
+        fitting = (
+            node
+            for node in itertools.chain(candidates[start:], candidates[:start])
+            if not node.lacks(pod.resources) and not spreading.refusal(node) and nearby.refusal(node) is None
+        )
+        if scores.matter(self._books, pod):
+            return scores.best(self._books, pod, [*fitting])
+        sample = itertools.islice(fitting, _SAMPLE)
+        return min(sample, key=scores.load, default=None)
 
     def explain(self, pod: PodRequest) -> str:
         """Why no node takes the pod, in the scheduler's words."""
         total = len(self._books.nodes)
         if not total:
             return NO_NODES
-        nearby = _Nearby(self._books, pod)
-        refusals = [self._refusal(node, pod, nearby) for node in self._books.nodes.values()]
+        nearby, spreading = _Nearby(self._books, pod), Spreading(self._books, pod, hard=True)
+        refusals = [self._refusal(node, pod, nearby, spreading) for node in self._books.nodes.values()]
         reasons = Counter(reason for refusal in refusals for reason in refusal.reasons)
         unhelpful = sum(refusal.final for refusal in refusals)
         preemption = {
@@ -164,7 +155,7 @@ class Placer:
             self._static[placement] = known
         return known
 
-    def _refusal(self, node: NodeEntry, pod: PodRequest, nearby: _Nearby) -> Refusal:
+    def _refusal(self, node: NodeEntry, pod: PodRequest, nearby: _Nearby, spreading: Spreading) -> Refusal:
         refused = static_refusal(node, parsed_placement(pod.placement))
         if refused is not None:
             return refused
@@ -173,6 +164,9 @@ class Placer:
             words = ("Too many pods" if name == PODS else f"Insufficient {name}" for name in lacking)
             hopeless = any(pod.resources[name] > node.allocatable.get(name, 0) for name in lacking)
             return Refusal(tuple(words), final=hopeless)
+        uneven = spreading.refusal(node)
+        if uneven:
+            return Refusal((uneven,), final=uneven == UNLABELLED)
         return nearby.refusal(node) or Refusal(())
 
 
@@ -206,20 +200,3 @@ def prefilter_message(total: int, reason: str) -> str:
 
 def _counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items() if count))
-
-
-def _demanded_labels(selector: JSON | None) -> tuple[str, list[str]] | None:
-    """A label of which every match has one of these values."""
-    if selector is None:
-        return None
-    for key, value in (selector.get("matchLabels") or {}).items():
-        return key, [value]
-    for item in selector.get("matchExpressions") or ():
-        if item["operator"] == "In":
-            return item["key"], list(item.get("values") or [])
-    return None
-
-
-def _load(node: NodeEntry) -> float:
-    """How full a node is, by its fullest resource."""
-    return max((node.used.get(name, 0) / total for name, total in node.allocatable.items() if total), default=0.0)

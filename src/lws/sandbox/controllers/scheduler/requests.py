@@ -15,22 +15,49 @@ from lws.sandbox.controllers.objects import uid_of as _uid_of
 
 CPU: Final = "cpu"
 PODS: Final = "pods"
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True)
 class AffinityTerm:
-    """One required term of pod affinity or anti-affinity; equal terms are one object's worth of work."""
+    """One term of pod affinity or anti-affinity; equal terms are one object's worth of work."""
 
     topology_key: str
     namespaces: frozenset[str]
     every_namespace: bool
     selector: str  # canonical JSON: terms must be hashable
 
+    @property
+    def where(self) -> frozenset[str] | None:
+        """The namespaces of which it speaks; None: all."""
+        return None if self.every_namespace else self.namespaces
+
     def matches(self, pod: PodRequest) -> bool:
         """Whether the term speaks of this pod."""
         return (self.every_namespace or pod.namespace in self.namespaces) and matches_labels(
             parsed_selector(self.selector), pod.labels
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadConstraint:
+    """One of ``topologySpreadConstraints``; the attributes are the API's, with its defaults.
+
+    Attributes:
+        hard: DoNotSchedule; else ScheduleAnyway.
+        selector: canonical JSON, with what ``matchLabelKeys`` add.
+        honor_affinity: only nodes that the pod's node selector and affinity admit count.
+        honor_taints: only nodes whose taints the pod tolerates count.
+    """
+
+    topology_key: str
+    max_skew: int
+    hard: bool
+    selector: str
+    min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +69,9 @@ class PodRequest:
         placement: what decides which nodes come into question at all, as canonical JSON: equal for equal demands.
         affinity: required terms: some pod of each must be near.
         anti_affinity: required terms: no pod of any may be near.
+        node_wishes: preferred node affinity as canonical JSON; empty without.
+        wishes: preferred terms with their weights, those of anti-affinity below zero.
+        spread: how pods like it are to be spread over domains.
     """
 
     uid: str
@@ -52,6 +82,9 @@ class PodRequest:
     placement: str
     affinity: tuple[AffinityTerm, ...] = ()
     anti_affinity: tuple[AffinityTerm, ...] = ()
+    node_wishes: str = ""
+    wishes: tuple[tuple[int, AffinityTerm], ...] = ()
+    spread: tuple[SpreadConstraint, ...] = ()
 
 
 def read_request(pod: JSON) -> PodRequest:
@@ -61,10 +94,12 @@ def read_request(pod: JSON) -> PodRequest:
     placement = {
         "nodeName": spec.get("nodeName") or "",
         "nodeSelector": spec.get("nodeSelector") or {},
-        "nodeAffinity": (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution"),
+        "nodeAffinity": (affinity.get("nodeAffinity") or {}).get(REQUIRED),
         "tolerations": spec.get("tolerations") or [],
     }
     namespace = namespace_of(pod)
+    node_wishes = (affinity.get("nodeAffinity") or {}).get(PREFERRED)
+    liked, disliked = (_wishes(affinity.get(kind), namespace) for kind in ("podAffinity", "podAntiAffinity"))
     return PodRequest(
         uid=_uid_of(pod),
         namespace=namespace,
@@ -74,6 +109,9 @@ def read_request(pod: JSON) -> PodRequest:
         placement=_canonical(placement),
         affinity=_terms(affinity.get("podAffinity"), namespace),
         anti_affinity=_terms(affinity.get("podAntiAffinity"), namespace),
+        node_wishes=_canonical(node_wishes) if node_wishes else "",
+        wishes=(*liked, *((-weight, term) for weight, term in disliked)),
+        spread=tuple(_spread(each, labels_of(pod)) for each in spec.get("topologySpreadConstraints") or ()),
     )
 
 
@@ -128,6 +166,12 @@ def matches_node_affinity(required: JSON | None, name: str, labels: Mapping[str,
     return any(_matches_term(term, name, labels) for term in required.get("nodeSelectorTerms") or ())
 
 
+def preference(wishes: str, name: str, labels: Mapping[str, str]) -> int:
+    """The weights of the preferred node affinity terms that hold, together."""
+    terms: Any = parsed_selector(wishes)
+    return sum(each["weight"] for each in terms if _matches_term(each["preference"], name, labels))
+
+
 def tolerates(tolerations: Iterable[JSON], taint: JSON) -> bool:
     """Whether one of the tolerations covers the taint."""
     return any(_covers(toleration, taint) for toleration in tolerations)
@@ -160,8 +204,29 @@ def _container_resources(container: JSON) -> dict[str, int]:
 
 
 def _terms(affinity: JSON | None, namespace: str) -> tuple[AffinityTerm, ...]:
-    required = (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-    return tuple(_term(term, namespace) for term in required)
+    return tuple(_term(term, namespace) for term in (affinity or {}).get(REQUIRED) or ())
+
+
+def _wishes(affinity: JSON | None, namespace: str) -> list[tuple[int, AffinityTerm]]:
+    found = (affinity or {}).get(PREFERRED) or ()
+    return [(each["weight"], _term(each["podAffinityTerm"], namespace)) for each in found]
+
+
+def _spread(constraint: JSON, labels: Mapping[str, str]) -> SpreadConstraint:
+    selector = constraint.get("labelSelector")
+    added = {key: labels[key] for key in constraint.get("matchLabelKeys") or () if key in labels}
+    if selector is not None and added:
+        expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in added.items()]
+        selector = {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *expressions]}
+    return SpreadConstraint(
+        topology_key=constraint["topologyKey"],
+        max_skew=constraint["maxSkew"],
+        hard=constraint["whenUnsatisfiable"] == "DoNotSchedule",
+        selector=_canonical(selector),
+        min_domains=constraint.get("minDomains") or 1,
+        honor_affinity=constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
+        honor_taints=constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
+    )
 
 
 def _term(term: JSON, namespace: str) -> AffinityTerm:
