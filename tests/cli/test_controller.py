@@ -60,6 +60,16 @@ def test_version_prints_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split(":")[0] for line in lines] == ["Version", "Build Date", "Git Commit"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_version_that_cannot_be_printed_is_one_sentence() -> None:
+    """On a full disk --version ends with 1 and one line."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lws.cli.controller", "--version"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "No space left" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -100,6 +110,8 @@ def test_what_cannot_start_is_one_sentence(
         ({"leaderworkersets": 403}, "listing leaderworkersets is not allowed"),
         ({"leaderworkersets": 404}, "kubectl apply --server-side -f config/crd"),
         ({"leaderworkersets": 401}, "does not accept the credentials"),
+        ({"leaderworkersets": 429}, "answers with 429"),
+        ({"leaderworkersets": 503}, "answers with 503"),
         ({"statefulsets": 403}, "statefulsets"),
         ({}, "namespace lws-system for the lease does not exist"),
     ],

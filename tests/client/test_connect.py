@@ -167,15 +167,22 @@ async def test_proxy(tmp_path: Path) -> None:
 CREDENTIAL = '{"apiVersion": "v1", "kind": "ExecCredential", "status": %s}'
 HALF = '{"clientCertificateData": "x"}'
 WRONG = [
-    ("{", "is not YAML"),
+    ("{", "is not YAML: line 1: "),
+    ("clusters: !!int many", "is not YAML: a value is not what its tag says"),
+    ("", "has no contexts; give another file"),
     ("- a\n", "is not a kubeconfig"),
     ({"kind": "Pod"}, "is not a kubeconfig"),
-    ({}, "has no current-context; give --context"),
+    ({}, "has no contexts; give another file"),
+    ({**config(), "current-context": ""}, "has no current-context; give --context one of here"),
     (config(contexts={"a": 1}), "contexts must be a list"),
     ({**config(), "current-context": "away"}, "has no context 'away'; choose one of here"),
     (config(clusters=[]), "names the cluster 'c', which has no entry"),
     (config(users=[]), "names the user 'u', which has no entry"),
-    (config(cluster={"server": "api:6443"}), "write https://host:port"),
+    *(
+        (config(cluster={"server": server}), "write https://host:port")
+        for server in ("api:6443", "https://", "https://[fd00::1", "https://api:99999", "https://api:x")
+    ),
+    (config(cluster={"proxy-url": "http://[p"}), "has the proxy-url 'http://\\[p'"),
     (config(cluster={"proxy-url": "socks5://p"}), "only http and https proxies"),
     (config({"client-certificate": "none.crt", "client-key": "none.key"}), "none.crt"),
     (config({"tokenFile": "none"}), "none"),

@@ -185,7 +185,11 @@ def test_files_of_the_reference_work(tmp_path: Path, name: str) -> None:
         ("internalCertManagement:\n  webhookServiceName: A_b\n", "webhookServiceName: 'A_b' is no name of a Service"),
         ("internalCertManagement:\n  webhookSecretName: a..b\n", "webhookSecretName: 'a..b' is no name of a Secret"),
         ("metadata:\n  name: x\n", "unknown field 'metadata'"),
-        ("a: b: c\n", "is no valid YAML in line 3"),
+        ("a: b: c\n", "is no valid YAML: line 3: "),
+        ("webhook:\n\tport: 1\n", "is no valid YAML: line 4: "),
+        ("webhook: {port: !!int many}\n", "a value is not what its tag says: invalid literal for int()"),
+        ("webhook: {host: !!timestamp soon}\n", "a value is not what its tag says"),
+        (f"tls: {'[' * 3000}{']' * 3000}\n", "it is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(tmp_path: Path, text: str, said: str) -> None:

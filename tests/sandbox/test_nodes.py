@@ -81,6 +81,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_shape(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize("text", ["nodes: [", "nodes: !!int many", "[" * 3000 + "]" * 3000])
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path, text: str) -> None:
+    """What is no YAML is an error of one line that names the file."""
+    path = tmp_path / "shape.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"shape\.yaml: cannot be read") as caught:
+        read_shape(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_equal_nodes_are_made_in_one_call() -> None:
     """Tests get their nodes without a file."""
     assert [node.labels["rack"] for node in uniform(4, labels={"rack": "{i//2}"})] == ["0", "0", "1", "1"]

@@ -42,6 +42,18 @@ def test_json_lines_carry_time_level_logger_and_message() -> None:
     assert entry == {"level": "info", "logger": "lws.test", "msg": "hello", "name": "vllm", "replicas": 3}
 
 
+def test_a_stream_that_takes_no_more_costs_lines_only() -> None:
+    """On a full disk, or when the log's reader went away, logging raises nothing."""
+
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    configure_logging(LogSettings(), Full(), cache=False)
+    structlog.get_logger("lws.test").error("lost")
+    logging.getLogger("library").error("lost too")
+
+
 def test_what_is_bound_to_a_reconcile_is_on_every_line() -> None:
     """Members bound for the time of a reconcile are on each line within it, and on none after it."""
 

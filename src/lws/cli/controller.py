@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         flags = parse_flags(sys.argv[1:] if argv is None else argv, terminal=sys.stderr.isatty())
         if flags.version:
-            sys.stdout.write(version_text() + "\n")
-            return 0
+            return _tell_version()
         configure_logging(flags.logs)
         settings = make_settings(flags, os.environ)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -56,6 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:
         _log.exception("ending because of an unforeseen error")
         return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _tell_version() -> int:
+    try:
+        sys.stdout.write(version_text() + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"lws-controller: the version cannot be printed: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it would be tried once more at the exit
+        return 1
+    return 0
 
 
 def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:

@@ -16,14 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote
-
-import yaml
+from urllib.parse import quote, urlsplit
 
 from lws.client import plugin
 from lws.client.credentials import Identity, Tls
 from lws.clock import Clock
 from lws.errors import ConfigurationError, TransportError
+from lws.yamltext import YamlError, load
 
 JSON: TypeAlias = dict[str, Any]
 REREAD_AFTER: Final = 60.0  # seconds between looks at token files and auth providers
@@ -104,6 +103,8 @@ def choose(config: Kubeconfig, context: str | None = None) -> Choice:
         ConfigurationError: something it refers to is not there.
     """
     wanted = context or config.current_context
+    if not config.contexts:
+        raise ConfigurationError(f"{config.name} has no contexts; give another file as --kubeconfig")
     if not wanted:
         raise ConfigurationError(f"{config.name} has no current-context; give --context {_names(config.contexts)}")
     entry = config.contexts.get(wanted)
@@ -274,12 +275,12 @@ def _tls(settings: Any) -> Tls:
 
 def _document(path: str) -> JSON:
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        document = load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"kubeconfig {path} cannot be read: {reason}; correct the path or its mode") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"kubeconfig {path} is not YAML: {_one_line(error)}; repair the file") from error
+    except YamlError as error:
+        raise ConfigurationError(f"kubeconfig {path} is not YAML: {error}; repair the file") from error
     if document is None:
         return {}
     if not isinstance(document, dict) or document.get("kind", "Config") != "Config":
@@ -303,19 +304,28 @@ def _merge(merged: Kubeconfig, path: str, document: JSON) -> None:
 
 def _check_urls(cluster: Entry) -> None:
     server, proxy = str(cluster.value["server"]), str(cluster.value.get("proxy-url") or "")
-    if not server.startswith(("https://", "http://")):
+    if not server.startswith(("https://", "http://")) or not _leads_somewhere(server):
         raise ConfigurationError(
             f"cluster {cluster.name!r} in kubeconfig {cluster.file} has the server {server!r}; write https://host:port"
         )
-    if proxy and not proxy.startswith(("http://", "https://")):
+    if proxy and not (proxy.startswith(("http://", "https://")) and _leads_somewhere(proxy)):
         raise ConfigurationError(
             f"cluster {cluster.name!r} in kubeconfig {cluster.file} has the proxy-url {proxy!r}; "
             "only http and https proxies are supported"
         )
 
 
+def _leads_somewhere(url: str) -> bool:
+    """Whether a URL has a host, and a port if any that can be."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _names(entries: Mapping[str, Entry]) -> str:
-    return "one of " + ", ".join(sorted(entries)) if entries else "(the file has no contexts)"
+    return "one of " + ", ".join(sorted(entries))
 
 
 def _one_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from lws.errors import ConfigurationError
 from lws.operator.settings import API_VERSION, KIND, Configuration
+from lws.yamltext import YamlError, load
 
 JSON: TypeAlias = dict[str, Any]
 
@@ -56,14 +57,11 @@ def validate(document: Mapping[str, Any], where: str) -> Configuration:
 
 def _parse(text: str, where: str) -> JSON:
     try:
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a SafeLoader that also refuses duplicates
+        document = load(text, _StrictLoader)
     except _DuplicateError as error:
         raise ConfigurationError(f"{where}: member {error} is given twice; remove one of them") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigurationError(f"{where} is no valid YAML{line}: {problem}") from None
+    except YamlError as error:
+        raise ConfigurationError(f"{where} is no valid YAML: {error}; repair the file") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else _kind(document)
         raise ConfigurationError(f"{where} must hold one object of kind {KIND}, not {found}")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from lws.api.resources import LEADERWORKERSETS, NAMESPACES
 from lws.client.api import ApiClient
-from lws.errors import ConfigurationError, ForbiddenError, LwsError, NotFoundError, TransportError, UnauthorizedError
+from lws.errors import (
+    ApiError,
+    ConfigurationError,
+    ForbiddenError,
+    LwsError,
+    NotFoundError,
+    TransportError,
+    UnauthorizedError,
+)
 from lws.operator.settings import Settings
 
 
@@ -33,6 +41,11 @@ async def preflight(client: ApiClient, server: str, source: str, settings: Setti
     except NotFoundError as error:
         raise ConfigurationError(
             "the API server does not know LeaderWorkerSets; install them: kubectl apply --server-side -f config/crd"
+        ) from error
+    except ApiError as error:
+        raise ConfigurationError(
+            f"the API server {server} answers with {error.status}: {error.message}; "
+            f"check what serves there ({source}), or try again when it is well"
         ) from error
 
 

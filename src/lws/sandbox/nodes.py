@@ -21,11 +21,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from lws.api.quantity import Quantity, QuantityError
 from lws.errors import ConfigurationError
 from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.yamltext import load
 
 JSON = dict[str, Any]
 ZONE: Final = "topology.kubernetes.io/zone"
@@ -84,9 +83,9 @@ def read_shape(path: Path) -> Shape:
         ConfigurationError: the file cannot be read, or breaks the form; the message names the field.
     """
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        document = load(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     try:
         return parse_shape(document)
     except ConfigurationError as error:

@@ -6,6 +6,7 @@ not in its tracebacks either; lines of libraries that use the standard library's
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -73,15 +74,16 @@ def redact(text: str) -> str:
 
 
 class _Printer:
-    """Writes finished lines; its name is the logger's."""
+    """Writes finished lines; its name is the logger's. A full disk or a reader that went away costs lines, not work."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self.name = name
         self._stream = stream
 
     def msg(self, message: str) -> None:
-        self._stream.write(message + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.write(message + "\n")
+            self._stream.flush()
 
     debug = info = warning = warn = error = critical = exception = fatal = failure = log = msg
 
