@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeAlias
 
 from lws.sandbox import virtual_time
 from lws.sandbox.real.binaries import CONTROLLER_MANAGER, Binaries
+from tests.conformance.drift.stages import real_stage
+from tests.conformance.drift.telling import tell, tell_sandbox
 from tests.conformance.real_target import RealPlane
 from tests.conformance.replay import Replay
 from tests.conformance.sandbox_target import sandbox_target
@@ -34,6 +36,10 @@ class Plane(Protocol):
         """What it answers differently from the recording."""
         ...
 
+    def tell(self) -> JSON:
+        """What it says to the story of our own requests."""
+        ...
+
 
 class SandboxPlane:
     """A sandbox of its own for each scenario; webhooks need sockets and so real time, all else runs in virtual time."""
@@ -49,6 +55,10 @@ class SandboxPlane:
         if calls_webhooks(scenario):
             return asyncio.run(self._replay(scenario, real_time=True))
         return virtual_time.run(self._replay(scenario, real_time=False))
+
+    def tell(self) -> JSON:
+        """On a sandbox of its own, in virtual time."""
+        return tell_sandbox()
 
     async def _replay(self, scenario: JSON, *, real_time: bool) -> list[str]:
         async with sandbox_target(scenario, real_time=real_time) as target:
@@ -73,6 +83,11 @@ class RealRunner:
     def differences(self, scenario: JSON) -> list[str]:
         """Replay one scenario."""
         return self._runner.run(self._plane.replay(scenario))
+
+    def tell(self) -> JSON:
+        """With processes of its own, after those that ran before have ended."""
+        self._runner.run(self._plane.close())
+        return self._runner.run(tell(real_stage(self._binaries)))
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class RealPlane:
         self._address = ""
 
     async def close(self) -> None:
-        """Stop what runs."""
+        """Stop what runs; what is replayed next starts anew."""
+        self._controllers = None
         await self._stack.aclose()
 
     async def replay(self, scenario: JSON) -> list[str]:
@@ -60,7 +61,7 @@ class RealPlane:
     async def _provide(self, wanted: tuple[str, ...]) -> None:
         if wanted == self._controllers:
             return
-        await self._stack.aclose()
+        await self.close()
         running = control_plane(self._binaries, controllers=wanted, disabled_plugins=("ServiceAccount",))
         plane = await self._stack.enter_async_context(running)
         self._identities = await self._stack.enter_async_context(_identities(plane))
