@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 JSON = dict[str, Any]
@@ -24,6 +25,7 @@ class Expected:
     index: int
     key: str  # template revision
     zone: str = ""  # of the leader's node
+    topology: Mapping[str, str] = field(default_factory=dict)  # that the server copied from the pod's own node
 
     @property
     def name(self) -> str:
@@ -95,7 +97,7 @@ class Expected:
         if self.subgroup is not None:
             own[f"{L}subgroup-index"] = str(self.subgroup)
             own[f"{L}subgroup-key"] = sha1(f"{self.leader}/{self.subgroup}")
-        return {**((self.template.get("metadata") or {}).get("labels") or {}), **own}
+        return {**((self.template.get("metadata") or {}).get("labels") or {}), **own, **self.topology}
 
     def annotations(self) -> dict[str, str]:
         """All annotations."""

@@ -30,7 +30,7 @@ from tests.real.world import World
 Scenario = Callable[[World], Awaitable[None]]
 BRISK: Final = Delays(start=0.05, init=0.05, ready=0.1, stop=0.05)
 START: Final = 120.0
-SILENCE: Final = 1.5  # real seconds after which nothing more is to come
+SILENCE: Final = 2.5  # real seconds after which nothing more is to come: counters of a status may wait for two
 VIRTUAL_SILENCE: Final = 15.0
 
 

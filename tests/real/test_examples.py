@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
 ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
 
 
 def _documents(path: Path, world: World) -> list[JSON]:
@@ -42,9 +44,10 @@ async def _come_up(world: World, path: Path) -> None:
         await world.available(document["metadata"]["name"])
 
 
-async def _zone(world: World, pod: JSON) -> str:
+async def _topology(world: World, pod: JSON) -> dict[str, str]:
+    """Zone and region of the pod's node."""
     node = await world.client.get(NODES, "", pod["spec"]["nodeName"])
-    return str(node["metadata"]["labels"][ZONE])
+    return {key: value for key, value in node["metadata"]["labels"].items() if key in (ZONE, REGION)}
 
 
 async def _check_pods(world: World, lws: JSON) -> None:
@@ -55,10 +58,11 @@ async def _check_pods(world: World, lws: JSON) -> None:
     key = sets[name]["metadata"]["labels"][f"{L}template-revision-hash"]
     size = lws["spec"]["leaderWorkerTemplate"].get("size", 1)
     wanted = [
-        Expected(lws, group, index, key, await _zone(world, pods[f"{name}-{group}"]))
+        Expected(lws, group, index, key, (await _topology(world, pods[f"{name}-{group}"]))[ZONE])
         for group in range(lws["spec"].get("replicas", 1))
         for index in range(size)
     ]
+    wanted = [replace(each, topology=await _topology(world, pods[each.name])) for each in wanted]
     assert sorted(pods) == sorted(each.name for each in wanted)
     for each in wanted:
         owner = name if each.index == 0 else each.leader
@@ -151,7 +155,9 @@ def test_groups_keep_to_themselves(plane: Plane) -> None:
         await _come_up(world, _example("07"))
         zones: dict[str, set[str]] = {}
         for pod in world.all(PODS):
-            zones.setdefault(pod["metadata"]["labels"][f"{L}group-index"], set()).add(await _zone(world, pod))
+            zones.setdefault(pod["metadata"]["labels"][f"{L}group-index"], set()).add(
+                (await _topology(world, pod))[ZONE]
+            )
         assert sorted(len(found) for found in zones.values()) == [1, 1]
         assert zones["0"] != zones["1"]
 

@@ -12,7 +12,7 @@ from lws.errors import ForbiddenError, InvalidError
 from tests.acceptance.support import figure
 from tests.real.ledger import by_kind
 from tests.real.planes import Plane
-from tests.real.world import JSON, World
+from tests.real.world import World, claim
 from tests.simulation.chaos import CrashPoint
 from tests.simulation.recording import Wrap
 
@@ -180,17 +180,12 @@ def test_rules_are_told_in_their_own_words(plane: Plane) -> None:
     plane.run(scenario)
 
 
-def _claim(storage: str) -> JSON:
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}}}
-    return {"metadata": {"name": "data"}, "spec": spec}
-
-
 def test_claims_that_cannot_be_changed_do_not_stop_the_rest(plane: Plane) -> None:
     """An edit of claim templates is refused by the StatefulSet; taken back, the set goes on as if nothing was."""
 
     async def scenario(world: World) -> None:
         await world.start()
-        small, large = _claim("1Gi"), _claim("2Gi")
+        small, large = claim("1Gi"), claim("2Gi")
         await world.create(replicas=1, size=2, section={"volumeClaimTemplates": [small]})
         await world.settled("sample")
         assert world.names(PERSISTENTVOLUMECLAIMS) == ["data-sample-0", "data-sample-0-1"]

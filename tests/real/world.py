@@ -305,6 +305,12 @@ class World:
         return "\n".join([*lines, *self.notes()])
 
 
+def claim(storage: str) -> JSON:
+    """A template of volume claims."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}}}
+    return {"metadata": {"name": "data"}, "spec": spec}
+
+
 def _owner(obj: JSON) -> str:
     return str((obj["metadata"].get("ownerReferences") or [{"kind": ""}])[0]["kind"])
 

@@ -12,6 +12,7 @@ from lws.sandbox.kinds.base import NONE, Kind, Shown, flag_at, shown, shown_age,
 from lws.sandbox.kinds.podrows import restarts, state
 from lws.sandbox.kinds.podsecurity import evaluate
 from lws.sandbox.kinds.priority import admit_priority
+from lws.sandbox.kinds.topology import NODES, place
 from lws.sandbox.status import Causes
 from lws.sandbox.strategy import WriteContext
 
@@ -93,10 +94,12 @@ class PodKind(Kind):
         mirror_addresses(obj.get("status") or {})
 
     def admit(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
-        """Priority and the tolerations that every pod has."""
+        """Priority, the tolerations that every pod has, and the topology of a node that is known already."""
         if new is not None:
             admit_priority(new, old, context, PODS)
             _tolerate(new["spec"])
+            if old is None and new["spec"].get("nodeName"):
+                place(new, context.peek(NODES, "", new["spec"]["nodeName"]))
         return []
 
     def admit_final(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from lws.api.resources import Resource
+from lws.sandbox.kinds.topology import NODES, place
 from lws.sandbox.rest import creating, deleting, metadata, reading, selectors, updating
 from lws.sandbox.rest.call import Call, delete_options, write_options
 from lws.sandbox.rest.core import Core, review
@@ -79,6 +80,7 @@ async def _bind(core: Core, call: Call) -> Answer:
     await core.validate(call, asked)
     if not options.dry_run:
         bound = _bound(body, live, metadata.timestamp(core.clock.now()))
+        place(bound, core.storage.get(NODES, "", target["name"]))
         written = core.storage.update(
             call.strategy.storage_key, call.info.namespace, call.info.name, call.strategy.write(bound), stored
         )
@@ -107,6 +109,8 @@ def _check_unbound(call: Call, body: JSON, live: JSON) -> None:
     node = (live.get("spec") or {}).get("nodeName")
     if node:
         raise conflict(what, name, f'pod {name} is already assigned to node "{node}"')
+    if (live.get("spec") or {}).get("schedulingGates"):
+        raise conflict(what, name, f"pod {name} has non-empty .spec.schedulingGates")
 
 
 def _bound(body: JSON, live: JSON, now: str) -> JSON:
@@ -115,7 +119,9 @@ def _bound(body: JSON, live: JSON, now: str) -> JSON:
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     status["conditions"] = [*known, condition]
     annotations = {**(live["metadata"].get("annotations") or {}), **(body["metadata"].get("annotations") or {})}
-    meta = {**live["metadata"], "annotations": annotations} if annotations else live["metadata"]
+    labels = {**(live["metadata"].get("labels") or {}), **(body["metadata"].get("labels") or {})}
+    given = {"annotations": annotations, "labels": labels}
+    meta = {**live["metadata"], **{key: value for key, value in given.items() if value}}
     return {**live, "metadata": meta, "spec": {**live["spec"], "nodeName": body["target"]["name"]}, "status": status}
 
 
