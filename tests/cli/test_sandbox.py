@@ -100,3 +100,13 @@ def test_the_view_tells_what_changed_and_what_is_in_the_way() -> None:
     assert blockers([waiting]).startswith("default/s has 0 of 1 groups ready: s-0 is ")
     assert "0/1 nodes" in blockers([waiting])
     assert blockers([]) == "nothing was applied"
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x", "³"])
+def test_a_port_is_a_port(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    """What cannot be a port is refused with the flag's name."""
+    with pytest.raises(SystemExit):
+        main(["start", "--port", port])
+    assert "argument --port: " in capsys.readouterr().err
+    assert main(["start", "--webhook", f"a/b=127.0.0.1:{port}"]) == 1
+    assert "--webhook is NAMESPACE/SERVICE=HOST:PORT" in capsys.readouterr().err

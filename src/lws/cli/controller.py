@@ -19,6 +19,7 @@ from random import Random, SystemRandom
 import structlog
 
 from lws.cli.flags import Flags, overlaid, parse_flags
+from lws.cli.output import cannot_be_written
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
@@ -64,9 +65,7 @@ def _tell_version() -> int:
         sys.stdout.write(version_text() + "\n")
         sys.stdout.flush()
     except OSError as error:
-        sys.stderr.write(f"lws-controller: the version cannot be printed: {error.strerror}\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it would be tried once more at the exit
-        return 1
+        return cannot_be_written("lws-controller", error)
     return 0
 
 

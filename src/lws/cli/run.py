@@ -16,7 +16,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import yaml
 from rich.console import Console
 from rich.live import Live
 
@@ -26,7 +25,7 @@ from lws.cli.sandbox import KUBECONFIG, add_plane_option, add_shape_options
 from lws.cli.start import until_interrupted
 from lws.cli.view import SetRow, blockers, draw, lines, read_set
 from lws.client.api import ApiClient
-from lws.errors import ApiError, ConfigurationError, LwsError
+from lws.errors import ApiError, ConfigurationError, LwsError, TransportError
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.controllers.discovery import by_kind, discover, group_of
 from lws.sandbox.endpoint import Address, on_sockets
@@ -37,6 +36,7 @@ from lws.sandbox.real.cluster import real_cluster
 from lws.sandbox.real.control_plane import ControlPlane
 from lws.sandbox.time_travel import LoopClock, TravellingLoop
 from lws.telemetry.logs import LogSettings, configure_logging
+from lws.yamltext import load_all
 
 JSON = dict[str, Any]
 EXAMPLE: Final = "01-vllm-two-groups.yaml"
@@ -100,9 +100,10 @@ async def run(plan: Plan, console: Console) -> int:
     options = plan.options
     shape = read_shape(options.shape) if options.shape else preset(options.preset)
     grounds = _real if options.control_plane == "real" else _ours
+    documents = [document for path in plan.manifests for document in _documents(path)]
     async with grounds(plan, shape) as ground, controller(ground.home):
         client = ground.home.client("lws-run")
-        await apply(client, [document for path in plan.manifests for document in _documents(path)])
+        await apply(client, documents)
         stop = asyncio.create_task(until_interrupted(ground.plane))
         try:
             if console.is_terminal and not plan.once:
@@ -168,6 +169,23 @@ def examples() -> Path:
     return found
 
 
+class Watch:
+    """What was seen last, and what keeps us from seeing more: a drill may have the API server fail for a while."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self.sets: list[SetRow] = []
+        self.trouble = ""
+
+    async def look(self) -> None:
+        """See what is now."""
+        try:
+            self.sets = await observe(self._client)
+            self.trouble = ""
+        except (ApiError, TransportError) as error:
+            self.trouble = f"the API server cannot be read: {error}"
+
+
 async def observe(client: ApiClient) -> list[SetRow]:
     """Every LeaderWorkerSet with its pods, as they are now."""
     sets = await client.list(LEADERWORKERSETS)
@@ -179,9 +197,11 @@ async def observe(client: ApiClient) -> list[SetRow]:
 
 
 async def _live(client: ApiClient, console: Console, hints: Sequence[str], stop: asyncio.Task[None]) -> None:
+    watch = Watch(client)
     with Live(console=console, auto_refresh=False) as live:
         while not stop.done():
-            live.update(draw(await observe(client), hints), refresh=True)
+            await watch.look()
+            live.update(draw(watch.sets, [*([watch.trouble] if watch.trouble else []), *hints]), refresh=True)
             await asyncio.wait({stop}, timeout=PERIOD)
     stop.result()
 
@@ -192,12 +212,14 @@ async def _plain(
     before: dict[str, str] = {}
     begin = asyncio.get_running_loop().time()
     told = False
+    watch = Watch(client)
     while not stop.done():
-        sets = await observe(client)
-        for line in lines(before, sets):
-            console.print(line, highlight=False, soft_wrap=True)
+        trouble = watch.trouble
+        await watch.look()
+        for line in ([watch.trouble] if watch.trouble not in ("", trouble) else []) + lines(before, watch.sets):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
         took = asyncio.get_running_loop().time() - begin
-        done = bool(sets) and all(row.done for row in sets)
+        done = bool(watch.sets) and all(row.done for row in watch.sets)
         if done and not told:
             told = True
             console.print(f"everything is Ready after {took:.1f} s", highlight=False)
@@ -206,7 +228,7 @@ async def _plain(
             for hint in hints:
                 console.print(hint, highlight=False, soft_wrap=True)
         if once and took > PATIENCE:
-            sys.stderr.write(f"run: not Ready after {PATIENCE:.0f} s: {blockers(sets)}\n")
+            sys.stderr.write(f"run: not Ready after {PATIENCE:.0f} s: {watch.trouble or blockers(watch.sets)}\n")
             return 1
         await asyncio.wait({stop}, timeout=PERIOD)
     stop.result()
@@ -230,9 +252,14 @@ def _hints(address: Address) -> list[str]:
 
 def _documents(path: Path) -> list[JSON]:
     try:
-        return [document for document in yaml.safe_load_all(path.read_text()) if document]
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        documents = [document for document in load_all(path.read_text()) if document is not None]
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    for document in documents:
+        whole = isinstance(document, dict) and isinstance(document.get("metadata"), dict)
+        if not whole or not all(isinstance(document.get(member), str) for member in ("apiVersion", "kind")):
+            raise ConfigurationError(f"{path}: an object needs apiVersion, kind and metadata")
+    return documents
 
 
 def _plan(arguments: Sequence[str] | None) -> Plan:

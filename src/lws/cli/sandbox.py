@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from lws.cli.spans import seconds
+from lws.cli.spans import port, seconds
 from lws.client.connection import Connection, connect
 from lws.client.transport import Request
 from lws.errors import ApiError, ConfigurationError, TransportError
@@ -101,7 +101,7 @@ def _add_start(command: argparse.ArgumentParser) -> None:
     add_shape_options(command)
     add_plane_option(command)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    command.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    command.add_argument("--port", type=port, default=0, help="port to listen on; 0 takes a free one")
     command.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")
     command.add_argument("--gang", action="store_true", help="place the pods of a Volcano PodGroup together")
     command.add_argument("--seed", type=int, default=0, help="of all chance")

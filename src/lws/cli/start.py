@@ -100,7 +100,7 @@ def _resolver(given: Sequence[str]) -> Resolve:
         service, _, address = text.partition("=")
         namespace, _, name = service.partition("/")
         host, _, port = address.rpartition(":")
-        if not (namespace and name and host and port.isdigit()):
+        if not (namespace and name and host and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
             raise ConfigurationError(f"--webhook is NAMESPACE/SERVICE=HOST:PORT, not {text!r}")
         table[namespace, name] = (host, int(port))
 

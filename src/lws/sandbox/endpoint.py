@@ -17,7 +17,7 @@ from lws.sandbox.cluster import Sandbox
 from lws.sandbox.control import ControlledServer
 from lws.sandbox.drills import Drills
 from lws.sandbox.http import serve, server_context
-from lws.sandbox.kubeconfig import kubeconfig_file, write_private
+from lws.sandbox.kubeconfig import kubeconfig_file, published, write_private
 
 _NAMES: Final = (
     "localhost",
@@ -45,7 +45,7 @@ async def on_sockets(
 
     Args:
         sandbox: which is entered already.
-        kubeconfig: is written, readable by its owner only; an older file of that name is replaced.
+        kubeconfig: is written, readable by its owner only; see `lws.sandbox.kubeconfig.published`.
         host: address to listen on.
         port: to listen on; 0 takes a free one.
 
@@ -59,10 +59,13 @@ async def on_sockets(
         try:
             tls = server_tls(sandbox.authority, host, now)
             endpoint = await stack.enter_async_context(serve(control, host=host, port=port, tls=tls))
-            write_private(kubeconfig, kubeconfig_file(endpoint.url, sandbox.authority.certificate, admin))
         except OSError as error:
-            raise ConfigurationError(f"the sandbox cannot be served on {host}:{port}: {error}") from error
-        stack.callback(kubeconfig.unlink, missing_ok=True)
+            raise ConfigurationError(
+                f"the sandbox cannot be served on {host}:{port}: {error.strerror or error}; free the port, or give "
+                "another --host or --port"
+            ) from error
+        content = kubeconfig_file(endpoint.url, sandbox.authority.certificate, admin)
+        stack.enter_context(published(kubeconfig, content))
         yield Address(endpoint.url, kubeconfig)
 
 

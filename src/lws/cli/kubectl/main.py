@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -15,12 +16,15 @@ import lws
 from lws.api.resources import LEADERWORKERSETS
 from lws.cli.kubectl import explain, render, rollout
 from lws.cli.kubectl.picture import JSON, Picture, look
+from lws.cli.output import cannot_be_written
 from lws.client.api import JSON_PATCH, MERGE_PATCH, ApiClient
 from lws.client.connection import connect
 from lws.errors import ConflictError, InvalidError, LwsError, NotFoundError
 
 MANAGER = "kubectl-lws"
 WATCH_INTERVAL = 1.0  # seconds between two looks
+WIDTH = 160  # columns where nothing else is known
+NARROWEST = 20
 ATTEMPTS = 5  # of a write whose set changes under it
 
 
@@ -60,9 +64,8 @@ def _named(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when it succeeded, 1 when it failed or the set is not done."""
     arguments = parser().parse_args(argv)
-    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "160")))
     try:
-        return asyncio.run(_run(arguments, console))
+        return asyncio.run(_run(arguments, console()))
     except NotFoundError as error:
         print(f"kubectl-lws: {error}; is the name right, and the namespace?", file=sys.stderr)  # noqa: T201
     except ConflictError:
@@ -70,9 +73,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kubectl-lws: {text}", file=sys.stderr)  # noqa: T201
     except LwsError as error:
         print(f"kubectl-lws: {error}", file=sys.stderr)  # noqa: T201
+    except OSError as error:
+        return cannot_be_written("kubectl-lws", error)
     except KeyboardInterrupt:
         return 130
     return 1
+
+
+def console(environ: Mapping[str, str] = os.environ) -> Console:
+    """Standard output: as wide as the terminal, else as ``COLUMNS`` says; what it cannot encode is a question mark."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    if sys.stdout.isatty():
+        return Console()
+    columns = environ.get("COLUMNS", "")
+    given = int(columns) if columns.isascii() and columns.isdigit() else 0
+    return Console(width=max(given, NARROWEST) if given else WIDTH)
 
 
 async def _run(arguments: argparse.Namespace, console: Console) -> int:

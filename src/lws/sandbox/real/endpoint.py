@@ -11,7 +11,7 @@ from lws.sandbox.control import MASTERS, DrillServer
 from lws.sandbox.drills import Drills
 from lws.sandbox.endpoint import Address, server_tls
 from lws.sandbox.http import serve
-from lws.sandbox.kubeconfig import kubeconfig_file, write_private
+from lws.sandbox.kubeconfig import kubeconfig_file, published
 from lws.sandbox.real.cluster import RealCluster
 from lws.sandbox.real.flags import LOCAL
 
@@ -28,10 +28,9 @@ async def on_sockets(cluster: RealCluster, kubeconfig: Path) -> AsyncIterator[Ad
         try:
             tls = server_tls(keys.authority, LOCAL, cluster.clock.now())
             endpoint = await stack.enter_async_context(serve(DrillServer(Drills(cluster)), tls=tls))
-            admin = keys.client("kubernetes-admin", (MASTERS,))
-            content = kubeconfig_file(cluster.plane.url, keys.authority.certificate, admin, drills=endpoint.url)
-            write_private(kubeconfig, content)
         except OSError as error:
-            raise ConfigurationError(f"{kubeconfig} or the drills cannot be served: {error}") from error
-        stack.callback(kubeconfig.unlink, missing_ok=True)
+            raise ConfigurationError(f"the drills cannot be served: {error}") from error
+        admin = keys.client("kubernetes-admin", (MASTERS,))
+        content = kubeconfig_file(cluster.plane.url, keys.authority.certificate, admin, drills=endpoint.url)
+        stack.enter_context(published(kubeconfig, content))
         yield Address(cluster.plane.url, kubeconfig)
