@@ -11,15 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from lws.errors import (
-    ConflictError,
-    ForbiddenError,
-    ServerError,
-    StaleError,
-    TerminalError,
-    TooManyRequestsError,
-    TransportError,
-)
+from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
 from lws.sandbox.virtual_time import VirtualClock
@@ -162,38 +154,6 @@ async def test_the_same_terminal_error_of_a_key_is_logged_once() -> None:
     assert len(bench.seen) == 6
     assert [line["cause"] for line in logs if line["log_level"] == "error"] == ["foreign object", "another", "another"]
     assert bench.count("controller_runtime_terminal_reconcile_errors_total") == 5
-    await bench.stop()
-
-
-@virtual_time
-async def test_what_is_forbidden_is_told_once_with_its_remedy() -> None:
-    """However often it is tried again, one line names verb, resource, object and remedy; after a success it is news."""
-    words = 'statefulsets.apps "a" is forbidden: User "x" cannot patch resource "statefulsets" in API group "apps"'
-    denied = ForbiddenError(403, "Forbidden", words, details={"name": "a"})
-    bench = Bench(scripted(denied, denied, denied, Done(), denied))
-    with capture_logs() as logs:
-        bench.queue.add(A)
-        await asyncio.sleep(10)
-        bench.queue.add(A)
-        await asyncio.sleep(10)
-    told = [line for line in logs if line["log_level"] != "debug"]
-    assert (len(bench.seen), len(told)) == (6, 2)
-    assert (told[0]["verb"], told[0]["resource"], told[0]["object"]) == ("patch", "statefulsets.apps", "a")
-    assert told[0]["remedy"].startswith("grant the verb patch on statefulsets.apps ")
-    assert bench.count("controller_runtime_reconcile_errors_total") == 4
-    await bench.stop()
-
-
-@virtual_time
-async def test_an_error_with_a_remedy_tells_it() -> None:
-    """Where the words of an error are fixed, what to do about it stands beside them; elsewhere nothing is added."""
-    bench = Bench(scripted(TerminalError("label is missing", "delete the pod"), TransportError("refused")))
-    with capture_logs() as logs:
-        for _ in range(2):
-            bench.queue.add(A)
-            await asyncio.sleep(1)
-    told = [(line["cause"], line.get("remedy")) for line in logs if line["log_level"] != "debug"]
-    assert told == [("label is missing", "delete the pod"), ("refused", None)]
     await bench.stop()
 
 

@@ -9,12 +9,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lws.api.objects import ObjectMeta
 from lws.api.resources import LEADERWORKERSETS
 from lws.client.transport import Request
-from lws.errors import ForbiddenError, ServerError, TransportError
+from lws.errors import ServerError, TransportError
 from lws.runtime.events import CAPACITY, EventRecorder, ObjectRef, cut_note
 from lws.sandbox.virtual_time import VirtualClock
 from tests.runtime.fake import FakeServer
@@ -290,24 +289,6 @@ async def test_a_refusal_is_final() -> None:
         await asyncio.sleep(1000)
         assert len(bench.server.requests) == 1
         assert bench.dropped == ["refused"]
-
-
-@virtual_time
-async def test_that_events_are_forbidden_is_told_once() -> None:
-    """Without permission each event is given up at once, and one line for all of them names the remedy."""
-    async with running() as bench:
-
-        def forbid(_: Request) -> None:
-            raise ForbiddenError(403, "Forbidden", 'events is forbidden: User "x" cannot create resource "events"')
-
-        bench.server.before = forbid
-        with capture_logs() as logs:
-            for reason in ("One", "Two", "Three"):
-                bench.record(reason=reason)
-            await asyncio.sleep(10)
-        assert bench.dropped == ["refused"] * 3
-        told = [line for line in logs if line["log_level"] == "warning"]
-        assert [(line["verb"], line["resource"]) for line in told] == [("create", "events")]
 
 
 @virtual_time
