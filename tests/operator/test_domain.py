@@ -208,9 +208,19 @@ async def test_facts_of_a_plan_are_gauges_until_the_set_is_gone() -> None:
 async def test_recreated_groups_are_counted_by_reason() -> None:
     """Each recreated group is counted for its set and reason, until the set is gone."""
     bench = Bench()
+    bench.sets.put(LeaderWorkerSet.from_json({"metadata": {"namespace": "default", "name": "vllm"}}))
     for _ in range(2):
         bench.domain.recreated(SET, "vllm-0", "failure")
     of_set = {"namespace": "default", "name": "vllm", "reason": "failure"}
     assert bench.value("lws_group_recreations_total", **of_set) == 2
     bench.domain.gone(SET)
     assert bench.value("lws_group_recreations_total", **of_set) is None
+
+
+@virtual_time
+async def test_a_recreation_that_outlives_its_set_leaves_no_series() -> None:
+    """The answer to a deletion may come after the end of the set, which then would never take its series along."""
+    bench = Bench()
+    bench.domain.gone(SET)
+    bench.domain.recreated(SET, "vllm-0", "failure")
+    assert bench.value("lws_group_recreations_total", namespace="default", name="vllm", reason="failure") is None

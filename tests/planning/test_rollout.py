@@ -248,9 +248,19 @@ def test_a_rollout_ends_whatever_the_order() -> None:
 
 
 def test_contents_are_computed_once() -> None:
-    """The memo gives the value of the first computation for the same object and a new one for a new generation."""
+    """The memo gives the value of the first computation for the same object and a new one for a new generation.
+
+    It keeps nothing of the former generation, nor of a set that is gone.
+    """
     contents = Contents()
     first = making.lws(image="app:1")
     assert contents.data(first) is contents.data(making.lws(image="app:2"))
     edited = making.lws(image="app:2", metadata={"generation": 4})
     assert contents.data(edited) != contents.data(first)
+    assert len(contents) == 1
+    contents.sections(first)
+    assert len(contents) == 2
+    contents.data(making.lws(metadata={"uid": "successor", "generation": 4}))
+    assert len(contents) == 1
+    contents.forget(*edited.metadata.key)
+    assert len(contents) == 0

@@ -14,6 +14,7 @@ from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, StaleError
 from lws.planning.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
+from lws.reconcilers import apply
 from lws.reconcilers.apply import Executor, FoundError, Outcome, PlanError, verdict
 from lws.reconcilers.observe import Caches
 from lws.runtime.controller import Done, RequeueAfter
@@ -174,6 +175,17 @@ async def test_cd_26_already_there_and_foreign_is_told_once() -> None:
     await bench.run(create())
     assert bench.recorder.notes == ["foreign"]
     assert {request.method for request in bench.server.requests} == {"POST", "GET"}
+
+
+@virtual_time
+async def test_what_was_told_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of objects told of once only the latest are remembered, however many there are in the life of a process."""
+    monkeypatch.setattr(apply, "REMEMBERED", 3)
+    bench = Bench()
+    for uid in ("a", "b", "c", "d", "d", "b", "a"):
+        await bench.run(event(uid, once=uid))
+    assert bench.recorder.notes == ["a", "b", "c", "d", "a"]
+    assert len(bench.executor._told) == 3
 
 
 @pytest.mark.parametrize(

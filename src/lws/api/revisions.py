@@ -34,7 +34,7 @@ def sections(spec: Mapping[str, Any]) -> tuple[JSON, JSON]:
     return normalform.template(spec.get(_TEMPLATE) or {}), normalform.network(spec.get(_NETWORK))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=128)
 def revision_key(data: bytes) -> str:
     """The content hash: the decimal FNV-1 of the bytes, each digit replaced by a letter that spells no words."""
     return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(fnv1(data)))

@@ -63,7 +63,9 @@ class DomainMetrics:
             self._metrics.group_recreations.remove(*key, reason)
 
     def recreated(self, set_key: Key, leader: str, reason: str) -> None:  # noqa: ARG002 -- a label for each would be too many
-        """A group was deleted to be made anew."""
+        """A group was deleted to be made anew. Of a set that is gone by then nothing is counted: it left already."""
+        if self._caches is None or self._caches.sets.store.get(*set_key) is None:
+            return
         self._recreated.setdefault(set_key, set()).add(reason)
         self._metrics.group_recreations.labels(*set_key, reason).inc()
 

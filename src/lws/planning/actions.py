@@ -37,7 +37,7 @@ class EmitEvent:
     """Record an event about the LeaderWorkerSet (spec 12).
 
     In a note of ``on_failure``, ``{error}`` is the cause. An event with ``once`` is recorded one time for each such
-    value (an object's UID) in the life of the process; an executor that has recorded it passes over it.
+    value (an object's UID) by a process, as long as it remembers; an executor that has recorded it passes over it.
     """
 
     type: Literal["Normal", "Warning"]

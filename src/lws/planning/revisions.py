@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeAlias, TypeVar
 
 import orjson
 
@@ -18,59 +17,60 @@ from lws.planning.actions import JSON, Action, Create, Delete, EmitEvent, Refere
 from lws.planning.metadata import owned_by_set
 
 T = TypeVar("T")
-_MEMO_SIZE: Final = 10_000
+_Identity: TypeAlias = tuple[str, int]  # UID and generation of a set
 
 
 class Contents:
     """Remembers what was computed from revision contents; it never changes a result, only its cost.
 
-    Entries are found by the identity of the objects: UID and generation of the set, UID and resourceVersion of the
-    revision. The least recently used ones are dropped.
+    Memory is bounded by the sets that there are: what belonged to another UID or generation of a set goes when the
+    present one is asked for, and everything of a set goes with `forget`.
     """
 
     def __init__(self) -> None:
-        self._memo: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._memo: dict[tuple[str, str], tuple[_Identity, dict[tuple[str, ...], object]]] = {}
 
     def data(self, lws: LeaderWorkerSet) -> bytes:
         """The live object's revision content (spec 6.2)."""
-        return self._once(("data", *_identity(lws)), lambda: revisions.revision_data(lws))
+        return self._once(lws, ("data",), lambda: revisions.revision_data(lws))
 
     def same(self, lws: LeaderWorkerSet, revision: ControllerRevision) -> bool:
         """Whether the live object is no update against the revision (spec 6.3)."""
-        key = ("same", *_identity(lws), *_version(revision))
-        return self._once(key, lambda: revisions.same_content(lws, revision.data))
+        return self._once(lws, ("same", *_version(revision)), lambda: revisions.same_content(lws, revision.data))
 
     def restored(self, lws: LeaderWorkerSet, revision: ControllerRevision) -> LeaderWorkerSet:
         """The revision spec (spec 6.4). Only its spec is of use: metadata and status may be older than the set's."""
-        key = ("restored", *_identity(lws), *_version(revision))
-        return self._once(key, lambda: revisions.restore(lws, revision.data))
+        return self._once(lws, ("restored", *_version(revision)), lambda: revisions.restore(lws, revision.data))
 
     def sections(self, lws: LeaderWorkerSet) -> JSON:
         """The normal form of ``leaderWorkerTemplate``, from which pod templates are taken. Not to be changed."""
-        return self._once(("sections", *_identity(lws)), lambda: revisions.sections(lws.raw_spec)[0])
+        return self._once(lws, ("sections",), lambda: revisions.sections(lws.raw_spec)[0])
 
     def sections_of(self, lws: LeaderWorkerSet, revision: ControllerRevision) -> JSON:
         """The normal form of the revision's ``leaderWorkerTemplate``. Not to be changed."""
-        key = ("sections", *_identity(lws), *_version(revision))
-        return self._once(key, lambda: revisions.sections(self.restored(lws, revision).raw_spec)[0])
+        key = ("sections", *_version(revision))
+        return self._once(lws, key, lambda: revisions.sections(self.restored(lws, revision).raw_spec)[0])
 
-    def _once(self, key: tuple[object, ...], compute: Callable[[], T]) -> T:
-        if key in self._memo:
-            self._memo.move_to_end(key)
-            return self._memo[key]  # type: ignore[return-value]  # the key names the type
-        value = compute()
-        self._memo[key] = value
-        if len(self._memo) > _MEMO_SIZE:
-            self._memo.popitem(last=False)
-        return value
+    def forget(self, namespace: str, name: str) -> None:
+        """The set is gone."""
+        self._memo.pop((namespace, name), None)
+
+    def __len__(self) -> int:
+        """How many results are remembered."""
+        return sum(len(results) for _, results in self._memo.values())
+
+    def _once(self, lws: LeaderWorkerSet, key: tuple[str, ...], compute: Callable[[], T]) -> T:
+        identity = (lws.metadata.uid, lws.metadata.generation)
+        known, results = self._memo.get(lws.metadata.key, (None, {}))
+        if known != identity:
+            results = {}
+            self._memo[lws.metadata.key] = (identity, results)
+        if key not in results:
+            results[key] = compute()
+        return results[key]  # type: ignore[return-value]  # the key names the type
 
 
-def _identity(lws: LeaderWorkerSet) -> tuple[object, ...]:
-    meta = lws.metadata
-    return meta.namespace, meta.name, meta.uid, meta.generation
-
-
-def _version(revision: ControllerRevision) -> tuple[object, ...]:
+def _version(revision: ControllerRevision) -> tuple[str, ...]:
     return revision.metadata.name, revision.metadata.uid, revision.metadata.resource_version
 
 

@@ -70,7 +70,7 @@ class Recorder(Protocol):
         ...
 
 
-_ENDED_SIZE: Final = 10_000
+REMEMBERED: Final = 10_000  # objects that were told of once, and as many that were seen to end
 
 
 class FoundError(LwsError):
@@ -139,7 +139,7 @@ class Executor:
         self._recorder = recorder
         self._caches = caches
         self._ledger = ledger
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}  # what was told once, oldest first
         self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
 
     async def run(self, key: Key, plan: Plan, lws: LeaderWorkerSet | None) -> Outcome:
@@ -159,13 +159,11 @@ class Executor:
     def _first_time(self, once: str) -> bool:
         if once in self._told:
             return False
-        self._told.add(once)
+        _remember(self._told, once)
         return True
 
     def _note_end(self, uid: str) -> None:
-        self._ended[uid] = None
-        if len(self._ended) > _ENDED_SIZE:
-            del self._ended[next(iter(self._ended))]
+        _remember(self._ended, uid)
 
 
 @dataclass(slots=True)
@@ -335,6 +333,13 @@ class _Run:
             reference.uid or meta.get("uid", ""),
             meta.get("resourceVersion", "") or reference.resource_version,
         )
+
+
+def _remember(found: dict[str, None], uid: str) -> None:
+    """Add to the end, and let the oldest go beyond the bound."""
+    found[uid] = None
+    if len(found) > REMEMBERED:
+        del found[next(iter(found))]
 
 
 def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:

@@ -112,12 +112,18 @@ class Observer:
         self._memory = memory
         self._contents = Contents()
 
+    @property
+    def contents(self) -> Contents:
+        """What is remembered of revision contents."""
+        return self._contents
+
     def of_set(self, key: Key, applied: Applied | None, status_age: float | None = None) -> SetSnapshot | None:
         """The set of this key; None if it is gone."""
         namespace, name = key
         caches, where = self._caches, f"{namespace}/{name}"
         lws = caches.sets.store.get(namespace, name)
         if lws is None:
+            self._contents.forget(namespace, name)
             return None
         statefulsets = caches.statefulsets.store.by_index(BY_SET, where)
         return SetSnapshot(
