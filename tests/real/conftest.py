@@ -39,9 +39,9 @@ def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield running
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="package")
 def quiet_logs() -> Iterator[None]:
-    """Nobody reads a line per reconcile here."""
+    """Nobody reads a line per reconcile here, nor those of planes that outlive a test."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield

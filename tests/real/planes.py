@@ -37,8 +37,8 @@ VIRTUAL_SILENCE: Final = 15.0
 class Plane(Protocol):
     """A control plane."""
 
-    def run(self, scenario: Scenario) -> None:
-        """Let a scenario happen in a namespace of its own."""
+    def run(self, scenario: Scenario, namespace: str = "") -> None:
+        """Let a scenario happen in a namespace of its own, of a new name if none is given."""
         ...
 
 
@@ -64,17 +64,17 @@ async def prepare(home: Home) -> None:
 class SandboxPlane:
     """A sandbox of its own for each scenario, in virtual time."""
 
-    def run(self, scenario: Scenario) -> None:
-        """Let a scenario happen in a namespace of its own."""
-        vt.run(self._run(scenario))
+    def run(self, scenario: Scenario, namespace: str = "") -> None:
+        """Let a scenario happen in a namespace of its own, of a new name if none is given."""
+        vt.run(self._run(scenario, namespace or "scenario"))
 
-    async def _run(self, scenario: Scenario) -> None:
+    async def _run(self, scenario: Scenario, name: str) -> None:
         sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7))
         requests = AtServer(sandbox.server)
         async with sandbox:
             home = at_sandbox(sandbox)
             await prepare(home)
-            world = World(home, sandbox.loops, "scenario", requests, patience=VIRTUAL_SILENCE, virtual=True)
+            world = World(home, sandbox.loops, name, requests, patience=VIRTUAL_SILENCE, virtual=True)
             async with world:
                 await scenario(world)
 
@@ -97,12 +97,12 @@ class RealPlane:
         """One of the processes, such as ``etcd``."""
         return next(each for each in self.cluster.plane.processes if each.name == name)
 
-    def run(self, scenario: Scenario) -> None:
-        """Let a scenario happen in a namespace of its own."""
-        asyncio.run_coroutine_threadsafe(self._run(scenario), self._loop).result()
+    def run(self, scenario: Scenario, namespace: str = "") -> None:
+        """Let a scenario happen in a namespace of its own, of a new name if none is given."""
+        name = namespace or f"scenario-{next(self._numbers)}"
+        asyncio.run_coroutine_threadsafe(self._run(scenario, name), self._loop).result()
 
-    async def _run(self, scenario: Scenario) -> None:
-        name = f"scenario-{next(self._numbers)}"
+    async def _run(self, scenario: Scenario, name: str) -> None:
         loops, requests = self.cluster.loops, self._requests
         async with World(self._home, loops, name, requests, patience=SILENCE, virtual=False) as world:
             await scenario(world)

@@ -1,0 +1,81 @@
+"""The same examples on the sandbox and on a real control plane: the same objects to the last member."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lws.api.resources import (
+    CONTROLLERREVISIONS,
+    LEADERWORKERSETS,
+    PERSISTENTVOLUMECLAIMS,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+)
+from tests.real.conftest import PLANES
+from tests.real.planes import Plane, SandboxPlane
+from tests.real.test_examples import EXAMPLES, _come_up
+from tests.real.world import World
+from tests.simulation.states import difference
+
+JSON = dict[str, Any]
+KINDS: Final = (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS)
+_TIME: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+_UID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TOKEN: Final = re.compile(r"^kube-api-access-[a-z0-9]{5}$")
+_CHANCE: Final = frozenset(
+    {"uid", "resourceVersion", "containerID", "podIP", "podIPs", "hostIP", "hostIPs", "nodeName", "ip"}
+    | {"topology.kubernetes.io/zone", "topology.kubernetes.io/region"}
+)
+"""Members that differ from run to run, or by where the scheduler put a pod."""
+
+
+def plain(value: Any) -> Any:
+    """Without identity, time and place."""
+    if isinstance(value, dict):
+        return {_UID.sub("(uid)", key): _member(key, member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, str):
+        return "(time)" if _TIME.match(value) else _TOKEN.sub("(token)", _UID.sub("(uid)", value))
+    return value
+
+
+def _member(key: str, member: Any) -> Any:
+    if key in _CHANCE and isinstance(member, str | list):
+        return "(chance)"
+    if key == "managedFields":
+        return sorted(map(_manager, member))
+    return plain(member)
+
+
+def _manager(entry: JSON) -> str:
+    return f"{entry['manager']} {entry['operation']} {entry.get('subresource', '')}"
+
+
+def state_of(plane: Plane, path: Path, namespace: str) -> JSON:
+    """All objects of an example that has come up, by kind and name."""
+    found: JSON = {}
+
+    async def scenario(world: World) -> None:
+        await _come_up(world, path)
+        await world.rest()
+        for kind in KINDS:
+            for each in world.all(kind):
+                found[f"{kind.kind}/{each['metadata']['name']}"] = plain(each)
+
+    plane.run(scenario, namespace)
+    return found
+
+
+@pytest.mark.parametrize("plane", PLANES[1:], indirect=True)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_sandbox_and_real_server_hold_the_same_objects(plane: Plane, path: Path) -> None:
+    """Sets, StatefulSets, pods, Services, revisions and claims of an example are equal but for chance and time."""
+    namespace = f"equal-{path.stem}"
+    real, ours = state_of(plane, path, namespace), state_of(SandboxPlane(), path, namespace)
+    assert difference(real, ours) == []
