@@ -114,6 +114,9 @@ async def test_a_deployment_rolls_to_another_image() -> None:
         assert {pod["spec"]["containers"][0]["image"] for pod in after} == {"app:2"}
         sets = (await client.list(REPLICASETS, "default"))["items"]
         assert sorted(item["spec"]["replicas"] for item in sets) == [0, 3]
+        deployment = await client.get(DEPLOYMENTS, "default", "d")
+        assert deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
+        assert deployment["metadata"]["generation"] == 2  # one for each template; the annotation makes none
 
 
 @virtual_time

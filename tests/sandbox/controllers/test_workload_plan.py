@@ -9,11 +9,14 @@ import pytest
 
 from lws.sandbox.controllers.objects import annotations_of, name_of
 from lws.sandbox.controllers.workload_plan import (
+    DESIRED,
+    MAXIMUM,
     REVISION,
     new_replicaset,
     plan_deployment,
     plan_replicaset,
     replicas_of,
+    resized,
 )
 from tests.sandbox.controllers.builders import NOW, ending, pod, statefulset, stored_pod
 
@@ -71,6 +74,17 @@ def test_a_new_deployment_gets_its_replicaset() -> None:
     assert name_of(plan.create) == f"d-{digest}"
     assert plan.create["spec"]["selector"]["matchLabels"]["pod-template-hash"] == digest
     assert (replicas_of(plan.create), annotations_of(plan.create)[REVISION]) == (4, "1")
+
+
+@pytest.mark.parametrize(("strategy", "maximum"), [(None, "5"), ({"type": "Recreate"}, "4")])
+def test_a_replicaset_notes_the_deployments_size(strategy: JSON | None, maximum: str) -> None:
+    """Wanted and greatest number of pods stand on each set that is made or resized."""
+    deployment = _deployment(**({"strategy": strategy} if strategy else {}))
+    made = new_replicaset(deployment, 4, "1")
+    assert (annotations_of(made)[DESIRED], annotations_of(made)[MAXIMUM]) == ("4", maximum)
+    later = resized(_deployment(8), made, 6)
+    assert (replicas_of(later), annotations_of(later)[DESIRED], annotations_of(later)[MAXIMUM]) == (6, "8", "10")
+    assert replicas_of(made) == 4
 
 
 ROLLOUTS = [

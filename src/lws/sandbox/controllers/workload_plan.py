@@ -26,6 +26,8 @@ from lws.sandbox.controllers.pods import is_available, is_finished, is_ready, ph
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
+DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM: Final = "deployment.kubernetes.io/max-replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +153,27 @@ def new_replicaset(deployment: JSON, replicas: int, revision: str) -> JSON:
             "name": f"{name_of(deployment)}-{digest}",
             "namespace": namespace_of(deployment),
             "labels": metadata["labels"],
-            "annotations": {**annotations, REVISION: revision},
+            "annotations": {**annotations, **_sizes(deployment), REVISION: revision},
             "ownerReferences": [controller_reference(deployment, "apps/v1", "Deployment")],
         },
         "spec": spec,
     }
+
+
+def resized(deployment: JSON, replicaset: JSON, replicas: int) -> JSON:
+    """The replica set with another number of replicas, and with the deployment's own size noted on it."""
+    annotations = {**annotations_of(replicaset), **_sizes(deployment)}
+    return {
+        **replicaset,
+        "metadata": {**meta(replicaset), "annotations": annotations},
+        "spec": {**replicaset["spec"], "replicas": replicas},
+    }
+
+
+def _sizes(deployment: JSON) -> dict[str, str]:
+    total = replicas_of(deployment)
+    recreate = (deployment["spec"].get("strategy") or {}).get("type") == "Recreate"
+    return {DESIRED: str(total), MAXIMUM: str(total if recreate else total + _limits(deployment)[0])}
 
 
 def template_hash(deployment: JSON) -> str:

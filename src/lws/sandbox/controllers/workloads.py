@@ -34,6 +34,7 @@ from lws.sandbox.controllers.workload_plan import (
     plan_deployment,
     plan_replicaset,
     replicas_of,
+    resized,
 )
 
 _BATCH = 20
@@ -182,7 +183,7 @@ class DeploymentLoop(KeyedLoop[Key]):
             self._note_scale(deployment, created, 0, replicas_of(created))
         for replicaset, replicas in plan.scale:
             before = replicas_of(replicaset)
-            changed = {**replicaset, "spec": {**replicaset["spec"], "replicas": replicas}}
+            changed = resized(deployment, replicaset, replicas)
             written = await self._client.update(REPLICASETS, changed, field_manager=None)
             self.wrote(key, self._sets, written)
             self._note_scale(deployment, written, before, replicas)
@@ -198,14 +199,12 @@ class DeploymentLoop(KeyedLoop[Key]):
 
     async def _write_status(self, key: Key, deployment: JSON, plan: DeploymentPlan) -> None:
         live = deployment.get("status") or {}
-        if annotations_of(deployment).get(REVISION) != plan.revision:
-            metadata = deployment["metadata"]
-            annotations = {**annotations_of(deployment), REVISION: plan.revision}
-            changed = {**deployment, "metadata": {**metadata, "annotations": annotations}}
-            deployment = await self._client.update(DEPLOYMENTS, changed, field_manager=None)
-            self.wrote(key, self._deployments, deployment)
-        if all((live.get(member) or 0) == value for member, value in plan.status.items()):
+        known = annotations_of(deployment)
+        settled = all((live.get(member) or 0) == value for member, value in plan.status.items())
+        if settled and known.get(REVISION) == plan.revision:
             return
-        changed = {**deployment, "status": {**live, **plan.status}}
+        # With the status, so that the annotation makes no new generation.
+        metadata = {**deployment["metadata"], "annotations": {**known, REVISION: plan.revision}}
+        changed = {**deployment, "metadata": metadata, "status": {**live, **plan.status}}
         written = await self._client.update(DEPLOYMENTS, changed, subresource="status", field_manager=None)
         self.wrote(key, self._deployments, written)
