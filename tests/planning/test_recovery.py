@@ -116,6 +116,24 @@ def test_row_9_recreates_in_the_foreground() -> None:
     assert event.related.uid == "uid-leader-0"
 
 
+def test_only_a_workers_failure_rests_on_its_worker_set() -> None:
+    """The group of a failed worker goes only while its StatefulSet is there; that of a failed leader in any case."""
+    group = Group()
+    group.workers[0] = worker(group.key, **FAILED)
+    (deletion,) = group.worker_pass()
+    assert deletion.witness is not None
+    assert (deletion.witness.name, deletion.witness.uid) == ("sample-0", "uid-workers-0")
+    group = Group()
+    group.leader = making.leader(0, group.key, size=3, **FAILED)
+    (deletion,) = group.leader_pass()
+    assert deletion.witness is None
+    group = Group()
+    owner = making.controller("Pod", "sample-0", "uid-leader-0")
+    group.workers[0] = worker(group.key, owner_references=(owner,), **FAILED)
+    (deletion,) = group.worker_pass()
+    assert deletion.witness is None
+
+
 def test_event_says_worker_even_of_the_leader() -> None:
     """A failed leader is called a worker pod too."""
     group = Group()

@@ -271,6 +271,31 @@ async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
 
 
 @virtual_time
+async def test_background_deletion_that_was_not_seen_restarts_nothing() -> None:
+    """Workers that go with their StatefulSet are no failure, though the watch of StatefulSets still shows it."""
+    async with Cluster() as cluster:
+        made: list[Lagging] = []
+
+        def wrap(transport: Transport) -> Transport:
+            made.append(Lagging(transport))
+            return made[0]
+
+        await cluster.start(wrap)
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
+        await asyncio.sleep(5)
+        made[0].flowing.set()
+        before = await settle(cluster)
+        made[0].flowing.clear()
+        await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0", propagation="Background")
+        await asyncio.sleep(10)
+        assert recreations(cluster) == {}
+        made[0].flowing.set()
+        after = await settle(cluster)
+        assert recreations(cluster) == {}
+        assert {name for name in after if after[name] == before[name]} == {"sample-0"}
+
+
+@virtual_time
 async def test_restart_of_the_controller_restarts_no_group() -> None:
     """A controller that comes back while groups are still coming up takes their youngest pods for what they are."""
     for moment in (0.2, 0.6, 1.0, 1.4):

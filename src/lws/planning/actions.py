@@ -115,7 +115,10 @@ class UpdateStatus:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete one object, only if it still has this UID (CD-02); gone or replaced is success without an event."""
+    """Delete one object, only if it still has this UID (CD-02); gone or replaced is success without an event.
+
+    ``witness`` is what the judgement rests on: if the server does not have it any more, nothing is deleted.
+    """
 
     resource: Resource
     namespace: str
@@ -123,6 +126,7 @@ class Delete:
     uid: str
     propagation: Propagation | None = None
     on_success: tuple[EmitEvent, ...] = ()
+    witness: Reference | None = None
 
 
 Action: TypeAlias = EmitEvent | Create | Apply | Update | UpdateStatus | Delete

@@ -50,7 +50,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         outcome = _judge(snapshot, failed)
         if outcome is Outcome.RECREATE:
             assert leader is not None
-            return Review(record, outcome, recovery.recreate(leader, failed.name))
+            return Review(record, outcome, recovery.recreate(leader, failed, snapshot.worker_set_of_leader))
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:

@@ -9,7 +9,7 @@ from enum import Enum
 from lws.api import labels
 from lws.api.names import parent_and_ordinal
 from lws.api.objects import Pod, StatefulSet
-from lws.api.resources import PODS
+from lws.api.resources import PODS, STATEFULSETS
 from lws.api.types import RECREATE_AFTER_START, RECREATE_ON_RESTART, LeaderWorkerSet
 from lws.planning import events
 from lws.planning.actions import Delete, Reference
@@ -150,8 +150,21 @@ def _stale(failed: Failed, leader: Pod | None, worker_set: StatefulSet | None) -
     return None if current else Outcome.STALE_MEMBER
 
 
-def recreate(leader: Pod, failed_name: str) -> Delete:
-    """Delete the leader that was judged and no successor of it; the rest of the group goes first (spec 9.5, CD-02)."""
+def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None) -> Delete:
+    """Delete the leader that was judged and no successor of it; the rest of the group goes first (spec 9.5, CD-02).
+
+    A worker's end counts only while the StatefulSet that spoke for it is there. One that is deleted in the background
+    takes its pods along, and their end may be seen before its own (spec 5.7).
+    """
     meta = leader.metadata
-    event = events.group_recreated(failed_name, Reference.to(PODS, meta), meta.label(labels.GROUP_INDEX))
-    return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,))
+    event = events.group_recreated(failed.name, Reference.to(PODS, meta), meta.label(labels.GROUP_INDEX))
+    witness = None if worker_set is None or not _spoken_for(failed) else Reference.to(STATEFULSETS, worker_set.metadata)
+    return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,), witness)
+
+
+def _spoken_for(failed: Failed) -> bool:
+    """Whether a StatefulSet made the pod a member of its group."""
+    if failed.pod is None:
+        return True
+    owner = failed.pod.metadata.controller
+    return not is_leader(failed.pod) and owner is not None and owner.kind == "StatefulSet"

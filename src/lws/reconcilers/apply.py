@@ -276,6 +276,8 @@ class _Run:
     async def _delete(self, action: Delete) -> JSON | None:
         if action.uid in self.executor._ended:
             return None
+        if action.witness is not None:
+            await self._hear(action.witness)
         try:
             answer = await self.executor._client.delete(
                 action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
@@ -289,6 +291,12 @@ class _Run:
         else:  # a Status without a version for which a cache could be awaited
             self.executor._note_end(action.uid)
         return answer
+
+    async def _hear(self, witness: Reference) -> None:
+        """See that the server still has the object that the plan rests on."""
+        live = await self._get(witness.resource, witness.namespace, witness.name)
+        if live is None or live["metadata"].get("uid") != witness.uid:
+            raise StaleError(f"{witness.resource} {witness.name} is gone")
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
         try:
