@@ -117,7 +117,7 @@ def test_row_9_recreates_in_the_foreground() -> None:
 
 
 def test_only_a_workers_failure_rests_on_its_worker_set() -> None:
-    """The group of a failed worker goes only while its StatefulSet is there; that of a failed leader in any case."""
+    """The group of a failed worker goes only while its StatefulSet is there, or was when it was deleted itself."""
     group = Group()
     group.workers[0] = worker(group.key, **FAILED)
     (deletion,) = group.worker_pass()
@@ -126,6 +126,11 @@ def test_only_a_workers_failure_rests_on_its_worker_set() -> None:
     group = Group()
     group.leader = making.leader(0, group.key, size=3, **FAILED)
     (deletion,) = group.leader_pass()
+    assert deletion.witness is None
+    group = Group()
+    group.worker_set = making.worker_set(0, group.key, size=3, deletion_timestamp=making.STAMP)
+    group.workers[0] = worker(group.key, **GONE)
+    (deletion,) = group.worker_pass()
     assert deletion.witness is None
     group = Group()
     owner = making.controller("Pod", "sample-0", "uid-leader-0")

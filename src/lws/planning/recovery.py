@@ -154,11 +154,13 @@ def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None) -> Del
     """Delete the leader that was judged and no successor of it; the rest of the group goes first (spec 9.5, CD-02).
 
     A worker's end counts only while the StatefulSet that spoke for it is there. One that is deleted in the background
-    takes its pods along, and their end may be seen before its own (spec 5.7).
+    takes its pods along, and their end may be seen before its own; one in foreground deletion was there (spec 5.7).
     """
     meta = leader.metadata
     event = events.group_recreated(failed.name, Reference.to(PODS, meta), meta.label(labels.GROUP_INDEX))
-    witness = None if worker_set is None or not _spoken_for(failed) else Reference.to(STATEFULSETS, worker_set.metadata)
+    witness = None
+    if worker_set is not None and not worker_set.metadata.deleting and _spoken_for(failed):
+        witness = Reference.to(STATEFULSETS, worker_set.metadata)
     return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,), witness)
 
 
