@@ -19,6 +19,7 @@ from tests.conformance.drift.recorder import Asked, Book, Exchange, Watched, ask
 JSON: TypeAlias = dict[str, Any]
 ORDERED: Final = ("user", "certificates")
 OPERATOR: Final = "operator"
+BY_KIND: Final = (OPERATOR, "kubectl-lws", "reviews")
 SHOWN: Final = ("leaderworkersets", "statefulsets", "pods", "services", "controllerrevisions")
 BEATING: Final = ("v1 nodes",)  # change with their heartbeats, so that only their arrival is certain
 LOST: Final = frozenset({"Conflict", "NotFound", "AlreadyExists"})
@@ -29,8 +30,7 @@ def digest(book: Book) -> JSON:
     """Everything that is compared."""
     return {
         **{who: [_whole(each) for each in book.by(who)] for who in ORDERED},
-        "kubectl-lws": _kinds(book.by("kubectl-lws")),
-        OPERATOR: _kinds(book.by(OPERATOR)),
+        **{who: _kinds(book.by(who)) for who in BY_KIND},
         "watches": _watches(each for each in book.watches if each.who == OPERATOR),
     }
 

@@ -9,7 +9,10 @@ JSON: TypeAlias = dict[str, Any]
 UID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 ADDRESS: Final = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b")
+RANDOM: Final = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")  # what the server adds to a generateName
 MOMENT: Final = re.compile(r"(?<=\.)[0-9a-f]{14,16}$")
+# How a Deployment's template is hashed is nobody's promise; that it shows in names, labels and selectors is.
+HASH: Final = re.compile(r"(?<=controller-manager-)[bcdfghjklmnpqrstvwxz2456789]{8,10}\b")
 VERSION: Final = re.compile(r'(?<=resourceVersion":")\d+')
 SPAN: Final = re.compile(r"\b\d+(?:\.\d+)?(?:ms|µs|s)\b")
 OPAQUE: Final = {
@@ -22,6 +25,8 @@ OPAQUE: Final = {
     "tls.crt": "<bytes>",
     "tls.key": "<bytes>",
     "continue": "<continue>",
+    "token": "<token>",
+    "pod-template-hash": "<hash>",
     "containerID": "<container>",
     "volumeName": "<volume>",
     "volume.kubernetes.io/selected-node": "<node>",
@@ -31,6 +36,8 @@ OPAQUE: Final = {
 def plain(value: Any, key: str = "") -> Any:
     """The value with every invented part replaced by its form; managed fields in the order of their managers."""
     if isinstance(value, dict):
+        if "generateName" in value and RANDOM.fullmatch(str(value.get("name")).removeprefix(value["generateName"])):
+            value = {**value, "name": f"{value['generateName']}<random>"}
         return {_masked(name): plain(item, name) for name, item in sorted(value.items()) if not _passing(key, name)}
     if isinstance(value, list):
         found = [plain(item, f"{key}[]") for item in value]
@@ -43,7 +50,7 @@ def plain(value: Any, key: str = "") -> Any:
 def _masked(text: str) -> str:
     text = TIME.sub(lambda match: "<microtime>" if match[1] else "<time>", UID.sub("<uid>", text))
     text = VERSION.sub("<version>", MOMENT.sub("<moment>", ADDRESS.sub("<address>", text)))
-    return SPAN.sub("<span>", text)
+    return SPAN.sub("<span>", HASH.sub("<hash>", text))
 
 
 def _passing(parent: str, name: str) -> bool:

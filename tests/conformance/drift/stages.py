@@ -20,7 +20,7 @@ from lws.sandbox.certificates import Authority
 from lws.sandbox.cluster import Sandbox
 from lws.sandbox.control_loops import ControlLoops
 from lws.sandbox.controllers.kubelet.runtime import Delays
-from lws.sandbox.nodes import NodeShape, Shape
+from lws.sandbox.nodes import REGION, ZONE, NodeShape, Shape
 from lws.sandbox.real.binaries import Binaries
 from lws.sandbox.real.cluster import THEIRS, is_ours
 from lws.sandbox.real.control_plane import control_plane
@@ -34,8 +34,11 @@ DELAYS: Final = Delays(start=0.05, init=0.05, ready=0.05, stop=0.05)
 
 
 def shape() -> Shape:
-    """Two nodes that are big enough; no events but the operator's."""
-    nodes = tuple(NodeShape(f"node-{number}", {}, {"cpu": "64", "pods": "110"}) for number in range(2))
+    """Two nodes of one zone that are big enough; no events but the operator's."""
+    labels = {ZONE: "zone", REGION: "region"}
+    nodes = tuple(
+        NodeShape(f"node-{number}", labels, {"cpu": "64", "memory": "64Gi", "pods": "110"}) for number in range(2)
+    )
     return Shape(nodes, DELAYS, heartbeat=10.0, events=False)
 
 

@@ -40,6 +40,8 @@ from lws.operator.operator import Operator
 from lws.operator.settings import Configuration, Settings
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.rotation import CertificateRotator
+from tests.conformance.drift import installing
+from tests.conformance.drift.installing import HOME
 from tests.conformance.drift.recorder import Book, Recorder
 from tests.conformance.drift.stages import Stage, until
 from tests.conformance.sandbox_target import lws_definition
@@ -47,7 +49,6 @@ from tests.conformance.sandbox_target import lws_definition
 JSON: TypeAlias = dict[str, Any]
 ROOT: Final = Path(__file__).parents[3]
 NAMESPACE: Final = "lives"
-HOME: Final = "lws-system"
 OURS: Final = (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS)
 STILL: Final = 2.0  # seconds without a write after which nothing more comes
 PATHS: Final = frozenset(  # one of each configuration at least
@@ -76,14 +77,18 @@ class Story:
     async def tell(self) -> None:
         """All of it."""
         await self._install()
+        await installing.install(self.user, self.unseen)
         async with self._operating():
             await self._admission_is_asked()
+            await installing.try_examples(self.user, NAMESPACE)
             await self._plain_life()
             await self._refusals()
             await self._rich_life()
             await self._plugin()
             await self._ends()
         await self._certificates()
+        reviews = ApiClient(Recorder(self.stage.open(), "reviews", self.book), user_agent="lws")
+        await installing.ask_for_metrics(self.user, reviews, self.stage.clock)
 
     # Before anything.
 

@@ -76,10 +76,10 @@ def test_a_new_deployment_gets_its_replicaset() -> None:
     assert (replicas_of(plan.create), annotations_of(plan.create)[REVISION]) == (4, "1")
 
 
-@pytest.mark.parametrize(("strategy", "maximum"), [(None, "5"), ({"type": "Recreate"}, "4")])
-def test_a_replicaset_notes_the_deployments_size(strategy: JSON | None, maximum: str) -> None:
+@pytest.mark.parametrize(("spec", "maximum"), [({}, "5"), ({"strategy": {"type": "Recreate"}}, "4")])
+def test_a_replicaset_notes_the_deployments_size(spec: JSON, maximum: str) -> None:
     """Wanted and greatest number of pods stand on each set that is made or resized."""
-    deployment = _deployment(**({"strategy": strategy} if strategy else {}))
+    deployment = _deployment(4, "app:1", **spec)
     made = new_replicaset(deployment, 4, "1")
     assert (annotations_of(made)[DESIRED], annotations_of(made)[MAXIMUM]) == ("4", maximum)
     later = resized(_deployment(8), made, 6)
