@@ -309,13 +309,15 @@ def test_counters_alone_wait_for_others() -> None:
 
 
 def test_counters_of_a_creation_wait_longer() -> None:
-    """Until a set is Available for the first time, counters wait longer once its first numbers are told."""
+    """Until a set is Available or updated for the first time, counters wait longer once its first numbers are told."""
     world = World.at_rest(replicas=3)
     key = making.key_of(world.lws)
     coming_up = making.status_of(World(making.lws(replicas=3)).plan())
     assert coming_up is not None
     world.leaders[0] = making.leader(0, key, ready=False)
-    for told, wait in ((coming_up, 2.0), ({**coming_up, "replicas": 3}, 15.0)):
+    updating = {"type": "UpdateInProgress", "status": "True", "reason": "GroupsUpdating", "observedGeneration": 3}
+    in_update = {**coming_up, "replicas": 3, "conditions": [*coming_up["conditions"], updating]}
+    for told, wait in ((coming_up, 2.0), ({**coming_up, "replicas": 3}, 15.0), (in_update, 2.0)):
         world.write_status(told)
         plan = plan_leaderworkerset(replace(world.snapshot(), status_age=1.0), making.NOW)
         assert making.status_of(plan) is None

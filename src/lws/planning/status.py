@@ -192,8 +192,8 @@ def plan_status(
 
 
 def _patience(told: LeaderWorkerSetStatus) -> float:
-    """How long a mere change of counters may wait after a write."""
-    creation = all(each.type != AVAILABLE for each in told.conditions)
+    """How long a mere change of counters may wait after a write; who mends what never came up watches an update."""
+    creation = all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
     return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
