@@ -315,3 +315,20 @@ async def test_spread_pods_wait_until_one_of_their_own_ends() -> None:
         await asyncio.sleep(30)
         assert "deletionTimestamp" in (await client.get(PODS, "default", "a"))["metadata"]
         assert (await client.get(PODS, "default", "d"))["spec"]["nodeName"] == first["spec"]["nodeName"]
+
+
+@virtual_time
+async def test_a_pod_whose_last_deletion_fails_is_taken_away_later() -> None:
+    """A kubelet that is refused when it takes an ended pod away asks again."""
+    async with _sandbox(1) as sandbox:
+        client, drills = sandbox.client(), Drills(sandbox)
+        meta = {"name": "p", "namespace": "default"}
+        await client.create(PODS, {"metadata": meta, "spec": {"containers": [{"name": "main", "image": "app:1"}]}})
+        await _ready(client, 1)
+        await client.delete(PODS, "default", "p")
+        await drills.api_error(500, verbs=("delete",), resources=("pods",), count=3)
+
+        async def gone() -> bool:
+            return not await _pods(client)
+
+        await _until(gone, 120.0)

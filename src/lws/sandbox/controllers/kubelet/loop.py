@@ -129,6 +129,9 @@ class KubeletLoop(KeyedLoop[Key]):
             await self._client.delete(PODS, *key, uid=uid_of(pod), grace_period_seconds=0)
         except (NotFoundError, ConflictError):
             self._forget(uid_of(pod))
+        except BaseException:
+            self._taken_away.discard(uid_of(pod))
+            raise
         return Done()
 
     def _tell(self, pod: JSON, node: str, before: PodRun, after: PodRun) -> None:
