@@ -117,7 +117,7 @@ class UpdateStatus:
 class Delete:
     """Delete one object, only if it still has this UID (CD-02); gone or replaced is success without an event.
 
-    ``witness`` is what the judgement rests on: if the server does not have it any more, nothing is deleted.
+    ``witness`` is what the judgement rests on: unless the server still has it, the plan is not to be run.
     """
 
     resource: Resource

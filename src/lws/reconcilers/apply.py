@@ -156,6 +156,21 @@ class Executor:
             await run.do(action)
         return run.outcome
 
+    async def hear(self, witness: Reference) -> None:
+        """See that the server still has an object that a plan rests on.
+
+        Raises:
+            StaleError: it has not; the caches will know soon.
+            ApiError: the server refused to tell.
+            TransportError: no answer.
+        """
+        try:
+            live = await self._client.get(witness.resource, witness.namespace, witness.name)
+        except NotFoundError:
+            live = {"metadata": {}}
+        if live["metadata"].get("uid") != witness.uid:
+            raise StaleError(f"{witness.resource} {witness.name} is gone")
+
     def _first_time(self, once: str) -> bool:
         if once in self._told:
             return False
@@ -276,8 +291,6 @@ class _Run:
     async def _delete(self, action: Delete) -> JSON | None:
         if action.uid in self.executor._ended:
             return None
-        if action.witness is not None:
-            await self._hear(action.witness)
         try:
             answer = await self.executor._client.delete(
                 action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
@@ -291,12 +304,6 @@ class _Run:
         else:  # a Status without a version for which a cache could be awaited
             self.executor._note_end(action.uid)
         return answer
-
-    async def _hear(self, witness: Reference) -> None:
-        """See that the server still has the object that the plan rests on."""
-        live = await self._get(witness.resource, witness.namespace, witness.name)
-        if live is None or live["metadata"].get("uid") != witness.uid:
-            raise StaleError(f"{witness.resource} {witness.name} is gone")
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
         try:

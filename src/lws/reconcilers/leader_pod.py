@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lws.api import labels
-from lws.planning.leader_pod import plan_leader_pod
+from lws.planning.leader_pod import GroupPlan, plan_leader_pod
 from lws.planning.podgroup import SchedulerProvider
+from lws.planning.snapshots import GroupSnapshot
 from lws.reconcilers.apply import Executor
 from lws.reconcilers.group import GroupListener, carry_out
 from lws.reconcilers.memory import GroupMemory
@@ -44,6 +45,10 @@ class LeaderPodReconciler:
         if pod is None:
             self._memory.forget(key)
             return Done()
-        snapshot = self._observer.of_group(key, pod.metadata.label(labels.NAME))
-        group = plan_leader_pod(snapshot, self._provider)
-        return await carry_out(key, key, group, snapshot, self._executor, self._memory, self._listener)
+        set_name = pod.metadata.label(labels.NAME)
+
+        def look() -> tuple[GroupSnapshot, GroupPlan]:
+            snapshot = self._observer.of_group(key, set_name)
+            return snapshot, plan_leader_pod(snapshot, self._provider)
+
+        return await carry_out(key, key, look, self._executor, self._memory, self._listener)

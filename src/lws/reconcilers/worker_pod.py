@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lws.api import labels
 from lws.api.names import parent_and_ordinal
+from lws.planning.leader_pod import GroupPlan
+from lws.planning.snapshots import GroupSnapshot
 from lws.planning.worker_pod import plan_worker_pod
 from lws.reconcilers.apply import Executor
 from lws.reconcilers.group import GroupListener, carry_out
@@ -39,6 +41,10 @@ class WorkerPodReconciler:
         witness = pod or self._observer.pod(leader_key)
         if witness is None:
             return Done()
-        snapshot = self._observer.of_group(leader_key, witness.metadata.label(labels.NAME))
-        group = plan_worker_pod(snapshot, name, pod)
-        return await carry_out(key, leader_key, group, snapshot, self._executor, self._memory, self._listener)
+        set_name = witness.metadata.label(labels.NAME)
+
+        def look() -> tuple[GroupSnapshot, GroupPlan]:
+            snapshot = self._observer.of_group(leader_key, set_name)
+            return snapshot, plan_worker_pod(snapshot, name, self._observer.pod(key))
+
+        return await carry_out(key, leader_key, look, self._executor, self._memory, self._listener)
