@@ -66,6 +66,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "RuleWithOperations": {"scope": "*"},
     "ServiceReference": {"port": 443},
     "EndpointPort": {"protocol": "TCP"},
+    "NetworkPolicyPort": {"protocol": "TCP"},
 }
 
 
@@ -191,6 +192,11 @@ def _service_port(port: JSON) -> None:
         port["targetPort"] = port.get("port", 0)
 
 
+def _policy_types(spec: JSON) -> None:
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+
+
 def _autoscaler(spec: JSON) -> None:
     if "metrics" in spec or "targetCPUUtilizationPercentage" in spec:
         return
@@ -222,6 +228,7 @@ RULES: Final[Mapping[str, Callable[[JSON], None]]] = {
     "PersistentVolume": _claim,
     "NodeStatus": _node_status,
     "RoleRef": _role_reference,
+    "NetworkPolicySpec": _policy_types,
     "Subject": _subject,
     "Service": _service,
     "ServicePort": _service_port,
@@ -240,6 +247,7 @@ BY_VALUE: Final[Mapping[str, tuple[str, ...]]] = {
     "ReplicaSet": ("spec",),
     "ReplicaSetSpec": ("template",),
     "ReplicationController": ("spec",),
+    "NetworkPolicy": ("spec",),
     "PersistentVolume": ("spec",),
     "PersistentVolumeClaim": ("spec",),
     "HorizontalPodAutoscaler": ("spec",),

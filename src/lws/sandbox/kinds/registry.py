@@ -13,6 +13,7 @@ from lws.sandbox.kinds import (
     autoscaling,
     cluster,
     events,
+    networking,
     pods,
     small,
     statefulsets,
@@ -49,6 +50,7 @@ _OWN: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     **small.KINDS,
     **autoscaling.KINDS,
     **access.KINDS,
+    **networking.KINDS,
     **webhooks.KINDS,
 }
 
