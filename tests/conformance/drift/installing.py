@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +24,7 @@ from lws.api.resources import (
 from lws.client.api import APPLY_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.clock import Clock
+from lws.errors import InvalidError
 from lws.operator.authorize import Reviewer
 from tests.conformance.drift.stages import until
 
@@ -36,6 +38,7 @@ INSTALLED: Final = (
     "config/rbac/*.yaml",
     "config/webhook/service.yaml",
     "config/internalcert/secret.yaml",
+    "config/networkpolicy/policy.yaml",
 )
 RBAC: Final = "rbac.authorization.k8s.io"
 KINDS: Final = {
@@ -48,6 +51,7 @@ KINDS: Final = {
         SERVICES,
         Resource("", "v1", "secrets", "Secret"),
         Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
         Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
         Resource(RBAC, "v1", "roles", "Role"),
         Resource(RBAC, "v1", "rolebindings", "RoleBinding"),
@@ -64,7 +68,7 @@ async def install(user: ApiClient, unseen: ApiClient) -> None:
             await _apply(user, document)
         await until(lambda: _up(unseen))
         await asyncio.sleep(2.0)
-    for resource in (DEPLOYMENTS, REPLICASETS, PODS):
+    for resource in (DEPLOYMENTS, REPLICASETS, PODS, KINDS["NetworkPolicy"]):
         await user.list(resource, HOME)
 
 
@@ -73,6 +77,21 @@ async def try_examples(user: ApiClient, namespace: str) -> None:
     for document in _documents(("examples/*.yaml", "config/samples/leaderworkerset*.yaml")):
         document["metadata"]["namespace"] = namespace
         await _apply(user, document, ("dryRun", "All"))
+
+
+async def try_wrong_policies(user: ApiClient) -> None:
+    """Create network policies that the server refuses."""
+    block = {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}, "podSelector": {}}
+    ports = [{"port": 0}, {"port": 80, "protocol": "ICMP"}, {"port": 80, "endPort": 79}, {"port": "web", "endPort": 1}]
+    for spec in (
+        {"ingress": [{"ports": ports, "from": [{}]}]},
+        {"egress": [{"ports": [{"endPort": 1}], "to": [block, {"ipBlock": {"cidr": "nowhere"}}]}]},
+        {"podSelector": {"matchLabels": {"a b": "c"}}, "policyTypes": ["Sideways"]},
+        {"policyTypes": ["Ingress", "Egress", "Ingress"]},
+    ):
+        with suppress(InvalidError):
+            body = {"metadata": {"name": "wrong", "namespace": HOME}, "spec": spec}
+            await user.create(KINDS["NetworkPolicy"], body, field_manager=None)
 
 
 async def ask_for_metrics(user: ApiClient, reviews: ApiClient, clock: Clock) -> None:

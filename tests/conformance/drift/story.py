@@ -78,6 +78,7 @@ class Story:
         """All of it."""
         await self._install()
         await installing.install(self.user, self.unseen)
+        await installing.try_wrong_policies(self.user)
         async with self._operating():
             await self._admission_is_asked()
             await installing.try_examples(self.user, NAMESPACE)
