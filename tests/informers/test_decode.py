@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws.informers.decode import Added, Bookmark, Deleted, Error, Garbage, GarbledPageError, Lines, Modified, Unreadable
-from lws.informers.kinds import LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS, raw_kind
+from lws.informers.kinds import LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS, raw_kind, sharing
 
 
 def line(kind: str, obj: Any) -> bytes:
@@ -76,6 +76,18 @@ def test_pods_are_slim() -> None:
     assert pod.spec.node_name == "n1"
     assert pod.status.conditions[0].type == "Ready"
     assert b"image" not in msgspec.json.encode(pod)
+
+
+def test_strings_that_would_never_be_freed_are_not_shared() -> None:
+    """Where an interned string lives for ever, as in early releases of Python 3.12, nothing is interned."""
+    held: list[str] = []
+
+    def forever(text: str) -> str:
+        held.extend([text] * 2000)
+        return text
+
+    assert sharing(forever) is str
+    assert sharing(lambda text: text) is not str
 
 
 def test_shared_strings_are_held_once() -> None:

@@ -6,10 +6,10 @@ pods keep those that planners read; kinds whose annotations no planner reads kee
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from sys import intern
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import orjson
@@ -23,7 +23,21 @@ from lws.informers.decode import Decoder
 
 T = TypeVar("T", bound=Object)
 S = TypeVar("S", bound=Object)
-Strings: TypeAlias = dict[str, str] | None
+_MANY: Final = 1000  # references that a string that was just made does not have
+
+
+def sharing(intern: Callable[[str], str]) -> Callable[[str], str]:
+    """How equal strings are held once: by interning, unless that would keep them for ever.
+
+    Early releases of Python 3.12 never free an interned string (python/cpython#113993). There each object keeps its
+    own, for memory is to follow the objects that there are.
+    """
+    probe = intern("".join(("a string ", "of ours")))
+    immortal = sys.getrefcount(probe) > _MANY
+    return str if immortal else intern
+
+
+share: Final = sharing(sys.intern)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +82,8 @@ def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
 
 def _pod(pod: objects.Pod) -> objects.Pod:
     _pool_meta(pod.metadata, _pod_annotation)
-    force_setattr(pod.spec, "node_name", intern(pod.spec.node_name))
-    force_setattr(pod.status, "phase", intern(pod.status.phase))
+    force_setattr(pod.spec, "node_name", share(pod.spec.node_name))
+    force_setattr(pod.status, "phase", share(pod.status.phase))
     for condition in pod.status.conditions or ():
         _pool_condition(condition)
     return pod
@@ -87,22 +101,22 @@ def _labels_only(obj: S) -> S:
 
 def _pool_meta(meta: ObjectMeta, keep: Callable[[str], bool] | None) -> None:
     """Share strings; ``keep`` chooses annotations, None keeps all of them as they are."""
-    force_setattr(meta, "namespace", intern(meta.namespace))
+    force_setattr(meta, "namespace", share(meta.namespace))
     if meta.labels:
-        force_setattr(meta, "labels", {intern(key): intern(value) for key, value in meta.labels.items()})
+        force_setattr(meta, "labels", {share(key): share(value) for key, value in meta.labels.items()})
     if meta.annotations and keep is not None:
-        kept = {intern(key): intern(value) for key, value in meta.annotations.items() if keep(key)}
+        kept = {share(key): share(value) for key, value in meta.annotations.items() if keep(key)}
         force_setattr(meta, "annotations", kept or None)
     for owner in meta.owner_references or ():
         for member in ("kind", "name", "uid", "api_version"):
-            force_setattr(owner, member, intern(getattr(owner, member)))
+            force_setattr(owner, member, share(getattr(owner, member)))
 
 
 def _pool_condition(condition: Condition) -> None:
-    force_setattr(condition, "type", intern(condition.type))
-    force_setattr(condition, "status", intern(condition.status))
-    force_setattr(condition, "reason", intern(condition.reason))
-    force_setattr(condition, "message", intern(condition.message))
+    force_setattr(condition, "type", share(condition.type))
+    force_setattr(condition, "status", share(condition.status))
+    force_setattr(condition, "reason", share(condition.reason))
+    force_setattr(condition, "message", share(condition.message))
 
 
 def _pod_annotation(key: str) -> bool:
