@@ -108,7 +108,7 @@ def test_what_cannot_start_is_one_sentence(
     ("refuse", "said"),
     [
         ({"leaderworkersets": 403}, "listing leaderworkersets is not allowed"),
-        ({"leaderworkersets": 404}, "kubectl apply --server-side -f config/crd"),
+        ({"leaderworkersets": 404}, "kubectl apply --server-side -k config/crd"),
         ({"leaderworkersets": 401}, "does not accept the credentials"),
         ({"leaderworkersets": 429}, "answers with 429"),
         ({"leaderworkersets": 503}, "answers with 503"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from lws.api import labels
 from lws.cli.kubectl import render, rollout
 from lws.cli.kubectl.explain import explain
 from lws.cli.kubectl.picture import Picture
@@ -133,6 +134,16 @@ def test_explain_names_what_holds_the_whole_set() -> None:
         ),
         "The leader StatefulSet s does not exist: quota exceeded.",
     )
+
+
+def test_explain_names_pods_that_were_admitted_without_the_webhook() -> None:
+    """Pods without identity are no members of any group, though StatefulSets count them as available."""
+    picture = healthy()
+    worker = picture.pods[1]
+    found = {key: value for key, value in worker["metadata"]["labels"].items() if key != labels.WORKER_INDEX}
+    nameless = {**worker, "metadata": {**worker["metadata"], "labels": found}}
+    (said,) = explain(replace(picture, pods=(picture.pods[0], nameless, *picture.pods[2:])))
+    assert said.startswith(f"Pods such as {worker['metadata']['name']} (1 in all) were admitted without the webhook")
 
 
 def test_explain_tells_a_held_update_from_a_moving_one() -> None:

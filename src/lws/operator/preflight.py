@@ -40,7 +40,7 @@ async def preflight(client: ApiClient, server: str, source: str, settings: Setti
         ) from error
     except NotFoundError as error:
         raise ConfigurationError(
-            "the API server does not know LeaderWorkerSets; install them: kubectl apply --server-side -f config/crd"
+            "the API server does not know LeaderWorkerSets; install them: kubectl apply --server-side -k config/crd"
         ) from error
     except ApiError as error:
         raise ConfigurationError(

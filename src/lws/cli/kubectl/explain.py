@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from lws.api import labels
 from lws.api.types import LEADER_READY
-from lws.cli.kubectl.picture import Group, Picture
+from lws.cli.kubectl.picture import Group, Picture, label
 from lws.planning.rollout import Budget
 
 JSON: TypeAlias = dict[str, Any]
@@ -34,6 +34,12 @@ def _set_findings(picture: Picture) -> Iterator[str]:
         yield f"The leader StatefulSet {meta.name} does not exist{_event_tail(picture, meta.name)}."
     elif picture.leader_set.metadata.deleting:
         yield f"The leader StatefulSet {meta.name} is being deleted; it is made anew when it is gone."
+    placeless = sorted(pod["metadata"]["name"] for pod in picture.pods if not label(pod, labels.WORKER_INDEX))
+    if placeless:
+        yield (
+            f"Pods such as {placeless[0]} ({len(placeless)} in all) were admitted without the webhook and do not know "
+            "their place: see that its configurations are there and that the API server reaches it, then delete them."
+        )
 
 
 def _group_findings(picture: Picture) -> Iterator[str]:
