@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import orjson
 import pytest
 
+from lws.informers.informer import Informer
 from tests.informers.server import EXPIRED, TOO_LARGE, FakeServer, Refusal, status
 from tests.informers.support import following, held
 from tests.virtual import virtual_time
@@ -372,3 +374,23 @@ async def test_replaced_object_is_a_removal_and_an_addition() -> None:
         server.compact()
         await asyncio.sleep(5)
         assert heard == [(False, True), (True, False)]
+
+
+@virtual_time
+async def test_a_fault_of_ours_long_after_another_is_again_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An informer that failed by a fault of ours, and worked well since, begins again as soon as the first time."""
+    begun: list[float] = []
+    lives = iter([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1000.0, 0.0, 10_000.0])
+
+    async def follow(_: object) -> None:
+        begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(next(lives))
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Informer, "_follow", follow)
+    async with following(FakeServer()):
+        await asyncio.sleep(1500)
+    waits = [later - earlier for earlier, later in itertools.pairwise(begun)]
+    assert waits[7] > 10
+    assert waits[8] - 1000 < 1
+    assert waits[9] < 2

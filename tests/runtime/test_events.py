@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from lws.api.objects import ObjectMeta
 from lws.api.resources import LEADERWORKERSETS
@@ -325,6 +326,19 @@ async def test_recording_never_blocks_and_is_bounded() -> None:
             bench.record(f"Reason{n}")
         assert bench.dropped == ["queue full"] * 25
         assert asyncio.get_running_loop().time() == 0
+
+
+@virtual_time
+async def test_a_flood_is_told_once_until_there_is_room() -> None:
+    """However many events find no room, the log has one line of it, and one more for the next flood."""
+    async with running() as bench:
+        with capture_logs() as logged:
+            for flood in "ab":
+                for n in range(2 * CAPACITY):
+                    bench.record(f"Reason-{flood}-{n}")
+                await asyncio.sleep(600)
+    assert [line["log_level"] for line in logged if line["event"] == "event given up"].count("warning") == 2
+    assert bench.dropped == ["queue full"] * 2 * CAPACITY
 
 
 @virtual_time

@@ -177,10 +177,11 @@ class Informer(Generic[T]):
         failures = 0
         try:
             while True:
+                begun = self._clock.monotonic()
                 try:
                     await self._follow()
                 except Exception as error:
-                    failures += 1
+                    failures = 1 if self._clock.monotonic() - begun >= FAULT_GRACE else failures + 1
                     self._log.exception("informer failed; it begins again")
                     self._troubled(inputs.Trouble(f"a fault of ours: {type(error).__name__}", 0))
                     self._state = State(streaming=self._state.streaming)

@@ -11,7 +11,7 @@ Guarantees:
     * A note is plain text of at most 1024 bytes, cut between characters (CD-17).
     * A write that got no answer, or one that asks for patience (429, 5xx), is tried up to 12 times; one whose name is
       taken then had arrived after all. Other refusals are final: an event is never worth a loop. That events are
-      forbidden is logged once, until one is written.
+      forbidden is logged once, until one is written, and that there is no room once, until there is.
     * Memory is bounded: at most 10,000 events are remembered for folding.
     * An idle recorder does nothing: time passes for it only while it remembers an event.
 """
@@ -148,6 +148,7 @@ class EventRecorder:
         self._queue: RateLimitingQueue[_Sort] = RateLimitingQueue(random, clock=clock)
         self._remembered: dict[_Sort, _Remembered] = {}
         self._waiting = 0  # how many of them wait to be written
+        self._full = False  # whether the event before was dropped for want of room
         self._forbidden = ""  # the refusal that was logged last, until one is written
         self._last_stamp = 0
 
@@ -172,7 +173,9 @@ class EventRecorder:
             return
         if self._waiting >= self._capacity:
             self._drop("queue full", sort)
+            self._full = True
             return
+        self._full = False
         self._make_room()
         now = self._clock.now()
         monotonic = self._clock.monotonic()
@@ -304,7 +307,8 @@ class EventRecorder:
             known, self._forbidden = self._forbidden == error.message, error.message
             _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **told(error), **what)
         else:
-            _log.warning("event given up", cause=cause, error=str(error) if error else None, **what)
+            level = logging.DEBUG if self._full and error is None else logging.WARNING
+            _log.log(level, "event given up", cause=cause, error=str(error) if error else None, **what)
 
     def _manifest(self, sort: _Sort, note: str, now: datetime) -> JSON:
         namespace = sort.regarding.namespace or "default"
