@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lws.api.resources import EVENTS, PODS
+from lws.api.resources import EVENTS, PODS, Resource
 from lws.client.transport import Transport
 from lws.errors import TooManyRequestsError
 from lws.sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
@@ -19,8 +19,9 @@ from tests.acceptance.support import figure
 from tests.real.conftest import LIMIT, need_binaries
 from tests.real.ledger import Seen, by_kind
 from tests.real.planes import RealPlane, real_plane
-from tests.real.world import World
+from tests.real.world import JSON, World
 from tests.simulation.chaos import Chaos, Trouble
+from tests.simulation.recording import Wrap
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(LIMIT)]
 COMPACT_OFTEN = "--etcd-compaction-interval=3s"
@@ -30,6 +31,7 @@ FEW_AT_ONCE = (
     "--enable-priority-and-fairness=false",
 )
 LAG = 20.0
+BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +189,12 @@ async def patiently(do: Callable[..., Awaitable[None]], *arguments: Any, **more:
             await asyncio.sleep(error.retry_after or 0.1)
 
 
-async def burst(world: World, sets: int, groups: int, size: int) -> str:
+async def burst(world: World, sets: int, groups: int, size: int, wrap: Wrap = lambda transport: transport) -> str:
     """Create so many sets at once; assert that they come up at no more than the promised number of writes; the figure.
 
     A creation that takes long tells of its progress every 15 s.
     """
-    await world.start()
+    await world.start(wrap)
     world.requests.clear()
     begun = asyncio.get_running_loop().time()
     for number in range(sets):
@@ -225,10 +227,24 @@ def test_a_burst_of_sets_costs_what_each_alone_costs(fragile: RealPlane, sets: i
 
 def test_a_crowded_server_is_not_pressed(tmp_path: Path) -> None:
     """With room for two writes at a time, what is refused with 429 is asked again later, and all sets come up."""
-
-    async def scenario(world: World) -> None:
-        await burst(world, 8, 3, 3)
-        assert refused(world)
-
     with real_plane(need_binaries(), tmp_path, *FEW_AT_ONCE) as plane:
+
+        async def scenario(world: World) -> None:
+            await world.client.create(BINDINGS, _binding("crowded"))
+            # One of system:masters would be let in however many there are.
+            transport = plane.cluster.plane.transport("crowded", ())
+            try:
+                await burst(world, 8, 3, 3, lambda _: transport)
+                assert refused(world)
+            finally:
+                await transport.close()
+
         plane.run(scenario)
+
+
+def _binding(user: str) -> JSON:
+    return {
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": BINDINGS.group, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": BINDINGS.group, "kind": "User", "name": user}],
+    }
