@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 
 import pytest
 
@@ -104,8 +105,7 @@ def test_what_is_taken_away_comes_again(plane: Plane) -> None:
     plane.run(scenario)
 
 
-@pytest.mark.parametrize("edge", ["before", "after", "lost"])
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("at", "edge"), [(1, "before"), *product(range(1, 6), ("after", "lost"))])
 def test_a_creation_survives_its_operator(plane: Plane, at: int, edge: str) -> None:
     """Killed before or after a write, or deprived of its answer: the same objects, each created once."""
 
