@@ -25,6 +25,7 @@ EXCEPTIONS: Final[dict[str, dict[str, str]]] = {
         "discovery/aggregated-groups": POLICIES,
     },
     "real": {
+        "controllers/delete-foreground": RACE,
         "controllers/group-delete-foreground": RACE,
         "apply/crd-object": LAG,
         "crd/immutable": LAG,

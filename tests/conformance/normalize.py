@@ -15,6 +15,7 @@ from typing import Any
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b")
+AGE = re.compile(r"(?:\d+[ydhms]){1,2}")  # as tables show it
 DURATION = re.compile(r"\b\d+(?:\.\d+)?(?:ms|µs|s)\b|\b\d+m\d+(?:\.\d+)?s\b")
 VERSIONS = (
     re.compile(r"(?<=resource version: )\d+(?: \(\d+\))?"),
@@ -46,10 +47,11 @@ class Bindings:
     """What the recorded run's own values mean in this run.
 
     Attributes:
-        others_write: somebody else writes to the store meanwhile, so that a list may be of a later version.
+        alive: the server has writers and a clock of its own, so that a list may be of a later version, and an age
+            another.
     """
 
-    others_write: bool = False
+    alive: bool = False
     pairs: dict[str, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
 
@@ -93,7 +95,7 @@ class Comparison:
     def compare(self, recorded: Any, actual: Any) -> None:
         """Compare two JSON values: first bind what the server invented, wherever it stands, then look closely."""
         self._learn(recorded, actual)
-        if self.bindings.others_write and _is_list(recorded) and _is_list(actual):
+        if self.bindings.alive and _is_list(recorded) and _is_list(actual):
             recorded, actual = _but_version(recorded), _but_version(actual)
         self._compare(recorded, actual, "", "")
 
@@ -156,8 +158,8 @@ class Comparison:
             same = bool(TIME.fullmatch(recorded)) == bool(TIME.fullmatch(actual)) and ("." in recorded) == (
                 "." in actual
             )
-        elif key in BUILD_KEYS:
-            same = True
+        elif key in BUILD_KEYS or (self.bindings.alive and AGE.fullmatch(recorded)):
+            same = key in BUILD_KEYS or bool(AGE.fullmatch(actual))
         elif key in OPAQUE_KEYS:
             same = bool(recorded) == bool(actual) and (not recorded or self.bindings.bind(recorded, actual))
         else:

@@ -102,7 +102,7 @@ class Replay:
     """One scenario against one target.
 
     ``hurry``: the target needs no time to settle, so fixed waiting times are left out. ``alone``: nobody else writes to
-    its store meanwhile.
+    its store meanwhile, and its clock is that of the recording.
     """
 
     def __init__(self, scenario: JSON, target: Target, *, hurry: bool = False, alone: bool = True) -> None:
@@ -110,7 +110,7 @@ class Replay:
         self._alone = alone
         self._scenario = scenario
         self._target = target
-        self._bindings = Bindings(others_write=not alone)
+        self._bindings = Bindings(alive=not alone)
         self._answers: list[JSON] = []
         self._watches: dict[int, tuple[Watching, asyncio.Task[None]]] = {}
         self._observers: dict[str, tuple[Watching, asyncio.Task[None]]] = {}

@@ -83,12 +83,14 @@ def _answer(exchange: Exchange) -> JSON:
 def _written(what: Asked, exchange: Exchange) -> JSON:
     """What a write's answer tells: what the server added, and what it holds for the writer's own."""
     answer, sent = exchange.answer, exchange.sent
+    if "/" in what.resource.split()[1]:
+        return {}  # statuses come as things interleave; how they end, the users read
     managers = {entry.get("manager") for entry in answer.get("metadata", {}).get("managedFields", ())}
     own = dict(exchange.request.query).get("fieldManager") or exchange.request.headers["user-agent"].split("/")[0]
     entries = [each for each in answer["metadata"].get("managedFields", ()) if each.get("manager") == own]
     found: JSON = {"managed": plain(entries, "managedFields")} if own in managers else {}
     whole = (isinstance(sent, dict) and "spec" in sent) or what.verb == "POST"
-    if not whole or "/" in what.resource.split()[1]:
+    if not whole:
         return found
     answer = {key: value for key, value in answer.items() if key != "status"}
     passing = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}

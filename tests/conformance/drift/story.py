@@ -37,7 +37,7 @@ from lws.client.api import APPLY_PATCH, JSON_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.errors import ApiError, NotFoundError, TooManyRequestsError
 from lws.operator.operator import Operator
-from lws.operator.settings import Configuration, Settings
+from lws.operator.settings import LEASE_NAME, Configuration, Settings
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.rotation import CertificateRotator
 from tests.conformance.drift import installing
@@ -87,6 +87,9 @@ class Story:
             await self._rich_life()
             await self._plugin()
             await self._ends()
+        await self._look_at_lease()
+        async with self._operating():
+            await self._look_at_lease()
         await self._certificates()
         reviews = ApiClient(Recorder(self.stage.open(), "reviews", self.book), user_agent="lws")
         await installing.ask_for_metrics(self.user, reviews, self.stage.clock)
@@ -216,7 +219,7 @@ class Story:
         )
         for _ in range(2):
             await self.user.apply(LEADERWORKERSETS, rich, field_manager="applier")
-        await self._rest("rich")
+            await self._rest("rich")
         await self._look()
 
     async def _plugin(self) -> None:
@@ -245,9 +248,11 @@ class Story:
         await self.user.delete(LEADERWORKERSETS, NAMESPACE, "plain")
         await self.user.delete(LEADERWORKERSETS, NAMESPACE, "rich", propagation="Foreground")
         await until(self._empty, seconds=120)
-        lease = await self.unseen.list(LEASES, HOME)
-        for each in lease["items"]:
-            await self.user.get(LEASES, HOME, each["metadata"]["name"])
+        await self._look_at_lease()
+
+    async def _look_at_lease(self) -> None:
+        """As a leader holds it, as it is given back, and as the next one takes it."""
+        await self.user.get(LEASES, HOME, LEASE_NAME)
 
     async def _certificates(self) -> None:
         """The Secret and both bundles, written, broken, and healed."""
