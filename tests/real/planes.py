@@ -83,12 +83,13 @@ class RealPlane:
     """Real processes, kept from scenario to scenario; they and our nodes live on an event loop in another thread.
 
     Attributes:
+        home: of controllers.
         cluster: the processes and the loops beside them.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, home: Home, cluster: RealCluster, requests: AuditLog) -> None:
         self._loop = loop
-        self._home = home
+        self.home = home
         self.cluster = cluster
         self._requests = requests
         self._numbers = itertools.count()
@@ -104,7 +105,7 @@ class RealPlane:
 
     async def _run(self, scenario: Scenario, name: str) -> None:
         loops, requests = self.cluster.loops, self._requests
-        async with World(self._home, loops, name, requests, patience=SILENCE, virtual=False) as world:
+        async with World(self.home, loops, name, requests, patience=SILENCE, virtual=False) as world:
             await scenario(world)
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from lws.api.resources import EVENTS, PODS, Resource
+from lws.api.resources import EVENTS, LEASES, PODS, Resource
+from lws.cli.beside import controller
+from lws.cli.install import NAMESPACE
 from lws.client.transport import Transport
-from lws.errors import TooManyRequestsError
+from lws.errors import ApiError, TooManyRequestsError, TransportError
+from lws.operator.settings import LEASE_NAME
 from lws.sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
 from tests.acceptance.support import figure
 from tests.real.conftest import LIMIT, need_binaries
@@ -31,6 +34,7 @@ FEW_AT_ONCE = (
     "--enable-priority-and-fairness=false",
 )
 LAG = 20.0
+OUTAGE = 15.0  # longer than the renew deadline of a lease
 BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 
 
@@ -173,6 +177,46 @@ def test_history_lost_while_nobody_looked_is_made_up_for(fragile: RealPlane) -> 
         assert after > lists, told
 
     fragile.run(scenario)
+
+
+async def served(world: World) -> None:
+    """Wait until the API server answers again."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await world.client.list(PODS, world.namespace)
+                return
+            except (ApiError, TransportError):
+                await asyncio.sleep(0.2)
+
+
+def test_a_leader_that_lost_its_lease_is_replaced(fragile: RealPlane) -> None:
+    """A server that is away for longer than a lease holds costs the leadership, and what follows is done once."""
+
+    async def scenario(world: World) -> None:
+        async with controller(fragile.home):
+            await world.create(replicas=3, size=2)
+            await world.settled("sample")
+            before, leader = world.uids(), await _holder(world)
+            await fragile.process(API_SERVER).kill()
+            await asyncio.sleep(OUTAGE)
+            await fragile.process(API_SERVER).start()
+            world.requests.clear()
+            await served(world)
+            await world.rest()
+            assert world.uids() == before
+            await world.roll("app:2")
+            await roll_with(world)
+            once(world, before)
+            assert await _holder(world) not in ("", leader)
+
+    fragile.run(scenario)
+
+
+async def _holder(world: World) -> str:
+    """Who leads."""
+    lease = await world.client.get(LEASES, NAMESPACE, LEASE_NAME)
+    return str(lease["spec"].get("holderIdentity") or "")
 
 
 def refused(world: World) -> list[Seen]:
