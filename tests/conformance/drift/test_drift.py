@@ -6,11 +6,16 @@ from tests.conformance.drift.plain import differences
 from tests.conformance.drift.telling import RECORDING, read
 from tests.conformance.planes import Plane
 
+REMEDY = (
+    "If what we ask has changed, and not what is answered, make the recording anew: "
+    "python -m tests.conformance.drift record (CONTRIBUTING.md)"
+)
+
 
 def test_our_own_requests_are_answered_as_recorded(plane: Plane) -> None:
     """Statuses, reasons, what a server sets of itself, managed fields and watched lives are those of the recording."""
     found = differences(read(), plane.tell())
-    assert not found, "\n".join(found)
+    assert not found, "\n".join([*found, REMEDY])
 
 
 def test_the_recording_says_enough() -> None:
