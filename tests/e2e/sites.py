@@ -71,7 +71,7 @@ class Site:
                 "kind": "EndpointSlice",
                 "metadata": {"name": WEBHOOK, "namespace": NAMESPACE, "labels": labels},
                 "addressType": "IPv4",
-                "ports": [{"name": port["name"], "port": self.port}],
+                "ports": [{"name": port.get("name", ""), "port": self.port}],
                 "endpoints": [{"addresses": [self.host]}],
             }
         )
