@@ -81,16 +81,6 @@ def _admits(cluster: Cluster) -> None:
     raise AssertionError(f"the webhook is not reached: {tried.stderr}")
 
 
-def test_everything_is_there_and_comes_up(installed: Installed) -> None:
-    """One command yields the namespace, definition, roles, Services, webhook configurations and a Deployment."""
-    kinds = {line.split("/")[0].split(".")[0] for line in installed.applied.splitlines()}
-    assert kinds >= {"namespace", "customresourcedefinition", "serviceaccount", "deployment", "service", *HOOKS}
-    assert kinds >= {"role", "rolebinding", "clusterrole", "clusterrolebinding", "poddisruptionbudget"}
-    installed.cluster.kubectl("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, WAIT)
-    pods = installed.cluster.get("pods", "-n", NAMESPACE, "-l", "control-plane=controller-manager")["items"]
-    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
-
-
 def test_applying_again_changes_nothing(installed: Installed) -> None:
     """The same command over a running installation finds no difference, and leaves its certificates alone."""
     secret = installed.cluster.get(*SECRET)
@@ -184,6 +174,16 @@ def _scrape(installed: Installed, bearer: str) -> tuple[int, str]:
         connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {bearer}"} if bearer else {})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+def test_everything_is_there_and_comes_up(installed: Installed) -> None:
+    """One command yields the namespace, definition, roles, Services, webhook configurations and a Deployment."""
+    kinds = {line.split("/")[0].split(".")[0] for line in installed.applied.splitlines()}
+    assert kinds >= {"namespace", "customresourcedefinition", "serviceaccount", "deployment", "service", *HOOKS}
+    assert kinds >= {"role", "rolebinding", "clusterrole", "clusterrolebinding", "poddisruptionbudget"}
+    installed.cluster.kubectl("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, WAIT)
+    pods = installed.cluster.get("pods", "-n", NAMESPACE, "-l", "control-plane=controller-manager")["items"]
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
