@@ -281,6 +281,8 @@ def test_a_crowded_server_is_not_pressed(tmp_path: Path) -> None:
                 await burst(world, 8, 3, 3, lambda _: transport)
                 assert refused(world)
             finally:
+                for running in [*world.operators]:
+                    await running.stop()
                 await transport.close()
 
         plane.run(scenario)
