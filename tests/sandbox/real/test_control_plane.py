@@ -36,18 +36,23 @@ def test_binaries_are_those_of_the_named_folder(tmp_path: Path) -> None:
     assert find({VARIABLE: str(tmp_path)}).names == {*REQUIRED, "kube-scheduler"}
 
 
-async def test_each_starts_when_what_it_needs_is_ready_and_ends_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the processes in the order in which they were stopped."""
+    stop, names = process.Process.stop, []
+
+    async def noted(each: process.Process) -> None:
+        await stop(each)
+        names.append(each.name)
+
+    monkeypatch.setattr(process.Process, "stop", noted)
+    return names
+
+
+async def test_each_starts_when_what_it_needs_is_ready_and_ends_before_it(tmp_path: Path, stopped: list[str]) -> None:
     """The managers start when kube-apiserver says that it is ready, and everything ends in the reverse order."""
     programs = {"etcd": WAITS, "kube_apiserver": SERVES, "kube_controller_manager": WAITS, "kube_scheduler": WAITS}
-    folder, stop, stopped = Folder(tmp_path, **programs), process.Process.stop, []
-
-    async def stop_noted(each: process.Process) -> None:
-        await stop(each)
-        stopped.append(each.name)
-
-    monkeypatch.setattr(process.Process, "stop", stop_noted)
+    folder = Folder(tmp_path, **programs)
     async with control_plane.control_plane(folder.binaries, controllers=("*",)) as plane:
         assert [each.name for each in plane.processes] == [*REQUIRED, *OPTIONAL]
         assert all(each.running for each in plane.processes)
@@ -68,7 +73,7 @@ async def test_managers_are_started_only_where_they_are_there(tmp_path: Path) ->
         assert [each.name for each in plane.processes] == list(REQUIRED)
 
 
-async def test_a_server_that_ends_at_once_is_told_with_its_log(tmp_path: Path) -> None:
+async def test_a_server_that_ends_at_once_is_told_with_its_log(tmp_path: Path, stopped: list[str]) -> None:
     """The error carries the code and the end of the log, and etcd is stopped."""
     folder = Folder(tmp_path, etcd=WAITS, kube_apiserver=FAILS)
     with pytest.raises(
@@ -76,7 +81,7 @@ async def test_a_server_that_ends_at_once_is_told_with_its_log(tmp_path: Path) -
     ):
         async with control_plane.control_plane(folder.binaries):
             pytest.fail("it is not ready")
-    assert folder.diary[-1] == "etcd stopped"
+    assert stopped == ["kube-apiserver", "etcd"]
 
 
 async def test_an_etcd_that_ends_is_told_rather_than_waited_for(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ and takes any path step that resolves. Its texts reach the client in a 500, so t
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from lws.sandbox.copying import copied
 from lws.sandbox.patching.json_patch import same
 from lws.sandbox.schema import gojson
 
@@ -50,7 +50,7 @@ def apply(document: JSON, operations: list[JSON]) -> JSON:
     Raises:
         PatchError: one cannot be done.
     """
-    patched = {"": copy.deepcopy(document)}  # the whole document is a member, so that it can be replaced
+    patched = {"": copied(document)}  # the whole document is a member, so that it can be replaced
     for operation in operations:
         _apply(patched, operation)
     result = patched[""]
@@ -66,7 +66,7 @@ def _apply(root: JSON, operation: JSON) -> None:
             path = _text(operation, "path", f"add operation failed to decode path: {_MISSING}")
             missing = f'add operation does not apply: doc is missing path: "{path}": {_MISSING}'
             container, key = _place(root, path, missing)
-            _in_place(f"error in add for path: '{path}'", _add, container, key, copy.deepcopy(operation.get("value")))
+            _in_place(f"error in add for path: '{path}'", _add, container, key, copied(operation.get("value")))
         case "remove":
             path = _text(operation, "path", f"remove operation failed to decode path: {_MISSING}")
             missing = f'remove operation does not apply: doc is missing path: "{path}": {_MISSING}'
@@ -84,7 +84,7 @@ def _apply(root: JSON, operation: JSON) -> None:
 
 def _replace(root: JSON, operation: JSON) -> None:
     path = _text(operation, "path", f"replace operation failed to decode path: {_MISSING}")
-    value = copy.deepcopy(operation.get("value"))
+    value = copied(operation.get("value"))
     if path == "":
         if not isinstance(value, dict | list):
             raise PatchError("replace operation value must be object or array: %!w(<nil>)")
@@ -113,7 +113,7 @@ def _transfer(root: JSON, operation: JSON, kind: str) -> None:
     missing = f"{kind} operation does not apply: doc is missing destination path: {path}: {_MISSING}"
     container, key = _place(root, path, missing)
     failed = f"error in move for path: '{path}'" if kind == "move" else "error while adding value during copy"
-    _in_place(failed, _add, container, key, copy.deepcopy(value))
+    _in_place(failed, _add, container, key, copied(value))
 
 
 def _test(root: JSON, operation: JSON) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from lws.sandbox.controllers.objects import (
     set_condition,
 )
 from lws.sandbox.controllers.pods import is_available, is_finished, is_ready, phase
+from lws.sandbox.copying import copied
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -89,7 +89,7 @@ def new_replicaset_pod(replicaset: JSON) -> JSON:
     """A pod from the set's template; the API server completes its name."""
     template = replicaset["spec"]["template"]
     metadata = template.get("metadata") or {}
-    kept = {key: copy.deepcopy(metadata[key]) for key in ("labels", "annotations", "finalizers") if metadata.get(key)}
+    kept = {key: copied(metadata[key]) for key in ("labels", "annotations", "finalizers") if metadata.get(key)}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -99,7 +99,7 @@ def new_replicaset_pod(replicaset: JSON) -> JSON:
             "namespace": namespace_of(replicaset),
             "ownerReferences": [controller_reference(replicaset, "apps/v1", "ReplicaSet")],
         },
-        "spec": copy.deepcopy(template["spec"]),
+        "spec": copied(template["spec"]),
     }
 
 
@@ -133,10 +133,10 @@ def plan_deployment(deployment: JSON, replicasets: Sequence[JSON], now: datetime
 def new_replicaset(deployment: JSON, replicas: int, revision: str) -> JSON:
     """The replica set of the deployment's template as it is now."""
     digest = template_hash(deployment)
-    template = copy.deepcopy(deployment["spec"]["template"])
+    template = copied(deployment["spec"]["template"])
     metadata = template.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), HASH_LABEL: digest}
-    selector = copy.deepcopy(deployment["spec"]["selector"])
+    selector = copied(deployment["spec"]["selector"])
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: digest}
     annotations = {
         key: value
@@ -183,7 +183,7 @@ def template_hash(deployment: JSON) -> str:
 
 def _same_template(deployment: JSON, replicaset: JSON) -> bool:
     """Whether the replica set's template is the deployment's, its hash label aside."""
-    template = copy.deepcopy(replicaset["spec"]["template"])
+    template = copied(replicaset["spec"]["template"])
     (template.get("metadata") or {}).get("labels", {}).pop(HASH_LABEL, None)
     return bool(template == deployment["spec"]["template"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from lws.api.resources import Resource
 from lws.sandbox.catalog import priority
+from lws.sandbox.copying import copied
 from lws.sandbox.crd.frame import condition
 from lws.sandbox.crd.internal import internal
 from lws.sandbox.crd.jsonpath import JsonPath
@@ -93,7 +93,7 @@ class CustomStrategy(GenericStrategy):
         return found
 
     def _brought_up(self, stored: JSON) -> JSON:
-        obj = copy.deepcopy(stored)
+        obj = copied(stored)
         schema = self._schemas.get(stored["apiVersion"], self.schema)
         schema.prune(obj)
         schema.default(obj)
@@ -103,7 +103,7 @@ class CustomStrategy(GenericStrategy):
 
     def write(self, obj: JSON) -> JSON:
         """In the storage version."""
-        return obj if obj.get("apiVersion") == self._storage else self._converted(copy.deepcopy(obj), self._storage)
+        return obj if obj.get("apiVersion") == self._storage else self._converted(copied(obj), self._storage)
 
     def _converted(self, obj: JSON, api_version: str) -> JSON:
         """The object in another version: without conversion the ``apiVersion`` changes, and unknown fields go."""

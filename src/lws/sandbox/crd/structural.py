@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lws.sandbox.copying import copied
 from lws.sandbox.schema import goregex, openapi, pruning, validation
 from lws.sandbox.schema.node import MISSING, Compiler
 from lws.sandbox.status import Cause, Causes
@@ -211,7 +211,7 @@ def _default(schema: JSON, path: str) -> Iterator[Cause]:
     value = schema["default"]
     node = Compiler().node(schema)
     node.default = MISSING
-    pruned = copy.deepcopy(value)
+    pruned = copied(value)
     if isinstance(pruned, dict) and pruning.prune(pruned, node):
         causes = Causes()
         causes.invalid(path, value, "must not have unknown fields")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
 from lws.api import naming
+from lws.sandbox.copying import copied
 from lws.sandbox.kinds import defaulting
 from lws.sandbox.schema import builtin
 from lws.sandbox.schema.gostruct import zero
@@ -109,7 +109,7 @@ class Kind(GenericStrategy):
         if status is None and self.has_status and self.schema is not None:
             status = zero(self.schema.root).get("status")
         if status is not None:
-            obj["status"] = copy.deepcopy(status)
+            obj["status"] = copied(status)
 
     def prepare_status(self, new: JSON, old: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's
         """All but the status and the metadata stays."""

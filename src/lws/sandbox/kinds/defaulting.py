@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from lws.sandbox.copying import copied
 from lws.sandbox.kinds import resources
 from lws.sandbox.schema.node import MISSING, Node
 
@@ -293,7 +294,7 @@ def _struct(obj: JSON, node: Node) -> None:
         _autoscaler(obj)
     for member, default in _declared(node):
         if obj.get(member) is None:
-            obj[member] = copy.deepcopy(default)
+            obj[member] = copied(default)
 
 
 _DECLARED: dict[str, tuple[tuple[str, Any], ...]] = {}

@@ -6,13 +6,13 @@ objects whose owners nobody recorded, the cap on updaters, times, and fields of 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
+from lws.sandbox.copying import copied
 from lws.sandbox.managedfields import entries
 from lws.sandbox.managedfields.entries import Managed, Manager, Owned
 from lws.sandbox.managedfields.fieldset import FieldSet
@@ -312,7 +312,7 @@ def _settled(merged: JSON, schema: Schema) -> JSON:
         if reader.error:
             raise StatusError(500, "", reader.error)
         return read
-    settled = copy.deepcopy(merged)
+    settled = copied(merged)
     pruning.drop_nulls(settled, schema.root)
     pruning.read_metadata(settled)
     return settled
@@ -323,7 +323,7 @@ def _with_last_applied(obj: JSON, applied: JSON) -> JSON:
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
     if not annotations.get(LAST_APPLIED):
         return obj
-    body = copy.deepcopy(applied)
+    body = copied(applied)
     (body.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
     if not body.get("metadata", {}).get("annotations"):
         body.get("metadata", {}).pop("annotations", None)

@@ -6,9 +6,10 @@ end.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
+
+from lws.sandbox.copying import copied
 
 JSON = dict[str, Any]
 
@@ -23,7 +24,7 @@ def json_patch(document: JSON, operations: Sequence[JSON]) -> JSON:
     Raises:
         PatchError: one of them cannot be done.
     """
-    patched = copy.deepcopy(document)
+    patched = copied(document)
     for operation in operations:
         _apply(patched, operation)
     return patched
@@ -52,18 +53,18 @@ def _apply(document: JSON, operation: JSON) -> None:
     path = str(operation.get("path", ""))
     match operation.get("op"):
         case "add":
-            _add(document, path, copy.deepcopy(operation.get("value")))
+            _add(document, path, copied(operation.get("value")))
         case "remove":
             _remove(document, path)
         case "replace":
             container, key = _place(document, path)
             _get(container, key)
-            _set(container, key, copy.deepcopy(operation.get("value")))
+            _set(container, key, copied(operation.get("value")))
         case "move":
             _add(document, path, _remove(document, str(operation.get("from", ""))))
         case "copy":
             container, key = _place(document, str(operation.get("from", "")))
-            _add(document, path, copy.deepcopy(_get(container, key)))
+            _add(document, path, copied(_get(container, key)))
         case "test":
             _test(document, path, operation.get("value"))
         case other:

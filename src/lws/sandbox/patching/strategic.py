@@ -8,10 +8,10 @@ set
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lws.sandbox.copying import copied
 from lws.sandbox.patching.json_patch import same
 from lws.sandbox.schema.goprint import go_print, go_type
 from lws.sandbox.schema.node import Node
@@ -47,7 +47,7 @@ def strategic_merge(document: JSON, patch: JSON, node: Node | None) -> JSON:
     Raises:
         StrategicError: a directive or list cannot be merged.
     """
-    return _merge_object(copy.deepcopy(document), copy.deepcopy(patch), node)
+    return _merge_object(copied(document), copied(patch), node)
 
 
 def _merge_object(original: JSON, patch: JSON, node: Node | None) -> JSON:

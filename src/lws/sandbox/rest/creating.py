@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from lws.sandbox.copying import copied
 from lws.sandbox.rest import lifecycle, metadata
 from lws.sandbox.rest.call import Call, WriteOptions, internal, write_options
 from lws.sandbox.rest.core import Core, review
@@ -71,7 +71,7 @@ async def store_new(
 
 def after_webhooks(call: Call, admitted: JSON) -> JSON:
     """An object as webhooks left it, completed; what they changed is nobody's: managedFields were written before."""
-    obj = copy.deepcopy(admitted)
+    obj = copied(admitted)
     call.warnings += metadata.dedupe_owners(obj["metadata"])
     call.strategy.default(obj)
     return obj

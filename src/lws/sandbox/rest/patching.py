@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from lws.sandbox.copying import copied
 from lws.sandbox.machinery import schema_of
 from lws.sandbox.patching import APPLY_PATCH, patch_type
 from lws.sandbox.rest.call import Call, WriteOptions, write_options
@@ -61,7 +61,7 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> tuple[JSON, b
     def merged(live: JSON | None) -> JSON:
         new = core.machinery.apply(
             live,
-            copy.deepcopy(applied),
+            copied(applied),
             strategy,
             manager=options.field_manager,
             force=bool(options.force),

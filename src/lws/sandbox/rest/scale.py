@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final
 
 from lws.api.resources import Resource
+from lws.sandbox.copying import copied
 from lws.sandbox.patching import APPLY_PATCH, patch_type
 from lws.sandbox.rest import creating, selectors, updating
 from lws.sandbox.rest.call import Call, WriteOptions, write_options
@@ -131,7 +131,7 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
     async def produce(live: JSON) -> JSON:
         new = core.machinery.apply(
             live,
-            copy.deepcopy(wanted),
+            copied(wanted),
             call.strategy,
             manager=options.field_manager,
             force=bool(options.force),
@@ -167,7 +167,7 @@ def _shown(call: Call) -> updating.Shown:
 
 
 def _scaled(call: Call, live: JSON, scale: JSON) -> JSON:
-    new = copy.deepcopy(live)
+    new = copied(live)
     put(new, paths(call).spec_replicas, look(scale, "spec.replicas") or 0)
     version = scale["metadata"].get("resourceVersion")
     new["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from lws.api.resources import Resource
+from lws.sandbox.copying import copied
 from lws.sandbox.kinds.topology import NODES, place
 from lws.sandbox.rest import creating, deleting, metadata, reading, selectors, updating
 from lws.sandbox.rest.call import Call, delete_options, write_options
@@ -114,7 +114,7 @@ def _check_unbound(call: Call, body: JSON, live: JSON) -> None:
 
 
 def _bound(body: JSON, live: JSON, now: str) -> JSON:
-    status = copy.deepcopy(live.get("status") or {})
+    status = copied(live.get("status") or {})
     known = [found for found in status.get("conditions") or [] if found.get("type") != "PodScheduled"]
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     status["conditions"] = [*known, condition]
@@ -228,7 +228,7 @@ async def _finalize(core: Core, call: Call) -> Answer:
     version = sent["metadata"].get("resourceVersion")
 
     async def produce(live: JSON) -> JSON:
-        new = copy.deepcopy(live)
+        new = copied(live)
         new["spec"] = {**(live.get("spec") or {}), "finalizers": finalizers} if finalizers else {}
         new["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
         return new

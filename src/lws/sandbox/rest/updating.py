@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lws.sandbox.copying import copied
 from lws.sandbox.rest import deleting, metadata
 from lws.sandbox.rest.call import Call, WriteOptions, internal, parse_version, write_options
 from lws.sandbox.rest.core import Core, Review, review
@@ -44,7 +44,7 @@ async def update(core: Core, call: Call) -> tuple[JSON, bool]:
 
     async def produce(live: JSON) -> JSON:
         check_uid(call, sent, live)
-        return copy.deepcopy(sent)
+        return copied(sent)
 
     return await store_change(core, call, produce, options, "UpdateOptions", manager=manager, sent=sent)
 
@@ -124,7 +124,7 @@ async def _create_by_put(core: Core, call: Call, sent: JSON, options: WriteOptio
         return core.machinery.track(None, new, call.strategy, manager=manager, subresource="", now=core.clock.now())
 
     await core.allow(call, "create")
-    return await store_new(core, call, copy.deepcopy(sent), options, kind, track)
+    return await store_new(core, call, copied(sent), options, kind, track)
 
 
 def _itself(obj: JSON) -> JSON:

@@ -7,9 +7,9 @@ allowed and a default exists.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from lws.sandbox.copying import copied
 from lws.sandbox.schema import builtin
 from lws.sandbox.schema.gostruct import GoReader
 from lws.sandbox.schema.node import MISSING, Node
@@ -91,7 +91,7 @@ def default(value: Any, node: Node | None) -> None:
             if known.default is MISSING or known.default is None:
                 continue
             if name not in value or (value[name] is None and not known.node.nullable):
-                value[name] = copy.deepcopy(known.default)
+                value[name] = copied(known.default)
         for name in list(value):
             value[name] = _completed(value[name], node.child(name))
     elif isinstance(value, list):
@@ -106,7 +106,7 @@ def _has_default(node: Node) -> bool:
 
 def _completed(value: Any, node: Node | None) -> Any:
     if node is not None and value is None and not node.nullable and node.default is not MISSING:
-        value = copy.deepcopy(node.default)
+        value = copied(node.default)
     default(value, node)
     return value
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Final
 
 from lws.api.names import parent_and_ordinal
 from lws.sandbox.controllers.objects import JSON, controller_reference, labels_of, name_of, namespace_of
 from lws.sandbox.controllers.pods import REVISION_LABEL
+from lws.sandbox.copying import copied
 
 POD_NAME_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL: Final = "apps.kubernetes.io/pod-index"
@@ -62,7 +62,7 @@ def claims_for(statefulset: JSON, ordinal: int) -> list[JSON]:
                     "namespace": namespace_of(statefulset),
                     "labels": labels,
                 },
-                "spec": copy.deepcopy(template.get("spec") or {}),
+                "spec": copied(template.get("spec") or {}),
             }
         )
     return claims
@@ -73,9 +73,9 @@ def new_pod(statefulset: JSON, ordinal: int, revision: str) -> JSON:
     name = f"{name_of(statefulset)}-{ordinal}"
     template = statefulset["spec"]["template"]
     metadata = template.get("metadata") or {}
-    kept = {key: copy.deepcopy(metadata[key]) for key in ("annotations", "finalizers") if metadata.get(key)}
+    kept = {key: copied(metadata[key]) for key in ("annotations", "finalizers") if metadata.get(key)}
     labels = {**(metadata.get("labels") or {}), **identity_labels(name, ordinal), REVISION_LABEL: revision}
-    spec: JSON = {**copy.deepcopy(template["spec"]), "hostname": name}
+    spec: JSON = {**copied(template["spec"]), "hostname": name}
     if statefulset["spec"].get("serviceName"):
         spec["subdomain"] = statefulset["spec"]["serviceName"]
     else:
