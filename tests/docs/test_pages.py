@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from lws.cli.flags import parse_flags
 from lws.cli.kubectl.main import parser as kubectl_lws_parser
+from lws.cli.sandbox import parser as sandbox_parser
 
+KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")))
-LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
+FENCED = re.compile(r"```.*?```", re.DOTALL)
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-INLINE = re.compile(r"`(kubectl lws [^`]+)`")
+INLINE = re.compile(r"`((?:kubectl lws|lws-sandbox|lws-controller) [^`]+)`")
+FLAG = re.compile(r"`(--[a-z][a-z-]*)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -24,6 +29,21 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target, _ in LINK.findall(page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get where it is shown."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_are_headings(page: Path) -> None:
+    """Every link to a part of a page names one of its headings."""
+    for target, anchor in LINK.findall(page.read_text()):
+        if anchor and "://" not in target:
+            other = (page.parent / target) if target else page
+            assert anchor in _anchors(other), f"{page.name} links to {target}#{anchor}"
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
@@ -43,6 +63,27 @@ def test_kubectl_lws_commands_parse(page: Path) -> None:
             if len(arguments) < 2 or (arguments[0] == "rollout" and len(arguments) < 3):
                 continue  # named in prose, without a set
             kubectl_lws_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_ours_parse(page: Path) -> None:
+    """Every `lws-sandbox` and `lws-controller` command in a page is one that its command line takes."""
+    for words in _commands(page):
+        if "--help" in words:
+            continue
+        if words[0] == "lws-sandbox":
+            sandbox_parser().parse_args(words[1:])
+        elif words[0] == "lws-controller":
+            parse_flags(words[1:], terminal=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_flags_in_prose_exist(page: Path) -> None:
+    """Every flag that a page names is one of a command of ours, or of kubectl as said here."""
+    sources = [*(ROOT / "src/lws/cli").rglob("*.py")]
+    ours = {flag for path in sources for flag in re.findall(r'"(--)?([a-z][a-z-]+)"', path.read_text())}
+    known = {f"--{name}" for _, name in ours} | KUBECTL
+    assert set(FLAG.findall(page.read_text())) <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
