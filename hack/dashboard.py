@@ -155,7 +155,7 @@ def _panel(number: int, panel: Panel, source: JSON) -> JSON:
     }
 
 
-WIDTH, WRAP = 560, 88
+WIDTH, WRAP = 560, 78
 COLOURS = ("#3b6fb6", "#c2702c", "#3f8f5f", "#8a5fb0")
 TEXT = "font-family='sans-serif' fill='#222'"
 CODE = "font-family='monospace' font-size='10' fill='#555'"
