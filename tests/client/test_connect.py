@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -287,18 +289,30 @@ async def test_hanging_exec_plugin_is_not_left_behind(
     """When nobody waits for a plugin any more it ends, with all that it started, whether it wants to or not."""
     monkeypatch.setattr("lws.client.plugin.GRACE", 0.05)
     user = plugin(tmp_path, token="t")
-    started, alive = tmp_path / "started", tmp_path / "alive"
-    os.mkfifo(started)
-    os.mkfifo(alive)
-    trap = "trap '' TERM\n" if stubborn else ""
-    hang = f"sleep 1000 3>{alive} & echo $! >{started}\nexec sleep 1000"
-    (tmp_path / "plugin.sh").write_text(f"#!/bin/sh\n{trap}{hang}\n")
-    connecting = asyncio.create_task(connect(write(tmp_path / "config", config(user)), environ={}))
-    end = asyncio.create_task(asyncio.to_thread(alive.read_bytes))  # over when nobody holds the pipe any more
-    await asyncio.wait_for(asyncio.to_thread(started.read_bytes), 20)
-    connecting.cancel()
-    assert isinstance((await asyncio.gather(connecting, return_exceptions=True))[0], asyncio.CancelledError)
-    assert await asyncio.wait_for(end, 20) == b""
+    async with fifo(tmp_path / "started") as started, fifo(tmp_path / "alive") as alive:
+        trap = "trap '' TERM\n" if stubborn else ""
+        hang = f"exec 3>{tmp_path / 'alive'}\nsleep 1000 &\necho started >{tmp_path / 'started'}\nexec sleep 1000"
+        (tmp_path / "plugin.sh").write_text(f"#!/bin/sh\n{trap}{hang}\n")
+        connecting = asyncio.create_task(connect(write(tmp_path / "config", config(user)), environ={}))
+        assert await asyncio.wait_for(started.read(), 20) == b"started\n"
+        connecting.cancel()
+        assert isinstance((await asyncio.gather(connecting, return_exceptions=True))[0], asyncio.CancelledError)
+        assert await asyncio.wait_for(alive.read(), 20) == b""  # over when nobody holds the pipe any more
+
+
+@asynccontextmanager
+async def fifo(path: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """A named pipe whose end is seen when everybody who wrote to it is gone."""
+    os.mkfifo(path)
+    reader = asyncio.StreamReader()
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", 0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), file
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
 
 
 def content(path: str | None) -> bytes:
