@@ -24,14 +24,14 @@ SEED ?=
 help:
 	@sed -n 's/^# //p' Makefile | head -6
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable ./sandbox
 	@touch $@
 
 run: $(STAMP)
-	@ONCE=$(ONCE) $(BIN)/python -m lws.cli.run --control-plane $(CONTROL_PLANE)
+	@ONCE=$(ONCE) $(BIN)/python -m lws_sandbox.quickstart.run --control-plane $(CONTROL_PLANE)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -66,7 +66,7 @@ bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
 
 bench-sandbox: $(STAMP)
-	$(BIN)/python -m hack.bench_sandbox $(PODS)
+	$(BIN)/python -m sandbox.hack.bench $(PODS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lws.api import crd
+from lws.api.leaderworkerset import crd
 
 JSON = dict[str, Any]
 EMBEDDED = {"leaderTemplate": "PodTemplateSpec", "workerTemplate": "PodTemplateSpec"}

@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 from tests.simulation.cluster import Cluster, Write, manifest
 
-from lws.api.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.client.transport import Request, Response, Stream, Transport
-from lws.sandbox.controllers.kubelet.runtime import Delays
-from lws.sandbox.virtual_time import run as run_virtually
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.virtual_time import run as run_virtually
 
 DEFAULTS = (100, 2, 2)
 SMALLER = 10

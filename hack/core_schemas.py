@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hack import schemas as published
+from sandbox.hack import schemas as published
+
 from lws.api.schemas import ROOTS
 
 JSON = dict[str, Any]

@@ -13,8 +13,8 @@ from hack.dashboard import PANELS, quantile
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.informers.registry import InformerRegistry
-from lws.operator.domain import DomainMetrics
-from lws.operator.truth import export_informers
+from lws.manager.truth import export_informers
+from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.telemetry.metrics import Described, Metrics
 
 JSON = dict[str, Any]
@@ -156,7 +156,7 @@ def catalogue() -> Sequence[Described]:
     metrics = Metrics()
     DomainMetrics(metrics, SystemClock())
     nowhere: Any = None
-    client = ApiClient(nowhere, user_agent="lws")
+    client = ApiClient(nowhere, user_agent="lws", field_manager="lws")
     export_informers(metrics, InformerRegistry(client, clock=SystemClock(), random=Random(0)))
     return sorted(metrics.catalogue, key=lambda each: each.name)
 

@@ -43,7 +43,7 @@ def lay_out(out: Path, packages: Path, source: Path) -> None:
     _copy_file(python, out)
     shutil.copytree(stdlib, _inside(out, stdlib), ignore=UNUSED, symlinks=False)
     shutil.copytree(packages, out / "app", ignore=shutil.ignore_patterns("__pycache__", "bin", "tests", "*.pyi"))
-    shutil.copytree(source, out / "app" / "lws", ignore=shutil.ignore_patterns("__pycache__", "sandbox"))
+    shutil.copytree(source, out / "app" / "lws", ignore=shutil.ignore_patterns("__pycache__"))
     for library in sorted(_libraries([python, *out.rglob("*.so"), *out.rglob("*.so.*")])):
         _copy_file(library, out)
     _identity(out)

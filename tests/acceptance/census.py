@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel
 
-from lws.operator.operator import Operator
+from lws.manager.manager import Operator
 
 CONTAINERS: Final = (dict, list, set, frozenset, tuple, deque)
 ENUMERATED: Final = (
@@ -51,7 +51,7 @@ def census(operator: Operator) -> Counter[str]:
 
 def _ours(thing: Any) -> bool:
     module = type(thing).__module__
-    return module.startswith("lws.") and not module.startswith("lws.sandbox")
+    return module.startswith("lws.") and not module.startswith("lws_sandbox")
 
 
 def _entries(thing: Collection[Any]) -> list[Any]:

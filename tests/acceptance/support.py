@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 import pytest
 
-from lws.api.resources import EVENTS, LEADERWORKERSETS, LEASES
+from lws.apimachinery.resources import EVENTS, LEADERWORKERSETS, LEASES
 from lws.client.transport import Request
-from lws.operator.version import user_agent
-from lws.sandbox.reply import Reply
-from lws.sandbox.user import UserInfo
+from lws.manager.version import user_agent
+from lws_sandbox.reply import Reply
+from lws_sandbox.user import UserInfo
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 
 JSON = dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lws.api.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.client.transport import Transport
-from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.equality import exact_state
 from tests.acceptance.support import by_kind, counted, figure, rest
 from tests.simulation.chaos import CrashPoint

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
-from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS
 from lws.errors import LwsError
 from tests.acceptance.census import census
 from tests.acceptance.support import edit_image, figure

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from lws.api.resources import LEADERWORKERSETS, PODS
-from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.support import Tally, counted, create_sets, figure, rest
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.virtual import virtual_time

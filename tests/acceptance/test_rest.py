@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lws.api.resources import PODS
+from lws.apimachinery.resources import PODS
 from tests.acceptance.support import by_kind, counted, create_sets, figure, rest
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.virtual import virtual_time

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from lws.api.resources import LEADERWORKERSETS
-from lws.sandbox.controllers.kubelet.runtime import Delays
+from lws.apimachinery.resources import LEADERWORKERSETS
+from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.support import counted, create_sets, edit_image, figure, rest
 from tests.simulation.cluster import Cluster, Write
 from tests.virtual import virtual_time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 
 JSON = dict[str, Any]
 

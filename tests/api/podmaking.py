@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api import labels as keys
+from lws.api.leaderworkerset import labels as keys
 
 JSON = dict[str, Any]
 

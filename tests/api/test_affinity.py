@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels as keys
-from lws.api.pods import mutate_pod
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.pods import mutate_pod
 from tests.api.podmaking import leader, worker
 
 JSON = dict[str, Any]

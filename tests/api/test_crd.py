@@ -9,7 +9,8 @@ import pytest
 import yaml
 from hack import generate
 
-from lws.api import crd, schemas
+from lws.api import schemas
+from lws.api.leaderworkerset import crd
 
 JSON = dict[str, Any]
 

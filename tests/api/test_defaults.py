@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api.defaults import default_leaderworkerset
+from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from tests.api.lwsmaking import JSON, manifest, pod_template
 
 PACE = {"partition": 0, "maxUnavailable": 1, "maxSurge": 0}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels as keys
-from lws.api.environment import with_group_variables
-from lws.api.pods import mutate_pod
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.environment import with_group_variables
+from lws.api.leaderworkerset.pods import mutate_pod
 from lws.errors import AdmissionError
 from tests.api.podmaking import container, env_of, leader, pod, worker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lws.api.integers import atoi
+from lws.apimachinery.integers import atoi
 from lws.errors import AdmissionError
 
 

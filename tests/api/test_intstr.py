@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api.intstr import is_percent, percentage, scaled
+from lws.apimachinery.intstr import is_percent, percentage, scaled
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lws.api.names import group_key, parent_and_ordinal, subgroup_key
+from lws.api.leaderworkerset.groupkeys import group_key, subgroup_key
+from lws.apimachinery.names import parent_and_ordinal
 
 
 @pytest.mark.parametrize(

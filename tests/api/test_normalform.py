@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api import normalform, schemas
+from lws.api import schemas
+from lws.api.leaderworkerset import normalform
 from tests.api.lwsmaking import JSON, pod_template
 
 

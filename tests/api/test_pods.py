@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws.api import labels as keys
-from lws.api.pods import MalformedPodError, mutate_pod
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.errors import AdmissionError
 from tests.api.podmaking import container, labels_of, leader, pod, worker
 

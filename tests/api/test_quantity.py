@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api.quantity import Notation, Quantity, QuantityError, canonical
+from lws.apimachinery.quantity import Notation, Quantity, QuantityError, canonical
 
 SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "E-2", "e+6"]
 TEXTS = st.builds(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lws.api import revisions
+from lws.api.leaderworkerset import revisions
 from tests.api.lwsmaking import JSON, lws, pod_template
 
 SAMPLE: JSON = {

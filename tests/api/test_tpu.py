@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels as keys
-from lws.api.pods import mutate_pod
-from lws.api.tpu import requests_tpus
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.pods import mutate_pod
+from lws.api.leaderworkerset.tpu import requests_tpus
 from lws.errors import AdmissionError
 from tests.api.podmaking import container, env_of, leader, worker
 

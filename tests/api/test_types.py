@@ -7,8 +7,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from lws.api import types
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset import types
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from tests.api.lwsmaking import JSON, manifest
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api import validation
-from lws.api.validation import aggregate, validate_create, validate_update
+from lws.api.leaderworkerset import validation
+from lws.api.leaderworkerset.validation import aggregate, validate_create, validate_update
 from tests.api.lwsmaking import JSON, manifest, paced, pod_template
 
 PACE = "spec.rolloutStrategy.rollingUpdateConfiguration"

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from lws.api import labels
-from lws.api.objects import ControllerRevision, StatefulSet
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.cli.kubectl.picture import Picture
 
 JSON: TypeAlias = dict[str, Any]

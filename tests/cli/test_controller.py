@@ -19,7 +19,7 @@ from lws.cli.flags import parse_flags
 from lws.errors import ConfigurationError
 from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
-from tests.operator.test_servers import free_port
+from tests.manager.test_servers import free_port
 
 NO_PORTS = ["--metrics-bind-address=0", "--health-probe-bind-address=0"]
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/lws-system/leases/b8b2488c.x-k8s.io"

@@ -10,7 +10,7 @@ import pytest
 from lws.cli.controller import make_settings
 from lws.cli.flags import parse_flags
 from lws.errors import ConfigurationError
-from lws.operator.settings import Configuration
+from lws.manager.settings import Configuration
 
 HEAD = "apiVersion: config.lws.x-k8s.io/v1alpha1\nkind: Configuration\n"
 

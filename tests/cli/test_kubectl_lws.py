@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lws.api import labels
+from lws.api.leaderworkerset import labels
 from lws.cli.kubectl import render, rollout
 from lws.cli.kubectl.explain import explain
 from lws.cli.kubectl.picture import Picture

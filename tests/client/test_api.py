@@ -12,7 +12,7 @@ import pytest
 import structlog.testing
 
 from lws import errors
-from lws.api.resources import LEADERWORKERSETS, NODES, PODS, STATEFULSETS
+from lws.apimachinery.resources import LEADERWORKERSETS, NODES, PODS, STATEFULSETS
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.client.limiter import TokenBucket
 from lws.client.transport import Request, Response
@@ -133,7 +133,7 @@ CALLS: list[tuple[Call, str, str, dict[str, str], Any]] = [
 async def test_requests(call: Call, method: str, path: str, query: dict[str, str], body: Any) -> None:
     """Each verb is the request that the Kubernetes API knows it by."""
     script = Script()
-    assert await call(ApiClient(script, user_agent="lws/1")) == {"ok": True}
+    assert await call(ApiClient(script, user_agent="lws/1", field_manager="lws")) == {"ok": True}
     (request,) = script.requests
     assert (request.method, request.path, dict(request.query)) == (method, path, query)
     assert (orjson.loads(request.body) if request.body else None) == body
@@ -145,7 +145,7 @@ async def test_requests(call: Call, method: str, path: str, query: dict[str, str
 async def test_content_types() -> None:
     """A patch goes out under its own type, an apply as apply-patch, everything else as JSON."""
     script = Script()
-    client = ApiClient(script, user_agent="lws/1")
+    client = ApiClient(script, user_agent="lws/1", field_manager="lws")
     await client.patch(PODS, "ns", "a", {})
     await client.apply(PODS, MANIFEST)
     await client.create(PODS, MANIFEST)
@@ -161,7 +161,9 @@ async def test_content_types() -> None:
 async def test_bodies_are_spelled_as_go_spells_them() -> None:
     """Members keep their order; HTML characters and line separators are escaped."""
     script = Script()
-    await ApiClient(script, user_agent="lws/1").update(PODS, {**MANIFEST, "z": "a && b < c\u2028", "a": "é"})
+    await ApiClient(script, user_agent="lws/1", field_manager="lws").update(
+        PODS, {**MANIFEST, "z": "a && b < c\u2028", "a": "é"}
+    )
     (request,) = script.requests
     assert request.body.endswith(rb'"z":"a \u0026\u0026 b \u003c c\u2028","a":"' + "é".encode() + b'"}')
 
@@ -186,7 +188,7 @@ ERRORS = [
 async def test_errors_by_status(code: int, reason: str, kind: type[errors.ApiError]) -> None:
     """A failure is raised as the error of its status, with the server's own words, reason and details."""
     body = {"kind": "Status", "code": code, "reason": reason, "message": "why", "details": {"name": "a"}}
-    client = ApiClient(Script(code, body), user_agent="lws/1")
+    client = ApiClient(Script(code, body), user_agent="lws/1", field_manager="lws")
     with pytest.raises(errors.ApiError) as caught:
         await client.get(PODS, "ns", "a")
     assert type(caught.value) is kind
@@ -212,7 +214,7 @@ async def test_retry_after(headers: dict[str, str], details: dict[str, Any], sec
     """The wait that a server asks for is read from the header, else from the Status."""
     body = {"kind": "Status", "code": 429, "details": details}
     with pytest.raises(errors.TooManyRequestsError) as caught:
-        await ApiClient(Script(429, body, headers), user_agent="lws/1").get(PODS, "ns", "a")
+        await ApiClient(Script(429, body, headers), user_agent="lws/1", field_manager="lws").get(PODS, "ns", "a")
     assert caught.value.retry_after == seconds
 
 
@@ -220,7 +222,7 @@ async def test_foreign_error_body() -> None:
     """What a proxy answers is kept, but not more than 2048 bytes of it."""
     page = b"<html>bad gateway" + b"x" * 100_000
     with pytest.raises(errors.ServerError) as caught:
-        await ApiClient(Script(502, page), user_agent="lws/1").get(PODS, "ns", "a")
+        await ApiClient(Script(502, page), user_agent="lws/1", field_manager="lws").get(PODS, "ns", "a")
     assert len(caught.value.body) == 2048
     assert str(caught.value).startswith("<html>bad gateway")
 
@@ -229,7 +231,7 @@ async def test_foreign_error_body() -> None:
 async def test_answer_that_is_no_object(body: bytes) -> None:
     """An answer of 200 that is no JSON object counts as no answer."""
     with pytest.raises(errors.TransportError):
-        await ApiClient(Script(200, body), user_agent="lws/1").get(PODS, "ns", "a")
+        await ApiClient(Script(200, body), user_agent="lws/1", field_manager="lws").get(PODS, "ns", "a")
 
 
 async def test_observer_hears_of_every_request() -> None:
@@ -244,10 +246,12 @@ async def test_observer_hears_of_every_request() -> None:
         async def send(self, request: Request) -> Response:
             raise errors.TransportError("lost")
 
-    await ApiClient(Script(), user_agent="x", host="h", observer=observe).get(PODS, "ns", "a")
+    await ApiClient(Script(), user_agent="x", field_manager="lws", host="h", observer=observe).get(PODS, "ns", "a")
     with pytest.raises(errors.TransportError):
-        await ApiClient(Lost(), user_agent="x", host="h", observer=observe).delete(PODS, "ns", "a")
-    async with ApiClient(Script(), user_agent="x", host="h", observer=observe).stream(Request("GET", "/x")) as answer:
+        await ApiClient(Lost(), user_agent="x", field_manager="lws", host="h", observer=observe).delete(PODS, "ns", "a")
+    async with ApiClient(Script(), user_agent="x", field_manager="lws", host="h", observer=observe).stream(
+        Request("GET", "/x")
+    ) as answer:
         assert b"".join([chunk async for chunk in answer.chunks()]) == b'{"ok":true}'
     assert heard == [("GET", "200", "h"), ("DELETE", "<error>", "h"), ("GET", "200", "h")]
 
@@ -260,7 +264,7 @@ async def test_warnings_are_logged_once() -> None:
             answer = await super().send(request)
             return Response(answer.status, answer.headers, answer.body, ("deprecated", "odd"))
 
-    client = ApiClient(Warning299(), user_agent="x")
+    client = ApiClient(Warning299(), user_agent="x", field_manager="lws")
     with structlog.testing.capture_logs() as logs:
         await client.get(PODS, "ns", "a")
         await client.get(PODS, "ns", "b")

@@ -22,7 +22,7 @@ from lws.client.connection import Connection, HttpTransport, connect
 from lws.client.credentials import Identity
 from lws.client.incluster import ServiceAccountCredentials
 from lws.errors import ConfigurationError, TransportError
-from lws.sandbox.virtual_time import VirtualClock
+from lws_sandbox.virtual_time import VirtualClock
 from tests.client.certificates import Authority
 from tests.virtual import virtual_time
 

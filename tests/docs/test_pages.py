@@ -11,7 +11,7 @@ import pytest
 
 from lws.cli.flags import parse_flags
 from lws.cli.kubectl.main import parser as kubectl_lws_parser
-from lws.cli.sandbox import parser as sandbox_parser
+from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
 ROOT = Path(__file__).parents[2]

@@ -82,7 +82,7 @@ class Cluster:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``lws-sandbox``, whatever comes of it."""
-        command = [sys.executable, "-m", "lws.cli.sandbox", *arguments, "--kubeconfig", str(self.kubeconfig)]
+        command = [sys.executable, "-m", "lws_sandbox.cli.main", *arguments, "--kubeconfig", str(self.kubeconfig)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=LIMIT, env=self._environment({}), check=False
         )
@@ -103,7 +103,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     kubeconfig = folder / "kubeconfig"
     shape = folder / "shape.yaml"
     shape.write_text(SHAPE)
-    command = [sys.executable, "-m", "lws.cli.run", str(EXAMPLE)]
+    command = [sys.executable, "-m", "lws_sandbox.quickstart.run", str(EXAMPLE)]
     command += ["--kubeconfig", str(kubeconfig), "--shape", str(shape)]
     environment = {key: value for key, value in os.environ.items() if key != "ONCE"}
     with (

@@ -23,11 +23,11 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from lws.sandbox.control import MASTERS
-from lws.sandbox.nodes import parse_shape
-from lws.sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, REMEDY, VARIABLE, find
-from lws.sandbox.real.cluster import real_cluster
 from lws.yamltext import load
+from lws_sandbox.control import MASTERS
+from lws_sandbox.nodes import parse_shape
+from lws_sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, REMEDY, VARIABLE, find
+from lws_sandbox.real.cluster import real_cluster
 from tests.e2e.conftest import LIMIT, SHAPE, Cluster, need_kubectl
 
 JSON = dict[str, Any]
@@ -89,7 +89,16 @@ def sandbox_site(folder: Path) -> Iterator[Site]:
     """The command ``lws-sandbox start``."""
     kubeconfig, shape, port = folder / "kubeconfig", folder / "shape.yaml", free_port()
     shape.write_text(SHAPE)
-    command = [sys.executable, "-m", "lws.cli.sandbox", "start", "--kubeconfig", str(kubeconfig), "--shape", str(shape)]
+    command = [
+        sys.executable,
+        "-m",
+        "lws_sandbox.cli.main",
+        "start",
+        "--kubeconfig",
+        str(kubeconfig),
+        "--shape",
+        str(shape),
+    ]
     command += ["--webhook", f"{NAMESPACE}/{WEBHOOK}={LOCAL}:{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

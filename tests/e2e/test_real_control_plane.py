@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lws.sandbox.real.binaries import REMEDY, VARIABLE
+from lws_sandbox.real.binaries import REMEDY, VARIABLE
 from tests.e2e.conftest import LIMIT, SHAPE, Cluster, need_kubectl
 
 pytestmark = [
@@ -25,7 +25,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster,
     """The command, up, with the line that it said."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "shape.yaml").write_text(SHAPE)
-    command = [sys.executable, "-m", "lws.cli.sandbox", "start", "--control-plane", "real"]
+    command = [sys.executable, "-m", "lws_sandbox.cli.main", "start", "--control-plane", "real"]
     command += ["--kubeconfig", str(folder / "kubeconfig"), "--shape", str(folder / "shape.yaml")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from lws.api.objects import ObjectMeta
-from lws.api.resources import PODS
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import PODS
 from lws.client.api import ApiClient
 from lws.informers.informer import Informer
 from lws.informers.kinds import Kind
 from lws.informers.registry import InformerRegistry
-from lws.sandbox.virtual_time import VirtualClock
+from lws_sandbox.virtual_time import VirtualClock
 from tests.informers.server import FakeServer
 
 
@@ -73,7 +73,10 @@ async def following(
 ) -> AsyncIterator[Informer[Thing]]:
     """An informer at work, checked at the end: it holds the truth, and its handlers were told exactly that."""
     registry = InformerRegistry(
-        ApiClient(server, user_agent="test"), clock=VirtualClock(), random=Random(seed), resync=resync
+        ApiClient(server, user_agent="test", field_manager=None),
+        clock=VirtualClock(),
+        random=Random(seed),
+        resync=resync,
     )
     informer = registry.informer(THINGS, label_selector=label)
     told = Told(informer)

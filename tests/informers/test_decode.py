@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws.informers.decode import Added, Bookmark, Deleted, Error, Garbage, GarbledPageError, Lines, Modified, Unreadable
-from lws.informers.kinds import LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS, raw_kind, sharing
+from lws.informers.kinds import raw_kind, sharing
+from lws.reconcilers.leaderworkerset.kinds import LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS
 
 
 def line(kind: str, obj: Any) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from lws.client.api import ApiClient
 from lws.informers.backoff import Backoff
 from lws.informers.registry import InformerRegistry
-from lws.sandbox.virtual_time import VirtualClock
+from lws_sandbox.virtual_time import VirtualClock
 from tests.informers.server import FakeServer, Refusal
 from tests.informers.support import THINGS, Thing, following, held, version
 from tests.virtual import virtual_time
@@ -19,7 +19,9 @@ from tests.virtual import virtual_time
 
 def registry_of(server: FakeServer) -> InformerRegistry:
     """A registry on a fake server."""
-    return InformerRegistry(ApiClient(server, user_agent="test"), clock=VirtualClock(), random=Random(1))
+    return InformerRegistry(
+        ApiClient(server, user_agent="test", field_manager=None), clock=VirtualClock(), random=Random(1)
+    )
 
 
 @virtual_time

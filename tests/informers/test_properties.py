@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lws.errors import TransportError
-from lws.sandbox import virtual_time
+from lws_sandbox import virtual_time
 from tests.informers.server import EXPIRED, TOO_LARGE, FakeServer, Refusal, selected, status
 from tests.informers.support import following, held
 

@@ -10,15 +10,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lws.api.resources import CONFIGMAPS, NAMESPACES
+from lws.apimachinery.resources import CONFIGMAPS, NAMESPACES
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError, NotFoundError
 from lws.informers.kinds import raw_kind
 from lws.informers.registry import InformerRegistry
-from lws.sandbox import virtual_time
-from lws.sandbox.assembly import build_server
-from lws.sandbox.server import ApiServer
-from lws.sandbox.transport import InProcessTransport
+from lws_sandbox import virtual_time
+from lws_sandbox.assembly import build_server
+from lws_sandbox.server import ApiServer
+from lws_sandbox.transport import InProcessTransport
 from tests.informers.support import Told, held, version
 
 JSON = dict[str, Any]
@@ -65,7 +65,7 @@ def truth(server: ApiServer, label: str) -> dict[tuple[str, str], str]:
 async def live(steps: list[tuple[Any, float]], seed: int) -> None:
     """Two informers, one with a selector, watch while the steps are taken."""
     server = build_server(clock=virtual_time.VirtualClock(), random=Random(seed))
-    client = ApiClient(InProcessTransport(server), user_agent="test")
+    client = ApiClient(InProcessTransport(server), user_agent="test", field_manager=None)
     await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     registry = InformerRegistry(client, clock=virtual_time.VirtualClock(), random=Random(seed))
     watched = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws.api.objects import ObjectMeta
+from lws.apimachinery.objects import ObjectMeta
 from lws.informers.store import Change, StoreWriter
 from tests.informers.support import Thing
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws.api.objects import ObjectMeta
+from lws.apimachinery.objects import ObjectMeta
 from lws.informers.decode import (
     Added,
     Bookmark,

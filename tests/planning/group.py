@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api import labels
-from lws.api.objects import Pod, StatefulSet
-from lws.planning.actions import Delete
-from lws.planning.leader_pod import plan_leader_pod
-from lws.planning.members import MemberRecord
-from lws.planning.snapshots import GroupSnapshot
-from lws.planning.worker_pod import plan_worker_pod
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.apimachinery.actions import Delete
+from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
+from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 
 AFTER_START = "RecreateGroupAfterStart"

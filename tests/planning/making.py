@@ -8,16 +8,13 @@ from typing import Any
 
 import orjson
 
-from lws.api import labels, names, revisions
-from lws.api.objects import (
-    Condition,
+from lws.api.leaderworkerset import groupkeys, labels, revisions
+from lws.api.leaderworkerset.objects import (
     Container,
     ContainerStatus,
     ControllerRevision,
     LabelSelector,
     Node,
-    ObjectMeta,
-    OwnerReference,
     Pod,
     PodSpec,
     PodStatus,
@@ -30,8 +27,9 @@ from lws.api.objects import (
     StatefulSetStatus,
     UpdateStrategy,
 )
-from lws.api.types import LeaderWorkerSet
-from lws.planning.actions import Apply, Create, Delete, EmitEvent, Plan, UpdateStatus
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, UpdateStatus
+from lws.apimachinery.objects import Condition, ObjectMeta, OwnerReference
 
 JSON = dict[str, Any]
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
@@ -161,7 +159,7 @@ def leader(
         labels.REVISION: key,
         labels.WORKER_INDEX: "0",
         labels.GROUP_INDEX: str(index),
-        labels.GROUP_KEY: names.group_key(NAMESPACE, name),
+        labels.GROUP_KEY: groupkeys.group_key(NAMESPACE, name),
         **(label_map or {}),
     }
     noted = {**({} if size is None else {labels.SIZE: str(size)}), **(annotations or {})}
@@ -202,7 +200,7 @@ def worker(
         labels.REVISION: key,
         labels.WORKER_INDEX: str(index),
         labels.GROUP_INDEX: str(group),
-        labels.GROUP_KEY: names.group_key(NAMESPACE, parent),
+        labels.GROUP_KEY: groupkeys.group_key(NAMESPACE, parent),
     }
     by_default = controller("StatefulSet", parent, f"uid-workers-{group}") if owned else None
     return _pod(
@@ -275,7 +273,7 @@ def worker_set(
             labels.NAME: NAME,
             labels.REVISION: key,
             labels.GROUP_INDEX: str(group),
-            labels.GROUP_KEY: names.group_key(NAMESPACE, name),
+            labels.GROUP_KEY: groupkeys.group_key(NAMESPACE, name),
         },
         "owner_references": (controller("Pod", name, leader_uid or f"uid-leader-{group}"),),
         **changes,

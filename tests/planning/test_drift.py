@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from lws.planning.drift import would_change
+from lws.api.leaderworkerset.labels import FIELD_MANAGER
+from lws.apimachinery import drift
+from lws.apimachinery.manifests import JSON
 
 WANTED: dict[str, Any] = {
     "metadata": {"name": "s", "labels": {"a": "b"}, "ownerReferences": [{"uid": "u", "name": "n"}]},
@@ -27,6 +29,11 @@ OWNED: dict[str, Any] = {
         },
     },
 }
+
+
+def would_change(wanted: JSON, live: JSON) -> bool:
+    """Whether an apply as our field manager would alter the live object."""
+    return drift.would_change(wanted, live, FIELD_MANAGER)
 
 
 def live(**entry: Any) -> dict[str, Any]:

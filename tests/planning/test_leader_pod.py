@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels
-from lws.planning.actions import Create, EmitEvent, Plan
-from lws.planning.leader_pod import plan_leader_pod
-from lws.planning.schedulers import PROVIDERS
-from lws.planning.snapshots import GroupSnapshot
-from lws.planning.worker_pod import plan_worker_pod
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.actions import Create, EmitEvent, Plan
+from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
+from lws.planning.leaderworkerset.schedulers import PROVIDERS
+from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 
 GANG = PROVIDERS["volcano"]

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api import labels
-from lws.api.objects import StatefulSet
-from lws.planning.actions import Apply, Create, Delete, EmitEvent, UpdateStatus
-from lws.planning.snapshots import Applied
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import StatefulSet
+from lws.apimachinery.actions import Applied, Apply, Create, Delete, EmitEvent, UpdateStatus
 from tests.planning import making
 from tests.planning.world import World
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lws.planning import members
-from lws.planning.members import LOST, MemberRecord
+from lws.planning.leaderworkerset import members
+from lws.planning.leaderworkerset.members import LOST, MemberRecord
 from tests.planning import making
 from tests.planning.group import GONE, Group, worker
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels
-from lws.planning.podgroup import min_resources, pod_requests
-from lws.planning.revisions import Contents
-from lws.planning.schedulers.volcano import Volcano
+from lws.api.leaderworkerset import labels
+from lws.planning.leaderworkerset.podgroup import min_resources, pod_requests
+from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.schedulers.volcano import Volcano
 from tests.planning import making
 
 JSON = dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lws.api.objects import Pod
-from lws.planning.recovery import Failed, Outcome, judge
-from lws.planning.worker_pod import plan_worker_pod
+from lws.api.leaderworkerset.objects import Pod
+from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge
+from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 from tests.planning.group import AFTER_START, FAILED, GONE, ON_RESTART, Group, worker
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from lws.api import labels
-from lws.api import revisions as content
-from lws.api.objects import ControllerRevision, StatefulSet
-from lws.api.types import LeaderWorkerSet
-from lws.planning import revisions
-from lws.planning.actions import Create, Update
-from lws.planning.revisions import Choice, Contents
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset import revisions as content
+from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Create, Update
+from lws.planning.leaderworkerset import revisions
+from lws.planning.leaderworkerset.revisions import Choice, Contents
 from tests.planning import making
 from tests.planning.world import World
 

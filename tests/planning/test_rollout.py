@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.errors import TerminalError
-from lws.planning.groups import GroupState
-from lws.planning.leaderworkerset import plan_leaderworkerset
-from lws.planning.revisions import Contents
-from lws.planning.rollout import Budget, Decision, LeaderNumbers, count_unready, decide
-from lws.planning.snapshots import SetSnapshot
+from lws.planning.leaderworkerset.groups import GroupState
+from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, count_unready, decide
+from lws.planning.leaderworkerset.sets import plan_leaderworkerset
+from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from tests.planning import making
 from tests.planning.scenarios import ROWS, Row
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels, names
-from lws.api.types import LeaderWorkerSet
-from lws.planning import leader_statefulset, worker_statefulset
-from lws.planning.revisions import Contents
-from lws.planning.rollout import Budget, Decision
-from lws.planning.snapshots import Applied
+from lws.api.leaderworkerset import groupkeys, labels
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Applied
+from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
+from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.rollout import Budget, Decision
 from tests.planning import making
 from tests.planning.world import World
 
@@ -90,7 +90,7 @@ def test_worker_content_5_6() -> None:
     group = {
         labels.GROUP_INDEX: "1",
         labels.NAME: "sample",
-        labels.GROUP_KEY: names.group_key("default", "sample-1"),
+        labels.GROUP_KEY: groupkeys.group_key("default", "sample-1"),
     }
     assert worker(making.lws(size=3)) == {
         "apiVersion": "apps/v1",

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels
-from lws.api.objects import Condition
-from lws.planning import status
-from lws.planning.leaderworkerset import plan_leaderworkerset
-from lws.planning.rollout import Budget
-from lws.planning.status import Counts, set_true
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.objects import Condition
+from lws.planning.leaderworkerset import status
+from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.sets import plan_leaderworkerset
+from lws.planning.leaderworkerset.status import Counts, set_true
 from tests.planning import making
 from tests.planning.world import World
 

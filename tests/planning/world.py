@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lws.api.objects import ControllerRevision, Pod, StatefulSet
-from lws.api.types import LeaderWorkerSet
-from lws.planning.actions import Plan
-from lws.planning.leaderworkerset import plan_leaderworkerset
-from lws.planning.snapshots import Applied, SetSnapshot
+from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Applied, Plan
+from lws.planning.leaderworkerset.sets import plan_leaderworkerset
+from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from tests.planning import making
 
 

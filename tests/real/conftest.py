@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from lws.sandbox.real.binaries import CONTROLLER_MANAGER, REMEDY, VARIABLE, Binaries, find
+from lws_sandbox.real.binaries import CONTROLLER_MANAGER, REMEDY, VARIABLE, Binaries, find
 from tests.real.planes import Plane, SandboxPlane, real_plane
 
 LIMIT = 240

@@ -11,12 +11,12 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from lws.api.resources import EVENTS, LEASES
+from lws.apimachinery.resources import EVENTS, LEASES
 from lws.client.transport import Request
-from lws.operator.version import user_agent
-from lws.sandbox.reply import Reply
-from lws.sandbox.server import ApiServer
-from lws.sandbox.user import UserInfo
+from lws.manager.version import user_agent
+from lws_sandbox.reply import Reply
+from lws_sandbox.server import ApiServer
+from lws_sandbox.user import UserInfo
 
 JSON = dict[str, Any]
 POLICY: Final = {

@@ -13,17 +13,17 @@ from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 
-from lws.cli.beside import Home, at_real, at_sandbox, wait_effect
-from lws.cli.install import install
-from lws.operator.operator import Operator
-from lws.operator.settings import Settings
-from lws.sandbox import virtual_time as vt
-from lws.sandbox.cluster import Sandbox
-from lws.sandbox.controllers.kubelet.runtime import Delays
-from lws.sandbox.nodes import Shape, preset
-from lws.sandbox.real.binaries import API_SERVER, Binaries
-from lws.sandbox.real.cluster import RealCluster, real_cluster
-from lws.sandbox.real.process import Process
+from lws.manager.manager import Operator
+from lws.manager.settings import Settings
+from lws_sandbox import virtual_time as vt
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.nodes import Shape, preset
+from lws_sandbox.quickstart.environment import Home, at_real, at_sandbox, wait_effect
+from lws_sandbox.quickstart.installation import install
+from lws_sandbox.real.binaries import API_SERVER, Binaries
+from lws_sandbox.real.cluster import RealCluster, real_cluster
+from lws_sandbox.real.process import Process
 from tests.real.ledger import AtServer, AuditLog
 from tests.real.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lws.api.resources import PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import PODS, SERVICES, STATEFULSETS
 from tests.acceptance.support import figure
 from tests.real.ledger import by_kind
 from tests.real.planes import Plane

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from lws.api.resources import (
+from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     LEADERWORKERSETS,
     PERSISTENTVOLUMECLAIMS,
@@ -16,7 +16,7 @@ from lws.api.resources import (
     SERVICES,
     STATEFULSETS,
 )
-from lws.sandbox.real.binaries import SCHEDULER
+from lws_sandbox.real.binaries import SCHEDULER
 from tests.real.conftest import PLANES
 from tests.real.planes import Plane, SandboxPlane
 from tests.real.test_examples import EXAMPLES, _come_up

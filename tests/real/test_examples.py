@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lws.api.resources import LEADERWORKERSETS, NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
-from lws.cli.run import apply
+from lws.apimachinery.resources import LEADERWORKERSETS, NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
+from lws_sandbox.quickstart.run import apply
 from tests.real.expected import Expected, L, sha1
 from tests.real.planes import Plane
 from tests.real.world import World

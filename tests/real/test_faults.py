@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from lws.api.resources import EVENTS, LEASES, PODS, Resource
-from lws.cli.beside import controller
-from lws.cli.install import NAMESPACE
+from lws.apimachinery.resources import EVENTS, LEASES, PODS, Resource
 from lws.client.transport import Transport
 from lws.errors import ApiError, TooManyRequestsError, TransportError
-from lws.operator.settings import LEASE_NAME
-from lws.sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
+from lws.manager.settings import LEASE_NAME
+from lws_sandbox.quickstart.environment import controller
+from lws_sandbox.quickstart.installation import NAMESPACE
+from lws_sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
 from tests.acceptance.support import figure
 from tests.real.conftest import LIMIT, need_binaries
 from tests.real.ledger import Seen, by_kind

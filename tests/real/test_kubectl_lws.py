@@ -9,7 +9,7 @@ import itertools
 import pytest
 from rich.console import Console
 
-from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS
 from lws.cli.kubectl.main import Command
 from lws.cli.kubectl.picture import Picture
 from lws.errors import ConflictError

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from lws.api.resources import LEADERWORKERSETS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import LEADERWORKERSETS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws.client.transport import Transport
 from lws.errors import ForbiddenError, InvalidError
 from tests.acceptance.support import figure

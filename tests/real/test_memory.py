@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from lws.api.resources import EVENTS, PODS, SERVICES, STATEFULSETS, Resource
+from lws.apimachinery.resources import EVENTS, PODS, SERVICES, STATEFULSETS, Resource
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.runtime.timestamps import micro_time
 from tests.acceptance.census import census

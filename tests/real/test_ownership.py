@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api.resources import EVENTS, LEADERWORKERSETS, STATEFULSETS
+from lws.apimachinery.resources import EVENTS, LEADERWORKERSETS, STATEFULSETS
 from tests.real.planes import Plane
 from tests.real.world import World, claim
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lws.sandbox.control import MASTERS
+from lws_sandbox.control import MASTERS
 from tests.real.conftest import PLANES
 from tests.real.planes import Plane, RealPlane
 from tests.real.world import World

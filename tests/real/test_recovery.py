@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lws.api.resources import PODS, STATEFULSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from tests.real.planes import Plane
 from tests.real.world import World
 

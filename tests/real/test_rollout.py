@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
 from tests.acceptance.support import figure
 from tests.real.ledger import by_kind
 from tests.real.planes import Plane

@@ -17,7 +17,15 @@ from tests.real.conftest import LIMIT, need_binaries
 def test_the_first_example_comes_up_with_one_command(tmp_path: Path) -> None:
     """With ``ONCE=1`` it ends with 0 when all is Ready, and leaves neither a process nor the kubeconfig behind."""
     need_binaries()
-    command = [sys.executable, "-m", "lws.cli.run", "--control-plane", "real", "--kubeconfig", str(tmp_path / "config")]
+    command = [
+        sys.executable,
+        "-m",
+        "lws_sandbox.quickstart.run",
+        "--control-plane",
+        "real",
+        "--kubeconfig",
+        str(tmp_path / "config"),
+    ]
     environment = {**os.environ, "ONCE": "1", "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
     assert done.returncode == 0, done.stderr

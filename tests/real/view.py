@@ -8,7 +8,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
-from lws.api.resources import (
+from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     EVENTS,
     LEADERWORKERSETS,

@@ -10,13 +10,22 @@ from typing import Any, Self
 
 import orjson
 
-from lws.api.resources import EVENTS, LEADERWORKERSETS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, STATEFULSETS
-from lws.cli.beside import Home
+from lws.apimachinery.resources import (
+    EVENTS,
+    LEADERWORKERSETS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICEACCOUNTS,
+    STATEFULSETS,
+)
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
-from lws.operator.operator import Operator
-from lws.operator.settings import Configuration, Settings
-from lws.sandbox.control_loops import ControlLoops
+from lws.manager.manager import Operator
+from lws.manager.settings import Configuration, Settings
+from lws_sandbox.control_loops import ControlLoops
+from lws_sandbox.quickstart.environment import Home
 from tests.real.ledger import Ledger, Seen, Source
 from tests.real.view import View
 from tests.simulation.cluster import manifest

@@ -1,4 +1,4 @@
-"""Carrying out plans: order, failures, ownership, events, versions (`lws.reconcilers.apply`)."""
+"""Carrying out plans: order, failures, ownership, events, versions (`lws.runtime.executor`)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, StaleError
-from lws.planning.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
-from lws.reconcilers import apply
-from lws.reconcilers.apply import Executor, FoundError, Outcome, PlanError, verdict
-from lws.reconcilers.observe import Caches
+from lws.planning.leaderworkerset.ownership import relation
+from lws.reconcilers.leaderworkerset.group import regarding
+from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.runtime import executor as apply
 from lws.runtime.controller import Done, RequeueAfter
 from lws.runtime.events import ObjectRef
+from lws.runtime.executor import Executor, FoundError, Outcome, PlanError, verdict
 from lws.runtime.freshness import Ledger
 from tests.planning import making
 from tests.virtual import virtual_time
@@ -90,15 +92,16 @@ class Bench:
     def __init__(self) -> None:
         self.server, self.recorder = Server(), Recorder()
         self.executor = Executor(
-            ApiClient(self.server, user_agent="test"),
+            ApiClient(self.server, user_agent="test", field_manager="lws"),
             self.recorder,
             cast(Caches, Unwatched()),
             Ledger[tuple[str, str]](lambda key: None),
+            ownership=relation,
         )
 
     async def run(self, *actions: Any) -> Outcome:
         """Carry out these actions about the set ``sample``."""
-        return await self.executor.run(KEY, Plan(actions), making.lws())
+        return await self.executor.run(KEY, Plan(actions), regarding(making.lws()))
 
     def status(self, code: int, reason: str) -> tuple[int, JSON]:
         """A failure as the server writes it."""
@@ -378,9 +381,9 @@ async def test_key_waits_until_its_caches_know_its_write(seen: bool, waits: bool
 
     bench = Bench()
     ledger = Ledger[tuple[str, str]](lambda key: None)
-    client = ApiClient(bench.server, user_agent="test")
-    executor = Executor(client, bench.recorder, cast(Caches, Watched()), ledger)
-    await executor.run(KEY, Plan((Apply(STATEFULSETS, SET, "digest"),)), making.lws())
+    client = ApiClient(bench.server, user_agent="test", field_manager="lws")
+    executor = Executor(client, bench.recorder, cast(Caches, Watched()), ledger, ownership=relation)
+    await executor.run(KEY, Plan((Apply(STATEFULSETS, SET, "digest"),)), regarding(making.lws()))
     assert ledger.stale(KEY) is waits
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lws.api import labels
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS
-from lws.reconcilers.observe import OWN_REVISIONS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS
+from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time
 

@@ -1,9 +1,9 @@
-"""What is remembered of groups between two looks (`lws.reconcilers.memory`)."""
+"""What is remembered of groups between two looks (`lws.reconcilers.leaderworkerset.memory`)."""
 
 from __future__ import annotations
 
-from lws.planning.members import MemberRecord
-from lws.reconcilers.memory import GroupMemory
+from lws.planning.leaderworkerset.members import MemberRecord
+from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from tests.planning import making
 
 KEY = ("default", "sample-0")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lws.api import gotext, labels
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery import gotext
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time

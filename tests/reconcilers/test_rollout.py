@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time

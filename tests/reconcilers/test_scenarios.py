@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
-from lws.api import labels
-from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import NotFoundError
 from tests.planning.scenarios import ROWS, Row

@@ -9,15 +9,15 @@ import msgspec
 import orjson
 import pytest
 
-from lws.api import labels, revisions
-from lws.api.objects import Pod
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
-from lws.api.types import LeaderWorkerSet
-from lws.planning import leader_statefulset, worker_statefulset
-from lws.planning.metadata import owned_by_set
-from lws.planning.revisions import Contents
-from lws.planning.rollout import Budget, Decision
-from lws.reconcilers.observe import OWN_REVISIONS
+from lws.api.leaderworkerset import labels, revisions
+from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
+from lws.planning.leaderworkerset.metadata import owned_by_set
+from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.rollout import Budget, Decision
+from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lws.api import labels
-from lws.api.objects import Pod
-from lws.reconcilers import triggers
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod
+from lws.reconcilers.leaderworkerset import triggers
 from tests.planning import making
 
 SET = ("default", "sample")

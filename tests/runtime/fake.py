@@ -33,7 +33,7 @@ class FakeServer:
 
     def client(self) -> ApiClient:
         """A client of this server."""
-        return ApiClient(self, user_agent="lws/test")
+        return ApiClient(self, user_agent="lws/test", field_manager="lws")
 
     @property
     def writes(self) -> list[tuple[str, str]]:

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
-from lws.sandbox.virtual_time import VirtualClock
 from lws.telemetry.metrics import Metrics
 from lws.workqueue import RateLimitingQueue
+from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
 Key = tuple[str, str]

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from lws.api.objects import ObjectMeta
-from lws.api.resources import LEADERWORKERSETS
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.client.transport import Request
 from lws.errors import ServerError, TransportError
 from lws.runtime.events import CAPACITY, EventRecorder, ObjectRef, cut_note
-from lws.sandbox.virtual_time import VirtualClock
+from lws_sandbox.virtual_time import VirtualClock
 from tests.runtime.fake import FakeServer
 from tests.virtual import virtual_time
 

@@ -8,7 +8,7 @@ import pytest
 
 from lws.runtime.health import Health
 from lws.runtime.watchdog import Watchdog
-from lws.sandbox.virtual_time import VirtualClock, VirtualTimeLoop
+from lws_sandbox.virtual_time import VirtualClock, VirtualTimeLoop
 from tests.virtual import virtual_time
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from lws.api.resources import PODS
+from lws.apimachinery.resources import PODS
 from lws.client.api import ApiClient
 from lws.client.transport import Request
 from lws.errors import ForbiddenError, ServerError, TransportError
 from lws.runtime.fence import Fence, LeadershipLostError
 from lws.runtime.leader import LeaderElector, Timing
-from lws.sandbox.virtual_time import VirtualClock, VirtualTimeLoop
+from lws_sandbox.virtual_time import VirtualClock, VirtualTimeLoop
 from tests.runtime.fake import FakeServer
 from tests.virtual import virtual_time
 
@@ -267,7 +267,7 @@ async def test_a_stall_ends_leadership_before_anything_else_can_happen() -> None
     server = FakeServer()
     one = elector(server)
     await one.acquire()
-    writer = ApiClient(Fence(server, one), user_agent="test")
+    writer = ApiClient(Fence(server, one), user_agent="test", field_manager="lws")
     holding = asyncio.create_task(one.hold())
     await asyncio.sleep(1)
     await writer.create(PODS, {"metadata": {"name": "a", "namespace": "default"}})
@@ -289,7 +289,7 @@ async def test_a_write_under_way_is_cut_off_at_the_deadline() -> None:
     one = elector(server)
     await one.acquire()
     server.latency = 1000
-    writer = ApiClient(Fence(server, one), user_agent="test")
+    writer = ApiClient(Fence(server, one), user_agent="test", field_manager="lws")
     with pytest.raises(TransportError, match="renew deadline") as caught:
         await writer.create(PODS, {"metadata": {"name": "a", "namespace": "default"}})
     assert caught.value.maybe_done

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lws.api.resources import PODS
+from lws.apimachinery.resources import PODS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response
 from lws.errors import LwsError
 from lws.runtime.fence import Fence, LeadershipLostError
 from lws.runtime.leader import LeaderElector, Timing
-from lws.sandbox import virtual_time as vt
+from lws_sandbox import virtual_time as vt
 from tests.runtime.fake import FakeServer
 
 TIMING = Timing()
@@ -59,7 +59,7 @@ class Process:
         self.writes: list[tuple[float, str]] = []  # true time, and the holder that the server had on record
         self.late: list[float] = []  # local times of writes after the renew deadline
         self.elector = LeaderElector(
-            ApiClient(self, user_agent=name),
+            ApiClient(self, user_agent=name, field_manager="lws"),
             namespace="lws-system",
             name="lease",
             identity=name,
@@ -67,7 +67,7 @@ class Process:
             random=Random(name),
             timing=TIMING,
         )
-        self.writer = ApiClient(Fence(self, self.elector), user_agent=name)
+        self.writer = ApiClient(Fence(self, self.elector), user_agent=name, field_manager="lws")
 
     async def send(self, request: Request) -> Response:
         """Carry a request: the network goes on while the process stands still."""

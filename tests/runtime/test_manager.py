@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lws.runtime.manager import Manager, Service, ServiceEndedError, background, together
+from lws.runtime.lifetimes import Manager, Service, ServiceEndedError, background, together
 from tests.virtual import virtual_time
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from lws.client.transport import Request
 from lws.errors import ForbiddenError, LwsError, TerminalError, TransportError
 from lws.runtime.controller import Done
-from lws.runtime.refusals import told
+from lws.runtime.errorfields import error_fields
 from tests.runtime.test_controller import A, Bench, scripted
 from tests.runtime.test_events import running
 from tests.virtual import virtual_time
@@ -44,7 +44,7 @@ NAMED = {"name": "a", "kind": "pods"}
 )
 def test_fields_of_an_error(error: LwsError, expected: dict[str, str]) -> None:
     """A missing permission is told by verb, resource and object; every other refusal by what to look for."""
-    assert told(error) == expected
+    assert error_fields(error) == expected
 
 
 @virtual_time

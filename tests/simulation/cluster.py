@@ -14,8 +14,8 @@ from typing import Any, Final, Self
 
 import yaml
 
-from lws.api import labels
-from lws.api.resources import (
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
     EVENTS,
@@ -32,14 +32,14 @@ from lws.api.resources import (
 from lws.client.api import ApiClient
 from lws.client.transport import Transport
 from lws.errors import AlreadyExistsError, NotFoundError
-from lws.operator.operator import Operator
-from lws.operator.settings import Configuration, Settings
-from lws.sandbox.cluster import Sandbox
-from lws.sandbox.controllers.kubelet.runtime import Delays
-from lws.sandbox.drills import Drills
-from lws.sandbox.kinds import Features
-from lws.sandbox.nodes import NodeShape, Shape
-from lws.sandbox.virtual_time import VirtualClock
+from lws.manager.manager import Operator
+from lws.manager.settings import Configuration, Settings
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.drills import Drills
+from lws_sandbox.kinds import Features
+from lws_sandbox.nodes import NodeShape, Shape
+from lws_sandbox.virtual_time import VirtualClock
 from tests.simulation.recording import Recording, Wrap, Write
 
 __all__ = ["LOOPS", "NAMESPACE", "Cluster", "Running", "Wrap", "Write", "keys_of", "manifest", "running", "shape"]

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lws.api.resources import LEADERWORKERSETS, PODS
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS
 from lws.client.transport import Transport
-from lws.sandbox.virtual_time import run as run_virtually
+from lws_sandbox.virtual_time import run as run_virtually
 from tests.simulation.chaos import CrashPoint
 from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
 from tests.simulation.states import difference, end_state

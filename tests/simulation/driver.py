@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from lws.api import labels
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
 from lws.errors import ApiError
-from lws.reconcilers.observe import OWN_REVISIONS
-from lws.sandbox.controllers.kubelet.loop import NoSuchPodError
-from lws.sandbox.controllers.kubelet.runtime import Delays
-from lws.sandbox.virtual_time import run as run_virtually
+from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.virtual_time import run as run_virtually
 from tests.simulation.chaos import Trouble
 from tests.simulation.cluster import Cluster
 from tests.simulation.faults import Faults

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lws.api import labels
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS, Resource
-from lws.reconcilers.observe import OWN_REVISIONS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS, Resource
+from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.world import NAME, NODES, World
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from lws.api import labels
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from tests.simulation.ledger import Ledger, Shape, controller, target, uid_of
 

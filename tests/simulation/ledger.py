@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from lws.api import labels
-from lws.api.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
 from lws.client.transport import Request
-from lws.sandbox.storage import Event, Storage
+from lws_sandbox.storage import Event, Storage
 
 JSON = dict[str, Any]
 DYING_SECONDS: Final = 5.0  # a deletion younger than this may not have been heard of

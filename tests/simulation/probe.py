@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from lws.api import labels
-from lws.api.objects import Pod
-from lws.api.resources import PODS
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Stream, Transport
-from lws.operator.operator import Operator
-from lws.reconcilers.observe import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
+from lws.manager.manager import Operator
+from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
 from tests.simulation.ledger import Ledger, Shape, target, uid_of
 
 JSON = dict[str, Any]

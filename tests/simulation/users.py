@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from lws.api import labels
-from lws.api.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.resources import LEADERWORKERSETS
 from tests.simulation.cluster import NAMESPACE, manifest
 from tests.simulation.world import NAME, World
 

@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lws.sandbox.virtual_time import VirtualClock
 from lws.telemetry.metrics import Metrics, QueueMetrics, WebhookMetrics
 from lws.workqueue import RateLimitingQueue
+from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
 # Name -> labels, as controller-runtime and client-go export them (operations 4).

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from lws.api import labels as keys
+from lws.api.leaderworkerset import labels as keys
 
 JSON = dict[str, Any]
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"

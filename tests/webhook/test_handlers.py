@@ -9,8 +9,8 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from lws.api import labels as keys
-from lws.api.pods import mutate_pod
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.pods import mutate_pod
 from lws.webhook import AdmissionHandlers
 from lws.webhook.handlers import MUTATE_LEADERWORKERSET, MUTATE_POD, VALIDATE_LEADERWORKERSET, VALIDATE_POD
 from tests.webhook.reviews import JSON, UID, encode, lws, patch_of, pod, review

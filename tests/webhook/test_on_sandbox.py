@@ -14,16 +14,23 @@ from typing import Any
 import pytest
 import yaml
 
-from lws.api import labels as keys
-from lws.api.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, LEADERWORKERSETS, NAMESPACES, PODS, SECRETS
+from lws.api.leaderworkerset import labels as keys
+from lws.apimachinery.resources import (
+    CONFIGMAPS,
+    CUSTOMRESOURCEDEFINITIONS,
+    LEADERWORKERSETS,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+)
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ForbiddenError, ServerError
-from lws.sandbox.admission.configuration import Target
-from lws.sandbox.cluster import Sandbox
-from lws.sandbox.virtual_time import VirtualClock
 from lws.webhook import AdmissionHandlers, ServingCertificate
 from lws.webhook.keychain import distrust
 from lws.webhook.rotation import CONFIGURATIONS, CertificateRotator
+from lws_sandbox.admission.configuration import Target
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 from tests.webhook.reviews import JSON, lws, pod
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from lws.api.resources import Resource
+from lws.apimachinery.resources import Resource
 from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TransportError
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import make_ca, make_leaf, read_certificates

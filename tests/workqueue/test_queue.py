@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from lws.sandbox.virtual_time import VirtualClock
 from lws.workqueue import (
     Bucket,
     DelayingQueue,
@@ -20,6 +19,7 @@ from lws.workqueue import (
     default_limiter,
 )
 from lws.workqueue.queue import LIVE_RUN
+from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lws.sandbox.virtual_time import VirtualClock, VirtualTimeLoop
 from lws.workqueue import RateLimitingQueue
 from lws.workqueue.queue import LIVE_RUN
+from lws_sandbox.virtual_time import VirtualClock, VirtualTimeLoop
 
 T = TypeVar("T")
 KEYS = st.integers(min_value=0, max_value=11)

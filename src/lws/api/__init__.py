@@ -1,4 +1,4 @@
-"""The API, pure: types declared once, labels, defaults, validation, pod mutation, revisions.
+"""The APIs, pure: a folder each, beside what they share (`fields`, `schemas`).
 
 No await, clock, randomness, I/O or logging; a function of its arguments, and of the schemas that ship with it.
 """

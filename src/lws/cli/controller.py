@@ -24,11 +24,11 @@ from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
-from lws.operator.configfile import read_configuration, validate
-from lws.operator.operator import Operator
-from lws.operator.preflight import preflight
-from lws.operator.settings import Settings
-from lws.operator.version import version_text
+from lws.manager.configfile import read_configuration, validate
+from lws.manager.manager import Operator
+from lws.manager.preflight import preflight
+from lws.manager.settings import Settings
+from lws.manager.version import version_text
 from lws.runtime.fence import LeadershipLostError
 from lws.telemetry.logs import configure_logging
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
+from lws.apimachinery.durations import format_duration, parse_duration
 from lws.errors import ConfigurationError
-from lws.operator.durations import format_duration, parse_duration
 from lws.telemetry.logs import Format, Level, LogSettings, TimeFormat
 
 JSON: TypeAlias = dict[str, Any]

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeAlias
 import orjson
 import structlog
 
-from lws.api.gotext import encode
-from lws.api.resources import Resource
+from lws.apimachinery.gotext import encode
+from lws.apimachinery.resources import Resource
 from lws.client.errors import BODY_LIMIT, error_from_answer
 from lws.client.limiter import Limiter
 from lws.client.transport import Request, Response, Stream, Transport
@@ -33,7 +33,6 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 WARNINGS_REMEMBERED = 200
 DEFAULT_TIMEOUT = 65.0  # seconds; a little more than an API server gives a request itself
-DEFAULT_MANAGER = "lws"
 log = structlog.get_logger("lws.client")
 
 
@@ -51,6 +50,8 @@ class ApiClient:
     Args:
         transport: carries the requests; it is not closed by this client.
         user_agent: sent with every request.
+        field_manager: owner of the fields that are written, unless a call names another; None lets the server derive it
+            from the user agent.
         host: the server's name, for the observer only.
         limiter: asked before every request, if given.
         observer: told of every request, if given.
@@ -62,12 +63,14 @@ class ApiClient:
         transport: Transport,
         *,
         user_agent: str,
+        field_manager: str | None,
         host: str = "",
         limiter: Limiter | None = None,
         observer: Observer | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._transport = transport
+        self.field_manager = field_manager
         self._user_agent = user_agent
         self._host = host
         self._limiter = limiter
@@ -118,7 +121,7 @@ class ApiClient:
         namespace: str | None = None,
         name: str = "",
         subresource: str = "",
-        field_manager: str | None = DEFAULT_MANAGER,
+        field_manager: str = "",
     ) -> JSON:
         """Create an object; its namespace is that of the manifest unless given.
 
@@ -130,7 +133,7 @@ class ApiClient:
         """
         where = _namespace(manifest) if namespace is None else namespace
         path = resource.path(where, name, subresource)
-        return await self._call("POST", path, query_of(fieldManager=field_manager), manifest)
+        return await self._call("POST", path, query_of(fieldManager=field_manager or self.field_manager), manifest)
 
     async def update(
         self,
@@ -138,7 +141,7 @@ class ApiClient:
         manifest: Mapping[str, Any],
         *,
         subresource: str = "",
-        field_manager: str | None = DEFAULT_MANAGER,
+        field_manager: str = "",
     ) -> JSON:
         """Replace the object that the manifest names; a resourceVersion in it is a precondition.
 
@@ -147,7 +150,7 @@ class ApiClient:
             NotFoundError: it does not exist.
         """
         path = resource.path(_namespace(manifest), _name(manifest), subresource)
-        return await self._call("PUT", path, query_of(fieldManager=field_manager), manifest)
+        return await self._call("PUT", path, query_of(fieldManager=field_manager or self.field_manager), manifest)
 
     async def patch(
         self,
@@ -158,11 +161,11 @@ class ApiClient:
         *,
         content_type: str = MERGE_PATCH,
         subresource: str = "",
-        field_manager: str | None = DEFAULT_MANAGER,
+        field_manager: str = "",
         force: bool | None = None,
     ) -> JSON:
         """Patch one object with JSON of the given type."""
-        query = query_of(fieldManager=field_manager, force=force)
+        query = query_of(fieldManager=field_manager or self.field_manager, force=force)
         path = resource.path(namespace, name, subresource)
         return await self._call("PATCH", path, query, patch, content_type)
 
@@ -171,7 +174,7 @@ class ApiClient:
         resource: Resource,
         manifest: Mapping[str, Any],
         *,
-        field_manager: str = DEFAULT_MANAGER,
+        field_manager: str = "",
         force: bool = True,
         subresource: str = "",
     ) -> JSON:

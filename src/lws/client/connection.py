@@ -58,11 +58,24 @@ class Connection:
         return urlsplit(self.server).netloc
 
     def client(
-        self, *, user_agent: str, qps: float = 500.0, burst: int = 500, observer: Observer | None = None
+        self,
+        *,
+        user_agent: str,
+        field_manager: str | None = None,
+        qps: float = 500.0,
+        burst: int = 500,
+        observer: Observer | None = None,
     ) -> ApiClient:
         """A client with its own rate limit; a ``qps`` of 0 or less is none."""
         limiter = TokenBucket(qps, burst) if qps > 0 else None
-        return ApiClient(self.transport, user_agent=user_agent, host=self.host, limiter=limiter, observer=observer)
+        return ApiClient(
+            self.transport,
+            user_agent=user_agent,
+            field_manager=field_manager,
+            host=self.host,
+            limiter=limiter,
+            observer=observer,
+        )
 
     async def close(self) -> None:
         """Let go of every connection. Idempotent."""

@@ -18,7 +18,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from lws.api.objects import Object
+from lws.apimachinery.objects import Object
 from lws.client.api import ApiClient
 from lws.client.transport import Stream
 from lws.clock import Clock

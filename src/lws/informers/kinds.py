@@ -1,7 +1,8 @@
-"""What can be watched, and how small it is kept.
+"""How a resource is decoded into cached objects, and how small these are kept.
 
-Strings that many objects share (label keys and values, names of nodes, owners, phases) are held once. Of annotations,
-pods keep those that planners read; kinds whose annotations no planner reads keep none.
+A controller declares the kinds it watches: `typed_kind` for a struct with the members it reads, `raw_kind` for whole
+documents. Strings that many objects share (label keys and values, owners) are held once, and annotations that nobody
+reads are not held at all; which are read is the declaring controller's to say.
 """
 
 from __future__ import annotations
@@ -15,14 +16,11 @@ import msgspec
 import orjson
 from msgspec.structs import force_setattr
 
-from lws.api import labels, objects, resources
-from lws.api.objects import Condition, Object, ObjectMeta
-from lws.api.resources import Resource
-from lws.api.types import LeaderWorkerSet
+from lws.apimachinery.objects import Condition, Object, ObjectMeta
+from lws.apimachinery.resources import Resource
 from lws.informers.decode import Decoder
 
 T = TypeVar("T", bound=Object)
-S = TypeVar("S", bound=Object)
 _MANY: Final = 1000  # references that a string that was just made does not have
 
 
@@ -76,65 +74,63 @@ def _raw_object(raw: Any) -> RawObject:
     return RawObject(metadata, document)
 
 
-def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
-    return LeaderWorkerSet.from_json(bytes(raw))
+def every_annotation(_: str) -> bool:
+    """Keep all annotations."""
+    return True
 
 
-def _pod(pod: objects.Pod) -> objects.Pod:
-    _pool_meta(pod.metadata, _pod_annotation)
-    force_setattr(pod.spec, "node_name", share(pod.spec.node_name))
-    force_setattr(pod.status, "phase", share(pod.status.phase))
-    for condition in pod.status.conditions or ():
-        _pool_condition(condition)
-    return pod
+def no_annotation(_: str) -> bool:
+    """Keep no annotation."""
+    return False
 
 
-def _everything(obj: S) -> S:
-    _pool_meta(obj.metadata, None)
-    return obj
+def typed_kind(
+    resource: Resource,
+    struct: type[T],
+    *,
+    annotations: Callable[[str], bool],
+    finish: Callable[[T], None] | None = None,
+) -> Kind[T]:
+    """Objects decoded into a struct, their metadata's strings pooled.
+
+    Args:
+        resource: what is watched.
+        struct: a frozen `lws.apimachinery.objects.CachedStruct` with the members that are read.
+        annotations: which annotations are kept, by key (`every_annotation`, `no_annotation`, or a predicate).
+        finish: pools further strings of a new object, with `pool_member` and `pool_condition`.
+    """
+
+    def pooled(obj: T) -> T:
+        pool_metadata(obj.metadata, annotations)
+        if finish is not None:
+            finish(obj)
+        return obj
+
+    return Kind(resource, struct, pooled)
 
 
-def _labels_only(obj: S) -> S:
-    _pool_meta(obj.metadata, _nothing)
-    return obj
-
-
-def _pool_meta(meta: ObjectMeta, keep: Callable[[str], bool] | None) -> None:
-    """Share strings; ``keep`` chooses annotations, None keeps all of them as they are."""
-    force_setattr(meta, "namespace", share(meta.namespace))
+def pool_metadata(meta: ObjectMeta, keep: Callable[[str], bool]) -> None:
+    """Share the strings of new metadata, and drop the annotations that ``keep`` does not ask for."""
+    pool_member(meta, "namespace")
     if meta.labels:
         force_setattr(meta, "labels", {share(key): share(value) for key, value in meta.labels.items()})
-    if meta.annotations and keep is not None:
+    if meta.annotations and keep is not every_annotation:
         kept = {share(key): share(value) for key, value in meta.annotations.items() if keep(key)}
         force_setattr(meta, "annotations", kept or None)
     for owner in meta.owner_references or ():
         for member in ("kind", "name", "uid", "api_version"):
-            force_setattr(owner, member, share(getattr(owner, member)))
+            pool_member(owner, member)
 
 
-def _pool_condition(condition: Condition) -> None:
-    force_setattr(condition, "type", share(condition.type))
-    force_setattr(condition, "status", share(condition.status))
-    force_setattr(condition, "reason", share(condition.reason))
-    force_setattr(condition, "message", share(condition.message))
+def pool_condition(condition: Condition) -> None:
+    """Share the strings of a new condition."""
+    for member in ("type", "status", "reason", "message"):
+        pool_member(condition, member)
 
 
-def _pod_annotation(key: str) -> bool:
-    return key.startswith(labels.PREFIX) or key == labels.POD_GROUP_NAME
-
-
-def _nothing(_: str) -> bool:
-    return False
+def pool_member(struct: msgspec.Struct, member: str) -> None:
+    """Share one string member of a struct that was just decoded."""
+    force_setattr(struct, member, share(getattr(struct, member)))
 
 
 _RAW_KINDS: dict[Resource, Kind[RawObject]] = {}
-
-LEADERWORKERSETS: Kind[LeaderWorkerSet] = Kind(resources.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
-PODS: Kind[objects.Pod] = Kind(resources.PODS, objects.Pod, _pod)
-STATEFULSETS: Kind[objects.StatefulSet] = Kind(resources.STATEFULSETS, objects.StatefulSet, _everything)
-SERVICES: Kind[objects.Service] = Kind(resources.SERVICES, objects.Service, _labels_only)
-CONTROLLERREVISIONS: Kind[objects.ControllerRevision] = Kind(
-    resources.CONTROLLERREVISIONS, objects.ControllerRevision, _everything
-)
-NODES: Kind[objects.Node] = Kind(resources.NODES, objects.Node, _labels_only)
-PODGROUPS: Kind[objects.PodGroup] = Kind(resources.PODGROUPS, objects.PodGroup, _labels_only)

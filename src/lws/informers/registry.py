@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from lws.api.objects import Object
+from lws.apimachinery.objects import Object
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.informers.informer import Informer

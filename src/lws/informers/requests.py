@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lws.api.resources import Resource
+from lws.apimachinery.resources import Resource
 from lws.client.api import Query, query_of
 from lws.client.transport import Request
 from lws.errors import ApiError

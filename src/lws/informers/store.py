@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
-from lws.api.objects import Object
+from lws.apimachinery.objects import Object
 
 log = structlog.get_logger("lws.informers")
 T = TypeVar("T", bound=Object)

@@ -28,8 +28,8 @@ import structlog
 
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, StaleError, TerminalError
+from lws.runtime.errorfields import error_fields
 from lws.runtime.freshness import Ledger
-from lws.runtime.refusals import told
 from lws.telemetry.metrics import RESULTS, Metrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -189,7 +189,7 @@ class Controller(Generic[K]):
                 return "requeue"
             case TerminalError():
                 self.queue.forget(key)
-                self._tell_once(key, "rests until something changes", logging.ERROR, **told(error))
+                self._tell_once(key, "rests until something changes", logging.ERROR, **error_fields(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
@@ -198,9 +198,9 @@ class Controller(Generic[K]):
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")
         elif isinstance(error, ForbiddenError):
-            self._tell_once(key, "reconcile is forbidden", logging.WARNING, **told(error))
+            self._tell_once(key, "reconcile is forbidden", logging.WARNING, **error_fields(error))
         elif isinstance(error, LwsError):
-            _log.warning("reconcile failed", **told(error), retry_in=round(delay, 3))
+            _log.warning("reconcile failed", **error_fields(error), retry_in=round(delay, 3))
         else:
             _log.error("reconcile failed unexpectedly", retry_in=round(delay, 3), exc_info=error)
             self._fault("panic")

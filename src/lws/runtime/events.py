@@ -28,8 +28,8 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from lws.api.objects import ObjectMeta
-from lws.api.resources import EVENTS, Resource
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import EVENTS, Resource
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import (
@@ -42,7 +42,7 @@ from lws.errors import (
     TooManyRequestsError,
     TransportError,
 )
-from lws.runtime.refusals import told
+from lws.runtime.errorfields import error_fields
 from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -260,10 +260,10 @@ class EventRecorder:
     async def _continue(self, manifest: JSON, series: JSON | None) -> None:
         metadata = manifest["metadata"]
         patch = {"series": series}
-        await self._client.patch(EVENTS, metadata["namespace"], metadata["name"], patch, field_manager=None)
+        await self._client.patch(EVENTS, metadata["namespace"], metadata["name"], patch)
 
     async def _create(self, manifest: JSON, series: JSON | None) -> None:
-        await self._client.create(EVENTS, {**manifest, "series": series} if series else manifest, field_manager=None)
+        await self._client.create(EVENTS, {**manifest, "series": series} if series else manifest)
 
     def _refused(self, sort: _Sort, event: _Remembered, error: LwsError) -> None:
         event.tries += 1
@@ -305,7 +305,7 @@ class EventRecorder:
         what = {"reason": sort.reason, "namespace": sort.regarding.namespace, "name": sort.regarding.name}
         if isinstance(error, ForbiddenError):
             known, self._forbidden = self._forbidden == error.message, error.message
-            _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **told(error), **what)
+            _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **error_fields(error), **what)
         else:
             level = logging.DEBUG if self._full and error is None else logging.WARNING
             _log.log(level, "event given up", cause=cause, error=str(error) if error else None, **what)

@@ -25,12 +25,12 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from lws.api.resources import LEASES
+from lws.apimachinery.resources import LEASES
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, LwsError, NotFoundError
+from lws.runtime.errorfields import error_fields
 from lws.runtime.fence import LeadershipLostError
-from lws.runtime.refusals import told
 from lws.runtime.timestamps import micro_time
 
 JSON: TypeAlias = dict[str, Any]
@@ -166,7 +166,7 @@ class LeaderElector:
             async with asyncio.timeout(min(patience, self.remaining) if self.leading else patience):
                 won = await self._take_or_renew()
         except LwsError as error:
-            self._complain(**told(error))
+            self._complain(**error_fields(error))
             return False
         except TimeoutError:
             self._complain("no answer in time")

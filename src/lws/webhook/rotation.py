@@ -21,10 +21,10 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from lws.api.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
+from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
 from lws.clock import Clock
 from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
-from lws.runtime.refusals import told
+from lws.runtime.errorfields import error_fields
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import CertificateError, read_certificates
 from lws.webhook.keychain import Keychain, distrust, renewed
@@ -108,7 +108,7 @@ class CertificateRotator:
                 self._fault = self._distrust()
             except LwsError as error:
                 wait, self._fault = INTERVAL / 3, self._doubt(str(error))
-                _log.warning("certificate rotation failed", **told(error))
+                _log.warning("certificate rotation failed", **error_fields(error))
             except Exception as error:
                 wait, self._fault = INTERVAL, self._doubt(type(error).__name__)
                 _log.exception("certificate rotation failed")

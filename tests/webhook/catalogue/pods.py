@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from lws.api import labels as keys
+from lws.api.leaderworkerset import labels as keys
 from lws.webhook.handlers import MUTATE_POD, VALIDATE_LEADERWORKERSET, VALIDATE_POD
 from tests.webhook.catalogue.case import ABSENT, Case, edited
 from tests.webhook.reviews import JSON, encode, lws, pod, review

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from lws.api import labels
-from lws.api.types import LEADER_READY
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.types import LEADER_READY
 from lws.cli.kubectl.picture import Group, Picture, label
-from lws.planning.rollout import Budget
+from lws.planning.leaderworkerset.rollout import Budget
 
 JSON: TypeAlias = dict[str, Any]
 

@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from lws.api import labels
-from lws.api.objects import ControllerRevision, Pod, StatefulSet
-from lws.api.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS, Resource
-from lws.api.types import LeaderWorkerSet
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
-from lws.planning.groups import GroupState, leaders_by_index, size_of, states
-from lws.planning.revisions import own_revisions
+from lws.planning.leaderworkerset.groups import GroupState, leaders_by_index, size_of, states
+from lws.planning.leaderworkerset.revisions import own_revisions
 
 JSON: TypeAlias = dict[str, Any]
 CORE_EVENTS = Resource("", "v1", "events", "Event")

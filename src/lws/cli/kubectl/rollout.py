@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from lws.api import labels
-from lws.api.objects import ControllerRevision
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision
 from lws.cli.kubectl.picture import Picture
 from lws.errors import ConfigurationError
 

@@ -1,0 +1,117 @@
+"""What a cluster has before anybody comes: namespaces, roles, the API's own Service, a storage class, priorities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODGROUPS, SERVICES, Resource
+from lws.client.api import ApiClient
+from lws.errors import AlreadyExistsError
+from lws_sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
+
+JSON = dict[str, Any]
+SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+STORAGE_CLASSES: Final = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
+_PRIORITIES: Final = (
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+)
+
+
+async def bootstrap(client: ApiClient) -> None:
+    """Create what an API server makes for itself: namespaces, its own Service, priorities; what is there stays.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    await _create_missing(client, _own())
+
+
+async def furnish(client: ApiClient, *, volumes: bool, gang: bool) -> None:
+    """Create what our loops work with; what is there stays.
+
+    Args:
+        client: may create everything.
+        volumes: claims are bound here, so there is a default storage class.
+        gang: pods are placed by group, so there is the kind that Volcano describes groups with.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    if volumes:
+        await _create_missing(client, [(STORAGE_CLASSES, _storage_class())])
+    if gang:
+        await _create_missing(client, [(CUSTOMRESOURCEDEFINITIONS, _group_definition())])
+
+
+async def _create_missing(client: ApiClient, manifests: Iterable[tuple[Resource, JSON]]) -> None:
+    for resource, manifest in manifests:
+        with suppress(AlreadyExistsError):
+            await client.create(resource, manifest)
+
+
+def _own() -> Iterator[tuple[Resource, JSON]]:
+    for name in SYSTEM_NAMESPACES:
+        yield NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield SERVICES, _kubernetes_service()
+    for name, value, description in _PRIORITIES:
+        manifest = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+            "preemptionPolicy": "PreemptLowerPriority",
+        }
+        yield PRIORITY_CLASSES, manifest
+
+
+def _kubernetes_service() -> JSON:
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"clusterIP": "10.0.0.1", "ports": [port]},
+    }
+
+
+def _group_definition() -> JSON:
+    names = {"plural": PODGROUPS.plural, "singular": "podgroup", "kind": PODGROUPS.kind, "shortNames": ["pg"]}
+    version = {
+        "name": PODGROUPS.version,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{PODGROUPS.plural}.{PODGROUPS.group}"},
+        "spec": {"group": PODGROUPS.group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+
+
+def _storage_class() -> JSON:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": STORAGE_CLASS, "annotations": annotations},
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    }

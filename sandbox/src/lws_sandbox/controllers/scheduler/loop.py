@@ -1,0 +1,365 @@
+"""The scheduler's loop: takes pods without a node, finds nodes, binds.
+
+One pass places every pod that waits, in the order of priority and age, against books that already hold what the pass
+itself has placed; bindings are written meanwhile. A pod that finds no node says why and is tried again when something
+has changed that could make room, at first after a second, then after up to ten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODGROUPS, PODS
+from lws.client.api import STRATEGIC_MERGE_PATCH
+from lws.errors import ApiError, NotFoundError, TransportError
+from lws.informers.kinds import RawObject
+from lws_sandbox.controllers.base import Raw, Toolbox
+from lws_sandbox.controllers.objects import (
+    JSON,
+    annotations_of,
+    condition,
+    format_time,
+    is_terminating,
+    meta,
+    name_of,
+    namespace_of,
+    uid_of,
+)
+from lws_sandbox.controllers.pods import is_finished
+from lws_sandbox.controllers.scheduler.books import Books
+from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, Gang, gang_message
+from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
+from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
+
+NAME: Final = "default-scheduler"
+GANG_SCHEDULER: Final = "volcano"
+FIRST_RETRY: Final = 1.0
+LAST_RETRY: Final = 10.0
+_TURN: Final = 25  # placements between which others get their turn
+_BINDERS: Final = 32
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A pod without a node.
+
+    Attributes:
+        failures: how often in a row it found none.
+        seen: the books' version at its last failure.
+        retry_at: loop time before which it is not tried again.
+    """
+
+    pod: JSON
+    request: PodRequest
+    failures: int = 0
+    seen: int = -1
+    retry_at: float = 0.0
+
+
+class SchedulerLoop:
+    """Finds nodes for pods.
+
+    Args:
+        tools: shared by all loops.
+        gang: place the pods of a Volcano PodGroup together or not at all.
+    """
+
+    name = "kube-scheduler"
+
+    def __init__(self, tools: Toolbox, *, gang: bool = False) -> None:
+        self._client = tools.client(self.name)
+        self._clock = tools.clock
+        self._recorder = tools.recorder
+        self._pods: Raw = tools.watch(PODS)
+        self._nodes: Raw = tools.watch(NODES)
+        self._claims: Raw = tools.watch(PERSISTENTVOLUMECLAIMS)
+        self._groups: Raw | None = tools.watch(PODGROUPS) if gang else None
+        self._books = Books()
+        self._placer = Placer(self._books)
+        self._waiting: dict[str, _Waiting] = {}
+        self._assumed: set[str] = set()
+        self._wake = asyncio.Event()
+        self._binding = asyncio.Semaphore(_BINDERS)
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        self._nodes.on_change(self._on_node)
+        self._pods.on_change(self._on_pod)
+        self._claims.on_change(lambda _old, _new, _initial: self._changed())
+        if self._groups is not None:
+            self._groups.on_change(lambda _old, _new, _initial: self._changed())
+        for cache in (self._nodes, self._pods, self._claims):
+            await cache.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._pass(group)
+                await self._sleep()
+
+    # What changes.
+
+    def _changed(self) -> None:
+        self._books.version += 1
+        self._wake.set()
+
+    def _on_node(self, old: RawObject | None, new: RawObject | None, _initial: bool) -> None:
+        before = self._books.nodes_version
+        if new is not None:
+            known = new.metadata.name in self._books.nodes
+            self._books.set_node(new.raw)
+            if not known:
+                self._place_known(new.metadata.name)
+        elif old is not None:
+            self._books.remove_node(old.metadata.name)
+        if self._books.nodes_version != before:
+            self._wake.set()
+
+    def _place_known(self, node: str) -> None:
+        """Pods that were seen before their node."""
+        for pod in self._pods.store:
+            if pod.raw["spec"].get("nodeName") == node and not is_finished(pod.raw):
+                self._books.add_pod(read_request(pod.raw), node)
+
+    def _on_pod(self, old: RawObject | None, new: RawObject | None, _initial: bool) -> None:
+        if new is None:
+            if old is not None:
+                self._forget(old.metadata.uid)
+            return
+        pod, uid = new.raw, new.metadata.uid
+        node = pod["spec"].get("nodeName")
+        if is_finished(pod):
+            self._forget(uid)
+        elif node:
+            self._waiting.pop(uid, None)
+            self._assumed.discard(uid)
+            if self._books.node_of(uid) != node:
+                self._books.add_pod(read_request(pod), node)
+                self._wake.set()
+            if is_terminating(pod):
+                self._books.end_pod(uid)
+                self._wake.set()
+        elif uid not in self._assumed:
+            self._take_in(uid, pod)
+
+    def _take_in(self, uid: str, pod: JSON) -> None:
+        ours = (NAME,) if self._groups is None else (NAME, GANG_SCHEDULER)
+        wanted = pod["spec"].get("schedulerName", NAME) in ours and not pod["spec"].get("schedulingGates")
+        if not wanted or is_terminating(pod):
+            self._waiting.pop(uid, None)
+            return
+        known = self._waiting.get(uid)
+        if known is not None:
+            known.pod = pod  # our own condition, or metadata: nothing that changes the demand
+            return
+        self._waiting[uid] = _Waiting(pod, read_request(pod))
+        self._wake.set()
+
+    def _forget(self, uid: str) -> None:
+        self._waiting.pop(uid, None)
+        self._assumed.discard(uid)
+        if self._books.node_of(uid) is not None:
+            self._books.remove_pod(uid)
+            self._wake.set()
+
+    # A pass.
+
+    async def _pass(self, group: asyncio.TaskGroup) -> None:
+        self._wake.clear()
+        now = asyncio.get_running_loop().time()
+        due = [item for item in self._waiting.values() if item.seen != self._books.version and item.retry_at <= now]
+        due.sort(key=_order)
+        explained: dict[tuple[str, str], str] = {}
+        for number, item in enumerate(due):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            if item.request.uid not in self._waiting or item.seen == self._books.version:
+                continue
+            gang = self._gang_of(item)
+            if gang is not None:
+                self._try_gang(group, gang, explained)
+            else:
+                self._try(group, item, explained)
+
+    def _try(self, group: asyncio.TaskGroup, item: _Waiting, explained: dict[tuple[str, str], str]) -> None:
+        refused = self._prefilter(item)
+        node = None if refused else self._placer.find(item.request)
+        if node is None:
+            self._fail(group, item, refused or self._explain(item, explained))
+            return
+        self._assume(item, node)
+        group.create_task(self._bind(item, node))
+
+    def _try_gang(self, group: asyncio.TaskGroup, gang: Gang[_Waiting], explained: dict[tuple[str, str], str]) -> None:
+        """Place all members that wait, or none if too few can be."""
+        placed: list[tuple[_Waiting, str]] = []
+        refused: list[_Waiting] = []
+        version = self._books.version
+        for member in gang.waiting:
+            node = None if self._prefilter(member) else self._placer.find(member.request)
+            if node is None:
+                refused.append(member)
+            else:
+                self._assume(member, node)
+                placed.append((member, node))
+        if gang.placed + len(placed) >= gang.minimum:
+            for member, node in placed:
+                group.create_task(self._bind(member, node))
+            for member in refused:
+                self._fail(group, member, self._prefilter(member) or self._explain(member, explained))
+            return
+        for member, _node in placed:
+            self._unassume(member)
+        self._books.version = version  # what was tried and taken back has changed nothing
+        first = self._explain(refused[0], explained) if refused else ""
+        for member in gang.waiting:
+            self._fail(group, member, gang_message(gang, first))
+
+    def _gang_of(self, item: _Waiting) -> Gang[_Waiting] | None:
+        if self._groups is None:
+            return None
+        name = annotations_of(item.pod).get(GROUP_ANNOTATION)
+        if not name:
+            return None
+        where = namespace_of(item.pod)
+        found = self._groups.store.get(where, name)
+        minimum = int((found.raw.get("spec") or {}).get("minMember") or 1) if found else None
+        waiting = [
+            other
+            for other in self._waiting.values()
+            if namespace_of(other.pod) == where and annotations_of(other.pod).get(GROUP_ANNOTATION) == name
+        ]
+        placed = sum(
+            self._books.node_of(pod.metadata.uid) is not None
+            for pod in self._pods.store.list(where)
+            if annotations_of(pod.raw).get(GROUP_ANNOTATION) == name
+        )
+        return Gang(name, minimum or len(waiting) + 1, placed, sorted(waiting, key=_order), known=found is not None)
+
+    def _prefilter(self, item: _Waiting) -> str:
+        """Why no node at all could take the pod: a claim of it is missing or on its way out."""
+        if not self._books.nodes:
+            return NO_NODES
+        for volume in item.pod["spec"].get("volumes") or ():
+            name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            if not name:
+                continue
+            found = self._claims.store.get(item.request.namespace, name)
+            if found is None:
+                return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" not found')
+            if is_terminating(found.raw):
+                return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" is being deleted')
+        return ""
+
+    def _explain(self, item: _Waiting, explained: dict[tuple[str, str], str]) -> str:
+        """The reason; pods that ask the same of their node and nothing of their neighbours share it within a pass."""
+        if item.request.affinity or item.request.anti_affinity or item.request.spread:
+            return self._placer.explain(item.request)
+        key = (item.request.placement, repr(sorted(item.request.resources.items())))
+        if key not in explained:
+            explained[key] = self._placer.explain(item.request)
+        return explained[key]
+
+    # What comes of it.
+
+    def _assume(self, item: _Waiting, node: str) -> None:
+        uid = item.request.uid
+        self._waiting.pop(uid, None)
+        self._assumed.add(uid)
+        self._books.add_pod(item.request, node)
+
+    def _unassume(self, item: _Waiting) -> None:
+        self._assumed.discard(item.request.uid)
+        self._books.remove_pod(item.request.uid)
+        self._waiting[item.request.uid] = item
+
+    async def _bind(self, item: _Waiting, node: str) -> None:
+        pod = item.pod
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name_of(pod), "namespace": namespace_of(pod), "uid": uid_of(pod)},
+            "target": {"kind": "Node", "name": node},
+        }
+        try:
+            async with self._binding:
+                await self._client.create(PODS, binding, name=name_of(pod), subresource="binding")
+        except (ApiError, TransportError) as error:
+            self._unbound(item, error)
+            return
+        words = f"Successfully assigned {namespace_of(pod)}/{name_of(pod)} to {node}"
+        self._recorder.record(pod, NAME, "Normal", "Scheduled", words, action="Binding")
+
+    def _unbound(self, item: _Waiting, error: ApiError | TransportError) -> None:
+        """The server would not have it: forget a pod that is gone, try any other again."""
+        uid = item.request.uid
+        live = self._pods.store.get(item.request.namespace, item.request.name)
+        self._assumed.discard(uid)
+        self._books.remove_pod(uid)
+        if isinstance(error, NotFoundError) or live is None or live.metadata.uid != uid:
+            return
+        if not live.raw["spec"].get("nodeName"):
+            self._rest(item)
+            self._waiting[uid] = item
+
+    def _fail(self, group: asyncio.TaskGroup, item: _Waiting, message: str) -> None:
+        self._rest(item)
+        live = condition(item.pod, "PodScheduled") or {}
+        if live.get("status") == "False" and live.get("message") == message:
+            return
+        self._recorder.record(item.pod, NAME, "Warning", "FailedScheduling", message, action="Scheduling")
+        group.create_task(self._write_condition(item.pod, message, live))
+
+    def _rest(self, item: _Waiting) -> None:
+        item.seen = self._books.version
+        item.retry_at = asyncio.get_running_loop().time() + min(LAST_RETRY, FIRST_RETRY * 2**item.failures)
+        item.failures = min(item.failures + 1, 8)
+
+    async def _write_condition(self, pod: JSON, message: str, live: JSON) -> None:
+        since = live.get("lastTransitionTime") if live.get("status") == "False" else None
+        entry = {
+            "type": "PodScheduled",
+            "status": "False",
+            "observedGeneration": meta(pod).get("generation", 0),
+            "reason": "Unschedulable",
+            "message": message,
+            "lastProbeTime": None,
+            "lastTransitionTime": since or format_time(self._clock.now()),
+        }
+        patch = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [entry]}}
+        try:
+            await self._client.patch(
+                PODS, namespace_of(pod), name_of(pod), patch, content_type=STRATEGIC_MERGE_PATCH, subresource="status"
+            )
+        except (ApiError, TransportError):
+            return  # said again at the next failure
+
+    async def _sleep(self) -> None:
+        """Until something changes, and then until a pod may be tried again."""
+        while not self._due():
+            wait = self._next_retry()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+            self._wake.clear()
+
+    def _due(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return any(item.seen != self._books.version and item.retry_at <= now for item in self._waiting.values())
+
+    def _next_retry(self) -> float | None:
+        """Seconds until a pod whose chances have changed may be tried; None when none has."""
+        now = asyncio.get_running_loop().time()
+        moments: Sequence[float] = [
+            item.retry_at for item in self._waiting.values() if item.seen != self._books.version
+        ]
+        return max(0.0, min(moments) - now) if moments else None
+
+
+def _order(item: _Waiting) -> tuple[int, str, str, str]:
+    """Higher priority first, then older, then by name."""
+    created = meta(item.pod).get("creationTimestamp") or ""
+    return (-int(item.pod["spec"].get("priority") or 0), created, item.request.namespace, item.request.name)

@@ -1,0 +1,1 @@
+"""`make run`: the sandbox, the controller and an example in one process."""

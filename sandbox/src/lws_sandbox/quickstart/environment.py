@@ -1,0 +1,175 @@
+"""The controller beside a cluster, in the same process: for `make run`, and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+import orjson
+
+from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.client.api import ApiClient
+from lws.client.transport import Request, Transport
+from lws.clock import Clock
+from lws.errors import ApiError, ConfigurationError, ForbiddenError
+from lws.manager.manager import Operator
+from lws.manager.settings import Settings
+from lws.runtime.fence import LeadershipLostError
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.quickstart.installation import NAMESPACE, WEBHOOK_SERVICE, Reach, by_service, by_url, install
+from lws_sandbox.quickstart.reviews import Answer, reviews
+from lws_sandbox.real.cluster import RealCluster
+
+JSON = dict[str, Any]
+RESTART: Final = 1.0  # seconds until a controller that ended is started again
+EFFECT: Final = 30.0  # seconds for an API server to heed what was installed
+LOOK: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What a controller needs of the cluster that it lives beside.
+
+    Attributes:
+        transport: to the API server, as somebody who may do everything.
+        clock: of the cluster.
+        random: for all chance.
+        reach: how the API server reaches our webhooks.
+        serve: names the one who answers reviews from now on.
+    """
+
+    transport: Transport
+    clock: Clock
+    random: Random
+    reach: Reach
+    serve: Callable[[Answer], None]
+
+    def client(self, user_agent: str) -> ApiClient:
+        """A client that may do everything."""
+        return ApiClient(self.transport, user_agent=user_agent, field_manager=None)
+
+
+def at_sandbox(sandbox: Sandbox) -> Home:
+    """Beside a sandbox, without sockets."""
+
+    def serve(answer: Answer) -> None:
+        sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, answer)
+
+    return Home(sandbox.transport(), sandbox.clock, sandbox.random, by_service, serve)
+
+
+@asynccontextmanager
+async def at_real(cluster: RealCluster, random: Random) -> AsyncIterator[Home]:
+    """Beside a real control plane, which asks for reviews over HTTPS on loopback.
+
+    Raises:
+        ConfigurationError: the socket cannot be had.
+    """
+    authority = cluster.plane.keys.authority
+    transport = cluster.plane.transport()
+    try:
+        async with reviews(authority, cluster.clock.now()) as taking:
+            reach = by_url(taking.url, authority.certificate)
+            yield Home(transport, cluster.clock, random, reach, taking.give_to)
+    finally:
+        await transport.close()
+
+
+@asynccontextmanager
+async def controller(home: Home, settings: Settings | None = None) -> AsyncIterator[None]:
+    """Install LeaderWorkerSets into a cluster and run their controller beside it, without ports of its own.
+
+    A controller that loses its lease ends, as when the clock jumps; another one takes its place, as a Deployment would
+    have it.
+
+    Raises:
+        ConfigurationError: the controller cannot start, or the API server does not heed what was installed.
+    """
+    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
+    await install(home.client("lws-install"), home.reach)
+    ready = asyncio.Event()
+    task = asyncio.create_task(_keep_running(home, settings, ready), name="operators")
+    waiting = asyncio.create_task(ready.wait(), name="operator ready")
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        await wait_effect(home.client("lws-install"))
+        yield
+    finally:
+        waiting.cancel()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def wait_effect(client: ApiClient) -> None:
+    """Wait until sets are served, and an object that breaks one of our rules is refused by our rule.
+
+    API servers come to know of definitions and webhooks by watches of their own, a moment after they are stored.
+
+    Raises:
+        ConfigurationError: they do not within half a minute; the message tells the last answer.
+    """
+    deadline = asyncio.get_running_loop().time() + EFFECT
+    while trouble := await _trouble(client):
+        if asyncio.get_running_loop().time() > deadline:
+            raise ConfigurationError(f"the API server does not heed what was installed after {EFFECT:.0f} s: {trouble}")
+        await asyncio.sleep(LOOK)
+
+
+async def _trouble(client: ApiClient) -> str:
+    """Why our rules are not in force yet; empty when they are."""
+    try:
+        made = await _try(client, {})
+        if "networkConfig" not in made["spec"]:
+            return "sets are created without our defaults"
+        await _try(client, {"subGroupPolicy": {"subGroupSize": 3}})
+    except ForbiddenError:
+        return ""
+    except ApiError as error:
+        return str(error)
+    return "sets are created without our validation"
+
+
+async def _try(client: ApiClient, section: JSON) -> JSON:
+    """What would be stored of a set of two pods a group."""
+    template = {"spec": {"containers": [{"name": "main", "image": "probe"}]}}
+    manifest = {
+        "apiVersion": LEADERWORKERSETS.api_version,
+        "kind": LEADERWORKERSETS.kind,
+        "metadata": {"name": "lws-install-probe"},
+        "spec": {"leaderWorkerTemplate": {"size": 2, "workerTemplate": template, **section}},
+    }
+    headers = {"content-type": "application/json"}
+    query = (("dryRun", "All"),)
+    asked = Request("POST", LEADERWORKERSETS.path("default"), query, headers, orjson.dumps(manifest))
+    made: JSON = orjson.loads((await client.send(asked)).body)
+    return made
+
+
+async def _keep_running(home: Home, settings: Settings, ready: asyncio.Event) -> None:
+    while True:
+        operator = Operator(
+            settings,
+            home.transport,
+            clock=home.clock,
+            random=Random(home.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
+            sockets=False,
+        )
+        home.serve(operator.handle_review)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_tell_ready(operator, ready))
+                group.create_task(operator.run())
+        except* LeadershipLostError:
+            await asyncio.sleep(RESTART)
+
+
+async def _tell_ready(operator: Operator, ready: asyncio.Event) -> None:
+    await operator.wait_ready()
+    ready.set()

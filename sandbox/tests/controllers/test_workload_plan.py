@@ -1,0 +1,138 @@
+"""ReplicaSets and Deployments, round by round."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from sandbox.tests.controllers.builders import NOW, ending, pod, statefulset, stored_pod
+
+from lws_sandbox.controllers.objects import annotations_of, name_of
+from lws_sandbox.controllers.workload_plan import (
+    DESIRED,
+    MAXIMUM,
+    REVISION,
+    new_replicaset,
+    plan_deployment,
+    plan_replicaset,
+    replicas_of,
+    resized,
+)
+
+JSON = dict[str, Any]
+
+
+def _deployment(replicas: int = 4, image: str = "app:1", **spec: Any) -> JSON:
+    template = {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    return {
+        "metadata": {"name": "d", "namespace": "ns", "uid": "d-uid", "generation": 1},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "d"}},
+            "template": template,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+            **spec,
+        },
+    }
+
+
+def _set(image: str, replicas: int, available: int | None = None, revision: str = "1") -> JSON:
+    made = new_replicaset(_deployment(image=image), replicas, revision)
+    counted = replicas if available is None else available
+    made["metadata"]["uid"] = f"uid-{image}"
+    made["status"] = {"replicas": replicas, "readyReplicas": counted, "availableReplicas": counted}
+    return made
+
+
+def test_a_replicaset_makes_up_for_what_is_missing() -> None:
+    """Pods that have ended or are ending do not count."""
+    owner = statefulset()
+    owner["spec"] = {**owner["spec"], "replicas": 3}
+    pods = [stored_pod(owner, 0, "r"), ending(stored_pod(owner, 1, "r")), stored_pod(owner, 2, "r", phase="Failed")]
+    plan = plan_replicaset(owner, pods, NOW)
+    assert (plan.create, plan.delete) == (2, ())
+    assert (plan.status["replicas"], plan.status["terminatingReplicas"]) == (1, 1)
+
+
+def test_a_replicaset_lets_the_least_useful_pods_go() -> None:
+    """Of too many pods those without a node go first, then those that are not ready."""
+    owner = statefulset(replicas=1)
+    ready = {**stored_pod(owner, 0, "r")}
+    ready["spec"] = {**ready["spec"], "nodeName": "n"}
+    unready = copy.deepcopy(stored_pod(owner, 1, "r", ready=False))
+    unready["spec"]["nodeName"] = "n"
+    plan = plan_replicaset(owner, [ready, unready, pod("waiting")], NOW)
+    assert [name_of(item) for item in plan.delete] == ["waiting", "a-1"]
+
+
+def test_a_new_deployment_gets_its_replicaset() -> None:
+    """The first set has all replicas, a hash in name, labels and selector, and revision 1."""
+    plan = plan_deployment(_deployment(), [], NOW)
+    assert plan.create is not None
+    digest = plan.create["metadata"]["labels"]["pod-template-hash"]
+    assert name_of(plan.create) == f"d-{digest}"
+    assert plan.create["spec"]["selector"]["matchLabels"]["pod-template-hash"] == digest
+    assert (replicas_of(plan.create), annotations_of(plan.create)[REVISION]) == (4, "1")
+
+
+@pytest.mark.parametrize(("spec", "maximum"), [({}, "5"), ({"strategy": {"type": "Recreate"}}, "4")])
+def test_a_replicaset_notes_the_deployments_size(spec: JSON, maximum: str) -> None:
+    """Wanted and greatest number of pods stand on each set that is made or resized."""
+    deployment = _deployment(4, "app:1", **spec)
+    made = new_replicaset(deployment, 4, "1")
+    assert (annotations_of(made)[DESIRED], annotations_of(made)[MAXIMUM]) == ("4", maximum)
+    later = resized(_deployment(8), made, 6)
+    assert (replicas_of(later), annotations_of(later)[DESIRED], annotations_of(later)[MAXIMUM]) == (6, "8", "10")
+    assert replicas_of(made) == 4
+
+
+ROLLOUTS = [
+    ("one more than wanted to begin with", [("app:1", 4, None)], ("create", 1)),
+    ("old ones go as far as the budget allows", [("app:2", 1, 0), ("app:1", 4, 4)], [("app:1", 3)]),
+    ("a new one is ready", [("app:2", 1, 1), ("app:1", 3, 3)], [("app:2", 2)]),
+    ("waits for readiness", [("app:2", 2, 1), ("app:1", 3, 3)], [("app:1", 2)]),
+    ("broken old ones go first", [("app:2", 1, 0), ("app:1", 4, 3)], [("app:1", 3)]),
+    ("done", [("app:2", 4, 4), ("app:1", 0, 0)], []),
+]
+
+
+@pytest.mark.parametrize(("case", "sets", "steps"), ROLLOUTS, ids=[case for case, _, _ in ROLLOUTS])
+def test_deployments_roll_within_surge_and_budget(case: str, sets: Any, steps: Any) -> None:
+    """New replicas come as far as the surge allows, old ones go as far as availability allows."""
+    replicasets = [_set(image, count, available) for image, count, available in sets]
+    plan = plan_deployment(_deployment(image="app:2"), replicasets, NOW)
+    if isinstance(steps, tuple):
+        assert plan.create is not None
+        assert ("create", replicas_of(plan.create)) == steps
+    else:
+        images = [item["spec"]["template"]["spec"]["containers"][0]["image"] for item, _ in plan.scale]
+        assert list(zip(images, [count for _, count in plan.scale], strict=True)) == steps
+
+
+def test_recreate_waits_for_the_end_of_the_old() -> None:
+    """With Recreate nothing new comes before the last old pod is gone."""
+    recreate = _deployment(image="app:2", strategy={"type": "Recreate"})
+    plan = plan_deployment(recreate, [_set("app:2", 0), _set("app:1", 4)], NOW)
+    assert [count for _, count in plan.scale] == [0]
+    gone = _set("app:1", 0)
+    plan = plan_deployment(recreate, [_set("app:2", 0), gone], NOW)
+    assert [count for _, count in plan.scale] == [4]
+
+
+def test_conditions_tell_how_far_it_is() -> None:
+    """Available and Progressing say what the counts mean."""
+    half = plan_deployment(_deployment(), [_set("app:1", 4, 2)], NOW).status["conditions"]
+    full = plan_deployment(_deployment(), [_set("app:1", 4, 4)], NOW).status["conditions"]
+    reasons = [[item["reason"] for item in conditions] for conditions in (half, full)]
+    assert reasons == [
+        ["MinimumReplicasUnavailable", "ReplicaSetUpdated"],
+        ["MinimumReplicasAvailable", "NewReplicaSetAvailable"],
+    ]
+
+
+def test_old_replicasets_are_kept_as_history() -> None:
+    """Empty sets beyond the history limit go, the oldest first."""
+    old = [_set(f"old:{number}", 0, revision=str(number)) for number in (3, 1, 2)]
+    plan = plan_deployment(_deployment(revisionHistoryLimit=1), [_set("app:1", 4, revision="4"), *old], NOW)
+    assert [annotations_of(item)[REVISION] for item in plan.delete] == ["1", "2"]

@@ -1,0 +1,160 @@
+"""Scale, binding, eviction, finalize: paths of their own with rules of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sandbox.tests.plain import APPLY, Plain
+
+from tests.virtual import virtual_time
+
+PODS = "/api/v1/namespaces/default/pods"
+SETS = "/apis/apps/v1/namespaces/default/statefulsets"
+BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+
+
+def _binding(name: str, node: str = "n1") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": {"kind": "Node", "name": node}}
+
+
+def _eviction(name: str) -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+
+
+async def _pod(plain: Plain, name: str, phase: str = "Running") -> None:
+    body = {"metadata": {"name": name, "labels": {"app": "x"}}, "spec": {"containers": [{"name": "c"}]}}
+    assert (await plain.post(PODS, body)).status == 201
+    status = {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]}
+    await plain.merge(f"{PODS}/{name}/status", {"status": status})
+
+
+async def _budget(plain: Plain, name: str, **status: Any) -> None:
+    body = {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": "x"}}}}
+    made = await plain.post(BUDGETS, body)
+    generation = made.body["metadata"].get("generation", 0)
+    await plain.merge(f"{BUDGETS}/{name}/status", {"status": {"observedGeneration": generation, **status}})
+
+
+@virtual_time
+async def test_a_pod_is_bound_once() -> None:
+    """A binding writes the node and the condition PodScheduled; a second one is a conflict that names the node."""
+    plain = await Plain().begin()
+    await _pod(plain, "a", "Pending")
+    assert (await plain.post(f"{PODS}/a/binding", _binding("a"))).status == 201
+    bound = (await plain.get(f"{PODS}/a")).body
+    assert bound["spec"]["nodeName"] == "n1"
+    assert {"PodScheduled"} <= {condition["type"] for condition in bound["status"]["conditions"]}
+    again = await plain.post(f"{PODS}/a/binding", _binding("a", "n2"))
+    assert again.status == 409
+    assert again.body["message"].endswith('pod a is already assigned to node "n1"')
+
+
+@virtual_time
+async def test_a_binding_may_name_its_pod_itself() -> None:
+    """Posted to the collection of bindings it binds the pod of its name, under the same rules."""
+    plain = await Plain().begin()
+    await _pod(plain, "a", "Pending")
+    bindings = "/api/v1/namespaces/default/bindings"
+    assert (await plain.post(bindings, _binding("a"))).status == 201
+    assert (await plain.get(f"{PODS}/a")).body["spec"]["nodeName"] == "n1"
+    assert (await plain.post(bindings, _binding("a"))).status == 409
+    assert (await plain.post(bindings, _binding("b"))).status == 404
+    assert (await plain.post(bindings, _binding(""))).status == 400
+
+
+@virtual_time
+async def test_a_budget_is_spent_by_evictions() -> None:
+    """As many pods go as the budget allows; the next is 429 with the budget's numbers, and stays."""
+    plain = await Plain().begin()
+    for name in "abc":
+        await _pod(plain, name)
+    await _budget(plain, "b", disruptionsAllowed=1, currentHealthy=3, desiredHealthy=2)
+    assert (await plain.post(f"{PODS}/a/eviction", _eviction("a"))).status == 201
+    refused = await plain.post(f"{PODS}/b/eviction", _eviction("b"))
+    assert (refused.status, refused.body["reason"]) == (429, "TooManyRequests")
+    assert "needs 2 healthy pods and has 3" in refused.body["details"]["causes"][0]["message"]
+    assert (await plain.get(PODS)).names == ["b", "c"]
+    assert set((await plain.get(f"{BUDGETS}/b")).body["status"]["disruptedPods"]) == {"a"}
+
+
+@virtual_time
+async def test_a_dry_eviction_spends_nothing() -> None:
+    """With dryRun neither the pod nor the budget changes."""
+    plain = await Plain().begin()
+    await _pod(plain, "a")
+    await _budget(plain, "b", disruptionsAllowed=1, currentHealthy=1, desiredHealthy=0)
+    before = plain.server.storage.revision
+    assert (await plain.post(f"{PODS}/a/eviction", _eviction("a"), dryRun="All")).status == 201
+    assert plain.server.storage.revision == before
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
+def test_pods_that_count_for_nothing_go_freely(phase: str) -> None:
+    """A pod that never began or has ended is evicted whatever its budget says."""
+
+    @virtual_time
+    async def run() -> None:
+        plain = await Plain().begin()
+        await _pod(plain, "a", phase)
+        await _budget(plain, "b", disruptionsAllowed=0)
+        assert (await plain.post(f"{PODS}/a/eviction", _eviction("a"))).status == 201
+
+    run()
+
+
+@virtual_time
+async def test_two_budgets_for_a_pod_are_an_error() -> None:
+    """The eviction of a pod with more than one budget is refused as not supported."""
+    plain = await Plain().begin()
+    await _pod(plain, "a")
+    await _budget(plain, "b", disruptionsAllowed=1)
+    await _budget(plain, "c", disruptionsAllowed=1)
+    assert (await plain.post(f"{PODS}/a/eviction", _eviction("a"))).status == 500
+
+
+async def _set(plain: Plain) -> None:
+    spec = {"replicas": 2, "serviceName": "s", "template": {}, "selector": {"matchLabels": {"app": "s"}}}
+    assert (await plain.post(SETS, {"metadata": {"name": "s"}, "spec": spec})).status == 201
+
+
+@virtual_time
+async def test_scale_shows_and_writes_one_number() -> None:
+    """The Scale has the object's replicas and its selector as text; writing it changes nothing else."""
+    plain = await Plain().begin()
+    await _set(plain)
+    scale = (await plain.get(f"{SETS}/s/scale")).body
+    assert (scale["kind"], scale["spec"], scale["status"]["selector"]) == ("Scale", {"replicas": 2}, "app=s")
+    scaled = await plain.put(f"{SETS}/s/scale", {**scale, "spec": {"replicas": 5}})
+    assert scaled.body["spec"] == {"replicas": 5}
+    stale = await plain.put(f"{SETS}/s/scale", {**scale, "spec": {"replicas": 6}})
+    assert stale.status == 409
+    wrong = await plain.merge(f"{SETS}/s/scale", {"spec": {"replicas": -1}})
+    assert (wrong.status, wrong.body["details"]["causes"][0]["field"]) == (422, "spec.replicas")
+
+
+@virtual_time
+async def test_whoever_scales_owns_the_replicas() -> None:
+    """An apply to the scale owns spec.replicas through the subresource, and another applier conflicts."""
+    plain = await Plain().begin()
+    await _set(plain)
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "s"}, "spec": {"replicas": 4}}
+    path = f"{SETS}/s/scale"
+    applied = await plain.ask("PATCH", path, scale, media=APPLY, fieldManager="scaler", force="true")
+    assert applied.body["spec"] == {"replicas": 4}
+    entries = (await plain.get(f"{SETS}/s")).body["metadata"]["managedFields"]
+    [owned] = [entry for entry in entries if entry["manager"] == "scaler"]
+    assert (owned["subresource"], owned["fieldsV1"]) == ("scale", {"f:spec": {"f:replicas": {}}})
+    other = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"}, "spec": {"replicas": 9}}
+    refused = await plain.ask("PATCH", f"{SETS}/s", other, media=APPLY, fieldManager="other")
+    assert (refused.status, refused.body["details"]["causes"][0]["field"]) == (409, ".spec.replicas")
+
+
+@virtual_time
+async def test_what_the_sandbox_cannot_do_is_refused() -> None:
+    """Logs, exec and proxies are 405 with a Status: there is no container behind a pod."""
+    plain = await Plain().begin()
+    await _pod(plain, "a")
+    for path in ("log", "exec", "proxy"):
+        answer = await plain.get(f"{PODS}/a/{path}")
+        assert (answer.status, answer.body["reason"]) == (405, "MethodNotAllowed")

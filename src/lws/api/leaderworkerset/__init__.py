@@ -1,0 +1,1 @@
+"""The LeaderWorkerSet API: types declared once, labels, defaults, validation, pod mutation, revisions."""

@@ -1,0 +1,140 @@
+"""The Kubernetes objects that a LeaderWorkerSet's planners read, with only the members they read.
+
+The LeaderWorkerSet itself is declared in `lws.api.leaderworkerset.types`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
+
+
+class ResourceRequirements(CachedStruct, frozen=True):
+    """Requests and limits of a container; quantities as written."""
+
+    limits: dict[str, str | int | float] | None = None
+    requests: dict[str, str | int | float] | None = None
+
+
+class Container(CachedStruct, frozen=True):
+    """What a planner reads of a container."""
+
+    name: str = ""
+    resources: ResourceRequirements | None = None
+
+
+class PodSpec(CachedStruct, frozen=True):
+    """What a planner reads of a pod's spec."""
+
+    node_name: str = ""
+    containers: tuple[Container, ...] | None = ()
+    init_containers: tuple[Container, ...] | None = ()
+
+
+class ContainerStatus(CachedStruct, frozen=True):
+    """How often a container was restarted."""
+
+    name: str = ""
+    restart_count: int = 0
+
+
+class PodStatus(CachedStruct, frozen=True):
+    """What a planner reads of a pod's status."""
+
+    phase: str = ""
+    conditions: tuple[Condition, ...] | None = ()
+    init_container_statuses: tuple[ContainerStatus, ...] | None = ()
+    container_statuses: tuple[ContainerStatus, ...] | None = ()
+
+
+class Pod(CachedStruct, frozen=True):
+    """A pod of some LeaderWorkerSet."""
+
+    metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class LabelSelector(CachedStruct, frozen=True):
+    """A selector by equality."""
+
+    match_labels: dict[str, str] | None = None
+
+
+class RollingUpdate(CachedStruct, frozen=True):
+    """Partition and budget of a StatefulSet's rolling update."""
+
+    partition: int | None = None
+    max_unavailable: int | str | None = None
+
+
+class UpdateStrategy(CachedStruct, frozen=True):
+    """How a StatefulSet replaces its pods."""
+
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
+
+
+class StatefulSetSpec(CachedStruct, frozen=True):
+    """What a planner reads of a StatefulSet's spec."""
+
+    replicas: int | None = None
+    service_name: str = ""
+    selector: LabelSelector | None = None
+    update_strategy: UpdateStrategy | None = None
+
+
+class StatefulSetStatus(CachedStruct, frozen=True):
+    """What a planner reads of a StatefulSet's status."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    current_revision: str = ""
+    update_revision: str = ""
+
+
+class StatefulSet(CachedStruct, frozen=True):
+    """A leader or worker StatefulSet."""
+
+    metadata: ObjectMeta
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+
+class ServiceSpec(CachedStruct, frozen=True):
+    """What a planner reads of a Service's spec."""
+
+    cluster_ip: str = msgspec.field(name="clusterIP", default="")
+    selector: dict[str, str] | None = None
+
+
+class Service(CachedStruct, frozen=True):
+    """A headless Service."""
+
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class ControllerRevision(CachedStruct, frozen=True, gc=True):
+    """A stored revision; ``data`` is its JSON as the server sent it."""
+
+    metadata: ObjectMeta
+    revision: int = 0
+    data: Any = None
+
+
+class Node(CachedStruct, frozen=True):
+    """A node: its labels place groups."""
+
+    metadata: ObjectMeta
+
+
+class PodGroup(CachedStruct, frozen=True):
+    """A gang, known by its name and owner."""
+
+    metadata: ObjectMeta

@@ -1,0 +1,187 @@
+"""What admission makes of a pod of a LeaderWorkerSet (spec 4): identity, placement, gang, environment.
+
+Everything is decided from the pod alone: its name, labels and annotations. A pod of another kind passes unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from lws.api.leaderworkerset import labels as keys
+from lws.api.leaderworkerset.affinity import with_exclusive_terms
+from lws.api.leaderworkerset.environment import with_group_variables
+from lws.api.leaderworkerset.groupkeys import group_key, subgroup_key
+from lws.api.leaderworkerset.tpu import with_tpu_variables
+from lws.apimachinery.integers import atoi
+from lws.apimachinery.manifests import (
+    JSON,
+    annotations_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    with_annotations,
+    with_labels,
+    with_spec,
+)
+from lws.apimachinery.names import parent_and_ordinal
+from lws.errors import AdmissionError
+
+LEADER_EXCLUDED: Final = "LeaderExcluded"
+UNIQUE_PER_REPLICA: Final = "UniquePerReplica"
+NO_ORDINAL: Final = -1
+
+
+class MalformedPodError(AdmissionError):
+    """A member of the pod that admission reads has not the type that the API gives it."""
+
+
+def mutate_pod(pod: JSON, *, gang: bool) -> JSON:
+    """The pod as it is to be stored; the one given is never altered.
+
+    Args:
+        pod: the manifest under review.
+        gang: whether a gang scheduler is configured (spec 4.5).
+
+    Raises:
+        MalformedPodError: the manifest is no pod.
+        AdmissionError: the pod's place in its group cannot be told; the text is the one of spec 4.
+    """
+    _check_shape(pod)
+    if keys.NAME not in labels_of(pod):
+        return pod
+    size = _group_size(pod)
+    placed = _leader(pod) if labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX else _worker(pod, size)
+    if gang:
+        placed = _in_gang(placed)
+    try:
+        placed = with_tpu_variables(placed, size)
+    except ValueError as error:  # a malformed quantity
+        raise MalformedPodError(f"quantity of {keys.TPU_RESOURCE}: {error}") from error
+    return with_group_variables(placed)
+
+
+def _group_size(pod: JSON) -> int:
+    size = annotations_of(pod).get(keys.SIZE)
+    if size is None:
+        raise AdmissionError(f"size annotation is unexpectedly missing for pod {name_of(pod)}")
+    return atoi(size)
+
+
+def _ordinal(pod: JSON) -> int:
+    ordinal = parent_and_ordinal(name_of(pod))[1]
+    if ordinal == NO_ORDINAL:
+        raise AdmissionError(f"parsing pod ordinal for pod {name_of(pod)}")
+    return ordinal
+
+
+def _leader(pod: JSON) -> JSON:
+    """Spec 4.2."""
+    marks = annotations_of(pod)
+    if keys.GROUP_INDEX not in labels_of(pod):
+        pod = with_labels(pod, {keys.GROUP_INDEX: str(_ordinal(pod))})
+    if marks.get(keys.SUBDOMAIN_POLICY) == UNIQUE_PER_REPLICA:
+        pod = with_spec(pod, {"subdomain": name_of(pod)})
+    if keys.GROUP_KEY not in labels_of(pod):
+        pod = with_labels(pod, {keys.GROUP_KEY: group_key(namespace_of(pod), name_of(pod))})
+    group = labels_of(pod)[keys.GROUP_KEY]
+    pod = with_exclusive_terms(pod, marks.get(keys.EXCLUSIVE_TOPOLOGY, ""), keys.GROUP_KEY, group)
+    if _wants_subgroup(pod) and marks.get(keys.SUBGROUP_POLICY_TYPE) != LEADER_EXCLUDED:
+        pod = _in_subgroup(pod, name_of(pod), 0)
+    return pod
+
+
+def _worker(pod: JSON, size: int) -> JSON:
+    """Spec 4.3."""
+    ordinal = _ordinal(pod)
+    pod = with_labels(pod, {keys.WORKER_INDEX: str(ordinal)})
+    if _wants_subgroup(pod):
+        marks = annotations_of(pod)
+        index = _subgroup_index(pod, size, atoi(marks[keys.SUBGROUP_SIZE]), ordinal)
+        pod = _in_subgroup(pod, marks.get(keys.LEADER_NAME, ""), index)
+    return pod
+
+
+def _wants_subgroup(pod: JSON) -> bool:
+    return keys.SUBGROUP_SIZE in annotations_of(pod) and not labels_of(pod).get(keys.SUBGROUP_INDEX)
+
+
+def _subgroup_index(pod: JSON, size: int, subgroup_size: int, ordinal: int) -> int:
+    if subgroup_size < 1:
+        raise AdmissionError(f"subgroup size must be at least 1 for pod {name_of(pod)}")
+    leader_is_extra = (size - 1) % subgroup_size == 0 and size % subgroup_size != 0
+    # Ordinal 0 is no worker's, but must not give a negative index if it comes.
+    return max(0, ordinal - 1) // subgroup_size if leader_is_extra else ordinal // subgroup_size
+
+
+def _in_subgroup(pod: JSON, leader_name: str, index: int) -> JSON:
+    key = subgroup_key(leader_name, index)
+    pod = with_labels(pod, {keys.SUBGROUP_INDEX: str(index), keys.SUBGROUP_KEY: key})
+    topology = annotations_of(pod).get(keys.SUBGROUP_EXCLUSIVE_TOPOLOGY, "")
+    return with_exclusive_terms(pod, topology, keys.SUBGROUP_KEY, key)
+
+
+def _in_gang(pod: JSON) -> JSON:
+    """Spec 4.5."""
+    found = labels_of(pod)
+    group = f"{found.get(keys.NAME, '')}-{found.get(keys.GROUP_INDEX, '')}-{found.get(keys.REVISION, '')}"
+    return with_annotations(pod, {keys.POD_GROUP_NAME: group})
+
+
+class _Loose(msgspec.Struct, rename="camel"):
+    """Members that the mutation reads, by type; others may be anything."""
+
+
+class _Env(_Loose):
+    name: str | None = None
+    value: str | None = None
+
+
+class _Resources(_Loose):
+    limits: dict[str, str | int | float | None] | None = None
+    requests: dict[str, str | int | float | None] | None = None
+
+
+class _Container(_Loose):
+    env: list[_Env] | None = None
+    resources: _Resources | None = None
+
+
+class _Term(_Loose):
+    topology_key: str | None = None
+
+
+class _Terms(_Loose):
+    required: list[_Term] | None = msgspec.field(default=None, name="requiredDuringSchedulingIgnoredDuringExecution")
+
+
+class _Affinity(_Loose):
+    pod_affinity: _Terms | None = None
+    pod_anti_affinity: _Terms | None = None
+
+
+class _Spec(_Loose):
+    subdomain: str | None = None
+    affinity: _Affinity | None = None
+    containers: list[_Container] | None = None
+    init_containers: list[_Container] | None = None
+
+
+class _Metadata(_Loose):
+    name: str | None = None
+    namespace: str | None = None
+    labels: dict[str, str | None] | None = None
+    annotations: dict[str, str | None] | None = None
+
+
+class _Pod(_Loose):
+    metadata: _Metadata | None = None
+    spec: _Spec | None = None
+
+
+def _check_shape(pod: Any) -> None:
+    try:
+        msgspec.convert(pod, _Pod)
+    except msgspec.ValidationError as error:
+        raise MalformedPodError(f"no pod: {error}") from error

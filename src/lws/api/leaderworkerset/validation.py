@@ -1,0 +1,211 @@
+"""Validation of LeaderWorkerSets at admission: the rules of spec 3.2 in their order, paths and words byte for byte.
+
+Absent fields count with their defaults (CD-18). The functions are total: values of a type that the schema refuses are
+passed over here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lws.api.leaderworkerset import labels, normalform, types
+from lws.apimachinery import nameformats, objectmeta
+from lws.apimachinery.gotext import encoded, quoted
+from lws.apimachinery.intstr import percentage, scaled
+
+JSON = dict[str, Any]
+
+MAX_REPLICAS: Final = 1_000_000
+MAX_INT32: Final = 2**31 - 1
+_TEMPLATE: Final = "spec.leaderWorkerTemplate"
+_SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
+_PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
+_NEGATIVE: Final = "must be greater than or equal to 0"
+_LONGEST_SET_NAME: Final = 52
+
+
+def validate_create(obj: JSON) -> list[str]:
+    """What is wrong with a new object; empty when it is admitted."""
+    return list(_general(obj))
+
+
+def validate_update(obj: JSON, old: JSON) -> list[str]:
+    """What is wrong with a change; empty when it is admitted."""
+    return [*_general(obj), *_changes(obj, old)]
+
+
+def aggregate(errors: list[str]) -> str:
+    """One entry as it is, several as ``[e1, e2, …]``, duplicates dropped; empty for none."""
+    distinct = list(dict.fromkeys(errors))
+    return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]" if distinct else ""
+
+
+def warnings(obj: JSON, old: JSON | None) -> list[str]:
+    """What is admitted but will not do what its author may expect (CD-27, spec 1.6)."""
+    found = []
+    if old is not None and _claims(obj) != _claims(old):
+        found.append(
+            f"{_TEMPLATE}.volumeClaimTemplates: the claim templates of a StatefulSet cannot change, so this edit is "
+            "never applied; delete and create the LeaderWorkerSet instead"
+        )
+    name, replicas = _metadata(obj).get("name"), _replicas(obj)
+    if old is None and isinstance(name, str) and len(f"{name}-{max(replicas - 1, 0)}") > _LONGEST_SET_NAME:
+        found.append(
+            "metadata.name: with so long a name some groups may never get their worker pods; "
+            f"name and highest group index should not exceed {_LONGEST_SET_NAME - 1} characters together"
+        )
+    return found
+
+
+def _general(obj: JSON) -> Iterator[str]:
+    yield from objectmeta.validate(_metadata(obj), nameformats.dns_1035_label)
+    missing = list(_missing_template(_spec(obj)))
+    if missing:
+        yield from missing
+        return
+    yield from _numbers(obj)
+    yield from _pace(obj)
+    yield from _subgroups(obj)
+
+
+def _missing_template(spec: JSON) -> Iterator[str]:
+    """What the schema does not ask for, though nothing can run without it (CD-18, spec 2.5)."""
+    template = spec.get("leaderWorkerTemplate")
+    if not isinstance(template, dict):
+        yield f"{_TEMPLATE}: Required value"
+        return
+    if not isinstance(template.get("workerTemplate"), dict):
+        yield f"{_TEMPLATE}.workerTemplate: Required value"
+    for member in ("leaderTemplate", "workerTemplate"):
+        pod = template.get(member)
+        if isinstance(pod, dict) and not _member(pod, "spec").get("containers"):
+            yield f"{_TEMPLATE}.{member}.spec.containers: Required value"
+
+
+def _numbers(obj: JSON) -> Iterator[str]:
+    replicas, size = _replicas(obj), _size(obj)
+    if replicas < 0:
+        yield f"spec.replicas: Invalid value: {replicas}: replicas must be equal or greater than 0"
+    if replicas > MAX_REPLICAS:
+        yield f"spec.replicas: Invalid value: {replicas}: replicas must be equal or less than {MAX_REPLICAS}"
+    if size < 1:
+        yield f"{_TEMPLATE}.size: Invalid value: {size}: size must be equal or greater than 1"
+    if replicas * size > MAX_INT32:
+        why = f"the product of replicas and worker replicas must not exceed {MAX_INT32}"
+        yield f"spec.replicas: Invalid value: {replicas}: {why}"
+
+
+def _pace(obj: JSON) -> Iterator[str]:
+    pace = _member(_member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration")
+    unavailable = _int_or_string(pace.get("maxUnavailable"), 1)
+    surge = _int_or_string(pace.get("maxSurge"), 0)
+    yield from _int_or_percent(f"{_PACE}.maxUnavailable", unavailable)
+    yield from _int_or_percent(f"{_PACE}.maxSurge", surge)
+    partition = _integer(pace.get("partition"), 0)
+    if partition < 0:
+        yield f"{_PACE}.partition: Invalid value: {partition}: {_NEGATIVE}"
+    replicas = _replicas(obj)
+    resolved = []
+    for name, value, up in (("maxUnavailable", unavailable, False), ("maxSurge", surge, True)):
+        try:
+            resolved.append(scaled(value, replicas, up))
+        except ValueError:
+            resolved.append(0)
+            yield f"{_PACE}.{name}: Invalid value: {encoded(value)}: invalid value"
+    if resolved == [0, 0] and replicas != 0:
+        why = "must not be 0 when `maxSurge` is 0"
+        yield f"{_PACE}.maxUnavailable: Invalid value: {encoded(unavailable)}: {why}"
+
+
+def _int_or_percent(path: str, value: int | str) -> Iterator[str]:
+    if isinstance(value, int):
+        if value < 0:
+            yield f"{path}: Invalid value: {value}: {_NEGATIVE}"
+        return
+    for why in nameformats.percent(value):
+        yield f"{path}: Invalid value: {encoded(value)}: {why}"
+    if (percentage(value) or 0) > 100:
+        yield f"{path}: Invalid value: {encoded(value)}: must not be greater than 100%"
+
+
+def _subgroups(obj: JSON) -> Iterator[str]:
+    policy = _policy(obj)
+    if policy is None:
+        topology = _member(_metadata(obj), "annotations").get(labels.SUBGROUP_EXCLUSIVE_TOPOLOGY)
+        if isinstance(topology, str):
+            path = f"metadata.annotations.{labels.SUBGROUP_EXCLUSIVE_TOPOLOGY}"
+            why = "cannot have subgroup-exclusive-topology without subGroupSize set"
+            yield f"{path}: Invalid value: {quoted(topology)}: {why}"
+        return
+    if policy.get("subGroupSize") is None:
+        yield f"{_SUBGROUP_SIZE}: Required value"
+        return
+    subgroup, size = _integer(policy["subGroupSize"], 0), _size(obj)
+    refused = f"{_SUBGROUP_SIZE}: Invalid value: {subgroup}:"
+    if subgroup < 1:
+        yield f"{refused} subGroupSize must be equal or greater than 1"
+    if subgroup == 0:
+        return
+    if size % subgroup != 0 and (size - 1) % subgroup != 0:
+        yield f"{refused} size or size - 1 must be divisible by subGroupSize"
+    if size < subgroup:
+        yield f"{refused} subGroupSize cannot be larger than size"
+    if policy.get("subGroupPolicyType") == types.LEADER_EXCLUDED and (size - 1) % subgroup != 0:
+        yield f"{refused} size-1 must be divisible by subGroupSize when using LeaderExcluded"
+
+
+def _changes(obj: JSON, old: JSON) -> Iterator[str]:
+    policy, before = _policy(obj), _policy(old)
+    now_size = (policy or {}).get("subGroupSize")
+    old_size = (before or {}).get("subGroupSize")  # a policy without a size is none (CD-09)
+    if policy is not None and old_size is not None and now_size is not None and now_size != old_size:
+        yield f"{_SUBGROUP_SIZE}: Invalid value: {encoded(now_size)}: field is immutable"
+    if policy is not None and old_size is None and now_size is not None:
+        why = "cannot enable subGroupSize after the lws is already created"
+        yield f"{_SUBGROUP_SIZE}: Invalid value: {encoded(now_size)}: {why}"
+    if policy is None and old_size is not None:
+        yield f"{_SUBGROUP_SIZE}: Invalid value: {encoded(old_size)}: cannot remove subGroupSize after enabled"
+    network = _spec(obj).get("networkConfig")
+    if isinstance(network, dict) and network.get("subdomainPolicy") is None:
+        shown = encoded(_member(_spec(old), "networkConfig").get("subdomainPolicy"))
+        yield f"spec.networkConfig.subdomainPolicy: Invalid value: {shown}: cannot set subdomainPolicy as null"
+
+
+def _metadata(obj: JSON) -> JSON:
+    return _member(obj, "metadata")
+
+
+def _spec(obj: JSON) -> JSON:
+    return _member(obj, "spec")
+
+
+def _replicas(obj: JSON) -> int:
+    return _integer(_spec(obj).get("replicas"), 1)
+
+
+def _size(obj: JSON) -> int:
+    return _integer(_member(_spec(obj), "leaderWorkerTemplate").get("size"), 1)
+
+
+def _policy(obj: JSON) -> JSON | None:
+    policy = _member(_spec(obj), "leaderWorkerTemplate").get("subGroupPolicy")
+    return policy if isinstance(policy, dict) else None
+
+
+def _claims(obj: JSON) -> Any:
+    template = _member(_spec(obj), "leaderWorkerTemplate")
+    return normalform.template(template).get("volumeClaimTemplates", [])
+
+
+def _member(parent: JSON, name: str) -> JSON:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _integer(value: Any, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _int_or_string(value: Any, default: int) -> int | str:
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else default

@@ -1,0 +1,176 @@
+"""What a planner can ask for: a plan is a tuple of these values, empty when the world is as desired.
+
+An executor (`lws.runtime.executor`) runs them in order and stops at the first failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import Resource
+
+FOREIGN_RECHECK: Final = 60.0  # seconds until a name taken by an object that is not ours is looked at again
+
+Propagation: TypeAlias = Literal["Foreground", "Background", "Orphan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a successful apply sent, and how it left the object: equal still means that nothing needs applying."""
+
+    digest: str
+    uid: str
+    generation: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owners: tuple[str, ...]
+
+    @classmethod
+    def left(cls, digest: str, meta: ObjectMeta) -> Applied:
+        """The memory of an apply whose answer carries ``meta``."""
+        owners = tuple(sorted(f"{owner.uid}/{owner.controller}" for owner in meta.owner_references or ()))
+        return cls(digest, meta.uid, meta.generation, meta.labels or {}, meta.annotations or {}, owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Names an object that may not exist yet; the executor fills in uid and resourceVersion from what it wrote."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+
+    @classmethod
+    def to(cls, resource: Resource, meta: ObjectMeta) -> Reference:
+        """Refer to a live object."""
+        return cls(resource, meta.namespace, meta.name, meta.uid, meta.resource_version)
+
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """Record an event about the object that the plan is for.
+
+    In a note of ``on_failure``, ``{error}`` is the cause. An event with ``once`` is recorded one time for each such
+    value (an object's UID) by a process, as long as it remembers; an executor that has recorded it passes over it.
+    """
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+    related: Reference | None = None
+    once: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object.
+
+    If the name is taken, the executor's ownership rule decides: ours is success without an event, an earlier
+    incarnation's is success too (its deletion wakes the key), anyone else's is ``on_foreign`` and never written. If
+    what follows in the plan relies on the object (``required``), one that is not ours ends the run: with a
+    `lws.errors.ConflictError` if an earlier incarnation has the name, with the refusal itself if anyone else has.
+    """
+
+    resource: Resource
+    manifest: JSON
+    on_success: tuple[EmitEvent, ...] = ()
+    on_failure: tuple[EmitEvent, ...] = ()
+    on_foreign: tuple[EmitEvent, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply with force.
+
+    ``digest`` identifies the manifest. ``look_first`` asks the executor to read the live object before it
+    writes. ``expected_generation`` is what the cache believed, None for no object at all: if one is there all the
+    same, nothing is written and the executor raises `lws.runtime.executor.FoundError`, so that ownership is judged
+    first; if applying would change nothing, nothing is written either (`lws.apimachinery.drift`).
+    """
+
+    resource: Resource
+    manifest: JSON
+    digest: str
+    look_first: bool = False
+    expected_generation: int | None = None
+    on_success: tuple[EmitEvent, ...] = ()
+    on_failure: tuple[EmitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Read one object, merge ``change`` into it (RFC 7386), write it back under ``resource_version``.
+
+    ``otherwise`` is done instead if the server calls the object invalid: it may see a change in members that are
+    written back as they were read.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    resource_version: str
+    change: JSON
+    otherwise: Create | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStatus:
+    """Write the whole status with optimistic locking."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    status: Mapping[str, Any]
+    on_success: tuple[EmitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one object, only if it still has this UID; gone or replaced is success without an event.
+
+    ``witness`` is what the judgement rests on: unless the server still has it, the plan is not to be run.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    propagation: Propagation | None = None
+    on_success: tuple[EmitEvent, ...] = ()
+    witness: Reference | None = None
+
+
+Action: TypeAlias = EmitEvent | Create | Apply | Update | UpdateStatus | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, and when to look again if nothing happens first (seconds; None: only on an event).
+
+    ``error`` is raised after the actions have run: with back-off, or, if ``terminal``, to rest until something changes.
+    ``remedy`` tells operators what to do about it; the words of the error itself are fixed by the specification.
+    """
+
+    actions: tuple[Action, ...] = ()
+    requeue_after: float | None = None
+    error: str | None = None
+    terminal: bool = False
+    remedy: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.actions)
+
+
+DONE = Plan()

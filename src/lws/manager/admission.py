@@ -1,0 +1,160 @@
+"""The admission webhook of an operator: handlers, certificate, server, and what its health says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import structlog
+
+from lws.client.api import ApiClient
+from lws.clock import Clock
+from lws.manager.certificates import note_read, self_signed
+from lws.manager.settings import Settings
+from lws.runtime.health import Health
+from lws.runtime.lifetimes import Service, background
+from lws.telemetry.metrics import Metrics, WebhookMetrics
+from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
+from lws.webhook.handlers import AdmissionHandlers
+from lws.webhook.rotation import CertificateRotator
+from lws.webhook.server import WebhookServer
+
+CERTIFICATE_SECONDS: Final = 60.0  # how long the start waits for a certificate
+_log = structlog.stdlib.get_logger("lws.manager")
+
+
+class Admission:
+    """Everything about admission in one operator.
+
+    Args:
+        settings: where to listen, whose certificates to serve.
+        client: reaches the Secret and the webhook configurations; not fenced, every replica serves.
+        clock: validity of certificates.
+        random: jitter.
+        metrics: where to count.
+    """
+
+    def __init__(
+        self, settings: Settings, client: ApiClient, *, clock: Clock, random: Random, metrics: Metrics
+    ) -> None:
+        configuration = settings.configuration
+        policy = configuration.tls.policy
+        self.certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
+        self.server = WebhookServer(
+            AdmissionHandlers(gang=settings.gang),
+            self.certificate,
+            clock=clock,
+            host=configuration.webhook.host,
+            port=configuration.webhook.port,
+            observer=WebhookMetrics(metrics),
+        )
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._directory = Path(configuration.webhook.cert_dir)
+        own = configuration.internal_cert_management.enable and not settings.development
+        self._rotator = self._make_rotator(client, random) if own else None
+
+    def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+        """Answer one AdmissionReview without a socket: HTTP status and body."""
+        return self.server.handle_review(path, body, content_type)
+
+    def services(self, *, sockets: bool) -> list[Service]:
+        """What must run for it, in order."""
+        if not self._settings.webhooks:
+            _log.warning(
+                "admission is off: pods stay without identity labels and environment, groups do not form;"
+                " unset ENABLE_WEBHOOKS unless another process admits them"
+            )
+            return []
+        if not sockets:
+            return []
+        return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0 + self._settings.notice)]
+
+    def add_checks(self, readyz: Health, *, sockets: bool) -> None:
+        """Have health tell the truth about it."""
+        if not (self._settings.webhooks and sockets):
+            return
+        readyz.add("webhook", lambda: None if self.server.listening else "the webhook does not listen")
+        readyz.add("certificate", self._distrust)
+
+    def _make_rotator(self, client: ApiClient, random: Random) -> CertificateRotator:
+        managed = self._settings.configuration.internal_cert_management
+        return CertificateRotator(
+            client,
+            self.certificate,
+            clock=self._clock,
+            random=random,
+            namespace=self._settings.namespace,
+            secret=managed.webhook_secret_name,
+            service=managed.webhook_service_name,
+            observe=self._observe_ends,
+        )
+
+    def _distrust(self) -> str | None:
+        """Why an API server may not trust what is served."""
+        if self.certificate.certificate is None:
+            return (self._rotator and self._rotator.fault) or f"there is no serving certificate in {self._directory}"
+        return self._rotator.fault if self._rotator is not None else None
+
+    def _certificates(self) -> Service:
+        if self._rotator is not None:
+            return Service("certificates", self._rotate)
+        if self._settings.development and not (self._directory / CERTIFICATE_FILE).exists():
+            return background("certificates", self._development_certificate)
+        return Service("certificates", self._watch_files)
+
+    async def _development_certificate(self) -> None:
+        """Outside a cluster nobody hands us a certificate, and the API server of the cluster cannot know ours."""
+        if self.certificate.certificate is None:
+            pair = self_signed(("localhost",), self._clock.now())
+            self.certificate.load(pair.certificate, pair.key)
+        _log.warning(
+            "running outside a cluster: unless a webhook configuration points to this process, the API server does not"
+            " ask it, and pods stay without identity labels and environment"
+        )
+        await asyncio.get_running_loop().create_future()
+
+    async def _rotate(self, ready: Callable[[], None]) -> None:
+        """Keep our own certificates. Reconciling begins once there is one, or when that takes too long."""
+        assert self._rotator is not None
+        rotating = asyncio.create_task(self._rotator.run(), name="certificate rotation")
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CERTIFICATE_SECONDS):
+                    await self.certificate.wait_loaded()
+            if self.certificate.certificate is None:
+                _log.error("there is still no serving certificate, going on", cause=self._rotator.fault)
+            ready()
+            await rotating
+        finally:
+            rotating.cancel()
+            await asyncio.gather(rotating, return_exceptions=True)
+
+    def _observe_ends(self, leaf: datetime, authority: datetime) -> None:
+        self._metrics.certificate_expiry.labels("serving").set(leaf.timestamp())
+        self._metrics.certificate_expiry.labels("authority").set(authority.timestamp())
+
+    async def _watch_files(self, ready: Callable[[], None]) -> None:
+        def observe(good: bool) -> None:
+            note_read(self._metrics, "serving", self.certificate.certificate, good=good)
+
+        ready()
+        await self.certificate.watch(self._directory, observe=observe)
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        await self.server.start()
+        ready()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            # A refused connection is a refused pod. A second cancellation cuts the notice short, and the server stops.
+            try:
+                await asyncio.sleep(self._settings.notice)
+            finally:
+                await self.server.stop()

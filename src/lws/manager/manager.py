@@ -1,0 +1,216 @@
+"""The composition root: builds everything an operator is made of, and nests its lifetimes.
+
+Flow:
+    Up: probes and metrics, event-loop watchdog, certificates and webhook, caches synced, leadership, events, workers.
+    Down: the reverse: workers are drained before the lease is given up, and caches stop after both.
+
+Guarantees:
+    * Reconcilers and events write only while this process leads, by a fence below their client.
+    * Nothing is global: any number of operators live in one process, each with its own metrics.
+    * Without sockets (``sockets=False``) no port is opened, no thread is used and all time is the running loop's;
+      admission is then asked through `Operator.handle_review`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from lws.api.leaderworkerset.labels import FIELD_MANAGER
+from lws.client.api import ApiClient
+from lws.client.limiter import Limiter, TokenBucket
+from lws.client.transport import Transport
+from lws.clock import Clock
+from lws.errors import ConfigurationError
+from lws.informers.registry import InformerRegistry
+from lws.manager.admission import Admission
+from lws.manager.controllers import ControllerFactory
+from lws.manager.leadership import Leadership
+from lws.manager.servers import health_server, metrics_server
+from lws.manager.settings import Settings
+from lws.manager.truth import dead_watches, export_informers, unsynced
+from lws.manager.version import user_agent
+from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
+from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.runtime.events import EventRecorder
+from lws.runtime.fence import Fence
+from lws.runtime.health import Health
+from lws.runtime.leader import LeaderElector
+from lws.runtime.lifetimes import Manager, Service, background, together
+from lws.runtime.watchdog import Watchdog
+from lws.telemetry.metrics import Metrics
+
+COMPONENT = "leaderworkerset"
+_log = structlog.stdlib.get_logger("lws.manager")
+
+
+class Operator:
+    """One controller process, or one of several in a simulation; see the module for its guarantees.
+
+    Args:
+        settings: everything that can be set.
+        transport: reaches the API server; the caller closes it.
+        clock: the time of day, and spans.
+        random: source of all chance.
+        host: the API server's name, for metrics.
+        sockets: whether to serve webhook, metrics and probes on ports.
+        metrics: where to count; an own one if absent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        *,
+        clock: Clock,
+        random: Random,
+        host: str = "",
+        sockets: bool = True,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.readyz = Health("readyz")
+        self.healthz = Health("healthz")
+        self._clock = clock
+        self._random = random
+        self._host = host
+        self._sockets = sockets
+        connection = settings.configuration.client_connection
+        self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
+        # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
+        self.client = self._client(transport, self._limiter)
+        self._reviewer = self._client(transport, self._limiter, field_manager=None)
+        self._leadership = self._make_leadership(transport)
+        fenced = Fence(transport, self.elector) if self.elector else transport
+        self.writer = self._client(fenced, self._limiter)
+        self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
+        self.caches = Caches.of(self.registry, gang=settings.gang)
+        self.recorder = self._make_recorder(self._client(fenced, self._limiter, field_manager=None))
+        domain = DomainMetrics(self.metrics, clock)
+        domain.watch(self.caches)
+        factory = ControllerFactory(settings, clock=clock, random=self._chance(), metrics=self.metrics)
+        self.controllers = factory.make(self.caches, self.writer, self.recorder, domain)
+        self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
+        self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
+        self.manager = Manager(self._services())
+        self._add_checks()
+        export_informers(self.metrics, self.registry)
+
+    async def run(self) -> None:
+        """Run until cancelled, then stop in order.
+
+        Raises:
+            ConfigurationError: something cannot be started as configured.
+            LeadershipLostError: another may lead now.
+        """
+        await self.manager.run()
+
+    async def wait_ready(self) -> None:
+        """Wait until caches are synced, this process leads, and its workers run."""
+        await self.manager.ready.wait()
+
+    def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+        """Answer one AdmissionReview without a socket: HTTP status and body."""
+        return self.admission.handle_review(path, body, content_type)
+
+    @property
+    def elector(self) -> LeaderElector | None:
+        """The candidate for the lease; None if there is no election."""
+        return self._leadership.elector if self._leadership is not None else None
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may act now."""
+        return self.elector is None or self.elector.leading
+
+    # How it is built.
+
+    def _client(
+        self, transport: Transport, limiter: Limiter | None, field_manager: str | None = FIELD_MANAGER
+    ) -> ApiClient:
+        observer = self.metrics.observe_request
+        return ApiClient(
+            transport,
+            user_agent=user_agent(),
+            field_manager=field_manager,
+            host=self._host,
+            limiter=limiter,
+            observer=observer,
+        )
+
+    def _chance(self) -> Random:
+        """A generator of its own for each part, so that one part's use of chance does not shift another's."""
+        return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
+
+    def _make_leadership(self, transport: Transport) -> Leadership | None:
+        if not self.settings.configuration.leader_election.leader_elect:
+            return None
+        # A renewal must not queue behind other requests, so the lease has no client-side limit.
+        client = self._client(transport, None)
+        return Leadership(self.settings, client, clock=self._clock, random=self._chance(), metrics=self.metrics)
+
+    def _make_recorder(self, client: ApiClient) -> EventRecorder:
+        return EventRecorder(
+            client,
+            component=COMPONENT,
+            hostname=self.settings.hostname,
+            clock=self._clock,
+            random=self._chance(),
+            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
+        )
+
+    def _services(self) -> list[Service]:
+        services: list[Service] = []
+        configuration = self.settings.configuration
+        if self._sockets:
+            self.metrics.watch_process()
+            services.append(health_server(configuration.health, self.readyz, self.healthz))
+            services.append(metrics_server(self.settings, self._reviewer, self.metrics, clock=self._clock))
+        if self.settings.watchdog is not None:
+            services.append(background("watchdog", self.watchdog.run))
+        services += self.admission.services(sockets=self._sockets)
+        services.append(Service("caches", self._run_caches))
+        if self._leadership is not None:
+            services.append(self._leadership.service(self.recorder))
+        services.append(background("events", self.recorder.run))
+        # All of them drain at the same time, each within its own limit.
+        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in self.controllers]
+        services.append(together("controllers", controllers))
+        return services
+
+    def _add_checks(self) -> None:
+        self.readyz.add("caches", lambda: unsynced(self.registry))
+        self.healthz.add("watches", lambda: dead_watches(self.registry))
+        self.healthz.add("event-loop", lambda: self.watchdog.problem)
+        self.admission.add_checks(self.readyz, sockets=self._sockets)
+
+    # The caches.
+
+    async def _run_caches(self, ready: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.registry.run(), name="informers")
+            await self._synced()
+            _log.info("caches synced", objects={each.resource: each.objects for each in self.registry.statistics()})
+            ready()
+
+    async def _synced(self) -> None:
+        """Wait for the caches; a server that keeps refusing a list is a fault of the installation."""
+        patience = self.settings.start_patience
+        refused_since: float | None = None
+        syncing = asyncio.create_task(self.registry.wait_synced(), name="caches")
+        try:
+            while not (await asyncio.wait([syncing], timeout=0.5))[0]:
+                refused = [each for each in self.registry if not each.synced and not each.healthy]
+                now = self._clock.monotonic()
+                if not refused:
+                    refused_since = None
+                elif refused_since is None:
+                    refused_since = now
+                if refused_since is not None and now - refused_since >= patience:
+                    raise ConfigurationError(refused[0].trouble)
+        finally:
+            syncing.cancel()

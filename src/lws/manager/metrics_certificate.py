@@ -1,0 +1,116 @@
+"""The certificate of the metrics port (operations 4).
+
+What is mounted under ``/tmp/k8s-metrics-server/serving-certs`` is served as it is. Otherwise, where the controller
+keeps its own certificates, the authority in their Secret signs a leaf for the metrics Service, so that scrapers can
+verify it by the ``ca.crt`` beside it. Until there is one, and outside a cluster, the certificate is self-signed.
+
+Guarantees: there is a certificate from the first moment; a new authority is followed within a minute; the leaf is
+renewed 90 days before its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import structlog
+
+from lws.apimachinery.resources import SECRETS
+from lws.client.api import ApiClient
+from lws.clock import Clock
+from lws.errors import LwsError
+from lws.manager.certificates import note_read, self_signed
+from lws.manager.settings import METRICS_CERTIFICATES, Settings
+from lws.telemetry.metrics import Metrics
+from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
+from lws.webhook.certs import CertificateError, is_due, make_leaf, read_certificates
+from lws.webhook.keychain import Keychain
+
+JSON: TypeAlias = dict[str, Any]
+
+LOOK_SECONDS: Final = 60.0
+FIRST_LOOK_SECONDS: Final = 1.0  # between looks while the Secret is not there yet
+_log = structlog.stdlib.get_logger("lws.manager")
+
+
+class MetricsCertificate:
+    """Keeps one; see the module for its guarantees.
+
+    Args:
+        settings: where the Secret is, and whether it is ours.
+        client: reads the Secret.
+        clock: validity.
+        metrics: where to export when the certificate ends.
+    """
+
+    def __init__(self, settings: Settings, client: ApiClient, *, clock: Clock, metrics: Metrics) -> None:
+        configuration = settings.configuration
+        policy = configuration.tls.policy
+        self.serving = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
+        self._client = client
+        self._clock = clock
+        self._metrics = metrics
+        self._managed = configuration.internal_cert_management
+        self._namespace = settings.namespace
+        self._own = self._managed.enable and settings.webhooks and not settings.development
+        self._authority = b""  # that signed what is served
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The DNS names of the metrics Service, which is named after the webhook's."""
+        prefix = self._managed.webhook_service_name.removesuffix("webhook-service")
+        service = f"{prefix}controller-manager-metrics-service.{self._namespace}.svc"
+        return service, f"{service}.cluster.local"
+
+    async def run(self) -> None:
+        """Keep it until cancelled."""
+        directory = Path(METRICS_CERTIFICATES)
+        if (directory / CERTIFICATE_FILE).exists():
+            await self.serving.watch(directory, observe=lambda good: self._note(good=good))
+        elif self._own:
+            await self._follow()
+        else:
+            await asyncio.get_running_loop().create_future()
+
+    def begin(self) -> None:
+        """Have a certificate at once, if none is mounted."""
+        if not (Path(METRICS_CERTIFICATES) / CERTIFICATE_FILE).exists():
+            pair = self_signed(("localhost",), self._clock.now())
+            self.serving.load(pair.certificate, pair.key)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except (LwsError, CertificateError) as error:
+                _log.debug("no authority signs the metrics certificate yet", cause=str(error))
+            await asyncio.sleep(LOOK_SECONDS if self._authority else FIRST_LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        """Sign anew if the authority is another or the leaf is due."""
+        secret = await self._client.get(SECRETS, self._namespace, self._managed.webhook_secret_name)
+        authority = Keychain.from_data(_decoded(secret)).ca
+        if self._authority == authority.certificate and not self._due():
+            return
+        leaf = make_leaf(authority, self.names, self._clock.now())
+        self.serving.load(leaf.certificate, leaf.key)
+        self._authority = authority.certificate
+        self._note(good=True)
+        _log.info("metrics certificate signed", names=self.names)
+
+    def _due(self) -> bool:
+        served = self.serving.certificate
+        return served is None or is_due(read_certificates(served)[0], self._clock.now())
+
+    def _note(self, *, good: bool) -> None:
+        note_read(self._metrics, "metrics", self.serving.certificate, good=good)
+
+
+def _decoded(secret: JSON) -> dict[str, bytes]:
+    data = secret.get("data") or {}
+    try:
+        return {name: base64.b64decode(value, validate=True) for name, value in data.items()}
+    except (ValueError, TypeError) as error:
+        raise CertificateError("the Secret cannot be read") from error

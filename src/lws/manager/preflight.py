@@ -1,0 +1,62 @@
+"""A look at the cluster before anything starts, so that people at a terminal hear at once what is wrong."""
+
+from __future__ import annotations
+
+from lws.apimachinery.resources import LEADERWORKERSETS, NAMESPACES
+from lws.client.api import ApiClient
+from lws.errors import (
+    ApiError,
+    ConfigurationError,
+    ForbiddenError,
+    LwsError,
+    NotFoundError,
+    TransportError,
+    UnauthorizedError,
+)
+from lws.manager.settings import Settings
+
+
+async def preflight(client: ApiClient, server: str, source: str, settings: Settings) -> None:
+    """Check that the server answers, knows LeaderWorkerSets, and has the lease's namespace.
+
+    Raises:
+        ConfigurationError: it does not; one sentence with the remedy.
+    """
+    try:
+        await client.list(LEADERWORKERSETS, limit=1)
+        if settings.configuration.leader_election.leader_elect:
+            await _namespace(client, settings.lease_namespace)
+    except TransportError as error:
+        raise ConfigurationError(
+            f"the API server {server} cannot be reached: {error}; check that it runs, and the kubeconfig ({source})"
+        ) from error
+    except UnauthorizedError as error:
+        raise ConfigurationError(
+            f"the API server {server} does not accept the credentials of {source}; renew them or choose another context"
+        ) from error
+    except ForbiddenError as error:
+        raise ConfigurationError(
+            f"listing leaderworkersets is not allowed: {error}; grant the role of the controller (config/rbac)"
+        ) from error
+    except NotFoundError as error:
+        raise ConfigurationError(
+            "the API server does not know LeaderWorkerSets; install them: kubectl apply --server-side -k config/crd"
+        ) from error
+    except ApiError as error:
+        raise ConfigurationError(
+            f"the API server {server} answers with {error.status}: {error.message}; "
+            f"check what serves there ({source}), or try again when it is well"
+        ) from error
+
+
+async def _namespace(client: ApiClient, namespace: str) -> None:
+    try:
+        await client.get(NAMESPACES, "", namespace)
+    except NotFoundError as error:
+        raise ConfigurationError(
+            f"namespace {namespace} for the lease does not exist; create it, or give --leader-elect=false"
+        ) from error
+    except (TransportError, UnauthorizedError):
+        raise
+    except LwsError:
+        return  # one who may not look at namespaces may still write the lease

@@ -1,0 +1,283 @@
+"""What can be set, and its defaults: the configuration file's own shape (operations 2), with what only flags can say.
+
+The models are the file's schema: unknown members are refused, values are not coerced, absent ones take the defaults
+that the reference documents.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from lws.apimachinery.durations import parse_duration
+from lws.runtime.leader import Timing
+from lws.runtime.tls import TlsPolicy, tls_policy
+
+API_VERSION: Final = "config.lws.x-k8s.io/v1alpha1"
+KIND: Final = "Configuration"
+LEASE_NAME: Final = "b8b2488c.x-k8s.io"
+WEBHOOK_PORT: Final = 9443
+WEBHOOK_CERTIFICATES: Final = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 -- the reference's own default
+METRICS_CERTIFICATES: Final = "/tmp/k8s-metrics-server/serving-certs"  # noqa: S108 -- the reference's own default
+PROVIDERS: Final = ("volcano",)
+
+_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write a duration as 15s")
+    if not isinstance(value, str):
+        raise ValueError("must be a duration such as 15s")
+    return parse_duration(value)
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+Text = Annotated[str, Field(strict=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=False, validate_default=False
+    )
+
+    empty_is_absent: ClassVar[frozenset[str]] = frozenset()  # members whose empty value asks for the default
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_is_default(cls, data: Any) -> Any:
+        """A member that is null counts as absent, as everywhere in Kubernetes, and so do some that are empty."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if not cls._asks_for_default(name, value)}
+
+    @classmethod
+    def _asks_for_default(cls, name: str, value: object) -> bool:
+        return value is None or (name in cls.empty_is_absent and value in ("", "0s"))
+
+
+class Webhook(_Section):
+    """Where the webhook listens; an empty host means all addresses."""
+
+    empty_is_absent = frozenset({"certDir"})
+
+    port: Annotated[StrictInt, Field(ge=0, le=65535)] = WEBHOOK_PORT
+    host: Text = ""
+    cert_dir: Text = WEBHOOK_CERTIFICATES
+
+    @field_validator("port")
+    @classmethod
+    def _zero_is_default(cls, value: int) -> int:
+        """As the reference has it: the port that the Service leads to, and not one that the system picks."""
+        return value or WEBHOOK_PORT
+
+
+class MetricsEndpoint(_Section):
+    """Where metrics are served; ``0`` is nowhere."""
+
+    empty_is_absent = frozenset({"bindAddress"})
+
+    bind_address: Text = ":8443"
+
+
+class HealthEndpoint(_Section):
+    """Where probes are answered, ``0`` is nowhere, and under which paths."""
+
+    empty_is_absent = frozenset({"healthProbeBindAddress", "readinessEndpointName", "livenessEndpointName"})
+
+    health_probe_bind_address: Text = ":8081"
+    readiness_endpoint_name: Text = "readyz"
+    liveness_endpoint_name: Text = "healthz"
+
+
+class LeaderElection(_Section):
+    """Whether and how one process is chosen."""
+
+    empty_is_absent = frozenset(
+        {"leaseDuration", "renewDeadline", "retryPeriod", "resourceLock", "resourceName", "resourceNamespace"}
+    )
+
+    leader_elect: StrictBool = True
+    lease_duration: Duration = 15.0
+    renew_deadline: Duration = 10.0
+    retry_period: Duration = 2.0
+    resource_lock: Text = "leases"
+    resource_name: Text = LEASE_NAME
+    resource_namespace: Text = ""
+
+    @property
+    def timing(self) -> Timing:
+        """The three spans."""
+        return Timing(self.lease_duration, self.renew_deadline, self.retry_period)
+
+    @field_validator("resource_lock")
+    @classmethod
+    def _only_leases(cls, value: str) -> str:
+        if value != "leases":
+            raise ValueError(f"{value!r} is not supported: use leases")
+        return value
+
+    @field_validator("resource_name")
+    @classmethod
+    def _lease(cls, value: str) -> str:
+        if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a Lease: use lower case letters, digits, - and .")
+        return value
+
+    @field_validator("resource_namespace")
+    @classmethod
+    def _namespace(cls, value: str) -> str:
+        if value and not _NAMESPACE.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a namespace: use lower case letters, digits and -")
+        return value
+
+    @model_validator(mode="after")
+    def _workable(self) -> LeaderElection:
+        problem = self.timing.problem()
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+class InternalCertManagement(_Section):
+    """Whether the controller makes its own certificates, and for which Service and in which Secret."""
+
+    enable: StrictBool = True
+    webhook_service_name: Text = "lws-webhook-service"
+    webhook_secret_name: Text = "lws-webhook-server-cert"  # noqa: S105 -- a name
+
+    @field_validator("webhook_service_name")
+    @classmethod
+    def _service(cls, value: str) -> str:
+        if not _LABEL.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a Service: use lower case letters, digits and -")
+        return value
+
+    @field_validator("webhook_secret_name")
+    @classmethod
+    def _secret(cls, value: str) -> str:
+        if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of a Secret: use lower case letters, digits, - and .")
+        return value
+
+
+class ClientConnection(_Section):
+    """How many requests a second may be sent, and how many at once; a negative rate is no limit, as in client-go."""
+
+    qps: Annotated[float, Field(strict=True, allow_inf_nan=False)] = 500.0
+    burst: Annotated[StrictInt, Field(ge=1)] = 500
+
+    @field_validator("qps")
+    @classmethod
+    def _some(cls, value: float) -> float:
+        if not value:
+            raise ValueError("0 requests a second is nothing: use a positive number, or a negative one for no limit")
+        return value
+
+
+class GangScheduling(_Section):
+    """Which scheduler starts groups as one; only with the section present."""
+
+    scheduler_provider: Text = ""
+
+    @field_validator("scheduler_provider")
+    @classmethod
+    def _supported(cls, value: str) -> str:
+        if value and value not in PROVIDERS:
+            raise ValueError(f"{value!r} is not supported: use {' or '.join(PROVIDERS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _given(self) -> GangScheduling:
+        if not self.scheduler_provider:
+            raise ValueError("schedulerProvider must be set when gang scheduling is enabled: use volcano")
+        return self
+
+
+class Tls(_Section):
+    """What the webhook's and the metrics' server accept."""
+
+    min_version: Text = ""
+    cipher_suites: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> Tls:
+        tls_policy(self.min_version, self.cipher_suites)
+        return self
+
+    @property
+    def policy(self) -> TlsPolicy:
+        """As the servers want it."""
+        return tls_policy(self.min_version, self.cipher_suites)
+
+
+class Configuration(_Section):
+    """The configuration file."""
+
+    api_version: Literal["config.lws.x-k8s.io/v1alpha1"] = API_VERSION
+    kind: Literal["Configuration"] = KIND
+    webhook: Webhook = Webhook()
+    metrics: MetricsEndpoint = MetricsEndpoint()
+    health: HealthEndpoint = HealthEndpoint()
+    leader_election: LeaderElection = LeaderElection()
+    internal_cert_management: InternalCertManagement = InternalCertManagement()
+    client_connection: ClientConnection = ClientConnection()
+    gang_scheduling_management: GangScheduling | None = None
+    tls: Tls = Tls()
+
+
+class Settings(BaseModel):
+    """Everything that an operator is told.
+
+    Attributes:
+        configuration: the configuration file with the flags laid over it.
+        namespace: where the controller itself lives: its lease, Secret and Service.
+        webhooks: whether admission is served at all (``ENABLE_WEBHOOKS``).
+        development: outside a cluster: the webhook needs no certificate of the cluster.
+        workers: how many keys each controller reconciles at once.
+        reconcile_deadline: seconds that one reconcile may take.
+        resync: seconds between looks at every object although nothing changed; None for never.
+        watchdog: seconds between looks at the event loop's lag; None for never.
+        start_patience: for how many seconds, at the start, the server may refuse a list before that is an error.
+        notice: for how many seconds, at the end, the webhook still takes connections that a Service sends here although
+            this process is on its way out.
+        hostname: part of the identity in events and the lease.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    configuration: Configuration = Configuration()
+    namespace: str = "lws-system"
+    webhooks: bool = True
+    development: bool = False
+    workers: int = Field(default=8, ge=1)
+    reconcile_deadline: float = Field(default=60.0, gt=0)
+    resync: float | None = Field(default=36_000.0, gt=0)
+    watchdog: float | None = Field(default=1.0, gt=0)
+    start_patience: float = Field(default=30.0, ge=0)
+    notice: float = Field(default=0.0, ge=0)
+    hostname: str = "localhost"
+
+    @property
+    def lease_namespace(self) -> str:
+        """Where the lease is: as configured, else where the controller lives."""
+        return self.configuration.leader_election.resource_namespace or self.namespace
+
+    @property
+    def gang(self) -> bool:
+        """Whether groups are scheduled as gangs."""
+        return self.configuration.gang_scheduling_management is not None

@@ -1,0 +1,106 @@
+"""The events about a LeaderWorkerSet, byte for byte (spec 12)."""
+
+from __future__ import annotations
+
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.actions import EmitEvent, Reference
+
+CREATING_REVISION = "CreatingRevision"
+GROUPS_PROGRESSING = "GroupsProgressing"
+GROUPS_UPDATING = "GroupsUpdating"
+ALL_GROUPS_READY = "AllGroupsReady"
+FAILED_CREATE = "FailedCreate"
+FAILED_UPDATE = "FailedUpdate"
+RECREATE_GROUP = "RecreateGroup"
+
+CREATE = "Create"
+UPDATE = "Update"
+DELETE = "Delete"
+
+
+def revision_created(key: str, revision: Reference) -> EmitEvent:
+    """Event 1: the first revision of a set."""
+    note = f"Creating revision with key {key} for a newly created LeaderWorkerSet"
+    return EmitEvent("Normal", CREATING_REVISION, CREATE, note, revision)
+
+
+def revision_adopted(key: str, revision: Reference) -> EmitEvent:
+    """Event 2: the leader StatefulSet's key had no revision."""
+    note = f"Creating missing revision with key {key} for existing LeaderWorkerSet"
+    return EmitEvent("Normal", CREATING_REVISION, CREATE, note, revision)
+
+
+def revision_updated(key: str, revision: Reference) -> EmitEvent:
+    """Event 3: the live spec is an update."""
+    note = f"Creating revision with key {key} for updated LWS"
+    return EmitEvent("Normal", CREATING_REVISION, CREATE, note, revision)
+
+
+def leader_set_created(name: str, revision: Reference) -> EmitEvent:
+    """Event 4."""
+    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, f"Created leader statefulset {name}", revision)
+
+
+def leader_set_failed(name: str, *, existed: bool, error: str = "{error}", once: str = "") -> EmitEvent:
+    """Event 5, or 6 if the StatefulSet existed."""
+    if existed:
+        note = f"Failed to update leader statefulset {name}: {error}"
+        return EmitEvent("Warning", FAILED_UPDATE, UPDATE, note, once=once)
+    return EmitEvent(
+        "Warning", FAILED_CREATE, CREATE, f"Failed to create leader statefulset {name}: {error}", once=once
+    )
+
+
+def partition_fell(old: int, new: int, revision: Reference) -> EmitEvent:
+    """Event 7: groups from ``new`` to ``old - 1`` are released."""
+    note = f"Updating replica {new}" if old - 1 == new else f"Updating replicas {new} to {old - 1} (inclusive)"
+    return EmitEvent("Normal", GROUPS_UPDATING, UPDATE, note, revision)
+
+
+def surge_deleted(name: str, wanted: int, present: int) -> EmitEvent:
+    """Event 8: the StatefulSet shrinks from ``present`` to ``wanted`` replicas."""
+    if wanted == present - 1:
+        note = f"deleting surge replica {name}-{wanted}"
+    else:
+        note = f"deleting surge replicas from {name}-{wanted} to {name}-{present - 1}"
+    return EmitEvent("Normal", GROUPS_PROGRESSING, DELETE, note)
+
+
+def service_failed(error: str = "{error}", once: str = "") -> EmitEvent:
+    """Event 9."""
+    return EmitEvent(
+        "Warning", FAILED_CREATE, CREATE, f"Failed to create headless service for error: {error}", once=once
+    )
+
+
+def condition_set(reason: str, message: str, ready: int, total: int) -> EmitEvent:
+    """Event 10."""
+    note = f"{message}, with {ready} groups ready of total {total} groups"
+    return EmitEvent("Normal", reason, UPDATE, note)
+
+
+def worker_set_created(leader: Reference) -> EmitEvent:
+    """Event 11."""
+    note = f"Created worker statefulset for leader pod {leader.name}"
+    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, note, leader)
+
+
+def worker_set_failed(leader: Reference, error: str = "{error}", once: str = "") -> EmitEvent:
+    """Event 12."""
+    note = f"Failed to create worker statefulset for leader pod {leader.name}: {error}"
+    return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader, once=once)
+
+
+def mistaken_annotation(leader: Reference) -> EmitEvent:
+    """Event 13: the cluster ignores StatefulSet start ordinals, so groups would nest endlessly."""
+    note = (
+        f"leader pod {leader.namespace}/{leader.name} contains mistake annotation '{labels.LEADER_NAME}': "
+        "requires Kubernetes ≥v1.27 or v1.26 with StatefulSetStartOrdinal feature"
+    )
+    return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader, once=leader.uid)
+
+
+def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:
+    """Event 14. It says "Worker" even if the leader itself failed."""
+    note = f"Worker pod {failed_pod} failed, deleted leader pod {leader.name} to recreate group {group}"
+    return EmitEvent("Normal", RECREATE_GROUP, DELETE, note, leader)

@@ -1,0 +1,129 @@
+"""The state of a group: leader pod plus worker StatefulSet (spec 7.2, CD-04, CD-06, CD-19, CD-22, CD-24)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.names import MAX_ORDINAL, parent_and_ordinal
+from lws.planning.leaderworkerset.revisions import Contents, find_by_key, revision_spec
+from lws.planning.leaderworkerset.snapshots import controlled_by
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """Ready and updated count only for a group that is present: leader and, if it has workers, their StatefulSet."""
+
+    present: bool = False
+    ready: bool = False
+    updated: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Ready and of the current revision."""
+        return self.ready and self.updated
+
+
+ABSENT = GroupState()
+
+
+def pod_ready(pod: Pod) -> bool:
+    """Whether the pod's Ready condition is True; its phase is not looked at (spec 5.5 step 10)."""
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
+
+
+def running_and_ready(pod: Pod) -> bool:
+    """Phase Running and condition Ready True."""
+    return pod.status.phase == "Running" and pod_ready(pod)
+
+
+def workers_ready(statefulset: StatefulSet) -> bool:
+    """All replicas available and of one revision; replicas that are absent read as 1 (CD-09)."""
+    status = statefulset.status
+    wanted = 1 if statefulset.spec.replicas is None else statefulset.spec.replicas
+    return status.available_replicas == wanted and status.current_revision == status.update_revision
+
+
+def revision_key(obj: Pod | StatefulSet) -> str:
+    """The revision key that a pod or StatefulSet carries; empty if it carries none."""
+    return obj.metadata.label(labels.REVISION)
+
+
+def is_leader(pod: Pod) -> bool:
+    """Whether the pod leads a group: its worker index is exactly ``0`` (spec 4.1)."""
+    return pod.metadata.label(labels.WORKER_INDEX) == labels.LEADER_INDEX
+
+
+def group_index(leader: Pod, set_name: str) -> int | None:
+    """The index of a leader's group: its label, else the ordinal of its name, else None (CD-24)."""
+    text = leader.metadata.label(labels.GROUP_INDEX)
+    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_ORDINAL:
+        return int(text)
+    parent, ordinal = parent_and_ordinal(leader.metadata.name)
+    return ordinal if parent == set_name and ordinal >= 0 else None
+
+
+def size_of(
+    leader: Pod, lws: LeaderWorkerSet, revisions: Iterable[ControllerRevision], contents: Contents | None = None
+) -> int:
+    """How many pods the group of this leader has (CD-04).
+
+    The size annotation of the leader, which was set together with its key; else its revision's; else the live one.
+    """
+    text = leader.metadata.annotation(labels.SIZE) or ""
+    if text.isascii() and text.isdigit() and 1 <= len(text) <= 10 and int(text) >= 1:
+        return int(text)
+    revision = find_by_key(lws, revisions, revision_key(leader))
+    source = lws if revision is None else revision_spec(lws, revision, contents)
+    return source.spec.leader_worker_template.size
+
+
+def leaders_by_index(leaders: Iterable[Pod], set_name: str) -> dict[int, Pod]:
+    """The leader pods that bear the name of their index; others are nobody's leader."""
+    found = {}
+    for pod in leaders:
+        index = group_index(pod, set_name)
+        if index is not None and pod.metadata.name == f"{set_name}-{index}":
+            found[index] = pod
+    return found
+
+
+def state_of(leader: Pod, size: int, workers: StatefulSet | None, key: str) -> GroupState:
+    """The state of the group that this leader leads.
+
+    ``workers`` is the StatefulSet of the leader's name; it counts only if its controller is this leader (CD-22).
+    """
+    if size == 1:
+        return GroupState(True, running_and_ready(leader), revision_key(leader) == key)
+    if workers is None or not controlled_by(workers.metadata, leader):
+        return ABSENT
+    return GroupState(
+        present=True,
+        ready=running_and_ready(leader) and workers_ready(workers),
+        updated=revision_key(leader) == key and revision_key(workers) == key,
+    )
+
+
+def states(
+    count: int,
+    key: str,
+    lws: LeaderWorkerSet,
+    leaders: Iterable[Pod],
+    statefulsets: Mapping[str, StatefulSet],
+    revisions: Sequence[ControllerRevision],
+    contents: Contents | None = None,
+) -> tuple[GroupState, ...]:
+    """States of groups 0 to ``count - 1``; groups beyond are ignored (spec 7.2)."""
+    by_index = leaders_by_index(leaders, lws.metadata.name)
+    found = []
+    for index in range(count):
+        leader = by_index.get(index)
+        if leader is None:
+            found.append(ABSENT)
+            continue
+        size = size_of(leader, lws, revisions, contents)
+        found.append(state_of(leader, size, statefulsets.get(leader.metadata.name), key))
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""What the group of one leader pod needs now (spec 5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
+from lws.apimachinery.actions import DONE, Action, Create, Plan, Reference
+from lws.apimachinery.ownership import Relation
+from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
+from lws.planning.leaderworkerset.failures import Review, review
+from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
+from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.revisions import find_by_key
+from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+
+REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a leader's key (spec 5.8)
+NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
+INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
+INDEX_REMEDY: Final = "the pod was admitted without the webhook: see that its configurations are there, delete the pod"
+STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """A plan, and the group's members as they are to be remembered once it has run."""
+
+    plan: Plan
+    record: MemberRecord | None
+
+
+def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
+    """Plan one pass over a leader pod: first whether its group has failed, then what it lacks."""
+    lws, leader = snapshot.lws, snapshot.leader
+    if leader is None:
+        return GroupPlan(DONE, None)
+    problem = unlabelled(leader)
+    if problem is not None:
+        return GroupPlan(problem, snapshot.record)
+    if lws is None or lws.metadata.deleting or of_earlier_set(leader, lws, snapshot.leader_statefulset):
+        return GroupPlan(DONE, snapshot.record)
+    found = review(snapshot, leader.metadata.name, leader)
+    if found.outcome.group_goes or found.error is not None:
+        return GroupPlan(concluded(found), found.record)
+    return GroupPlan(_complete(snapshot, lws, leader, provider), found.record)
+
+
+def unlabelled(pod: Pod) -> Plan | None:
+    """The failure of a pod without the labels that tell what it is (spec 5.5 step 1)."""
+    if not pod.metadata.label(labels.NAME):
+        return Plan(error=NAME_MISSING, terminal=True, remedy=f"give {labels.NAME} its set's name, or remove it")
+    if labels.WORKER_INDEX not in (pod.metadata.labels or {}):
+        return Plan(error=INDEX_MISSING, terminal=True, remedy=INDEX_REMEDY)
+    return None
+
+
+def concluded(found: Review) -> Plan:
+    """The plan of a review that decides."""
+    if found.error is not None:
+        return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
+    return Plan((found.deletion,)) if found.deletion is not None else DONE
+
+
+def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:
+    """Whether this leader was made by a leader StatefulSet before the present one, and is about to be collected."""
+    owner = leader.metadata.controller
+    return (
+        owner is not None
+        and owner.kind == "StatefulSet"
+        and owner.name == lws.metadata.name
+        and statefulset is not None
+        and statefulset.metadata.uid != owner.uid
+    )
+
+
+def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provider: SchedulerProvider | None) -> Plan:
+    """Steps 5 to 13: Service, PodGroup, worker StatefulSet."""
+    if leader.metadata.annotation(labels.LEADER_NAME):
+        return Plan((events.mistaken_annotation(Reference.to(PODS, leader.metadata)),))
+    if leader.metadata.deleting or snapshot.going == leader.metadata.uid:
+        return DONE
+    actions: list[Action] = [*services.per_replica(lws, leader, snapshot.service)]
+    size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
+    ganged = provider is not None and bool(podgroup.name_of(leader)) and snapshot.pod_group is None
+    if size == 1 and not ganged:
+        return Plan(tuple(actions))
+    revision = find_by_key(lws, snapshot.revisions, revision_key(leader))
+    if revision is None:
+        return Plan(tuple(actions), requeue_after=REVISION_CHECK)
+    revised = snapshot.contents.restored(lws, revision)
+    section = snapshot.contents.sections_of(lws, revision)
+    actions += podgroup.plan_pod_group(provider, lws, revised, section, leader, snapshot.pod_group)
+    waiting = lws.spec.startup_policy == LEADER_READY and not pod_ready(leader)
+    if size == 1 or waiting:
+        return Plan(tuple(actions))
+    if snapshot.worker_statefulset is not None:
+        return Plan((*actions, *_existing(leader, snapshot.worker_statefulset)))
+    place = topology.placement(lws, leader, snapshot.node)
+    if place.waiting or place.error is not None:
+        return Plan(tuple(actions), error=place.error, remedy=place.remedy)
+    group_key = leader.metadata.label(labels.GROUP_KEY)
+    if worker_statefulset.names_taken(snapshot.workers, leader, size, group_key):
+        return Plan(tuple(actions))
+    body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector)
+    return Plan((*actions, _create(leader, body)))
+
+
+def _create(leader: Pod, body: dict[str, object]) -> Create:
+    reference = Reference.to(PODS, leader.metadata)
+    return Create(
+        STATEFULSETS,
+        body,
+        on_success=(events.worker_set_created(reference),),
+        on_failure=(events.worker_set_failed(reference),),
+        on_foreign=(events.worker_set_failed(reference, _taken(leader)),),
+    )
+
+
+def _existing(leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
+    """An existing StatefulSet is accepted as it is; someone else's is only complained about (CD-26)."""
+    if ownership.of_worker_set(leader.metadata.name, statefulset.metadata) is not Relation.FOREIGN:
+        return ()
+    reference = Reference.to(PODS, leader.metadata)
+    return (events.worker_set_failed(reference, _taken(leader), once=statefulset.metadata.uid),)
+
+
+def _taken(leader: Pod) -> str:
+    return f"statefulset {leader.metadata.namespace}/{leader.metadata.name} exists and is not owned by the leader pod"

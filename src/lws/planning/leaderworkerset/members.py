@@ -1,0 +1,161 @@
+"""What is remembered of a group's members, so that no end of a pod goes unseen (CD-01).
+
+A pod that is deleted at once, or replaced under its name before anyone looked, leaves no trace in a single look at the
+cluster. So for each pair of leader and worker StatefulSet the UID expected at each worker index is remembered, seeded
+from what is first seen. Another UID at a known index, or a known UID gone, is the deletion of that member.
+
+The record lives in memory. It survives a restart of the controller without a single write, because the objects tell
+what it held: when the set's status says Available, it was last written by a controller that saw every wanted group
+complete. The server stamped that write with its own clock (``managedFields``), as it stamped the creation of every
+pod. So in a group whose leader and worker StatefulSet are older than that write, a worker that is younger is a
+replacement, and one that is missing was lost (`Evidence`). Several API servers of one cluster stamp with several
+clocks: a worker counts as younger only if it is so by more than `SKEW`. The leader and the set need no such margin:
+the controller that made a new set for a new leader had written by then that the set is not Available. What cannot be
+proved is not acted on and counts as first sight: the worst is a missed restart, never a needless one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.names import parent_and_ordinal
+
+SKEW: Final = timedelta(seconds=10)  # by which clocks of one cluster's API servers may differ; etcd warns above 1 s
+LOST: Final = "lost"  # stands for the UID of a member that is known to have been, but was never seen; no UID reads so
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """The UID expected at each worker index of one leader's one worker StatefulSet."""
+
+    leader_uid: str
+    worker_set_uid: str
+    uids: Mapping[int, str] = field(default_factory=dict)
+
+    def expecting(self, index: int, uid: str | None) -> MemberRecord:
+        """The record with the UID at this index replaced, or forgotten if None."""
+        uids = {known: value for known, value in self.uids.items() if known != index}
+        if uid is not None:
+            uids[index] = uid
+        return self if uids == self.uids else replace(self, uids=uids)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The last moment at which every wanted group is known to have been complete.
+
+    Attributes:
+        time: RFC 3339 in UTC, whole seconds, by the clock of the API server that took the status.
+        over: by the clock of any API server that moment is over.
+        groups: groups of a lower index were wanted then.
+    """
+
+    time: str
+    over: str
+    groups: int
+
+
+def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Evidence | None:
+    """What the set's own status proves about its groups; None if it is not Available."""
+    available = any(c.type == "Available" and c.status == "True" for c in lws.status.conditions)
+    if not available or not lws.status_written or leader_statefulset is None:
+        return None
+    recorded = leader_statefulset.metadata.annotation(labels.REPLICAS) or ""
+    wanted = int(recorded) if recorded.isascii() and recorded.isdigit() else 0
+    over = datetime.fromisoformat(lws.status_written) + SKEW
+    return Evidence(lws.status_written, f"{over:%Y-%m-%dT%H:%M:%SZ}", min(lws.spec.replicas, wanted))
+
+
+def worker_index(pod_name: str, leader_name: str) -> int | None:
+    """The worker's index in the group of this leader, by its name; None if it belongs to none."""
+    parent, ordinal = parent_and_ordinal(pod_name)
+    return ordinal if parent == leader_name and ordinal >= 1 else None
+
+
+def by_index(workers: Mapping[str, Pod], leader_name: str) -> dict[int, Pod]:
+    """The pods that bear names of this leader's workers, by index, whoever owns them."""
+    found = {}
+    for pod in workers.values():
+        index = worker_index(pod.metadata.name, leader_name)
+        if index is not None:
+            found[index] = pod
+    return found
+
+
+def members(named: Mapping[int, Pod], worker_set_uid: str) -> dict[int, Pod]:
+    """Those of them that belong to this worker StatefulSet."""
+    return {
+        index: pod
+        for index, pod in named.items()
+        if pod.metadata.controller is not None and pod.metadata.controller.uid == worker_set_uid
+    }
+
+
+def seed(
+    leader: Pod, worker_set: StatefulSet, named: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
+) -> MemberRecord:
+    """A fresh record: what is seen now is what is expected, except where the evidence says otherwise.
+
+    The evidence speaks of the replicas that the worker StatefulSet has. Those may be fewer than the group's size wants:
+    older releases made such sets in mid-resize, and they are kept (spec 5.6).
+    """
+    live = members(named, worker_set.metadata.uid)
+    record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, _lasting(live))
+    if proof is None or index is None or index >= proof.groups:
+        return record
+    stamps = (leader.metadata.creation_timestamp, worker_set.metadata.creation_timestamp)
+    if any(stamp is None or stamp >= proof.time for stamp in stamps):
+        return record
+    replicas = worker_set.spec.replicas
+    for at in range(1, size if replicas is None else min(size, replicas + 1)):
+        pod = named.get(at)
+        if pod is None or (pod.metadata.creation_timestamp or "") > proof.over:
+            record = record.expecting(at, LOST)
+    return record
+
+
+def foresee(record: MemberRecord | None, leader: Pod, named: Mapping[int, Pod]) -> MemberRecord | None:
+    """The record while the worker StatefulSet is not in the cache: its pods, which a faster watch brought, name it."""
+    owners = {pod.metadata.controller for pod in named.values() if pod.metadata.controller is not None}
+    sets = {owner.uid for owner in owners if (owner.kind, owner.name) == ("StatefulSet", leader.metadata.name)}
+    if len(sets) != 1:
+        return record
+    identity = (leader.metadata.uid, sets.pop())
+    if record is None or (record.leader_uid, record.worker_set_uid) != identity:
+        record = MemberRecord(*identity)
+    return observe(record, named)[0]
+
+
+def observe(record: MemberRecord, named: Mapping[int, Pod]) -> tuple[MemberRecord, tuple[int, ...]]:
+    """Compare the record with the pods that are there.
+
+    A pod that its StatefulSet released is still there; only a pod of another UID, or none, tells of an end.
+
+    Returns:
+        The record with members adopted that were not known, and the indices whose expected member is gone. Those keep
+        their place in the record until `consume` takes them out.
+    """
+    gone = tuple(
+        index for index, uid in sorted(record.uids.items()) if index not in named or named[index].metadata.uid != uid
+    )
+    live = members(named, record.worker_set_uid)
+    adopted = {at: uid for at, uid in _lasting(live).items() if at not in record.uids}
+    if adopted:
+        record = replace(record, uids={**record.uids, **adopted})
+    return record, gone
+
+
+def _lasting(live: Mapping[int, Pod]) -> dict[int, str]:
+    """UIDs of the members that are not being deleted; those that are have been judged by their own events."""
+    return {index: pod.metadata.uid for index, pod in live.items() if not pod.metadata.deleting}
+
+
+def consume(record: MemberRecord, index: int, named: Mapping[int, Pod]) -> MemberRecord:
+    """Forget what was expected at this index and adopt what is there (spec 9.3: a skipped deletion is forgotten)."""
+    return record.expecting(index, _lasting(members(named, record.worker_set_uid)).get(index))

@@ -1,0 +1,170 @@
+"""Partition and replicas of the leader StatefulSet (spec 7, CD-13, CD-14).
+
+Everything here is arithmetic on numbers and group states. ``R`` is the wanted number of groups, ``N`` and ``P`` are
+replicas and partition of the leader StatefulSet as it is, ``Q`` is the user's partition, ``U`` and ``S`` the resolved
+maxUnavailable and maxSurge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.intstr import scaled
+from lws.errors import TerminalError
+from lws.planning.leaderworkerset.groups import GroupState
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The numbers of spec 7.1, resolved against the current number of replicas."""
+
+    replicas: int
+    max_unavailable: int = 1
+    max_surge: int = 0
+    partition: int = 0
+
+    @classmethod
+    def of(cls, lws: LeaderWorkerSet) -> Budget:
+        """Resolve the live object: maxUnavailable rounded down, maxSurge rounded up and at most the replicas.
+
+        Raises:
+            TerminalError: a text that is no percentage, which only a missing webhook lets in.
+        """
+        replicas = lws.spec.replicas
+        rolling = lws.spec.rollout_strategy.rolling_update_configuration
+        try:
+            unavailable = scaled(rolling.max_unavailable, replicas, round_up=False)
+            surge = scaled(rolling.max_surge, replicas, round_up=True)
+        except ValueError as error:
+            message = f"spec.rolloutStrategy.rollingUpdateConfiguration: {error}"
+            raise TerminalError(message, "correct maxUnavailable and maxSurge: an integer, or a text as 25%") from error
+        return cls(replicas, max(0, unavailable), min(replicas, max(0, surge)), max(0, rolling.partition))
+
+    @property
+    def statefulset_max_unavailable(self) -> int:
+        """What the leader StatefulSet itself is told: max(1, U + S)."""
+        return max(1, self.max_unavailable + self.max_surge)
+
+    @property
+    def allowed_unavailable(self) -> int:
+        """U, or 1 when U and S resolve to nothing, or the rollout would stand still for ever (CD-13)."""
+        if not self.max_unavailable and not self.max_surge and self.replicas:
+            return 1
+        return self.max_unavailable
+
+    @property
+    def burst(self) -> int:
+        """The most groups that may exist: R + S."""
+        return self.replicas + self.max_surge
+
+    def wanted_replicas(self, unready: int) -> int:
+        """How many groups to keep while ``unready`` of the wanted ones are not both ready and updated (spec 7.3)."""
+        if unready <= self.max_surge:
+            return self.replicas + max(0, unready - self.allowed_unavailable)
+        return self.burst
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderNumbers:
+    """What the leader StatefulSet says now. Absent members read as the server defaults them (CD-09)."""
+
+    replicas: int
+    partition: int
+    recorded_replicas: int | None
+
+    @classmethod
+    def of(cls, statefulset: StatefulSet) -> LeaderNumbers:
+        """Read a live leader StatefulSet."""
+        spec = statefulset.spec
+        rolling = spec.update_strategy.rolling_update if spec.update_strategy is not None else None
+        text = statefulset.metadata.annotation(labels.REPLICAS) or ""
+        return cls(
+            replicas=1 if spec.replicas is None else spec.replicas,
+            partition=0 if rolling is None or rolling.partition is None else rolling.partition,
+            recorded_replicas=int(text) if text.isascii() and text.isdigit() else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the leader StatefulSet is to say, and how that was found.
+
+    ``case`` names the row of spec 7.4. ``unready`` is set in cases 4 and 5; step, tail, floor and below in case 5.
+    """
+
+    case: str
+    partition: int
+    replicas: int
+    unready: int | None = None
+    step: int | None = None
+    tail: int | None = None
+    floor: int | None = None
+    below: int | None = None
+
+
+def decide(
+    budget: Budget, now: LeaderNumbers | None, groups: Sequence[GroupState], *, armed: bool, surging: bool
+) -> Decision:
+    """The decision table of spec 7.4: first match wins, and the partition is at least the user's.
+
+    Args:
+        budget: the resolved numbers.
+        now: the leader StatefulSet, or None when there is none.
+        groups: states of groups 0 to N-1.
+        armed: whether a new revision is being made in this pass.
+        surging: whether a revision other than the current one exists; without one nothing needs surge (CD-14).
+    """
+    replicas = budget.replicas
+    at_least = budget.partition
+    if now is None:
+        return Decision("1", max(0, at_least), replicas)
+    if armed:
+        partition = max(min(replicas, now.replicas), at_least)
+        if now.replicas < replicas:
+            return Decision("2a", partition, replicas)
+        return Decision("2b", partition, _wanted(budget, replicas, surging))
+    if now.partition == 0 and now.replicas == replicas:
+        return Decision("3a", max(0, at_least), replicas)
+    if now.replicas < replicas:
+        return Decision("3b", max(now.partition, at_least), replicas)
+    unready = count_unready(groups, replicas)
+    wanted = _wanted(budget, unready, surging)
+    if now.recorded_replicas is not None and now.recorded_replicas != replicas:
+        return Decision("4", max(min(now.partition, budget.burst), at_least), wanted, unready)
+    return _advance(budget, now, groups, unready, wanted)
+
+
+def count_unready(groups: Sequence[GroupState], replicas: int) -> int:
+    """How many of the wanted groups are absent, unready or not updated."""
+    return sum(1 for index in range(replicas) if index >= len(groups) or not groups[index].good)
+
+
+def _wanted(budget: Budget, unready: int, surging: bool) -> int:
+    return budget.wanted_replicas(unready) if surging else budget.replicas
+
+
+def _advance(budget: Budget, now: LeaderNumbers, groups: Sequence[GroupState], unready: int, wanted: int) -> Decision:
+    """Case 5: how far the partition may fall (spec 7.5)."""
+    step = budget.allowed_unavailable + budget.max_surge - (budget.burst - now.replicas)
+    tail = _good_tail(groups)
+    floor = max(0, now.replicas - tail - step)
+    below = sum(1 for group in groups[:floor] if not group.ready)
+    partition = floor + below
+    for index in range(min(partition, now.replicas - 1), floor - 1, -1):
+        if groups[index].ready and not groups[index].updated:
+            break
+        partition = index
+    partition = max(min(partition, now.partition), budget.partition)
+    return Decision("5", partition, wanted, unready, step, tail, floor, below)
+
+
+def _good_tail(groups: Sequence[GroupState]) -> int:
+    """Length of the longest run of good groups at the end."""
+    for count, group in enumerate(reversed(groups)):
+        if not group.good:
+            return count
+    return len(groups)

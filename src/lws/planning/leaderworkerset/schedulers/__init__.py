@@ -1,0 +1,12 @@
+"""Scheduler providers by the name that the configuration gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.schedulers.volcano import Volcano
+
+PROVIDERS: Final[Mapping[str, SchedulerProvider]] = MappingProxyType({"volcano": Volcano()})

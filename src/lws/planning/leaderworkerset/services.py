@@ -1,0 +1,76 @@
+"""Headless Services: one for the set, or one for each group (spec 5.4, CD-20, CD-26)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod, Service
+from lws.api.leaderworkerset.types import SHARED, UNIQUE_PER_REPLICA, LeaderWorkerSet
+from lws.apimachinery.actions import Create, EmitEvent
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import SERVICES
+from lws.planning.leaderworkerset import events
+from lws.planning.leaderworkerset.metadata import owned_by_pod, owned_by_set
+
+NOT_HEADLESS: Final = "service {namespace}/{name} exists but is not headless or selects other pods"
+
+
+def shared(lws: LeaderWorkerSet, existing: Service | None) -> tuple[Create | EmitEvent, ...]:
+    """The Service of the whole set: created once, under the shared policy only."""
+    if lws.spec.network_config.subdomain_policy != SHARED:
+        return ()
+    wanted = {labels.NAME: lws.metadata.name}
+    return _ensure(lws, lws.metadata.name, wanted, owned_by_set(lws), existing)
+
+
+def per_replica(lws: LeaderWorkerSet, leader: Pod, existing: Service | None) -> tuple[Create | EmitEvent, ...]:
+    """The Service of one group, if the live policy or the leader itself asks for it (CD-20)."""
+    live = lws.spec.network_config.subdomain_policy
+    if UNIQUE_PER_REPLICA not in (live, leader.metadata.annotation(labels.SUBDOMAIN_POLICY)):
+        return ()
+    wanted = {
+        labels.NAME: lws.metadata.name,
+        labels.GROUP_INDEX: leader.metadata.label(labels.GROUP_INDEX),
+    }
+    return _ensure(lws, leader.metadata.name, wanted, owned_by_pod(leader), existing)
+
+
+def serves(cluster_ip: str, selector: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+    """Whether a Service gives the pods their names: headless, with our selector."""
+    return cluster_ip == "None" and dict(selector or {}) == dict(wanted)
+
+
+def _ensure(
+    lws: LeaderWorkerSet, name: str, selector: Mapping[str, str], owners: list[JSON], existing: Service | None
+) -> tuple[Create | EmitEvent, ...]:
+    namespace = lws.metadata.namespace
+    complaint = NOT_HEADLESS.format(namespace=namespace, name=name)
+    if existing is not None:
+        if serves(existing.spec.cluster_ip, existing.spec.selector, selector):
+            return ()
+        return (events.service_failed(complaint, once=existing.metadata.uid),)
+    body = _manifest(lws, name, selector, owners)
+    return (
+        Create(
+            SERVICES,
+            body,
+            on_failure=(events.service_failed(),),
+            on_foreign=(events.service_failed(complaint),),
+        ),
+    )
+
+
+def _manifest(lws: LeaderWorkerSet, name: str, selector: Mapping[str, str], owners: list[JSON]) -> dict[str, Any]:
+    return {
+        "apiVersion": SERVICES.api_version,
+        "kind": SERVICES.kind,
+        "metadata": {
+            "name": name,
+            "namespace": lws.metadata.namespace,
+            "labels": {labels.NAME: lws.metadata.name},
+            "ownerReferences": owners,
+        },
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": dict(selector)},
+    }

@@ -1,0 +1,96 @@
+"""What a planner sees: objects as they were in the caches at one moment, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Applied
+from lws.apimachinery.objects import ObjectMeta
+from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.revisions import Contents
+
+
+@dataclass(frozen=True, slots=True)
+class SetSnapshot:
+    """One LeaderWorkerSet and what belongs to it.
+
+    Attributes:
+        lws: the set.
+        leader_statefulset: the StatefulSet of its name, whoever owns it.
+        statefulsets: every StatefulSet with its label, by name.
+        leaders: every pod with its label and worker index 0.
+        revisions: every ControllerRevision with its label.
+        service: the Service of its name, if a Service with our label has it.
+        applied: what our last apply left behind; None after a start.
+        status_age: seconds since we last wrote the status; None after a start.
+        contents: memo of revision contents.
+    """
+
+    lws: LeaderWorkerSet
+    leader_statefulset: StatefulSet | None = None
+    statefulsets: Mapping[str, StatefulSet] = field(default_factory=dict)
+    leaders: tuple[Pod, ...] = ()
+    revisions: tuple[ControllerRevision, ...] = ()
+    service: Service | None = None
+    applied: Applied | None = None
+    status_age: float | None = None
+    contents: Contents = field(default_factory=Contents)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSnapshot:
+    """One group: what both pod reconcilers look at.
+
+    Attributes:
+        lws: the set, or None when it is gone.
+        leader: the leader pod by its name, or None when it is gone.
+        worker_statefulset: the StatefulSet of the leader's name, whoever owns it.
+        leader_statefulset: the StatefulSet of the set's name.
+        group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
+        workers: pods named ``<leader>-<ordinal>``, by name, whoever owns them.
+        revisions: every ControllerRevision with the set's label.
+        service: the Service of the leader's name.
+        pod_group: the PodGroup that the leader's annotation names.
+        node: the node that the leader is bound to.
+        record: what is remembered of the group's members (CD-01).
+        going: the leader UID whose deletion we have already asked for.
+        contents: memo of revision contents.
+    """
+
+    lws: LeaderWorkerSet | None
+    leader: Pod | None
+    worker_statefulset: StatefulSet | None = None
+    leader_statefulset: StatefulSet | None = None
+    group_pods: tuple[Pod, ...] = ()
+    workers: Mapping[str, Pod] = field(default_factory=dict)
+    revisions: tuple[ControllerRevision, ...] = ()
+    service: Service | None = None
+    pod_group: PodGroup | None = None
+    node: Node | None = None
+    record: MemberRecord | None = None
+    going: str = ""
+    contents: Contents = field(default_factory=Contents)
+
+    @property
+    def worker_set_of_leader(self) -> StatefulSet | None:
+        """The worker StatefulSet, if its controller is this very leader pod (CD-22)."""
+        if self.leader is None or self.worker_statefulset is None:
+            return None
+        return self.worker_statefulset if controlled_by(self.worker_statefulset.metadata, self.leader) else None
+
+    @property
+    def group_index(self) -> str:
+        """The leader's group index label; empty when it has none or is gone."""
+        return self.leader.metadata.label(labels.GROUP_INDEX) if self.leader is not None else ""
+
+
+def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:
+    """Whether the object's controller is this pod, by name and UID."""
+    owner = meta.controller
+    return (
+        owner is not None and owner.kind == "Pod" and owner.name == pod.metadata.name and owner.uid == pod.metadata.uid
+    )

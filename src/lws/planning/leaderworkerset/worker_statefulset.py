@@ -1,0 +1,105 @@
+"""The worker StatefulSet of one group: content, and when its name is free (spec 5.6, CD-28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.tpu import requests_tpus
+from lws.api.leaderworkerset.types import SHARED, LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import STATEFULSETS
+from lws.planning.leaderworkerset import templates
+from lws.planning.leaderworkerset.leader_statefulset import PARALLEL
+from lws.planning.leaderworkerset.metadata import (
+    inherited_annotations,
+    merged,
+    owned_by_pod,
+    topology_annotations,
+    with_strings,
+)
+
+
+def selector(lws: LeaderWorkerSet, leader: Pod) -> dict[str, str]:
+    """What the worker StatefulSet of this leader selects (spec 1.2)."""
+    return {
+        labels.GROUP_INDEX: leader.metadata.label(labels.GROUP_INDEX),
+        labels.NAME: lws.metadata.name,
+        labels.GROUP_KEY: leader.metadata.label(labels.GROUP_KEY),
+    }
+
+
+def manifest(
+    live: LeaderWorkerSet, revised: LeaderWorkerSet, section: JSON, leader: Pod, node_selector: Mapping[str, str]
+) -> JSON:
+    """The worker StatefulSet as it is created; all that derives from the spec comes from the leader's revision.
+
+    Args:
+        live: the live set, for its labels, annotations and topology.
+        revised: the revision spec of the leader's key.
+        section: normal form of the revision's ``leaderWorkerTemplate``.
+        leader: the leader pod.
+        node_selector: topology key and value under exclusive placement; it wins over the user's.
+    """
+    name, namespace = leader.metadata.name, leader.metadata.namespace
+    ours = {**selector(live, leader), labels.REVISION: leader.metadata.label(labels.REVISION)}
+    shared = revised.spec.network_config.subdomain_policy == SHARED
+    template = templates.pod_template(section["workerTemplate"], ours, _annotations(live, revised, leader))
+    if node_selector:
+        spec = template["spec"]
+        template["spec"] = {**spec, "nodeSelector": merged(spec.get("nodeSelector"), node_selector)}
+    return {
+        "apiVersion": STATEFULSETS.api_version,
+        "kind": STATEFULSETS.kind,
+        "metadata": with_strings(
+            {"name": name, "namespace": namespace, "ownerReferences": owned_by_pod(leader)},
+            merged(live.metadata.labels, ours),
+            inherited_annotations(live),
+        ),
+        "spec": {
+            "replicas": revised.spec.leader_worker_template.size - 1,
+            "ordinals": {"start": 1},
+            "serviceName": live.metadata.name if shared else name,
+            "podManagementPolicy": PARALLEL,
+            "selector": {"matchLabels": selector(live, leader)},
+            "template": template,
+            **templates.storage(section, namespace),
+        },
+    }
+
+
+def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod) -> dict[str, str]:
+    """Annotations of the worker template (spec 1.3)."""
+    template = revised.spec.leader_worker_template
+    out = {
+        labels.SIZE: str(template.size),
+        labels.LEADER_NAME: leader.metadata.name,
+        **topology_annotations(live, template.sub_group_policy),
+    }
+    containers = (*(leader.spec.containers or ()), *(leader.spec.init_containers or ()))
+    resources = [container.resources for container in containers if container.resources is not None]
+    if any(requests_tpus(each.limits, each.requests) for each in resources):
+        out[labels.LEADER_REQUESTS_TPUS] = "true"
+    return out
+
+
+def names_taken(workers: Mapping[str, Pod], leader: Pod, size: int, group_key: str) -> list[str]:
+    """Pods that bear a name of this group's workers and stand in the way of new ones (CD-28).
+
+    A pod without a controller that the new StatefulSet will adopt, because its labels match, stands in nobody's way.
+    """
+    taken = []
+    for index in range(1, size):
+        pod = workers.get(f"{leader.metadata.name}-{index}")
+        if pod is None:
+            continue
+        adoptable = (
+            pod.metadata.controller is None
+            and not pod.metadata.deleting
+            and bool(group_key)
+            and pod.metadata.label(labels.GROUP_KEY) == group_key
+        )
+        if not adoptable:
+            taken.append(pod.metadata.name)
+    return taken

@@ -1,0 +1,1 @@
+"""Reconcilers of LeaderWorkerSets, leader pods and worker pods."""

@@ -1,0 +1,41 @@
+"""What the LeaderWorkerSet controllers watch, and how small it is kept.
+
+Of annotations, pods keep those that planners read; Services, Nodes and PodGroups keep none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from lws.api.leaderworkerset import labels, objects
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery import resources
+from lws.informers.kinds import Kind, every_annotation, no_annotation, pool_condition, pool_member, typed_kind
+
+
+def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
+    return LeaderWorkerSet.from_json(bytes(raw))
+
+
+def _pool_pod(pod: objects.Pod) -> None:
+    pool_member(pod.spec, "node_name")
+    pool_member(pod.status, "phase")
+    for condition in pod.status.conditions or ():
+        pool_condition(condition)
+
+
+def _pod_annotation(key: str) -> bool:
+    return key.startswith(labels.PREFIX) or key == labels.POD_GROUP_NAME
+
+
+LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(resources.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
+PODS: Final = typed_kind(resources.PODS, objects.Pod, annotations=_pod_annotation, finish=_pool_pod)
+STATEFULSETS: Final = typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation)
+SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no_annotation)
+CONTROLLERREVISIONS: Final = typed_kind(
+    resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
+)
+NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation)
+PODGROUPS: Final = typed_kind(resources.PODGROUPS, objects.PodGroup, annotations=no_annotation)

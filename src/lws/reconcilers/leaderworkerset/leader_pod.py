@@ -1,0 +1,54 @@
+"""Reconciles leader pods: observe, plan, apply (spec 5.5)."""
+
+from __future__ import annotations
+
+from lws.api.leaderworkerset import labels
+from lws.planning.leaderworkerset.leader_pod import GroupPlan, plan_leader_pod
+from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
+from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.triggers import Key
+from lws.runtime.controller import Done, Verdict
+from lws.runtime.executor import Executor
+
+
+class LeaderPodReconciler:
+    """Gives each group its Service, PodGroup and worker StatefulSet, or takes it down when it has failed.
+
+    Args:
+        observer: takes snapshots.
+        executor: carries out plans.
+        memory: what is remembered of groups, shared with the reconciler of workers.
+        provider: the gang scheduler, if there is one.
+        listener: hears of recreated groups.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        executor: Executor[Key],
+        memory: GroupMemory,
+        provider: SchedulerProvider | None = None,
+        listener: GroupListener | None = None,
+    ) -> None:
+        self._observer = observer
+        self._executor = executor
+        self._memory = memory
+        self._provider = provider
+        self._listener = listener
+
+    async def reconcile(self, key: Key) -> Verdict:
+        """One pass over one leader pod."""
+        pod = self._observer.pod(key)
+        if pod is None:
+            self._memory.forget(key)
+            return Done()
+        set_name = pod.metadata.label(labels.NAME)
+
+        def look() -> tuple[GroupSnapshot, GroupPlan]:
+            snapshot = self._observer.of_group(key, set_name)
+            return snapshot, plan_leader_pod(snapshot, self._provider)
+
+        return await carry_out(key, key, look, self._executor, self._memory, self._listener)

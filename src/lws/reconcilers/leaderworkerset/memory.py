@@ -1,0 +1,60 @@
+"""What the reconcilers of pods remember of groups between two looks.
+
+All of it may be lost at any time: records are seeded again from what is seen
+(`lws.planning.leaderworkerset.members`), and a deletion that was asked for is seen on the leader itself.
+"""
+
+from __future__ import annotations
+
+from lws.api.leaderworkerset.objects import Pod
+from lws.planning.leaderworkerset.members import MemberRecord
+from lws.reconcilers.leaderworkerset.triggers import Key
+
+
+class GroupMemory:
+    """Member records, and leaders whose deletion was asked for, by leader pod.
+
+    Guarantees: from `claim` until the caches show the leader going or gone, or `release`, its group is `going` for
+    everyone, so that several failures of one incident recreate it once. Memory is bounded by the groups that exist.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[Key, MemberRecord] = {}
+        self._going: dict[Key, str] = {}
+
+    def record(self, leader: Key) -> MemberRecord | None:
+        """What is remembered of the group's members."""
+        return self._records.get(leader)
+
+    def remember(self, leader: Key, record: MemberRecord | None) -> None:
+        """Keep the record, or forget it."""
+        if record is None:
+            self._records.pop(leader, None)
+        else:
+            self._records[leader] = record
+
+    def claim(self, leader: Key, uid: str) -> None:
+        """The deletion of this leader is being asked for."""
+        self._going[leader] = uid
+
+    def release(self, leader: Key, uid: str) -> None:
+        """The deletion was refused or lost."""
+        if self._going.get(leader) == uid:
+            del self._going[leader]
+
+    def going(self, leader: Key, live: Pod | None) -> str:
+        """The UID whose deletion was asked for, as long as the caches show it untouched; else empty."""
+        uid = self._going.get(leader, "")
+        if uid and (live is None or live.metadata.uid != uid or live.metadata.deleting):
+            del self._going[leader]
+            return ""
+        return uid
+
+    def forget(self, leader: Key) -> None:
+        """The leader is gone."""
+        self._records.pop(leader, None)
+        self._going.pop(leader, None)
+
+    def __len__(self) -> int:
+        """How many groups are remembered."""
+        return len(self._records.keys() | self._going.keys())

@@ -1,0 +1,178 @@
+"""The caches, and the snapshots taken from them. Nothing here asks the API server.
+
+All but the sets themselves and the nodes are selected by the label ``leaderworkerset.sigs.k8s.io/name`` at the server,
+so the caches hold what belongs to LeaderWorkerSets and nothing else of the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Applied
+from lws.apimachinery.names import parent_and_ordinal
+from lws.apimachinery.objects import Object
+from lws.apimachinery.resources import Resource
+from lws.informers.informer import Informer
+from lws.informers.registry import InformerRegistry
+from lws.planning.leaderworkerset.groups import is_leader
+from lws.planning.leaderworkerset.podgroup import name_of
+from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
+from lws.reconcilers.leaderworkerset import kinds
+from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.triggers import Key
+
+T = TypeVar("T", bound=Object)
+
+# Our revisions, and not those that the StatefulSet controller makes of our StatefulSets: they bear our labels too.
+OWN_REVISIONS = f"{labels.NAME},!controller.kubernetes.io/hash"
+
+BY_SET = "set"
+LEADERS_BY_SET = "leaders"
+BY_GROUP = "group"
+BY_LEADER = "leader"
+
+
+def by_set(obj: Object) -> str:
+    """``<namespace>/<set>`` by label; nothing for an empty label."""
+    name = obj.metadata.label(labels.NAME)
+    return f"{obj.metadata.namespace}/{name}" if name else ""
+
+
+def leaders_by_set(pod: Pod) -> str:
+    """`by_set` for leader pods only."""
+    return by_set(pod) if is_leader(pod) else ""
+
+
+def by_group(pod: Pod) -> str:
+    """``<namespace>/<set>/<group index>`` by labels (spec 9.3)."""
+    meta = pod.metadata
+    return f"{meta.namespace}/{meta.label(labels.NAME)}/{meta.label(labels.GROUP_INDEX)}"
+
+
+def by_leader(pod: Pod) -> str:
+    """``<namespace>/<leader>`` by the name of a pod that is no leader."""
+    parent, ordinal = parent_and_ordinal(pod.metadata.name)
+    return f"{pod.metadata.namespace}/{parent}" if ordinal >= 0 and not is_leader(pod) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """The informers that reconcilers read."""
+
+    sets: Informer[LeaderWorkerSet]
+    statefulsets: Informer[StatefulSet]
+    pods: Informer[Pod]
+    services: Informer[Service]
+    revisions: Informer[ControllerRevision]
+    nodes: Informer[Node]
+    pod_groups: Informer[PodGroup] | None = None
+
+    @classmethod
+    def of(cls, registry: InformerRegistry, *, gang: bool = False, namespace: str = "") -> Caches:
+        """Ask the registry for every informer, with its indexes; PodGroups only with gang scheduling."""
+        ours = labels.NAME
+        pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
+        pods.add_index(LEADERS_BY_SET, leaders_by_set)
+        pods.add_index(BY_GROUP, by_group)
+        pods.add_index(BY_LEADER, by_leader)
+        statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
+        statefulsets.add_index(BY_SET, by_set)
+        revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
+        revisions.add_index(BY_SET, by_set)
+        groups = registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=ours) if gang else None
+        return cls(
+            sets=registry.informer(kinds.LEADERWORKERSETS, namespace=namespace),
+            statefulsets=statefulsets,
+            pods=pods,
+            services=registry.informer(kinds.SERVICES, namespace=namespace, label_selector=ours),
+            revisions=revisions,
+            nodes=registry.informer(kinds.NODES),
+            pod_groups=groups,
+        )
+
+    def informer(self, resource: Resource) -> Informer[Any] | None:
+        """The cache of this kind of object, if there is one."""
+        every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.pod_groups)
+        return next((each for each in every if each is not None and each.kind.resource == resource), None)
+
+
+class Observer:
+    """Takes snapshots.
+
+    Args:
+        caches: what is read.
+        memory: what is remembered of groups.
+    """
+
+    def __init__(self, caches: Caches, memory: GroupMemory) -> None:
+        self._caches = caches
+        self._memory = memory
+        self._contents = Contents()
+
+    @property
+    def contents(self) -> Contents:
+        """What is remembered of revision contents."""
+        return self._contents
+
+    def of_set(self, key: Key, applied: Applied | None, status_age: float | None = None) -> SetSnapshot | None:
+        """The set of this key; None if it is gone."""
+        namespace, name = key
+        caches, where = self._caches, f"{namespace}/{name}"
+        lws = caches.sets.store.get(namespace, name)
+        if lws is None:
+            self._contents.forget(namespace, name)
+            return None
+        statefulsets = caches.statefulsets.store.by_index(BY_SET, where)
+        return SetSnapshot(
+            lws=lws,
+            leader_statefulset=caches.statefulsets.store.get(namespace, name),
+            statefulsets={each.metadata.name: each for each in statefulsets},
+            leaders=tuple(caches.pods.store.by_index(LEADERS_BY_SET, where)),
+            revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
+            service=caches.services.store.get(namespace, name),
+            applied=applied,
+            status_age=status_age,
+            contents=self._contents,
+        )
+
+    def pod(self, key: Key) -> Pod | None:
+        """One pod."""
+        return self._caches.pods.store.get(*key)
+
+    def of_group(self, leader_key: Key, set_name: str) -> GroupSnapshot:
+        """The group of this leader pod, which may be gone."""
+        namespace, name = leader_key
+        caches, where = self._caches, f"{namespace}/{name}"
+        found = caches.pods.store.get(namespace, name)
+        leader = found if found is not None and is_leader(found) else None
+        workers = caches.pods.store.by_index(BY_LEADER, where)
+        group_pods = caches.pods.store.by_index(BY_GROUP, by_group(leader)) if leader is not None else ()
+        groups = caches.pod_groups
+        return GroupSnapshot(
+            lws=caches.sets.store.get(namespace, set_name),
+            leader=leader,
+            worker_statefulset=caches.statefulsets.store.get(namespace, name),
+            leader_statefulset=caches.statefulsets.store.get(namespace, set_name),
+            group_pods=tuple(group_pods),
+            workers={each.metadata.name: each for each in workers},
+            revisions=tuple(caches.revisions.store.by_index(BY_SET, f"{namespace}/{set_name}")),
+            service=caches.services.store.get(namespace, name),
+            pod_group=None if groups is None or leader is None else groups.store.get(namespace, name_of(leader)),
+            node=None if leader is None else caches.nodes.store.get("", leader.spec.node_name),
+            record=self._memory.record(leader_key),
+            going=self._memory.going(leader_key, leader),
+            contents=self._contents,
+        )
+
+
+class Sink(Protocol):
+    """Where woken keys go: a queue."""
+
+    def add(self, key: Key, background: bool = False) -> None:
+        """Have the key looked at; in the background if nothing may have happened."""
+        ...

@@ -1,0 +1,150 @@
+"""Which keys a change wakes (spec 5.1): (old, new) in, keys out; old is None for a new object, new for a gone one.
+
+What wakes what:
+    * a LeaderWorkerSet: any change of it; a StatefulSet or Service that it controls; any StatefulSet with its label; a
+      leader pod whose part in a group's state changed; the end of a revision of it. The last two are ours: StatefulSets
+      and pods come by separate watches, so the event of a StatefulSet may be handled before the pod that caused it is
+      seen; and a group that is to be rebuilt needs its revision.
+    * a leader pod: any change of it; a StatefulSet that it controls; the end or release of a worker of its group, whose
+      name may now be free (CD-28); the end of a Service or PodGroup of a pod of its name: what an earlier leader left
+      hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
+      So does its set when that comes, for leaders may have been without one, and when its startup policy changes, for
+      they may wait for a readiness that never comes.
+    * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
+      whether it belongs: that comes by another watch, and may be later than the pod and its failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.names import parent_and_ordinal
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.planning.leaderworkerset.groups import is_leader, running_and_ready
+
+Key: TypeAlias = tuple[str, str]  # (namespace, name)
+Keys: TypeAlias = frozenset[Key]
+
+NONE: Keys = frozenset()
+
+
+def sets_of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+    """The set itself, whatever changed."""
+    return frozenset(each.metadata.key for each in (old, new) if each is not None)
+
+
+def sets_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
+    """The set that controls the StatefulSet, and the one that its label names."""
+    keys: set[Key] = set()
+    for meta in _metas(old, new):
+        keys.update(_controlling_set(meta))
+        name = meta.label(labels.NAME)
+        if name:
+            keys.add((meta.namespace, name))
+    return frozenset(keys)
+
+
+def sets_of_service(old: Service | None, new: Service | None) -> Keys:
+    """The set that controls the Service; at its end the set of its label, which it may have kept from its own."""
+    keys = frozenset(key for meta in _metas(old, new) for key in _controlling_set(meta))
+    if old is None or new is not None or not old.metadata.label(labels.NAME):
+        return keys
+    owner = old.metadata.controller
+    of_group = owner is not None and owner.kind == "Pod"
+    return keys if of_group else keys | {(old.metadata.namespace, old.metadata.label(labels.NAME))}
+
+
+def sets_of_revision(old: ControllerRevision | None, new: ControllerRevision | None) -> Keys:
+    """The set that controlled a revision that is gone; it may have been the current one (spec 5.7)."""
+    return NONE if old is None or new is not None else _controlling_set(old.metadata)
+
+
+def sets_of_pod(old: Pod | None, new: Pod | None) -> Keys:
+    """The set of a leader pod, if what its group's state is made of changed."""
+    if _part(old) == _part(new):
+        return NONE
+    return frozenset(
+        (pod.metadata.namespace, pod.metadata.label(labels.NAME))
+        for pod in (old, new)
+        if pod is not None and is_leader(pod) and pod.metadata.label(labels.NAME)
+    )
+
+
+def leaders_of_pod(old: Pod | None, new: Pod | None) -> Keys:
+    """The leader pod itself; or the leader of a worker that is gone or was released by its controller."""
+    pod = new or old
+    if pod is None:
+        return NONE
+    if is_leader(pod):
+        return frozenset({pod.metadata.key})
+    freed = new is None or (old is not None and old.metadata.controller is not None and new.metadata.controller is None)
+    return _parent(pod) if freed else NONE
+
+
+def concerns_leaders(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
+    """Whether the leaders that a set has are to be looked at: it is new to them, or workers start otherwise now."""
+    return new is not None and (old is None or old.spec.startup_policy != new.spec.startup_policy)
+
+
+def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
+    """The pod that controls the StatefulSet; at its end the pod of its name, whose workers it may have kept off."""
+    freed = frozenset({old.metadata.key}) if old is not None and new is None else NONE
+    return freed | frozenset(
+        (meta.namespace, meta.controller.name)
+        for meta in _metas(old, new)
+        if meta.controller is not None and meta.controller.kind == "Pod"
+    )
+
+
+def leaders_of_dependent(old: Service | PodGroup | None, new: Service | PodGroup | None) -> Keys:
+    """The pod that controlled a Service or PodGroup that is gone, or its successor; of nobody's, that of its name."""
+    if old is None or new is not None:
+        return NONE
+    owner = old.metadata.controller
+    if owner is None:
+        return frozenset({old.metadata.key})
+    return frozenset({(old.metadata.namespace, owner.name)}) if owner.kind == "Pod" else NONE
+
+
+def workers_of_pod(old: Pod | None, new: Pod | None) -> Keys:
+    """The worker pod itself, gone or not."""
+    pod = new or old
+    return NONE if pod is None or is_leader(pod) else frozenset({pod.metadata.key})
+
+
+def _parent(pod: Pod) -> Keys:
+    parent, ordinal = parent_and_ordinal(pod.metadata.name)
+    return frozenset({(pod.metadata.namespace, parent)}) if ordinal >= 0 else NONE
+
+
+def _part(pod: Pod | None) -> tuple[object, ...]:
+    """What a leader pod contributes to the state of its group (spec 7.2, 8.1)."""
+    if pod is None or not is_leader(pod):
+        return ()
+    meta = pod.metadata
+    return (
+        meta.uid,
+        meta.deleting,
+        running_and_ready(pod),
+        meta.label(labels.REVISION),
+        meta.label(labels.GROUP_INDEX),
+        meta.annotation(labels.SIZE),
+    )
+
+
+def _metas(old: StatefulSet | Service | None, new: StatefulSet | Service | None) -> Iterator[ObjectMeta]:
+    return (each.metadata for each in (old, new) if each is not None)
+
+
+def _controlling_set(meta: ObjectMeta) -> Keys:
+    owner = meta.controller
+    if owner is None or owner.kind != LEADERWORKERSETS.kind:
+        return NONE
+    if owner.api_version.partition("/")[0] != LEADERWORKERSETS.group:
+        return NONE
+    return frozenset({(meta.namespace, owner.name)})

@@ -1,0 +1,405 @@
+"""Carries out plans: runs the actions in order and stops at the first failure.
+
+Guarantees:
+    * Nothing is written that is not in the plan; nothing that belongs to others is written at all.
+    * Every answer's version is noted in the ledger before the next action, so a key never acts on a cache that is
+      older than its own last write.
+    * Events of success are recorded after the write they tell of, once; events of failure with its cause.
+    * Already there and ours is success, gone and to be deleted is success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from lws.apimachinery import drift
+from lws.apimachinery.actions import (
+    FOREIGN_RECHECK,
+    Action,
+    Applied,
+    Apply,
+    Create,
+    Delete,
+    EmitEvent,
+    Plan,
+    Reference,
+    Update,
+    UpdateStatus,
+)
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.ownership import Relation
+from lws.apimachinery.resources import Resource
+from lws.client.api import ApiClient
+from lws.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    InvalidError,
+    LwsError,
+    NotFoundError,
+    StaleError,
+    TerminalError,
+    TransportError,
+)
+from lws.informers.informer import Informer
+from lws.runtime.controller import Done, RequeueAfter, Verdict
+from lws.runtime.events import ObjectRef
+from lws.runtime.freshness import Ledger
+
+K = TypeVar("K", bound=Hashable)
+OwnershipRule: TypeAlias = Callable[[Resource, JSON, JSON], Relation]
+
+
+class Recorder(Protocol):
+    """Records events without blocking."""
+
+    def record(
+        self,
+        regarding: ObjectRef,
+        type: str,  # noqa: A002 -- the field's own word
+        reason: str,
+        action: str,
+        note: str,
+        related: ObjectRef | None = None,
+    ) -> None:
+        """Record one event."""
+        ...
+
+
+class InformerSource(Protocol):
+    """The caches that a controller reads, by resource."""
+
+    def informer(self, resource: Resource, /) -> Informer[Any] | None:
+        """The cache of this kind of object, if there is one."""
+        ...
+
+
+REMEMBERED: Final = 10_000  # objects that were told of once, and as many that were seen to end
+
+
+class FoundError(LwsError):
+    """An object has the name that the caches showed as free; nothing was written over it."""
+
+    def __init__(self, live: JSON) -> None:
+        super().__init__("an object of that name exists that is not in the cache")
+        self.live = live
+
+
+class PlanError(LwsError):
+    """The plan itself says what is wrong; worth trying again."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        written: (verb, resource, name) of every write that the server accepted, in order.
+        applied: how the last apply left its object; None if there was none.
+        deleted: UIDs whose deletion was accepted.
+        status_written: whether the status was written.
+        name_taken: whether somebody else's object has the name of one that was to be created.
+    """
+
+    written: list[tuple[str, Resource, str]] = field(default_factory=list)
+    applied: Applied | None = None
+    deleted: list[str] = field(default_factory=list)
+    status_written: bool = False
+    name_taken: bool = False
+
+
+def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:
+    """What the controller is told once the actions have run.
+
+    The end of an object that is not ours may wake nobody, for the caches may not hold it; so it is looked for.
+
+    Raises:
+        TerminalError: the plan says that trying again cannot help.
+        PlanError: the plan says that something is wrong for now.
+    """
+    if plan.error is not None:
+        raise (TerminalError if plan.terminal else PlanError)(plan.error, plan.remedy)
+    if plan.requeue_after is not None:
+        return RequeueAfter(plan.requeue_after)
+    return RequeueAfter(FOREIGN_RECHECK) if outcome is not None and outcome.name_taken else Done()
+
+
+class Executor(Generic[K]):
+    """Runs plans of one controller.
+
+    Args:
+        client: writes, under its field manager.
+        recorder: takes events.
+        caches: whose versions the ledger compares with.
+        ledger: remembers what the controller's keys wrote.
+        ownership: whose a live object is that has the name of one to be created: called with its resource, the wanted
+            manifest and the live one.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        recorder: Recorder,
+        caches: InformerSource,
+        ledger: Ledger[K],
+        *,
+        ownership: OwnershipRule,
+    ) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._caches = caches
+        self._ledger = ledger
+        self._ownership = ownership
+        self._told: dict[str, None] = {}  # what was told once, oldest first
+        self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
+
+    async def run(self, key: K, plan: Plan, regarding: ObjectRef | None) -> Outcome:
+        """Carry out a plan for this key; events are about the given object, and dropped if there is none.
+
+        Raises:
+            FoundError: an object has the name of one to be applied that should not exist yet.
+            StaleError: the live object is not the one that was planned for.
+            ApiError: the server refused an action.
+            TransportError: no answer.
+        """
+        run = _Run(self, key, regarding)
+        for action in plan.actions:
+            await run.do(action)
+        return run.outcome
+
+    async def confirm_exists(self, witness: Reference) -> None:
+        """Ask the server whether it still has an object that a plan rests on.
+
+        Raises:
+            StaleError: it has not; the caches will know soon.
+            ApiError: the server refused to tell.
+            TransportError: no answer.
+        """
+        try:
+            live = await self._client.get(witness.resource, witness.namespace, witness.name)
+        except NotFoundError:
+            live = {"metadata": {}}
+        if live["metadata"].get("uid") != witness.uid:
+            raise StaleError(f"{witness.resource} {witness.name} is gone")
+
+    def _first_time(self, once: str) -> bool:
+        if once in self._told:
+            return False
+        _remember(self._told, once)
+        return True
+
+    def _note_end(self, uid: str) -> None:
+        _remember(self._ended, uid)
+
+
+@dataclass(slots=True)
+class _Run(Generic[K]):
+    """One plan being carried out."""
+
+    executor: Executor[K]
+    key: K
+    regarding: ObjectRef | None
+    outcome: Outcome = field(default_factory=Outcome)
+    seen: dict[tuple[Resource, str], JSON] = field(default_factory=dict)
+
+    async def do(self, action: Action) -> None:
+        """Carry out one action."""
+        if isinstance(action, EmitEvent):
+            self.tell((action,))
+            return
+        try:
+            answer = await self._write(action)
+        except (ApiError, TransportError) as error:
+            self.tell(getattr(action, "on_failure", ()), str(error))
+            raise
+        if answer is not None:
+            self.tell(getattr(action, "on_success", ()))
+
+    async def _write(self, action: Create | Apply | Update | UpdateStatus | Delete) -> JSON | None:
+        """Write; the answer, or None if there was nothing to write."""
+        match action:
+            case Create():
+                return await self._create(action)
+            case Apply():
+                return await self._apply(action)
+            case Update():
+                return await self._update(action)
+            case UpdateStatus():
+                return await self._update_status(action)
+            case Delete():
+                return await self._delete(action)
+
+    async def _create(self, action: Create) -> JSON | None:
+        client, meta = self.executor._client, action.manifest["metadata"]
+        try:
+            answer = await client.create(action.resource, action.manifest)
+        except AlreadyExistsError as error:
+            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            if live is None:
+                raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
+            self._note(action.resource, live)
+            whose = self.executor._ownership(action.resource, action.manifest, live)
+            if action.required and whose is Relation.EARLIER:
+                raise ConflictError(
+                    error.status, "Conflict", f"an earlier owner's {meta['name']} is not gone"
+                ) from None
+            if action.required and whose is Relation.FOREIGN:
+                raise
+            if whose is Relation.FOREIGN:
+                self.outcome.name_taken = True
+                uid = live["metadata"].get("uid", "")
+                self.tell(tuple(replace(event, once=uid) for event in action.on_foreign))
+            return None
+        return self._wrote("create", action.resource, answer)
+
+    async def _apply(self, action: Apply) -> JSON | None:
+        meta = action.manifest["metadata"]
+        if action.look_first:
+            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            if live is not None and self._as_applied(action, live):
+                return None
+        answer = await self.executor._client.apply(action.resource, action.manifest)
+        self.outcome.applied = Applied.left(action.digest, _meta(answer))
+        return self._wrote("apply", action.resource, answer)
+
+    def _as_applied(self, action: Apply, live: JSON) -> bool:
+        """Whether the live object, read before the first apply, is as the apply would leave it."""
+        if action.expected_generation is None:
+            raise FoundError(live)
+        meta = _meta(live)
+        if meta.generation != action.expected_generation or drift.would_change(
+            action.manifest, live, self.executor._client.field_manager
+        ):
+            return False
+        self.outcome.applied = Applied.left(action.digest, meta)
+        return True
+
+    async def _update(self, action: Update) -> JSON | None:
+        live = await self.executor._client.get(action.resource, action.namespace, action.name)
+        if live["metadata"].get("resourceVersion") != action.resource_version:
+            raise StaleError(f"{action.resource} {action.name} has changed")
+        try:
+            answer = await self.executor._client.update(action.resource, _merged(live, action.change))
+        except InvalidError:
+            if action.otherwise is None:
+                raise
+            await self.do(action.otherwise)
+            return None
+        return self._wrote("update", action.resource, answer)
+
+    async def _update_status(self, action: UpdateStatus) -> JSON:
+        body = {
+            "apiVersion": action.resource.api_version,
+            "kind": action.resource.kind,
+            "metadata": {
+                "name": action.name,
+                "namespace": action.namespace,
+                "uid": action.uid,
+                "resourceVersion": action.resource_version,
+            },
+            "status": dict(action.status),
+        }
+        answer = await self.executor._client.update(action.resource, body, subresource="status")
+        self.outcome.status_written = True
+        return self._wrote("update status", action.resource, answer)
+
+    async def _delete(self, action: Delete) -> JSON | None:
+        if action.uid in self.executor._ended:
+            return None
+        try:
+            answer = await self.executor._client.delete(
+                action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
+            )
+        except (NotFoundError, ConflictError):
+            return None  # gone, or another object has its name: both are what was wanted
+        self.outcome.deleted.append(action.uid)
+        self.outcome.written.append(("delete", action.resource, action.name))
+        if (answer.get("metadata") or {}).get("name") == action.name:
+            self._note(action.resource, answer)
+        else:  # a Status without a version for which a cache could be awaited
+            self.executor._note_end(action.uid)
+        return answer
+
+    async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
+        try:
+            return await self.executor._client.get(resource, namespace, name)
+        except NotFoundError:
+            return None
+
+    def _wrote(self, verb: str, resource: Resource, answer: JSON) -> JSON:
+        name = answer["metadata"]["name"]
+        self.outcome.written.append((verb, resource, name))
+        self.seen[resource, name] = answer
+        self._note(resource, answer)
+        return answer
+
+    def _note(self, resource: Resource, answer: JSON) -> None:
+        """Have the key wait until the caches know this version."""
+        informer = self.executor._caches.informer(resource)
+        meta = answer.get("metadata") or {}
+        version = meta.get("resourceVersion", "")
+        if informer is not None and version and _selected(informer.selection.label_selector, meta):
+            self.executor._ledger.record(self.key, informer, meta.get("namespace", ""), meta["name"], version)
+
+    def tell(self, events: Sequence[EmitEvent], error: str = "") -> None:
+        """Record events; those to be told once are, and references are completed from what was written."""
+        regarding = self.regarding
+        if regarding is None:
+            return
+        for event in events:
+            if event.once and not self.executor._first_time(event.once):
+                continue
+            note = event.note.replace("{error}", error) if error else event.note
+            related = None if event.related is None else self._reference(event.related)
+            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related)
+
+    def _reference(self, reference: Reference) -> ObjectRef:
+        meta: Mapping[str, Any] = (self.seen.get((reference.resource, reference.name)) or {}).get("metadata") or {}
+        return ObjectRef(
+            reference.resource.api_version,
+            reference.resource.kind,
+            reference.namespace,
+            reference.name,
+            reference.uid or meta.get("uid", ""),
+            meta.get("resourceVersion", "") or reference.resource_version,
+        )
+
+
+def _remember(found: dict[str, None], uid: str) -> None:
+    """Add to the end, and let the oldest go beyond the bound."""
+    found[uid] = None
+    if len(found) > REMEMBERED:
+        del found[next(iter(found))]
+
+
+def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether the cache will ever see the object; our selectors ask that labels be there or, with a !, not there."""
+    found = metadata.get("labels") or {}
+    terms = label_selector.split(",") if label_selector else []
+    return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
+
+
+def _meta(answer: JSON) -> ObjectMeta:
+    return msgspec.convert(answer["metadata"], ObjectMeta)
+
+
+def _merged(live: JSON, change: JSON) -> JSON:
+    """RFC 7386: null removes, objects merge, everything else replaces."""
+    out = dict(live)
+    for name, value in change.items():
+        if value is None:
+            out.pop(name, None)
+        elif isinstance(value, dict) and isinstance(out.get(name), dict):
+            out[name] = _merged(out[name], value)
+        else:
+            out[name] = value
+    return out

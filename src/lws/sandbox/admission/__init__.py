@@ -1,8 +1,0 @@
-"""Admission webhooks of the sandbox: who is asked, how, and what comes of the answer."""
-
-from lws.sandbox.admission.calling import Caller, LocalCaller, Unreachable
-from lws.sandbox.admission.https import HttpsCaller, ServiceError
-from lws.sandbox.admission.services import ServiceResolver
-from lws.sandbox.admission.webhooks import WebhookAdmission
-
-__all__ = ["Caller", "HttpsCaller", "LocalCaller", "ServiceError", "ServiceResolver", "Unreachable", "WebhookAdmission"]

@@ -1,4 +1,0 @@
-"""Who asks, and what they may do: authentication, RBAC, impersonation, and the review kinds.
-
-`lws.sandbox.auth.access.RbacAccess` is the room's door.
-"""

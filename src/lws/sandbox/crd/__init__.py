@@ -1,7 +1,0 @@
-"""CustomResourceDefinitions: what is refused in them, how they live, and how their objects are served."""
-
-from lws.sandbox.crd.definition import DefinitionStrategy
-from lws.sandbox.crd.lifecycle import Definitions, install_definitions
-from lws.sandbox.crd.strategy import CustomStrategy
-
-__all__ = ["CustomStrategy", "DefinitionStrategy", "Definitions", "install_definitions"]

@@ -1,5 +1,0 @@
-"""The built-in kinds: what each defaults, prepares, refuses and shows."""
-
-from lws.sandbox.kinds.registry import Features, strategies
-
-__all__ = ["Features", "strategies"]

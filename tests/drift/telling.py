@@ -1,0 +1,65 @@
+"""A story told on a stage, and the recording that says how a real server heard it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from lws_sandbox import virtual_time
+from lws_sandbox.real.binaries import Binaries
+from tests.drift.digest import digest
+from tests.drift.packing import pack, unpack
+from tests.drift.recorder import Book
+from tests.drift.stages import Stage, real_stage, sandbox_stage
+from tests.drift.story import Story
+
+JSON: TypeAlias = dict[str, Any]
+RECORDING: Final = Path(__file__).parents[1] / "data/drift/answers.json"
+
+
+def tell_sandbox() -> JSON:
+    """What the sandbox says to the story; in virtual time."""
+    return virtual_time.run(tell(sandbox_stage()))
+
+
+def tell_real(binaries: Binaries) -> JSON:
+    """What a real server says to the story."""
+    return asyncio.run(tell(real_stage(binaries)))
+
+
+async def tell(stage: AbstractAsyncContextManager[Stage]) -> JSON:
+    """What is said on a stage."""
+    book = Book()
+    async with stage as entered:
+        await Story(entered, book).tell()
+    found: JSON = json.loads(json.dumps(digest(book)))
+    return found
+
+
+def read() -> JSON:
+    """The recording."""
+    return unpack(json.loads(RECORDING.read_text()))
+
+
+def write(told: JSON) -> None:
+    """Replace the recording; a line for each exchange, so that changes can be reviewed."""
+    packed = pack(told)
+    lines = [f"{json.dumps(part)}: {_block(packed[part])}" for part in ("told", "parts")]
+    RECORDING.parent.mkdir(parents=True, exist_ok=True)
+    RECORDING.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _block(value: Any, depth: int = 2) -> str:
+    if depth and isinstance(value, dict) and set(value) != {"$same"}:
+        lines = [f"{json.dumps(name)}: {_block(item, depth - 1)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    if depth and isinstance(value, list):
+        return "[\n" + ",\n".join(_line(item) for item in value) + "\n]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

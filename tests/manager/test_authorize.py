@@ -1,0 +1,154 @@
+"""Who may read metrics (operations 4): none 401, refused 403, review API down 500, allowed 200."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from lws.client.api import ApiClient
+from lws.client.transport import Request, Response
+from lws.errors import TransportError
+from lws.runtime.authorization import Refusal, Reviewer
+from lws_sandbox.virtual_time import VirtualClock
+from tests.virtual import virtual_time
+
+USER = {"username": "system:serviceaccount:monitoring:prometheus", "groups": ["system:authenticated"], "uid": "u1"}
+
+
+class Reviews:
+    """An API server that only answers reviews."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.authenticated = True
+        self.allowed = True
+        self.status = 201
+        self.gone = False
+
+    async def send(self, request: Request) -> Response:
+        """Answer a TokenReview or a SubjectAccessReview."""
+        self.requests.append(request)
+        if self.gone:
+            raise TransportError("connection refused", maybe_done=False)
+        if self.status >= 400:
+            return Response(self.status, {}, b'{"kind":"Status","message":"broken"}')
+        body: dict[str, Any] = orjson.loads(request.body)
+        if request.path.endswith("tokenreviews"):
+            body["status"] = {"authenticated": True, "user": USER} if self.authenticated else {"error": "bad token"}
+        else:
+            body["status"] = {"allowed": self.allowed}
+        return Response(self.status, {}, orjson.dumps(body))
+
+    def stream(self, request: Request) -> Any:
+        """Nothing is streamed."""
+        raise AssertionError(request)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def reviewer(self) -> Reviewer:
+        """A reviewer that asks this server."""
+        return Reviewer(ApiClient(self, user_agent="test", field_manager=None), VirtualClock())
+
+
+def status(answer: Refusal | None) -> int:
+    """The HTTP status of an answer."""
+    return answer.status if answer else 200
+
+
+@virtual_time
+async def test_the_reviews_ask_what_the_reference_asks() -> None:
+    """A token is reviewed, then its user may or may not GET the non-resource URL; both carry what the server said."""
+    server = Reviews()
+    assert await server.reviewer().review("Bearer abc", "/metrics") is None
+    token, access = (orjson.loads(request.body) for request in server.requests)
+    assert server.requests[0].path == "/apis/authentication.k8s.io/v1/tokenreviews"
+    assert server.requests[1].path == "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    assert token["spec"] == {"token": "abc"}
+    assert access["spec"] == {
+        "user": USER["username"],
+        "groups": USER["groups"],
+        "uid": "u1",
+        "nonResourceAttributes": {"path": "/metrics", "verb": "get"},
+    }
+
+
+@pytest.mark.parametrize("header", ["", "Basic abc", "Bearer", "Bearer  ", "abc"])
+def test_without_a_token_nobody_is_asked(header: str) -> None:
+    """A caller without bearer token gets 401, and the API server no request."""
+
+    @virtual_time
+    async def check() -> None:
+        server = Reviews()
+        assert status(await server.reviewer().review(header, "/metrics")) == 401
+        assert server.requests == []
+
+    check()
+
+
+@virtual_time
+async def test_an_unknown_token_is_401() -> None:
+    """A token that the server does not know is not authenticated."""
+    server = Reviews()
+    server.authenticated = False
+    assert status(await server.reviewer().review("Bearer abc", "/metrics")) == 401
+
+
+@virtual_time
+async def test_a_known_caller_without_permission_is_403() -> None:
+    """A caller who is known and may not is told so, by name."""
+    server = Reviews()
+    server.allowed = False
+    answer = await server.reviewer().review("Bearer abc", "/metrics")
+    assert answer == Refusal(403, "Authorization denied for user system:serviceaccount:monitoring:prometheus")
+
+
+@pytest.mark.parametrize("fault", ["gone", "500", "403"])
+def test_a_server_that_cannot_be_asked_is_500(fault: str) -> None:
+    """If reviews fail, whoever calls gets 500 and no metrics, and the next call asks again."""
+
+    @virtual_time
+    async def check() -> None:
+        server = Reviews()
+        server.gone = fault == "gone"
+        server.status = 201 if fault == "gone" else int(fault)
+        reviewer = server.reviewer()
+        assert status(await reviewer.review("Bearer abc", "/metrics")) == 500
+        server.gone, server.status = False, 201
+        assert status(await reviewer.review("Bearer abc", "/metrics")) == 200
+
+    check()
+
+
+@virtual_time
+async def test_answers_are_remembered_for_a_while() -> None:
+    """An allowance is remembered for a minute and a refusal for ten seconds; another token is asked for itself."""
+    server = Reviews()
+    reviewer = server.reviewer()
+    for _ in range(3):
+        await reviewer.review("Bearer abc", "/metrics")
+        await asyncio.sleep(19)
+    assert len(server.requests) == 2
+    server.allowed = False
+    assert status(await reviewer.review("Bearer other", "/metrics")) == 403
+    await asyncio.sleep(5)
+    assert status(await reviewer.review("Bearer abc", "/metrics")) == 403
+    server.allowed = True
+    assert status(await reviewer.review("Bearer other", "/metrics")) == 403
+    await asyncio.sleep(10)
+    assert status(await reviewer.review("Bearer other", "/metrics")) == 200
+
+
+@virtual_time
+async def test_memory_of_callers_is_bounded_and_holds_no_token() -> None:
+    """Ten thousand different tokens leave a thousand digests behind, and no token."""
+    server = Reviews()
+    server.authenticated = False
+    reviewer = server.reviewer()
+    for number in range(2000):
+        await reviewer.review(f"Bearer token-{number}", "/metrics")
+    assert len(reviewer._known) == 1000
+    assert b"token-" not in b"".join(reviewer._known)
