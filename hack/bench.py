@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.simulation.cluster import Cluster, Write, manifest
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.virtual_time import run as run_virtually
@@ -175,7 +175,7 @@ async def measure(sets: int, groups: int, size: int) -> Figures:
         figures.seconds = time.process_time() - begun
         figures.operator_seconds = tasks.seconds - served.seconds
         figures.writes = dict(Counter(_kind(each) for each in cluster.writes))
-        for sample in next(iter(operator.metrics.reconciles.collect())).samples:
+        for sample in next(iter(operator.metrics.controllers.reconciles.collect())).samples:
             if sample.name.endswith("_total"):
                 name = sample.labels["controller"]
                 figures.reconciles[name] = figures.reconciles.get(name, 0) + int(sample.value)

@@ -13,9 +13,10 @@ from hack.dashboard import PANELS, quantile
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.informers.registry import InformerRegistry
-from lws.manager.truth import export_informers
+from lws.manager.metrics import Metrics
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.telemetry.metrics import Described, Metrics
+from lws.runtime.caches import export_informers
+from lws.telemetry.metrics import MetricDescription
 
 JSON = dict[str, Any]
 
@@ -151,13 +152,13 @@ def queries() -> Iterable[str]:
     yield from (query for panel in PANELS for query, _ in panel.queries)
 
 
-def catalogue() -> Sequence[Described]:
+def catalogue() -> Sequence[MetricDescription]:
     """Every metric that an operator exports, but for those of its process."""
     metrics = Metrics()
     DomainMetrics(metrics, SystemClock())
     nowhere: Any = None
     client = ApiClient(nowhere, user_agent="lws", field_manager="lws")
-    export_informers(metrics, InformerRegistry(client, clock=SystemClock(), random=Random(0)))
+    export_informers(metrics, InformerRegistry(client, clock=SystemClock(), random=Random(0)), "lws")
     return sorted(metrics.catalogue, key=lambda each: each.name)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
-from lws.apimachinery.resources import EVENTS, LEADERWORKERSETS, LEASES
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import EVENTS, LEASES
 from lws.client.transport import Request
 from lws.manager.version import user_agent
 from lws_sandbox.reply import Reply

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.client.transport import Transport
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.equality import exact_state

@@ -6,7 +6,8 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws.errors import LwsError
 from tests.acceptance.census import census
 from tests.acceptance.support import edit_image, figure

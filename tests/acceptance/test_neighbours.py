@@ -9,7 +9,7 @@ from statistics import mean
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
 from tests.acceptance.support import figure

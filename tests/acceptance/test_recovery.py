@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.support import Tally, counted, create_sets, figure, rest
 from tests.simulation.cluster import NAMESPACE, Cluster

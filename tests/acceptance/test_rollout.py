@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.support import counted, create_sets, edit_image, figure, rest
 from tests.simulation.cluster import Cluster, Write

@@ -12,7 +12,8 @@ import pytest
 import structlog.testing
 
 from lws import errors
-from lws.apimachinery.resources import LEADERWORKERSETS, NODES, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import NODES, PODS, STATEFULSETS
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.client.limiter import TokenBucket
 from lws.client.transport import Request, Response

@@ -11,16 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from lws.apimachinery.resources import (
-    DEPLOYMENTS,
-    LEADERWORKERSETS,
-    NAMESPACES,
-    PODS,
-    REPLICASETS,
-    SERVICEACCOUNTS,
-    SERVICES,
-    Resource,
-)
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS, SERVICEACCOUNTS, SERVICES, Resource
 from lws.client.api import APPLY_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.clock import Clock

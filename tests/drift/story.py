@@ -17,11 +17,11 @@ import yaml
 from rich.console import Console
 from sandbox.tests.conformance.sandbox_target import lws_definition
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
     EVENTS,
-    LEADERWORKERSETS,
     LEASES,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,

@@ -10,8 +10,8 @@ import pytest
 
 from lws.client.api import ApiClient
 from lws.manager.admission import Admission
+from lws.manager.metrics import Metrics
 from lws.manager.settings import Settings
-from lws.telemetry.metrics import Metrics
 from lws.webhook.server import WebhookServer
 from lws_sandbox.virtual_time import VirtualClock
 from tests.runtime.fake import FakeServer

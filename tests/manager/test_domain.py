@@ -14,9 +14,9 @@ from lws.api.leaderworkerset.objects import Pod, PodStatus, StatefulSet, Statefu
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Plan
 from lws.apimachinery.objects import Condition, ObjectMeta, OwnerReference
+from lws.manager.metrics import Metrics
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
-from lws.telemetry.metrics import Metrics
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 

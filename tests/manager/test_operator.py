@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from lws.apimachinery.resources import EVENTS, LEADERWORKERSETS, LEASES
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import EVENTS, LEASES
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ConfigurationError, TransportError
 from lws.runtime.fence import LeadershipLostError

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
-    LEADERWORKERSETS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     PODS,
     SECRETS,

@@ -18,11 +18,12 @@ from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager import metrics_certificate
 from lws.manager.certificates import self_signed
-from lws.manager.servers import health_server, metrics_server, parse_address
+from lws.manager.endpoints import metrics_endpoint, probes
+from lws.manager.metrics import Metrics
 from lws.manager.settings import Configuration, HealthEndpoint, Settings
 from lws.runtime.health import Health
 from lws.runtime.lifetimes import Service
-from lws.telemetry.metrics import Metrics
+from lws.runtime.servers import parse_address
 from tests.manager.test_authorize import Reviews
 
 
@@ -54,6 +55,11 @@ async def get(url: str, **options: object) -> tuple[int, str]:
     """Status and text of an answer."""
     async with aiohttp.ClientSession() as session, session.get(url, **options) as answer:  # type: ignore[arg-type]
         return answer.status, await answer.text()
+
+
+def metrics_service(settings: Settings, client: ApiClient, metrics: Metrics) -> Service:
+    """The metrics port, with one client for everything."""
+    return metrics_endpoint(settings, client, client, metrics, clock=SystemClock())
 
 
 def configuration(port: int, **tls: object) -> Settings:
@@ -96,7 +102,7 @@ async def test_probes_answer_under_the_configured_names() -> None:
             "livenessEndpointName": "live",
         }
     )
-    async with serving(health_server(endpoint, readyz, healthz)):
+    async with serving(probes(endpoint, readyz, healthz)):
         base = f"http://127.0.0.1:{port}"
         assert await get(f"{base}/live") == (200, "ok")
         assert await get(f"{base}/live?verbose") == (200, "[+]ping ok\nhealthz check passed\n")
@@ -117,14 +123,14 @@ async def test_a_port_in_use_names_its_setting() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         endpoint = HealthEndpoint.model_validate({"healthProbeBindAddress": address})
         with pytest.raises(ConfigurationError, match=r"health\.healthProbeBindAddress.*free the port or set another"):
-            async with serving(health_server(endpoint, Health("readyz"), Health("healthz"))):
+            async with serving(probes(endpoint, Health("readyz"), Health("healthz"))):
                 pass
 
 
 async def test_a_port_can_be_turned_off() -> None:
     """The address 0 opens no port, and the service is ready all the same."""
     endpoint = HealthEndpoint.model_validate({"healthProbeBindAddress": "0"})
-    async with serving(health_server(endpoint, Health("readyz"), Health("healthz"))):
+    async with serving(probes(endpoint, Health("readyz"), Health("healthz"))):
         pass
 
 
@@ -138,9 +144,7 @@ async def test_metrics_are_for_those_who_may(case: str, expected: int) -> None:
     reviews.authenticated = case != "unknown"
     reviews.allowed = case != "refused"
     reviews.gone = case == "down"
-    service = metrics_server(
-        configuration(port), ApiClient(reviews, user_agent="test", field_manager=None), Metrics(), clock=SystemClock()
-    )
+    service = metrics_service(configuration(port), ApiClient(reviews, user_agent="test", field_manager=None), Metrics())
     headers = {} if case == "none" else {"Authorization": "Bearer abc"}
     async with serving(service):
         status, text = await get(f"https://127.0.0.1:{port}/metrics", headers=headers, ssl=False)
@@ -165,8 +169,8 @@ async def test_tls_below_12_is_refused(version: ssl.TLSVersion, welcome: bool) -
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
-    service = metrics_server(
-        configuration(port), ApiClient(Reviews(), user_agent="test", field_manager=None), Metrics(), clock=SystemClock()
+    service = metrics_service(
+        configuration(port), ApiClient(Reviews(), user_agent="test", field_manager=None), Metrics()
     )
     async with serving(service):
         assert await handshake(port, context) is welcome
@@ -179,9 +183,7 @@ async def test_a_minimum_of_13_is_kept() -> None:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     settings = configuration(port, minVersion="VersionTLS13")
-    service = metrics_server(
-        settings, ApiClient(Reviews(), user_agent="test", field_manager=None), Metrics(), clock=SystemClock()
-    )
+    service = metrics_service(settings, ApiClient(Reviews(), user_agent="test", field_manager=None), Metrics())
     async with serving(service):
         assert not await handshake(port, context)
 
@@ -194,9 +196,7 @@ async def test_a_mounted_certificate_is_served(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(metrics_certificate, "METRICS_CERTIFICATES", str(tmp_path))
     port = free_port()
     metrics = Metrics()
-    service = metrics_server(
-        configuration(port), ApiClient(Reviews(), user_agent="test", field_manager=None), metrics, clock=SystemClock()
-    )
+    service = metrics_service(configuration(port), ApiClient(Reviews(), user_agent="test", field_manager=None), metrics)
     context = ssl.create_default_context(cadata=pair.certificate.decode())
     async with serving(service):
         assert await handshake(port, context, name="metrics.test")

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 import yaml
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
-    LEADERWORKERSETS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
     SECRETS,

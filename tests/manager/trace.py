@@ -9,7 +9,8 @@ import sys
 
 import structlog
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws_sandbox import virtual_time as vt
 from tests.simulation.cluster import Cluster, manifest
 

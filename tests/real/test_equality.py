@@ -8,14 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from lws.apimachinery.resources import (
-    CONTROLLERREVISIONS,
-    LEADERWORKERSETS,
-    PERSISTENTVOLUMECLAIMS,
-    PODS,
-    SERVICES,
-    STATEFULSETS,
-)
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws_sandbox.real.binaries import SCHEDULER
 from tests.real.conftest import PLANES
 from tests.real.planes import Plane, SandboxPlane

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lws.apimachinery.resources import LEADERWORKERSETS, NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws_sandbox.quickstart.run import apply
 from tests.real.expected import Expected, L, sha1
 from tests.real.planes import Plane

@@ -9,7 +9,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.main import Command
 from lws.cli.kubectl.picture import Picture
 from lws.errors import ConflictError

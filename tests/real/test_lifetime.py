@@ -7,7 +7,8 @@ from itertools import product
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws.client.transport import Transport
 from lws.errors import ForbiddenError, InvalidError
 from tests.acceptance.support import figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.apimachinery.resources import EVENTS, LEADERWORKERSETS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import EVENTS, STATEFULSETS
 from tests.real.planes import Plane
 from tests.real.world import World, claim
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from tests.acceptance.support import figure
 from tests.real.ledger import by_kind
 from tests.real.planes import Plane

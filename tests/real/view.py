@@ -8,10 +8,10 @@ from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     EVENTS,
-    LEADERWORKERSETS,
     PERSISTENTVOLUMECLAIMS,
     PODS,
     SERVICEACCOUNTS,

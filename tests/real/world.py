@@ -10,16 +10,8 @@ from typing import Any, Self
 
 import orjson
 
-from lws.apimachinery.resources import (
-    EVENTS,
-    LEADERWORKERSETS,
-    LEASES,
-    NAMESPACES,
-    NODES,
-    PODS,
-    SERVICEACCOUNTS,
-    STATEFULSETS,
-)
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, STATEFULSETS
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
 from lws.manager.manager import Operator

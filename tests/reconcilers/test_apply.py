@@ -9,18 +9,18 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, StaleError
 from lws.planning.leaderworkerset.ownership import relation
 from lws.reconcilers.leaderworkerset.group import regarding
-from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime import executor as apply
 from lws.runtime.controller import Done, RequeueAfter
 from lws.runtime.events import ObjectRef
-from lws.runtime.executor import Executor, FoundError, Outcome, PlanError, verdict
+from lws.runtime.executor import Executor, FoundError, InformerSource, Outcome, PlanError, verdict
 from lws.runtime.freshness import Ledger
 from tests.planning import making
 from tests.virtual import virtual_time
@@ -94,7 +94,7 @@ class Bench:
         self.executor = Executor(
             ApiClient(self.server, user_agent="test", field_manager="lws"),
             self.recorder,
-            cast(Caches, Unwatched()),
+            cast(InformerSource, Unwatched()),
             Ledger[tuple[str, str]](lambda key: None),
             ownership=relation,
         )
@@ -353,7 +353,7 @@ async def test_taken_name_of_a_revision_ends_the_pass(controller: JSON, error: t
     live = {"metadata": {"name": "rev", "namespace": "default", "ownerReferences": [controller]}}
     bench.server.answers["GET", "rev"] = (200, live)
     with pytest.raises(error):
-        await bench.run(Create(CONTROLLERREVISIONS, manifest), event("never"))
+        await bench.run(Create(CONTROLLERREVISIONS, manifest, required=True), event("never"))
     assert bench.recorder.notes == []
 
 
@@ -382,7 +382,7 @@ async def test_key_waits_until_its_caches_know_its_write(seen: bool, waits: bool
     bench = Bench()
     ledger = Ledger[tuple[str, str]](lambda key: None)
     client = ApiClient(bench.server, user_agent="test", field_manager="lws")
-    executor = Executor(client, bench.recorder, cast(Caches, Watched()), ledger, ownership=relation)
+    executor = Executor(client, bench.recorder, cast(InformerSource, Watched()), ledger, ownership=relation)
     await executor.run(KEY, Plan((Apply(STATEFULSETS, SET, "digest"),)), regarding(making.lws()))
     assert ledger.stale(KEY) is waits
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, NODES, PODS, SERVICES, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, SERVICES, STATEFULSETS
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time

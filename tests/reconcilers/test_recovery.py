@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running

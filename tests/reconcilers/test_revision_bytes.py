@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery import gotext
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time

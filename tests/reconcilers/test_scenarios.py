@@ -14,7 +14,8 @@ import orjson
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import NotFoundError
 from tests.planning.scenarios import ROWS, Row

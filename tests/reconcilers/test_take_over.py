@@ -11,8 +11,9 @@ import pytest
 
 from lws.api.leaderworkerset import labels, revisions
 from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
 from lws.planning.leaderworkerset.metadata import owned_by_set
 from lws.planning.leaderworkerset.revisions import Contents

@@ -12,9 +12,9 @@ import structlog
 from structlog.testing import capture_logs
 
 from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
+from lws.manager.metrics import Metrics
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
-from lws.telemetry.metrics import Metrics
 from lws.workqueue import RateLimitingQueue
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
@@ -44,7 +44,7 @@ class Bench:
             workers=workers,
             deadline=deadline,
             ledger=self.ledger,
-            metrics=self.metrics,
+            metrics=self.metrics.controllers,
         )
         self.task = asyncio.create_task(self.controller.run())
 

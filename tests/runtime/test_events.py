@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.client.transport import Request
 from lws.errors import ServerError, TransportError
 from lws.runtime.events import CAPACITY, EventRecorder, ObjectRef, cut_note

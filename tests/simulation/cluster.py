@@ -15,11 +15,11 @@ from typing import Any, Final, Self
 import yaml
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
     EVENTS,
-    LEADERWORKERSETS,
     LEASES,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,

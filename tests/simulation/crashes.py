@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws.client.transport import Transport
 from lws_sandbox.virtual_time import run as run_virtually
 from tests.simulation.chaos import CrashPoint

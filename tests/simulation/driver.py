@@ -10,7 +10,8 @@ from random import Random
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.errors import ApiError
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError

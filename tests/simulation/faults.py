@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, SERVICES, STATEFULSETS, Resource
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS, Resource
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.world import NAME, NODES, World

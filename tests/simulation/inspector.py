@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from tests.simulation.ledger import Ledger, Shape, controller, target, uid_of
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 import orjson
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS, STATEFULSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request
 from lws_sandbox.storage import Event, Storage
 

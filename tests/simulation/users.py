@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from tests.simulation.cluster import NAMESPACE, manifest
 from tests.simulation.world import NAME, World
 

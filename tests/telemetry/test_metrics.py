@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lws.telemetry.metrics import Metrics, QueueMetrics, WebhookMetrics
+from lws.manager.metrics import Metrics
 from lws.workqueue import RateLimitingQueue
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
@@ -39,21 +39,21 @@ EXPECTED = {
 def _exercised() -> Metrics:
     metrics = Metrics()
     queue: RateLimitingQueue[str] = RateLimitingQueue(
-        Random(1), clock=VirtualClock(), observer=QueueMetrics(metrics, "sets")
+        Random(1), clock=VirtualClock(), observer=metrics.controllers.queue_observer("sets")
     )
-    metrics.watch_queue("sets", queue.statistics)
+    metrics.controllers.export_queue("sets", queue.statistics)
     queue.add("a")
     queue.add("b", background=True)
-    webhook = WebhookMetrics(metrics)
+    webhook = metrics.webhook
     webhook.started("/mutate--v1-pod")
     webhook.finished("/mutate--v1-pod", 200, 0.01)
-    metrics.observe_request("GET", "200", "host:6443", 0.1)
-    metrics.leader.labels("lease").set(1)
-    metrics.reconciles.labels("sets", "success").inc()
-    metrics.reconcile_errors.labels("sets").inc()
-    metrics.reconcile_seconds.labels("sets").observe(0.2)
-    metrics.active_workers.labels("sets").set(1)
-    metrics.max_workers.labels("sets").set(8)
+    metrics.client.observe_request("GET", "200", "host:6443", 0.1)
+    metrics.leader.leader.labels("lease").set(1)
+    metrics.controllers.reconciles.labels("sets", "success").inc()
+    metrics.controllers.reconcile_errors.labels("sets").inc()
+    metrics.controllers.reconcile_seconds.labels("sets").observe(0.2)
+    metrics.controllers.active_workers.labels("sets").set(1)
+    metrics.controllers.max_workers.labels("sets").set(8)
     return metrics
 
 
@@ -88,9 +88,9 @@ async def test_two_operators_count_apart() -> None:
 def test_a_name_can_be_exported_once_only() -> None:
     """A second gauge of the same name is an error at once, not at the first scrape."""
     metrics = Metrics()
-    metrics.watch("lws_x", "X.", (), lambda: [((), 1.0)])
+    metrics.sampled_gauge("lws_x", "X.", (), lambda: [((), 1.0)])
     with pytest.raises(ValueError, match="lws_x"):
-        metrics.watch("lws_x", "X.", (), lambda: [((), 1.0)])
+        metrics.sampled_gauge("lws_x", "X.", (), lambda: [((), 1.0)])
 
 
 def test_every_metric_says_what_it_is() -> None:

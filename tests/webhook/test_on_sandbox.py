@@ -15,14 +15,8 @@ import pytest
 import yaml
 
 from lws.api.leaderworkerset import labels as keys
-from lws.apimachinery.resources import (
-    CONFIGMAPS,
-    CUSTOMRESOURCEDEFINITIONS,
-    LEADERWORKERSETS,
-    NAMESPACES,
-    PODS,
-    SECRETS,
-)
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODS, SECRETS
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ForbiddenError, ServerError
 from lws.webhook import AdmissionHandlers, ServingCertificate

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODGROUPS, SERVICES, Resource
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws_sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
+from lws_sandbox.partners import PODGROUPS
 
 JSON = dict[str, Any]
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")

@@ -20,7 +20,8 @@ import yaml
 from aiohttp import web
 from sandbox.tests.conformance.scenarios import controllers
 
-from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request, Transport
 from lws.clock import SystemClock
 from lws_sandbox import virtual_time

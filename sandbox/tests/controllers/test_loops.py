@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from lws.api.leaderworkerset.resources import PODGROUPS
 from lws.apimachinery.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
     NAMESPACES,
     NODES,
-    PODGROUPS,
     PODS,
     REPLICASETS,
     SERVICEACCOUNTS,

@@ -6,9 +6,12 @@ skipped without being built. Each API declares its own views on top of `CachedSt
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
+
+Key: TypeAlias = tuple[str, str]
+"""(namespace, name); the namespace is empty for what is of the whole cluster."""
 
 
 class CachedStruct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False, kw_only=True):
@@ -53,8 +56,8 @@ class ObjectMeta(CachedStruct, frozen=True):
         return next((owner for owner in self.owner_references or () if owner.controller), None)
 
     @property
-    def key(self) -> tuple[str, str]:
-        """(namespace, name)."""
+    def key(self) -> Key:
+        """Where the object is."""
         return (self.namespace, self.name)
 
     @property

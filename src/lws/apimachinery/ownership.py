@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import OwnerReference
+from lws.apimachinery.resources import Resource
 
 
 class Relation(Enum):
@@ -31,3 +33,16 @@ def controller_of(metadata: Mapping[str, Any]) -> OwnerReference | None:
                 api_version=each.get("apiVersion", ""),
             )
     return None
+
+
+def same_controller(_: Resource, wanted: JSON, live: JSON) -> Relation:
+    """The plain rule: ours is what the wanted object's controller controls, by UID; earlier what one of its name did.
+
+    An object without a controller is not ours: a stranger made it, or its owner let go of it.
+    """
+    owner, found = controller_of(wanted["metadata"]), controller_of(live.get("metadata") or {})
+    if owner is None or found is None:
+        return Relation.FOREIGN
+    if found.uid == owner.uid:
+        return Relation.OURS
+    return Relation.EARLIER if (found.kind, found.name) == (owner.kind, owner.name) else Relation.FOREIGN

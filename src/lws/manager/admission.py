@@ -15,10 +15,10 @@ import structlog
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.manager.certificates import note_read, self_signed
+from lws.manager.metrics import Metrics
 from lws.manager.settings import Settings
 from lws.runtime.health import Health
 from lws.runtime.lifetimes import Service, background
-from lws.telemetry.metrics import Metrics, WebhookMetrics
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 from lws.webhook.handlers import AdmissionHandlers
 from lws.webhook.rotation import CertificateRotator
@@ -51,7 +51,7 @@ class Admission:
             clock=clock,
             host=configuration.webhook.host,
             port=configuration.webhook.port,
-            observer=WebhookMetrics(metrics),
+            observer=metrics.webhook,
         )
         self._settings = settings
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from lws.telemetry.metrics import Metrics
+from lws.manager.metrics import Metrics
 from lws.webhook.certs import CertificateError, Pair, make_ca, make_leaf, read_certificates
 
 
@@ -18,7 +18,7 @@ def self_signed(names: Sequence[str], now: datetime) -> Pair:
 
 def note_read(metrics: Metrics, name: str, served: bytes | None, *, good: bool) -> None:
     """Count that certificate files were read, and export when the served certificate ends."""
-    (metrics.certificate_reads if good else metrics.certificate_read_errors).inc()
+    (metrics.certificates.reads if good else metrics.certificates.read_errors).inc()
     if served is None:
         return
     try:

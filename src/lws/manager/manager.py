@@ -13,8 +13,6 @@ Guarantees:
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from random import Random
 
 import structlog
@@ -24,24 +22,25 @@ from lws.client.api import ApiClient
 from lws.client.limiter import Limiter, TokenBucket
 from lws.client.transport import Transport
 from lws.clock import Clock
-from lws.errors import ConfigurationError
 from lws.informers.registry import InformerRegistry
 from lws.manager.admission import Admission
-from lws.manager.controllers import ControllerFactory
-from lws.manager.leadership import Leadership
-from lws.manager.servers import health_server, metrics_server
+from lws.manager.endpoints import metrics_endpoint, probes
+from lws.manager.metrics import Metrics
 from lws.manager.settings import Settings
-from lws.manager.truth import dead_watches, export_informers, unsynced
 from lws.manager.version import user_agent
+from lws.planning.leaderworkerset.schedulers import PROVIDERS
+from lws.reconcilers.leaderworkerset.build import Controllers, build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.runtime.builder import ControllerOptions
+from lws.runtime.caches import cache_service, dead_watches, export_informers, unsynced
 from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
 from lws.runtime.health import Health
 from lws.runtime.leader import LeaderElector
+from lws.runtime.leadership import Leadership
 from lws.runtime.lifetimes import Manager, Service, background, together
 from lws.runtime.watchdog import Watchdog
-from lws.telemetry.metrics import Metrics
 
 COMPONENT = "leaderworkerset"
 _log = structlog.stdlib.get_logger("lws.manager")
@@ -83,22 +82,19 @@ class Operator:
         self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
         # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
         self.client = self._client(transport, self._limiter)
-        self._reviewer = self._client(transport, self._limiter, field_manager=None)
+        self._reviews = self._client(transport, self._limiter, field_manager=None)
         self._leadership = self._make_leadership(transport)
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self._client(fenced, self._limiter)
         self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
         self.caches = Caches.of(self.registry, gang=settings.gang)
         self.recorder = self._make_recorder(self._client(fenced, self._limiter, field_manager=None))
-        domain = DomainMetrics(self.metrics, clock)
-        domain.watch(self.caches)
-        factory = ControllerFactory(settings, clock=clock, random=self._chance(), metrics=self.metrics)
-        self.controllers = factory.make(self.caches, self.writer, self.recorder, domain)
+        self.controllers = self._make_controllers()
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self.manager = Manager(self._services())
         self._add_checks()
-        export_informers(self.metrics, self.registry)
+        export_informers(self.metrics, self.registry, "lws")
 
     async def run(self) -> None:
         """Run until cancelled, then stop in order.
@@ -132,7 +128,7 @@ class Operator:
     def _client(
         self, transport: Transport, limiter: Limiter | None, field_manager: str | None = FIELD_MANAGER
     ) -> ApiClient:
-        observer = self.metrics.observe_request
+        observer = self.metrics.client.observe_request
         return ApiClient(
             transport,
             user_agent=user_agent(),
@@ -151,7 +147,38 @@ class Operator:
             return None
         # A renewal must not queue behind other requests, so the lease has no client-side limit.
         client = self._client(transport, None)
-        return Leadership(self.settings, client, clock=self._clock, random=self._chance(), metrics=self.metrics)
+        election = self.settings.configuration.leader_election
+        return Leadership(
+            client,
+            namespace=self.settings.lease_namespace,
+            name=election.resource_name,
+            hostname=self.settings.hostname,
+            timing=election.timing,
+            clock=self._clock,
+            rng=self._chance(),
+            metrics=self.metrics.leader,
+        )
+
+    def _make_controllers(self) -> Controllers:
+        gang = self.settings.configuration.gang_scheduling_management
+        domain = DomainMetrics(self.metrics, self._clock)
+        domain.watch(self.caches)
+        options = ControllerOptions(
+            self._clock,
+            self._chance(),
+            metrics=self.metrics.controllers,
+            workers=self.settings.workers,
+            deadline=self.settings.reconcile_deadline,
+        )
+        return build(
+            self.caches,
+            self.writer,
+            self.recorder,
+            options,
+            provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
+            sets=domain,
+            groups=domain,
+        )
 
     def _make_recorder(self, client: ApiClient) -> EventRecorder:
         return EventRecorder(
@@ -167,13 +194,15 @@ class Operator:
         services: list[Service] = []
         configuration = self.settings.configuration
         if self._sockets:
-            self.metrics.watch_process()
-            services.append(health_server(configuration.health, self.readyz, self.healthz))
-            services.append(metrics_server(self.settings, self._reviewer, self.metrics, clock=self._clock))
+            self.metrics.export_process()
+            services.append(probes(configuration.health, self.readyz, self.healthz))
+            services.append(
+                metrics_endpoint(self.settings, self.client, self._reviews, self.metrics, clock=self._clock)
+            )
         if self.settings.watchdog is not None:
             services.append(background("watchdog", self.watchdog.run))
         services += self.admission.services(sockets=self._sockets)
-        services.append(Service("caches", self._run_caches))
+        services.append(cache_service(self.registry, clock=self._clock, patience=self.settings.start_patience))
         if self._leadership is not None:
             services.append(self._leadership.service(self.recorder))
         services.append(background("events", self.recorder.run))
@@ -187,30 +216,3 @@ class Operator:
         self.healthz.add("watches", lambda: dead_watches(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, sockets=self._sockets)
-
-    # The caches.
-
-    async def _run_caches(self, ready: Callable[[], None]) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.registry.run(), name="informers")
-            await self._synced()
-            _log.info("caches synced", objects={each.resource: each.objects for each in self.registry.statistics()})
-            ready()
-
-    async def _synced(self) -> None:
-        """Wait for the caches; a server that keeps refusing a list is a fault of the installation."""
-        patience = self.settings.start_patience
-        refused_since: float | None = None
-        syncing = asyncio.create_task(self.registry.wait_synced(), name="caches")
-        try:
-            while not (await asyncio.wait([syncing], timeout=0.5))[0]:
-                refused = [each for each in self.registry if not each.synced and not each.healthy]
-                now = self._clock.monotonic()
-                if not refused:
-                    refused_since = None
-                elif refused_since is None:
-                    refused_since = now
-                if refused_since is not None and now - refused_since >= patience:
-                    raise ConfigurationError(refused[0].trouble)
-        finally:
-            syncing.cancel()

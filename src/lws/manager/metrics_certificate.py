@@ -13,22 +13,22 @@ from __future__ import annotations
 import asyncio
 import base64
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import SECRETS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import LwsError
 from lws.manager.certificates import note_read, self_signed
+from lws.manager.metrics import Metrics
 from lws.manager.settings import METRICS_CERTIFICATES, Settings
-from lws.telemetry.metrics import Metrics
+from lws.runtime.lifetimes import Service, background
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 from lws.webhook.certs import CertificateError, is_due, make_leaf, read_certificates
 from lws.webhook.keychain import Keychain
-
-JSON: TypeAlias = dict[str, Any]
 
 LOOK_SECONDS: Final = 60.0
 FIRST_LOOK_SECONDS: Final = 1.0  # between looks while the Secret is not there yet
@@ -79,6 +79,15 @@ class MetricsCertificate:
         if not (Path(METRICS_CERTIFICATES) / CERTIFICATE_FILE).exists():
             pair = self_signed(("localhost",), self._clock.now())
             self.serving.load(pair.certificate, pair.key)
+
+    def service(self) -> Service:
+        """Have a certificate at once, and keep it."""
+
+        async def run() -> None:
+            self.begin()
+            await self.run()
+
+        return background("metrics certificate", run)
 
     async def _follow(self) -> None:
         while True:

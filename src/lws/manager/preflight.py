@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lws.apimachinery.resources import LEADERWORKERSETS, NAMESPACES
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import NAMESPACES
 from lws.client.api import ApiClient
 from lws.errors import (
     ApiError,

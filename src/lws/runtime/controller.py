@@ -30,7 +30,7 @@ from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, StaleError, TerminalError
 from lws.runtime.errorfields import error_fields
 from lws.runtime.freshness import Ledger
-from lws.telemetry.metrics import RESULTS, Metrics
+from lws.telemetry.controllers import RESULTS, ControllerMetrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
 K = TypeVar("K", bound=Hashable)
@@ -83,7 +83,7 @@ class Controller(Generic[K]):
         deadline: float = 60.0,
         stop_seconds: float = 5.0,
         ledger: Ledger[K] | None = None,
-        metrics: Metrics | None = None,
+        metrics: ControllerMetrics | None = None,
     ) -> None:
         self.name = name
         self.queue = queue
@@ -222,7 +222,7 @@ class Controller(Generic[K]):
 class _Counts:
     """The metrics of one controller, looked up once."""
 
-    def __init__(self, metrics: Metrics, name: str, workers: int) -> None:
+    def __init__(self, metrics: ControllerMetrics, name: str, workers: int) -> None:
         metrics.max_workers.labels(name).set(workers)
         self.active = metrics.active_workers.labels(name)
         self.seconds = metrics.reconcile_seconds.labels(name)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Transport
 from lws.clock import Clock

@@ -19,7 +19,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
-from lws.apimachinery.resources import LEADERWORKERSETS, PODS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ConfigurationError, LwsError, TransportError
 from lws.telemetry.logs import LogSettings, configure_logging

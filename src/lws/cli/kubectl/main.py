@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 import lws
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.cli.kubectl import explain, render, rollout
 from lws.cli.kubectl.picture import JSON, Picture, look
 from lws.cli.output import cannot_be_written

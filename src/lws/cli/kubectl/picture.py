@@ -11,8 +11,9 @@ import msgspec
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.resources import CONTROLLERREVISIONS, LEADERWORKERSETS, PODS, STATEFULSETS, Resource
+from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
 from lws.planning.leaderworkerset.groups import GroupState, leaders_by_index, size_of, states
 from lws.planning.leaderworkerset.revisions import own_revisions

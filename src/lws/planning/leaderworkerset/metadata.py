@@ -7,10 +7,10 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import LEADERWORKERSETS
 
 _RESERVED: Final = (labels.GROUP_INDEX, labels.GROUP_KEY, labels.WORKER_INDEX)
 _RESERVED_PREFIX: Final = labels.PREFIX + "subgroup-"

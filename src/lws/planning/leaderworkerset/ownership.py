@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta, OwnerReference
 from lws.apimachinery.ownership import Relation, controller_of
-from lws.apimachinery.resources import (
-    CONTROLLERREVISIONS,
-    LEADERWORKERSETS,
-    PODGROUPS,
-    SERVICES,
-    STATEFULSETS,
-    Resource,
-)
+from lws.apimachinery.resources import CONTROLLERREVISIONS, SERVICES, STATEFULSETS, Resource
 from lws.planning.leaderworkerset import services
 from lws.planning.leaderworkerset.leader_statefulset import selector
 

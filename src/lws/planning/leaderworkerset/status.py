@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
 from lws.planning.leaderworkerset.revisions import Contents

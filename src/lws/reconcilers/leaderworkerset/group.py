@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Delete
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
-from lws.reconcilers.leaderworkerset.triggers import Key
 from lws.runtime.controller import Verdict
 from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor, verdict

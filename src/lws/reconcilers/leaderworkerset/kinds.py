@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from lws.api.leaderworkerset import labels, objects
+from lws.api.leaderworkerset import resources as own
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery import resources
 from lws.informers.kinds import Kind, every_annotation, no_annotation, pool_condition, pool_member, typed_kind
@@ -30,7 +31,7 @@ def _pod_annotation(key: str) -> bool:
     return key.startswith(labels.PREFIX) or key == labels.POD_GROUP_NAME
 
 
-LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(resources.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
+LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(own.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
 PODS: Final = typed_kind(resources.PODS, objects.Pod, annotations=_pod_annotation, finish=_pool_pod)
 STATEFULSETS: Final = typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation)
 SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no_annotation)
@@ -38,4 +39,4 @@ CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
 )
 NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation)
-PODGROUPS: Final = typed_kind(resources.PODGROUPS, objects.PodGroup, annotations=no_annotation)
+PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)

@@ -7,8 +7,8 @@ All of it may be lost at any time: records are seeded again from what is seen
 from __future__ import annotations
 
 from lws.api.leaderworkerset.objects import Pod
+from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.members import MemberRecord
-from lws.reconcilers.leaderworkerset.triggers import Key
 
 
 class GroupMemory:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Plan
-from lws.apimachinery.objects import Condition
+from lws.apimachinery.objects import Condition, Key
 from lws.clock import Clock
 from lws.reconcilers.leaderworkerset.observe import Caches
-from lws.reconcilers.leaderworkerset.triggers import Key
-from lws.telemetry.metrics import Metrics, Samples
+from lws.telemetry.metrics import MetricsRegistry, Samples
 
+ROLLOUT_BUCKETS: Final = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
 UPDATE_IN_PROGRESS = "UpdateInProgress"
 
 
@@ -35,8 +35,18 @@ class _Pending:
 class DomainMetrics:
     """Listens to reconcilers and caches; see the module for its guarantees."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: MetricsRegistry, clock: Clock) -> None:
+        self._group_ready_seconds = metrics.histogram(
+            "lws_group_ready_seconds",
+            "From the creation of a group's leader pod until the group was ready.",
+            buckets=ROLLOUT_BUCKETS,
+        )
+        self._rollout_seconds = metrics.histogram(
+            "lws_rollout_duration_seconds", "From the start of a rolling update to its end.", buckets=ROLLOUT_BUCKETS
+        )
+        self._recreations = metrics.counter(
+            "lws_group_recreations", "Groups recreated, by reason.", ("namespace", "name", "reason")
+        )
         self._clock = clock
         self._facts: dict[Key, Mapping[str, Any]] = {}
         self._pending: dict[Key, _Pending] = {}  # by leader pod
@@ -48,9 +58,9 @@ class DomainMetrics:
             ("ready", "Groups whose pods are all ready."),
             ("updated", "Ready groups of the current revision."),
         ):
-            metrics.watch(f"lws_groups_{fact}", help_, one, lambda fact=fact: self._samples(fact))  # type: ignore[misc]
-        metrics.watch("lws_blocked", "1 if a foreign object stands in the way of a set.", one, self._blocked)
-        metrics.watch("lws_rollout_progress_ratio", "Updated groups by desired ones.", one, self._progress)
+            metrics.sampled_gauge(f"lws_groups_{fact}", help_, one, lambda fact=fact: self._samples(fact))  # type: ignore[misc]
+        metrics.sampled_gauge("lws_blocked", "1 if a foreign object stands in the way of a set.", one, self._blocked)
+        metrics.sampled_gauge("lws_rollout_progress_ratio", "Updated groups by desired ones.", one, self._progress)
 
     def planned(self, key: Key, plan: Plan) -> None:
         """A pass over this set was planned."""
@@ -61,14 +71,14 @@ class DomainMetrics:
         """The set is gone: its series go with it."""
         self._facts.pop(key, None)
         for reason in self._recreated.pop(key, ()):
-            self._metrics.group_recreations.remove(*key, reason)
+            self._recreations.remove(*key, reason)
 
     def recreated(self, set_key: Key, leader: str, reason: str) -> None:  # noqa: ARG002 -- a label for each would be too many
         """A group was deleted to be made anew. Of a set that is gone by then nothing is counted: it left already."""
         if self._caches is None or self._caches.sets.store.get(*set_key) is None:
             return
         self._recreated.setdefault(set_key, set()).add(reason)
-        self._metrics.group_recreations.labels(*set_key, reason).inc()
+        self._recreations.labels(*set_key, reason).inc()
 
     def watch(self, caches: Caches) -> None:
         """Listen to the caches from now on."""
@@ -91,7 +101,7 @@ class DomainMetrics:
     def _set_changed(self, old: LeaderWorkerSet | None, new: LeaderWorkerSet | None, _initial: bool) -> None:
         began, ended = _updating(old), _updating(new)
         if began is not None and new is not None and ended is None and began.last_transition_time:
-            self._metrics.rollout_seconds.observe(self._since(began.last_transition_time))
+            self._rollout_seconds.observe(self._since(began.last_transition_time))
 
     def _pod_changed(self, old: Pod | None, new: Pod | None, initial: bool) -> None:
         pod = new or old
@@ -121,7 +131,7 @@ class DomainMetrics:
         if pod.metadata.annotation(labels.SIZE) not in (None, "1") and not self._workers_ready(leader, pending.uid):
             return
         del self._pending[leader]
-        self._metrics.group_ready_seconds.observe(self._since(pending.created))
+        self._group_ready_seconds.observe(self._since(pending.created))
 
     def _workers_ready(self, leader: Key, uid: str) -> bool:
         assert self._caches is not None

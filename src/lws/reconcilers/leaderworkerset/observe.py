@@ -6,16 +6,16 @@ so the caches hold what belongs to LeaderWorkerSets and nothing else of the clus
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
-from lws.apimachinery.objects import Object
-from lws.apimachinery.resources import Resource
+from lws.apimachinery.objects import Key, Object
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
 from lws.planning.leaderworkerset.groups import is_leader
@@ -24,7 +24,6 @@ from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
-from lws.reconcilers.leaderworkerset.triggers import Key
 
 T = TypeVar("T", bound=Object)
 
@@ -95,10 +94,9 @@ class Caches:
             pod_groups=groups,
         )
 
-    def informer(self, resource: Resource) -> Informer[Any] | None:
-        """The cache of this kind of object, if there is one."""
+    def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.pod_groups)
-        return next((each for each in every if each is not None and each.kind.resource == resource), None)
+        return (each for each in every if each is not None)
 
 
 class Observer:
@@ -168,11 +166,3 @@ class Observer:
             going=self._memory.going(leader_key, leader),
             contents=self._contents,
         )
-
-
-class Sink(Protocol):
-    """Where woken keys go: a queue."""
-
-    def add(self, key: Key, background: bool = False) -> None:
-        """Have the key looked at; in the background if nothing may have happened."""
-        ...

@@ -9,12 +9,12 @@ import msgspec
 
 from lws.api.leaderworkerset.objects import StatefulSet
 from lws.apimachinery.actions import Applied, Plan
+from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
-from lws.reconcilers.leaderworkerset.triggers import Key
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor, FoundError, verdict
 

@@ -21,13 +21,12 @@ from typing import TypeAlias
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
-from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.apimachinery.objects import Key, ObjectMeta
 from lws.planning.leaderworkerset.groups import is_leader, running_and_ready
 
-Key: TypeAlias = tuple[str, str]  # (namespace, name)
 Keys: TypeAlias = frozenset[Key]
 
 NONE: Keys = frozenset()

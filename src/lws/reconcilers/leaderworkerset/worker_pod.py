@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.names import parent_and_ordinal
+from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
-from lws.reconcilers.leaderworkerset.triggers import Key
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 

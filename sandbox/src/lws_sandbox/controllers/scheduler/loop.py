@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODGROUPS, PODS
+from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import ApiError, NotFoundError, TransportError
 from lws.informers.kinds import RawObject
@@ -33,6 +33,7 @@ from lws_sandbox.controllers.scheduler.books import Books
 from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, Gang, gang_message
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
 from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
+from lws_sandbox.partners import PODGROUPS
 
 NAME: Final = "default-scheduler"
 GANG_SCHEDULER: Final = "volcano"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.resources import PODGROUPS
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import PODGROUPS, Resource
+from lws.apimachinery.resources import Resource
 from lws.planning.leaderworkerset.metadata import owned_by_pod, with_strings
 from lws.planning.leaderworkerset.podgroup import min_resources, name_of
 

@@ -1,29 +1,25 @@
 """The ports for probes and metrics.
 
 Guarantees: a port that cannot be opened is an error that names its setting; metrics are served over TLS to callers whom
-the API server authenticates and authorises, and to nobody else (operations 4).
+the API server authenticates and authorises, and to nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import web
 
-from lws.client.api import ApiClient
-from lws.clock import Clock
 from lws.errors import ConfigurationError
-from lws.manager.metrics_certificate import MetricsCertificate
-from lws.manager.settings import HealthEndpoint, Settings
 from lws.runtime.authorization import Refusal, Reviewer
 from lws.runtime.health import Health, Report
 from lws.runtime.lifetimes import Service
-from lws.telemetry.metrics import Metrics
+from lws.telemetry.metrics import MetricsRegistry
 
-_log = structlog.stdlib.get_logger("lws.manager")
+_log = structlog.stdlib.get_logger("lws.servers")
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -41,24 +37,34 @@ def parse_address(address: str, setting: str) -> tuple[str | None, int] | None:
     return host.strip("[]") or None, int(port)
 
 
-def health_server(settings: HealthEndpoint, readyz: Health, healthz: Health) -> Service:
-    """Answers probes over plain HTTP, each check also under its own path."""
+def health_server(address: str, setting: str, checks: Mapping[str, Health]) -> Service:
+    """Answers probes over plain HTTP, each check also under its own path.
+
+    Args:
+        address: where to listen, as `parse_address` reads it.
+        setting: names the address in errors.
+        checks: what is answered, by its path.
+    """
     app = web.Application()
-    for name, health in (
-        (settings.readiness_endpoint_name, readyz),
-        (settings.liveness_endpoint_name, healthz),
-    ):
+    for name, health in checks.items():
         path = "/" + name.strip("/")
         app.router.add_get(path, _probe(health))
         app.router.add_get(path + "/{check}", _probe(health))
-    setting = "health.healthProbeBindAddress"
-    return Service("health", _server(app, settings.health_probe_bind_address, setting))
+    return Service("health", _server(app, address, setting))
 
 
-def metrics_server(settings: Settings, client: ApiClient, metrics: Metrics, *, clock: Clock) -> Service:
-    """Serves ``/metrics`` over TLS to those who may read it."""
-    reviewer = Reviewer(client, clock)
-    certificate = MetricsCertificate(settings, client, clock=clock, metrics=metrics)
+def metrics_server(
+    address: str, setting: str, metrics: MetricsRegistry, reviewer: Reviewer, context: ssl.SSLContext | None
+) -> Service:
+    """Serves ``/metrics`` to those whom the reviewer lets read it.
+
+    Args:
+        address: where to listen, as `parse_address` reads it.
+        setting: names the address in errors.
+        metrics: what is served.
+        reviewer: judges callers.
+        context: TLS; plain HTTP if absent.
+    """
 
     async def scrape(request: web.Request) -> web.Response:
         refusal = await reviewer.review(request.headers.get("Authorization", ""), request.path)
@@ -68,21 +74,7 @@ def metrics_server(settings: Settings, client: ApiClient, metrics: Metrics, *, c
 
     app = web.Application()
     app.router.add_get("/metrics", scrape)
-    address = settings.configuration.metrics.bind_address
-    serve = _server(app, address, "metrics.bindAddress", certificate.serving.context)
-    if address == "0":
-        return Service("metrics", serve)
-
-    async def run(ready: Callable[[], None]) -> None:
-        certificate.begin()
-        keeping = asyncio.create_task(certificate.run(), name="metrics certificate")
-        try:
-            await serve(ready)
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-
-    return Service("metrics", run)
+    return Service("metrics", _server(app, address, setting, context))
 
 
 def _probe(health: Health) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -1,4 +1,4 @@
-"""Leadership as a service of an operator: the lease, its metrics, its event."""
+"""Leadership as a service: the lease, its metrics, its event."""
 
 from __future__ import annotations
 
@@ -9,41 +9,52 @@ from uuid import UUID
 from lws.apimachinery.resources import LEASES
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.manager.settings import Settings
 from lws.runtime.events import EventRecorder, ObjectRef
-from lws.runtime.leader import LeaderElector
+from lws.runtime.leader import LeaderElector, Timing
 from lws.runtime.lifetimes import Service
-from lws.telemetry.metrics import Metrics
+from lws.telemetry.serving import LeaderMetrics
 
 
 class Leadership:
     """One candidate, wired to metrics and events.
 
     Args:
-        settings: the lease and its spans.
         client: reaches the lease; neither fenced nor limited.
+        namespace: where the lease is.
+        name: the lease's name.
+        hostname: begins the candidate's identity.
+        timing: the lease's spans.
         clock: judges deadlines.
-        random: the identity, and jitter.
-        metrics: where to count.
+        rng: the identity, and jitter.
+        metrics: where to count; nowhere if absent.
     """
 
     def __init__(
-        self, settings: Settings, client: ApiClient, *, clock: Clock, random: Random, metrics: Metrics
+        self,
+        client: ApiClient,
+        *,
+        namespace: str,
+        name: str,
+        hostname: str,
+        timing: Timing,
+        clock: Clock,
+        rng: Random,
+        metrics: LeaderMetrics | None = None,
     ) -> None:
-        configured = settings.configuration.leader_election
-        self._lease = ObjectRef(LEASES.api_version, LEASES.kind, settings.lease_namespace, configured.resource_name)
-        gauge = metrics.leader.labels(configured.resource_name)
-        gauge.set(0)
+        self._lease = ObjectRef(LEASES.api_version, LEASES.kind, namespace, name)
+        gauge = metrics.leader.labels(name) if metrics is not None else None
+        if gauge is not None:
+            gauge.set(0)
         self.elector = LeaderElector(
             client,
-            namespace=settings.lease_namespace,
-            name=configured.resource_name,
-            identity=f"{settings.hostname}_{UUID(int=random.getrandbits(128), version=4)}",
+            namespace=namespace,
+            name=name,
+            identity=f"{hostname}_{UUID(int=rng.getrandbits(128), version=4)}",
             clock=clock,
-            random=random,
-            timing=configured.timing,
-            changed=lambda leading: gauge.set(1 if leading else 0),
-            slow_path=metrics.leader_slow_path.labels(configured.resource_name).inc,
+            random=rng,
+            timing=timing,
+            changed=lambda leading: gauge.set(1 if leading else 0) if gauge is not None else None,
+            slow_path=metrics.slow_path.labels(name).inc if metrics is not None else None,
         )
 
     def service(self, recorder: EventRecorder) -> Service:

@@ -1,0 +1,10 @@
+"""The resources that are this API's own, and those of its optional partners."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lws.apimachinery.resources import Resource
+
+LEADERWORKERSETS: Final = Resource("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
+PODGROUPS: Final = Resource("scheduling.volcano.sh", "v1beta1", "podgroups", "PodGroup")  # Volcano's

@@ -1,0 +1,90 @@
+"""The caches of a process as a service, and what they say of themselves to probes and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from lws.clock import Clock
+from lws.errors import ConfigurationError
+from lws.informers.registry import InformerRegistry, InformerStatistics
+from lws.runtime.lifetimes import Service
+from lws.telemetry.metrics import MetricsRegistry, Samples
+
+_log = structlog.stdlib.get_logger("lws.caches")
+
+
+def cache_service(registry: InformerRegistry, *, clock: Clock, patience: float) -> Service:
+    """Runs every informer; ready once all are synced.
+
+    Args:
+        registry: the informers.
+        clock: measures how long a list has been refused.
+        patience: for how many seconds, at the start, the server may refuse a list before the service ends with a
+            `ConfigurationError`: a server that keeps refusing is a fault of the installation.
+    """
+
+    async def run(ready: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(registry.run(), name="informers")
+            await _synced(registry, clock, patience)
+            _log.info("caches synced", objects={each.resource: each.objects for each in registry.statistics()})
+            ready()
+
+    return Service("caches", run)
+
+
+async def _synced(registry: InformerRegistry, clock: Clock, patience: float) -> None:
+    refused_since: float | None = None
+    syncing = asyncio.create_task(registry.wait_synced(), name="caches")
+    try:
+        while not (await asyncio.wait([syncing], timeout=0.5))[0]:
+            refused = [each for each in registry if not each.synced and not each.healthy]
+            now = clock.monotonic()
+            if not refused:
+                refused_since = None
+            elif refused_since is None:
+                refused_since = now
+            if refused_since is not None and now - refused_since >= patience:
+                raise ConfigurationError(refused[0].trouble)
+    finally:
+        syncing.cancel()
+
+
+def unsynced(registry: InformerRegistry) -> str | None:
+    """Which caches are not synced, and what stands in the way; None if all are."""
+    missing = sorted(str(each.kind) for each in registry if not each.synced)
+    troubles = "; ".join(registry.troubles)
+    return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
+
+
+def dead_watches(registry: InformerRegistry) -> str | None:
+    """Which watches are refused, or out of reach for too long; None if none is."""
+    dead = [each.trouble or str(each.kind) for each in registry if not each.healthy]
+    return "; ".join(dead) or None
+
+
+def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefix: str) -> None:
+    """Export size, age and faults of every cache, as ``<prefix>_informer_…``."""
+
+    def sampled(read: Callable[[InformerStatistics], float]) -> Callable[[], Samples]:
+        return lambda: [((each.resource,), read(each)) for each in registry.statistics()]
+
+    label = ("resource",)
+    metrics.sampled_gauge(
+        f"{prefix}_informer_objects", "Objects in the caches.", label, sampled(lambda each: each.objects)
+    )
+    metrics.sampled_gauge(
+        f"{prefix}_informer_last_event_age_seconds",
+        "How long ago the server last said anything on a watch.",
+        label,
+        sampled(lambda each: each.last_event_age),
+    )
+    metrics.sampled_gauge(
+        f"{prefix}_informer_faults",
+        "Watches and lists that failed since the start.",
+        label,
+        sampled(lambda each: each.faults),
+    )
