@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -29,7 +33,8 @@ def test_floors_are_in_the_order_of_the_page() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(c for c in config["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     enforced = [re.findall(r"lws\.(\w+)", layer) for layer in contract["layers"]]
-    rows = re.findall(r"^\| ((?:`\w+`[ ·,]*)+) \|", PAGE, flags=re.MULTILINE)
+    table = PAGE.split("## Floors")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ((?:`\w+`[ ·,]*)+) \|", table, flags=re.MULTILINE)
     drawn = [re.findall(r"`(\w+)`", row) for row in rows]
     flat = [sorted(row) for row in drawn]
     assert [name for floor in enforced for name in sorted(floor)] == [name for floor in flat for name in floor]
@@ -47,5 +52,42 @@ def test_exported_names_exist_and_are_documented(package: str) -> None:
 
 def test_files_can_be_read_at_a_sitting() -> None:
     """No source file is longer than 400 lines."""
-    long = {str(path.relative_to(ROOT)) for path in ROOT.glob("src/**/*.py") if path.read_text().count("\n") > 400}
+    long = {
+        str(path.relative_to(ROOT))
+        for path in (*ROOT.glob("src/**/*.py"), *ROOT.glob("sandbox/src/**/*.py"))
+        if path.read_text().count("\n") > 400
+    }
     assert not long
+
+
+# One breach of each contract: (module, line that it must not hold).
+BREACHES = {
+    "A room imports only from floors below it": ("lws/informers/store.py", "import lws.runtime.health"),
+    "Pure rooms import pure rooms only": ("lws/planning/leaderworkerset/groups.py", "import asyncio"),
+    "The framework knows no API of ours": ("lws/runtime/health.py", "import lws.api.fields"),
+    "The workqueue knows nothing of Kubernetes": ("lws/workqueue/delay.py", "import lws.apimachinery.names"),
+    "Only the client floor and those who serve speak HTTP": ("lws/informers/backoff.py", "import aiohttp"),
+    "Telemetry imports nothing of the house": ("lws/telemetry/logs.py", "import lws.apimachinery.intstr"),
+    "The product never imports the sandbox": ("lws/cli/output.py", "import lws_sandbox.cluster"),
+    "The sandbox stands on the framework; its quickstart alone knows the product": (
+        "lws_sandbox/nodes.py",
+        "import lws.planning.leaderworkerset.groups",
+    ),
+}
+
+
+def test_a_breach_of_each_contract_fails(tmp_path: Path) -> None:
+    """Every contract of the build is broken by an import that it forbids."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {each["name"] for each in config["tool"]["importlinter"]["contracts"]} == set(BREACHES)
+    shutil.copytree(ROOT / "src/lws", tmp_path / "lws", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "sandbox/src/lws_sandbox", tmp_path / "lws_sandbox")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for where, line in BREACHES.values():
+        path = tmp_path / where
+        path.write_text(f"{path.read_text()}\n{line}\n")
+    lint = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(lint, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    kept = [name for name in BREACHES if f"{name} BROKEN" not in " ".join(done.stdout.split())]
+    assert not kept, done.stdout + done.stderr

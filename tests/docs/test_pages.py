@@ -80,7 +80,7 @@ def test_commands_of_ours_parse(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_flags_in_prose_exist(page: Path) -> None:
     """Every flag that a page names is one of a command of ours, or of kubectl as said here."""
-    sources = [*(ROOT / "src/lws/cli").rglob("*.py")]
+    sources = [*(ROOT / "src/lws/cli").rglob("*.py"), *(ROOT / "sandbox/src/lws_sandbox").rglob("*.py")]
     ours = {flag for path in sources for flag in re.findall(r'"(--)?([a-z][a-z-]+)"', path.read_text())}
     known = {f"--{name}" for _, name in ours} | KUBECTL
     assert set(FLAG.findall(page.read_text())) <= known

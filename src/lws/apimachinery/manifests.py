@@ -56,3 +56,17 @@ def _strings(manifest: JSON, member: str) -> dict[str, str]:
 def _with_strings(manifest: JSON, member: str, added: Mapping[str, str]) -> JSON:
     metadata = manifest.get("metadata") or {}
     return {**manifest, "metadata": {**metadata, member: {**(metadata.get(member) or {}), **added}}}
+
+
+def merged(document: JSON, change: JSON) -> JSON:
+    """A JSON merge patch applied (RFC 7386): null removes, objects merge, everything else replaces."""
+    out = dict(document)
+    for name, value in change.items():
+        if value is None:
+            out.pop(name, None)
+        elif isinstance(value, dict):
+            inner = out.get(name)
+            out[name] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            out[name] = value
+    return out

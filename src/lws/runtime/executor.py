@@ -30,7 +30,7 @@ from lws.apimachinery.actions import (
     Update,
     UpdateStatus,
 )
-from lws.apimachinery.manifests import JSON
+from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import Resource
@@ -288,7 +288,7 @@ class _Run(Generic[K]):
         if live["metadata"].get("resourceVersion") != action.resource_version:
             raise StaleError(f"{action.resource} {action.name} has changed")
         try:
-            answer = await self.executor._client.update(action.resource, _merged(live, action.change))
+            answer = await self.executor._client.update(action.resource, merged(live, action.change))
         except InvalidError:
             if action.otherwise is None:
                 raise
@@ -390,16 +390,3 @@ def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
 
 def _meta(answer: JSON) -> ObjectMeta:
     return msgspec.convert(answer["metadata"], ObjectMeta)
-
-
-def _merged(live: JSON, change: JSON) -> JSON:
-    """RFC 7386: null removes, objects merge, everything else replaces."""
-    out = dict(live)
-    for name, value in change.items():
-        if value is None:
-            out.pop(name, None)
-        elif isinstance(value, dict) and isinstance(out.get(name), dict):
-            out[name] = _merged(out[name], value)
-        else:
-            out[name] = value
-    return out
