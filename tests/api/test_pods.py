@@ -159,7 +159,7 @@ def test_4_3_1_worker_index_is_overwritten() -> None:
 )
 @pytest.mark.parametrize("policy", ["LeaderWorker", "LeaderExcluded"])
 def test_4_3_2_worked_examples(size: int, subgroup_size: int, expected: str, policy: str) -> None:
-    """Each row of the table of 4.3, under either policy type."""
+    """Each row of the table of spec 4.3, under either policy type."""
     marks = {keys.SUBGROUP_SIZE: str(subgroup_size), keys.SUBGROUP_POLICY_TYPE: policy}
     for ordinal, index in enumerate(expected.split(), start=1):
         found = labels_of(mutate_pod(worker(f"m-0-{ordinal}", size=size, annotations=marks), gang=False))
@@ -202,7 +202,7 @@ def test_4_3_ordinal_0_gives_a_valid_label() -> None:
 
 @given(size=st.integers(1, 64), subgroup_size=st.integers(1, 64), data=st.data())
 def test_4_3_2_formula(size: int, subgroup_size: int, data: st.DataObject) -> None:
-    """The index follows the formula of 4.3 for every size, subgroup size and ordinal."""
+    """The index follows the formula of spec 4.3 for every size, subgroup size and ordinal."""
     ordinal = data.draw(st.integers(1, 200))
     extra = (size - 1) % subgroup_size == 0 and size % subgroup_size != 0
     expected = (ordinal - 1) // subgroup_size if extra else ordinal // subgroup_size

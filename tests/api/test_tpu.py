@@ -51,7 +51,7 @@ def subgroup(size: int, marks: JSON | None = None, policy: str = "LeaderWorker")
 
 
 def rows() -> list[Case]:
-    """The table of 4.6, row by row, ranges spelled out."""
+    """The table of spec 4.6, row by row, ranges spelled out."""
     address_a = "m-0.m:8476,m-0-1.m:8476,m-0-2.m:8476,m-0-3.m:8476"
     two_a = "m-0.m:8476,m-0.m:8477,m-0-1.m:8476,m-0-1.m:8477"
     two_ports: list[str | None] = ["8476", "8477"]

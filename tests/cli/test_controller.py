@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -27,7 +28,8 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/lws-system/leases/b8b2488c.x-k8
 
 def environment(home: Path) -> dict[str, str]:
     """An environment without cluster, and without admission."""
-    return {"HOME": str(home), "PATH": os.environ["PATH"], "ENABLE_WEBHOOKS": "false"}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {"HOME": str(home), "ENABLE_WEBHOOKS": "false", **kept}
 
 
 def start(*argv: str, home: Path) -> subprocess.Popen[str]:
@@ -157,6 +159,34 @@ async def test_a_signal_ends_with_0_and_releases_the_lease(tmp_path: Path, numbe
     assert process.returncode == 0, err
     assert api.objects[LEASE]["spec"]["holderIdentity"] == ""
     assert "Traceback" not in err
+
+
+async def test_a_signal_tells_what_every_task_waits_for(tmp_path: Path) -> None:
+    """After SIGUSR1 the log says in which calls the tasks wait; the process goes on, and ends as ever."""
+    api = api_with_namespace()
+    async with serving(api, tmp_path) as config:
+        process = start("--kubeconfig", str(config), *NO_PORTS, "--log-format=json", home=tmp_path)
+        await asyncio.wait_for(api.written.wait(), 30)
+        process.send_signal(signal.SIGUSR1)
+        places = await asyncio.wait_for(asyncio.to_thread(read_dump, process), 30)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.communicate, timeout=20)
+    assert process.returncode == 0
+    assert places["operator"][0].startswith("lws.cli.controller._operate:")
+    assert any(call.startswith("lws.runtime.leader.LeaderElector.") for call in places["leadership"])
+
+
+def read_dump(process: subprocess.Popen[str]) -> dict[str, list[str]]:
+    """The calls in which each task of a process waits, as far as the task named last."""
+    assert process.stderr is not None
+    places: dict[str, list[str]] = {}
+    for line in process.stderr:
+        told = json.loads(line) if line.startswith("{") else {}
+        if told.get("msg") == "tasks waiting":
+            places |= dict.fromkeys(told["tasks"], told["waiting_in"])
+            if "watchdog" in places:
+                return places
+    raise AssertionError("no dump")
 
 
 async def test_a_signal_ends_the_wait_for_credentials(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")))
+PAGES = sorted(
+    (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/README.md"), *ROOT.glob("examples/*.md"))
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)

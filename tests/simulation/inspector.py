@@ -94,7 +94,7 @@ class Inspector:
             ledger.partitions = {(uid, key): partition}
 
     def _armed(self, name: str, live: JSON | None, body: JSON) -> None:
-        """A new revision first lifts the partition over every group that is there, so that it replaces none (7.4)."""
+        """A new revision first lifts the partition over every existing group, so that it replaces none (spec 7.4)."""
         old = "" if live is None else live["metadata"]["labels"].get(labels.REVISION)
         drifted = self._ledger.elapsed() - self._ledger.drifted < DRIFT_SECONDS
         if live is None or not old or old == body["metadata"]["labels"][labels.REVISION] or drifted:

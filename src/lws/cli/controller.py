@@ -1,7 +1,7 @@
 """``lws-controller``: reads what it is told, runs one operator, and says in its exit code how that ended.
 
 Exit codes: 0 after SIGTERM or SIGINT; 1 if something is configured wrong or cannot be started, told in one sentence,
-and if leadership is lost. A second signal ends the process at once.
+and if leadership is lost. A second signal ends the process at once. SIGUSR1 logs what every task waits for.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lws.manager.preflight import preflight
 from lws.manager.settings import Settings
 from lws.manager.version import version_text
 from lws.runtime.fence import LeadershipLostError
+from lws.runtime.taskdump import dump_tasks_on
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"
@@ -98,6 +99,11 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> i
         ConfigurationError: something is configured wrong or cannot be started.
         LeadershipLostError: another may lead now.
     """
+    with dump_tasks_on(signal.SIGUSR1):
+        return await _run_until_signal(flags, settings, environ)
+
+
+async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     running = asyncio.create_task(_operate(flags, settings, environ), name="operator")

@@ -141,7 +141,7 @@ def choose(
 
 
 def truncate(lws: LeaderWorkerSet, listed: Iterable[ControllerRevision], key: str, pods: Sequence[Pod]) -> list[Delete]:
-    """Delete every revision of another key (spec 6.6); to be called when the update is done (8.4).
+    """Delete every revision of another key (spec 6.6); to be called when the update is done (spec 8.4).
 
     A key that some leader pod still carries is kept for the moment; that pod's end brings the next pass.
     """
