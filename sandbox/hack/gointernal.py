@@ -1,7 +1,8 @@
 """Facts about the internal Go types of a pod's spec, in which a real server shows differences between pods.
 
 ``python -m sandbox.hack.gointernal API`` reads a checkout of ``k8s.io/api`` and writes the members of each struct
-below PodSpec in the order of the internal type: name in Go, name in JSON, what stands for it if absent, and the struct inside.
+below PodSpec in the order of the internal type: name in Go, name in JSON, what stands for it if absent, and the
+struct inside.
 The internal types have the members of the published ones in the same order, but for the structs of `ORDER`.
 """
 

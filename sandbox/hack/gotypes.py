@@ -5,7 +5,8 @@ JSON tag, and a message about a wrong value names the Go type. Neither is in the
 
 ``python -m sandbox.hack.gotypes API APIMACHINERY APIEXTENSIONS`` reads checkouts of ``k8s.io/api``,
 ``k8s.io/apimachinery`` and ``k8s.io/apiextensions-apiserver`` and writes ``go_fields.json``, which
-`sandbox.hack.schemas` folds into the packaged schemas. Fields stand in the order of the Go type, in which a server writes them.
+`sandbox.hack.schemas` folds into the packaged schemas. Fields stand in the order of the Go type, in which a server
+writes them.
 
 One fact is a letter, then the Go type where the schema does not give it away:
 

@@ -1,8 +1,8 @@
 """Writes the field numbers of Kubernetes' protobuf messages, from the ``generated.proto`` files of k8s.io.
 
 Usage: ``python -m sandbox.hack.protobuf API_DIR APIMACHINERY_DIR EXTENSIONS_DIR``, three checkouts of the published
-sources (k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver). Numbers never change meaning, so the file is made
-anew only when a kind or field is added.
+sources (k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver). Numbers never change meaning, so the file is
+made anew only when a kind or field is added.
 """
 
 from __future__ import annotations
