@@ -105,7 +105,7 @@ class Tasks:
         self, loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None, **_: Any
     ) -> asyncio.Task[Any]:
         """A task."""
-        ours = getattr(work, "__qualname__", "") == "Operator.run" or asyncio.current_task(loop) in self._ours
+        ours = getattr(work, "__qualname__", "") == "ControllerManager.run" or asyncio.current_task(loop) in self._ours
         task: asyncio.Task[Any] = asyncio.Task(Timed(work, self._meter) if ours else work, loop=loop, context=context)
         if ours:
             self._ours.add(task)

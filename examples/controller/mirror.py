@@ -24,7 +24,7 @@ from lws.runtime.caches import cache_service
 from lws.runtime.controller import Verdict
 from lws.runtime.events import EventRecorder, ObjectRef
 from lws.runtime.executor import verdict
-from lws.runtime.lifetimes import Manager, background
+from lws.runtime.lifetimes import Supervisor, background
 
 TO = "mirror.example/to"
 
@@ -65,7 +65,7 @@ def plan_mirror(source: ConfigMap | None, copy: ConfigMap | None) -> Plan:
     return Plan((Update(CONFIGMAPS, live.namespace, live.name, live.resource_version, change),))
 
 
-def build(client: ApiClient, *, clock: Clock, rng: Random) -> Manager:
+def build(client: ApiClient, *, clock: Clock, rng: Random) -> Supervisor:
     """Wire caches, queue, executor and workers; nothing runs until the manager does."""
     registry = InformerRegistry(client, clock=clock, random=rng)
     events = EventRecorder(client, component="mirror", hostname="localhost", clock=clock, random=rng)
@@ -88,7 +88,7 @@ def build(client: ApiClient, *, clock: Clock, rng: Random) -> Manager:
     builder.watch(maps, keys)
     controller = builder.build(reconcile)
     caches = cache_service(registry, clock=clock, patience=30.0)
-    return Manager([caches, background("events", events.run), background("mirror", controller.run)])
+    return Supervisor([caches, background("events", events.run), background("mirror", controller.run)])
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""Every error that the house raises on purpose.
+"""Every error that this package raises on purpose.
 
 ```text
 LwsError
@@ -28,7 +28,7 @@ from typing import Any
 
 
 class LwsError(Exception):
-    """Root of the tree. ``remedy`` tells what a human can do, where the message, fixed by a contract, does not."""
+    """Root of the tree. ``remedy`` says what people can do when the message itself, fixed by a contract, does not."""
 
     remedy = ""
 

@@ -1,4 +1,4 @@
-"""YAML out of people's files: every way in which it can be wrong is one error, in one line.
+"""YAML from people's files: every way in which it can be wrong is one error of one line.
 
 PyYAML raises its own errors for its grammar only. What its conversions raise (``!!int abc``, ``!!timestamp x``), and
 the recursion that deep nesting ends in, would pass by everyone who waits for those.
@@ -16,7 +16,7 @@ Loader: TypeAlias = type[yaml.SafeLoader]
 
 
 class YamlError(ValueError):
-    """A text is no YAML that can be used; says in which line, and why."""
+    """A text is not usable YAML; the message gives the line and the reason."""
 
 
 def load(text: str, loader: Loader = yaml.SafeLoader) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel
 
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 
 CONTAINERS: Final = (dict, list, set, frozenset, tuple, deque)
 ENUMERATED: Final = (
@@ -26,7 +26,7 @@ ENUMERATED: Final = (
 OPAQUE: Final = (msgspec.Struct, BaseModel, Random, asyncio.Future, str, bytes)
 
 
-def census(operator: Operator) -> Counter[str]:
+def census(operator: ControllerManager) -> Counter[str]:
     """Entries of every container by ``Class.member``, and tasks and metric series."""
     found: Counter[str] = Counter()
     seen: set[int] = set()

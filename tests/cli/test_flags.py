@@ -82,7 +82,7 @@ def test_truths_of_go_are_true(text: str) -> None:
         (["--config"], "--config: expected one argument"),
         (["--kube-api-qps", "fast"], "--kube-api-qps: 'fast' is no number"),
         (["--kube-api-burst", "1.5"], "--kube-api-burst: '1.5' is no whole number"),
-        (["--leader-elect-lease-duration", "15"], "--leader-elect-lease-duration: '15' is no duration"),
+        (["--leader-elect-lease-duration", "15"], "--leader-elect-lease-duration: '15' is not a duration"),
         (["--leader-elect-lease-duration", "5s"], "leaseDuration must be greater than renewDeadline"),
         (["--leader-elect-resource-lock", "endpoints"], "leaderElection.resourceLock: 'endpoints' is not supported"),
         (["--zap-log-level", "loud"], "--zap-log-level: 'loud' is none of"),

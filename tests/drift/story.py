@@ -37,7 +37,7 @@ from lws.cli.kubectl.main import Command
 from lws.client.api import APPLY_PATCH, JSON_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.errors import ApiError, NotFoundError, TooManyRequestsError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import LEASE_NAME, Configuration, Settings
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.rotation import CertificateRotator
@@ -135,7 +135,7 @@ class Story:
             configuration=Configuration.model_validate(configuration), watchdog=None, resync=None, hostname="host"
         )
         transport = Recorder(self.stage.open(), "operator", self.book)
-        operator = Operator(settings, transport, clock=self.stage.clock, random=Random(1), sockets=False)
+        operator = ControllerManager(settings, transport, clock=self.stage.clock, random=Random(1), sockets=False)
         self.stage.serve(operator.handle_review)
         task = asyncio.create_task(operator.run(), name="operator")
         try:

@@ -26,7 +26,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.errors import AlreadyExistsError, NotFoundError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.cluster import Sandbox
 from tests.manager.test_servers import free_port, get
@@ -73,7 +73,7 @@ async def install(client: ApiClient) -> None:
 
 
 @asynccontextmanager
-async def operating(**settings: Any) -> AsyncIterator[tuple[Operator, ApiClient, dict[str, int]]]:
+async def operating(**settings: Any) -> AsyncIterator[tuple[ControllerManager, ApiClient, dict[str, int]]]:
     """An operator on free ports beside a sandbox without control loops."""
     ports = {name: free_port() for name in ("webhook", "metrics", "health")}
     configuration = Configuration.model_validate(
@@ -86,7 +86,7 @@ async def operating(**settings: Any) -> AsyncIterator[tuple[Operator, ApiClient,
     async with Sandbox(loops=()) as sandbox:
         client = sandbox.client()
         await install(client)
-        operator = Operator(
+        operator = ControllerManager(
             Settings(configuration=configuration, **settings),
             sandbox.transport(),
             clock=SystemClock(),

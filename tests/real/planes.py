@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Settings
 from lws_sandbox import virtual_time as vt
 from lws_sandbox.cluster import Sandbox
@@ -54,7 +54,7 @@ async def prepare(home: Home) -> None:
         ConfigurationError: the API server does not heed it.
     """
     settings = Settings(watchdog=None)
-    spare = Operator(settings, home.transport, clock=home.clock, random=Random(0), sockets=False)
+    spare = ControllerManager(settings, home.transport, clock=home.clock, random=Random(0), sockets=False)
     home.serve(spare.handle_review)
     client = home.client("test-install")
     await install(client, home.reach)

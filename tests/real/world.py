@@ -14,7 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, STATEFULSETS
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.control_loops import ControlLoops
 from lws_sandbox.quickstart.environment import Home
@@ -103,7 +103,7 @@ class World(View):
         )
         settings = Settings(configuration=configuration, watchdog=None, hostname="test", resync=resync)
         chance = Random(self.home.random.getrandbits(64))
-        operator = Operator(settings, transport, clock=self.home.clock, random=chance, sockets=False)
+        operator = ControllerManager(settings, transport, clock=self.home.clock, random=chance, sockets=False)
         running = Running(self, operator, transport)
         self.operators.append(running)
         waiting = asyncio.create_task(operator.wait_ready())
@@ -177,7 +177,7 @@ class _Borrowed:
 class Running:
     """One operator."""
 
-    def __init__(self, world: World, operator: Operator, transport: Transport) -> None:
+    def __init__(self, world: World, operator: ControllerManager, transport: Transport) -> None:
         self.world = world
         self.operator = operator
         self.transport = transport

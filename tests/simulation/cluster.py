@@ -32,7 +32,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.client.transport import Transport
 from lws.errors import AlreadyExistsError, NotFoundError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.runtime import Delays
@@ -187,7 +187,7 @@ class Cluster:
             return self._spare.handle_review(path, body, content_type)
         return self.operators[0].operator.handle_review(path, body, content_type)
 
-    def _make(self, transport: Transport) -> Operator:
+    def _make(self, transport: Transport) -> ControllerManager:
         settings = Settings(
             configuration=self._configuration,
             workers=self._workers,
@@ -196,7 +196,7 @@ class Cluster:
             hostname="test",
         )
         chance = Random(self.random.getrandbits(64))
-        return Operator(settings, transport, clock=self.clock, random=chance, sockets=False)
+        return ControllerManager(settings, transport, clock=self.clock, random=chance, sockets=False)
 
     async def start(self, wrap: Wrap = lambda transport: transport, *, ready: bool = True) -> Running:
         """Start an operator; returns when it works, or at once if not asked to wait."""
@@ -285,7 +285,7 @@ class Cluster:
 class Running:
     """One operator process."""
 
-    def __init__(self, cluster: Cluster, operator: Operator, transport: Transport) -> None:
+    def __init__(self, cluster: Cluster, operator: ControllerManager, transport: Transport) -> None:
         self.cluster = cluster
         self.operator = operator
         self._transport = transport

@@ -16,7 +16,7 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Stream, Transport
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
 from tests.simulation.ledger import Ledger, Shape, target, uid_of
 
@@ -29,7 +29,7 @@ class Probe:
     def __init__(self, inner: Transport, ledger: Ledger) -> None:
         self._inner = inner
         self._ledger = ledger
-        self.operator: Operator | None = None
+        self.operator: ControllerManager | None = None
 
     async def send(self, request: Request) -> Response:
         """Look at a write with the operator's own eyes, then pass it on."""
@@ -56,7 +56,7 @@ class Probe:
         """Pass on."""
         await self._inner.close()
 
-    def _look(self, operator: Operator, request: Request) -> None:
+    def _look(self, operator: ControllerManager, request: Request) -> None:
         kind, namespace, name = target(request)
         match request.method, kind:
             case "DELETE", "pods":
@@ -68,7 +68,7 @@ class Probe:
             case "POST", "statefulsets":
                 self._workers(operator, namespace, name)
 
-    def _recreation(self, operator: Operator, name: str, request: Request) -> None:
+    def _recreation(self, operator: ControllerManager, name: str, request: Request) -> None:
         """One recreation an incident; none under None, none of a group that is pending under AfterStart."""
         ledger, caches, uid = self._ledger, operator.caches, uid_of(request)
         if (id(self), uid) in ledger.asked:
@@ -92,7 +92,7 @@ class Probe:
         if pending and _after_start(lws):
             ledger.complain(f"{name}: recreated while it was pending")
 
-    def _truncation(self, operator: Operator, name: str) -> None:
+    def _truncation(self, operator: ControllerManager, name: str) -> None:
         """A revision that some leader still refers to stays."""
         revision = next((each for each in operator.caches.revisions.store if each.metadata.name == name), None)
         if revision is None:
@@ -102,7 +102,7 @@ class Probe:
         if any(pod.metadata.label(labels.REVISION) == revision.metadata.label(labels.REVISION) for pod in leaders):
             self._ledger.complain(f"revision {name} is deleted while a leader carries its key")
 
-    def _workers(self, operator: Operator, namespace: str, name: str) -> None:
+    def _workers(self, operator: ControllerManager, namespace: str, name: str) -> None:
         """Workers start when their names are free, and under LeaderReady when their leader is ready."""
         caches = operator.caches
         leader = caches.pods.store.get(namespace, name)
@@ -121,7 +121,7 @@ class Probe:
         if owned:
             self._ledger.complain(f"workers of {name} are made while {owned} have their names")
 
-    def _release(self, operator: Operator, namespace: str, name: str, body: JSON) -> None:
+    def _release(self, operator: ControllerManager, namespace: str, name: str, body: JSON) -> None:
         """While the partition falls, ready groups that are given up and groups that are down are within U + S.
 
         With N groups of R + S there, those of the surge that are not there yet cannot be spent (spec 7.5).
@@ -156,7 +156,7 @@ def _after_start(lws: LeaderWorkerSet) -> bool:
     return policy == "RecreateGroupAfterStart" or marked
 
 
-def _group(operator: Operator, namespace: str, name: str, key: str) -> tuple[bool, bool]:
+def _group(operator: ControllerManager, namespace: str, name: str, key: str) -> tuple[bool, bool]:
     """Whether the group of this leader is ready, and whether it is of this key (spec 7.2)."""
     leader = operator.caches.pods.store.get(namespace, name)
     if leader is None:

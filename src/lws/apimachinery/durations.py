@@ -20,10 +20,10 @@ def parse_duration(text: str) -> float:
     if text in ("0", "+0", "-0"):
         return 0.0
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; write it as 1m30s")
+        raise ValueError(f"{text!r} is not a duration; write it like 1m30s")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if seconds >= _LARGEST:
-        raise ValueError(f"{text!r} is too long a duration")
+        raise ValueError(f"{text!r} is out of range for a duration")
     return -seconds if text.startswith("-") else seconds
 
 

@@ -104,7 +104,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_1035_label(value: str) -> list[str]:
-    """RFC 1035 label: stricter than a DNS label: it begins with a letter."""
+    """RFC 1035 label: like a DNS label, but it must begin with a letter."""
     return _check(value, 63, _DNS_1035, _DNS_1035_RULE)
 
 

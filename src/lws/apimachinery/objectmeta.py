@@ -102,7 +102,7 @@ def _owners(owners: list[JSON]) -> Iterator[str]:
 
 
 def _version(api_version: str) -> str:
-    """The version part; empty when the text is no ``group/version``."""
+    """The version part; empty when the text is not ``group/version``."""
     if api_version.count("/") > 1:
         return ""
     return api_version.rpartition("/")[2]

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 Key: TypeAlias = tuple[str, str]
-"""(namespace, name); the namespace is empty for what is of the whole cluster."""
+"""(namespace, name); the namespace is empty for cluster-scoped objects."""
 
 
 class CachedStruct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False, kw_only=True):

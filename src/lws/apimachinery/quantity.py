@@ -34,7 +34,7 @@ SUFFIX_MESSAGE: Final = "unable to parse quantity's suffix"
 
 
 class QuantityError(ValueError):
-    """The text is no quantity; the message is the server's own."""
+    """The text is not a quantity; the message is the API server's own."""
 
 
 class Notation(Enum):

@@ -1,4 +1,4 @@
-"""The resources that the house speaks of, and their paths at an API server."""
+"""The built-in resources that this package talks about, and their paths on an API server."""
 
 from __future__ import annotations
 

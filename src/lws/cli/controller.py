@@ -1,4 +1,4 @@
-"""``lws-controller``: reads what it is told, runs one operator, and says in its exit code how that ended.
+"""``lws-controller``: reads what it is told, runs one controller process, and says in its exit code how that ended.
 
 Exit codes: 0 after SIGTERM or SIGINT; 1 if something is configured wrong or cannot be started, told in one sentence,
 and if leadership is lost. A second signal ends the process at once. SIGUSR1 logs what every task waits for.
@@ -25,7 +25,7 @@ from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_ser
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, validate
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight
 from lws.manager.settings import Settings
 from lws.manager.version import version_text
@@ -93,7 +93,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
 
 
 async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run an operator until a signal comes; returns the exit code.
+    """Run the manager until a signal comes; returns the exit code.
 
     Raises:
         ConfigurationError: something is configured wrong or cannot be started.
@@ -106,7 +106,7 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> i
 async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
-    running = asyncio.create_task(_operate(flags, settings, environ), name="operator")
+    running = asyncio.create_task(_run_manager(flags, settings, environ), name="manager")
     stopped = asyncio.create_task(stopping.wait(), name="signals")
     await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -121,7 +121,7 @@ async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[s
     return 0
 
 
-async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
+async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
     # Finding credentials may wait for a plugin, and so for people: a signal ends that too.
     connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
     try:
@@ -131,7 +131,7 @@ async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str])
             server=connection.server,
             found=connection.source,
         )
-        operator = Operator(
+        manager = ControllerManager(
             settings,
             connection.transport,
             clock=SystemClock(),
@@ -139,8 +139,8 @@ async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str])
             host=connection.host,
         )
         if settings.development:
-            await preflight(operator.client, connection.server, connection.source, settings)
-        await operator.run()
+            await preflight(manager.client, connection.server, connection.source, settings)
+        await manager.run()
     finally:
         await connection.close()
 

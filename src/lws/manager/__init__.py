@@ -1,1 +1,1 @@
-"""The composition root: an operator is built, configured and run from here."""
+"""The composition root: a controller process is built, configured and run from here."""

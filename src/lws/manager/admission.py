@@ -1,4 +1,4 @@
-"""The admission webhook of an operator: handlers, certificate, server, and what its health says."""
+"""The admission webhook of a controller process: handlers, certificate, server, health checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = structlog.stdlib.get_logger("lws.manager")
 
 
 class Admission:
-    """Everything about admission in one operator.
+    """Everything about admission in one process.
 
     Args:
         settings: where to listen, whose certificates to serve.
@@ -77,7 +77,7 @@ class Admission:
         return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0 + self._settings.notice)]
 
     def add_checks(self, readyz: Health, *, sockets: bool) -> None:
-        """Have health tell the truth about it."""
+        """Add its readiness checks."""
         if not (self._settings.webhooks and sockets):
             return
         readyz.add("webhook", lambda: None if self.server.listening else "the webhook does not listen")
@@ -97,7 +97,7 @@ class Admission:
         )
 
     def _distrust(self) -> str | None:
-        """Why an API server may not trust what is served."""
+        """Why an API server may not trust the certificate that is served."""
         if self.certificate.certificate is None:
             return (self._rotator and self._rotator.fault) or f"there is no serving certificate in {self._directory}"
         return self._rotator.fault if self._rotator is not None else None
@@ -110,7 +110,7 @@ class Admission:
         return Service("certificates", self._watch_files)
 
     async def _development_certificate(self) -> None:
-        """Outside a cluster nobody hands us a certificate, and the API server of the cluster cannot know ours."""
+        """Serve a self-signed certificate: outside a cluster none is mounted, and no API server knows ours."""
         if self.certificate.certificate is None:
             pair = self_signed(("localhost",), self._clock.now())
             self.certificate.load(pair.certificate, pair.key)
@@ -121,7 +121,7 @@ class Admission:
         await asyncio.get_running_loop().create_future()
 
     async def _rotate(self, ready: Callable[[], None]) -> None:
-        """Keep our own certificates. Reconciling begins once there is one, or when that takes too long."""
+        """Rotate our own certificates. Ready once there is one, or after `CERTIFICATE_SECONDS`."""
         assert self._rotator is not None
         rotating = asyncio.create_task(self._rotator.run(), name="certificate rotation")
         try:
@@ -129,7 +129,7 @@ class Admission:
                 async with asyncio.timeout(CERTIFICATE_SECONDS):
                     await self.certificate.wait_loaded()
             if self.certificate.certificate is None:
-                _log.error("there is still no serving certificate, going on", cause=self._rotator.fault)
+                _log.error("no serving certificate yet, starting without one", cause=self._rotator.fault)
             ready()
             await rotating
         finally:
@@ -153,7 +153,7 @@ class Admission:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            # A refused connection is a refused pod. A second cancellation cuts the notice short, and the server stops.
+            # A refused connection is a rejected pod. A second cancellation cuts the notice short.
             try:
                 await asyncio.sleep(self._settings.notice)
             finally:

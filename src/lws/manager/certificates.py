@@ -1,4 +1,4 @@
-"""Certificates for ports whose callers check none, and when those that are served end."""
+"""Self-signed certificates for callers that do not verify, and the expiry metrics of those that are served."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _parse(text: str, where: str) -> JSON:
     except _DuplicateError as error:
         raise ConfigurationError(f"{where}: member {error} is given twice; remove one of them") from None
     except YamlError as error:
-        raise ConfigurationError(f"{where} is no valid YAML: {error}; repair the file") from None
+        raise ConfigurationError(f"{where} is not valid YAML: {error}; fix the file") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else _kind(document)
         raise ConfigurationError(f"{where} must hold one object of kind {KIND}, not {found}")

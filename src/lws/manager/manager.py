@@ -1,4 +1,4 @@
-"""The composition root: builds everything an operator is made of, and nests its lifetimes.
+"""The composition root: builds everything that a controller process is made of, and nests its lifetimes.
 
 Flow:
     Up: probes and metrics, event-loop watchdog, certificates and webhook, caches synced, leadership, events, workers.
@@ -6,9 +6,9 @@ Flow:
 
 Guarantees:
     * Reconcilers and events write only while this process leads, by a fence below their client.
-    * Nothing is global: any number of operators live in one process, each with its own metrics.
+    * Nothing is global: any number of managers live in one process, each with its own metrics.
     * Without sockets (``sockets=False``) no port is opened, no thread is used and all time is the running loop's;
-      admission is then asked through `Operator.handle_review`.
+      admission is then asked through `ControllerManager.handle_review`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from lws.runtime.fence import Fence
 from lws.runtime.health import Health
 from lws.runtime.leader import LeaderElector
 from lws.runtime.leadership import Leadership
-from lws.runtime.lifetimes import Manager, Service, background, together
+from lws.runtime.lifetimes import Service, Supervisor, background, together
 from lws.runtime.watchdog import Watchdog
 
 COMPONENT = "leaderworkerset"
 _log = structlog.stdlib.get_logger("lws.manager")
 
 
-class Operator:
+class ControllerManager:
     """One controller process, or one of several in a simulation; see the module for its guarantees.
 
     Args:
@@ -92,7 +92,7 @@ class Operator:
         self.controllers = self._make_controllers()
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
-        self.manager = Manager(self._services())
+        self.supervisor = Supervisor(self._services())
         self._add_checks()
         export_informers(self.metrics, self.registry, "lws")
 
@@ -103,11 +103,11 @@ class Operator:
             ConfigurationError: something cannot be started as configured.
             LeadershipLostError: another may lead now.
         """
-        await self.manager.run()
+        await self.supervisor.run()
 
     async def wait_ready(self) -> None:
         """Wait until caches are synced, this process leads, and its workers run."""
-        await self.manager.ready.wait()
+        await self.supervisor.ready.wait()
 
     def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
         """Answer one AdmissionReview without a socket: HTTP status and body."""

@@ -1,4 +1,4 @@
-"""A look at the cluster before anything starts, so that people at a terminal hear at once what is wrong."""
+"""Checks the cluster before anything starts, so that a developer at a terminal sees at once what is wrong."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ async def _namespace(client: ApiClient, namespace: str) -> None:
     except (TransportError, UnauthorizedError):
         raise
     except LwsError:
-        return  # one who may not look at namespaces may still write the lease
+        return  # a user who may not read namespaces may still write the lease

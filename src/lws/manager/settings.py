@@ -135,14 +135,14 @@ class LeaderElection(_Section):
     @classmethod
     def _lease(cls, value: str) -> str:
         if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
-            raise ValueError(f"{value!r} is no name of a Lease: use lower case letters, digits, - and .")
+            raise ValueError(f"{value!r} is not a valid Lease name: use lower case letters, digits, - and .")
         return value
 
     @field_validator("resource_namespace")
     @classmethod
     def _namespace(cls, value: str) -> str:
         if value and not _NAMESPACE.fullmatch(value):
-            raise ValueError(f"{value!r} is no name of a namespace: use lower case letters, digits and -")
+            raise ValueError(f"{value!r} is not a valid namespace name: use lower case letters, digits and -")
         return value
 
     @model_validator(mode="after")
@@ -164,14 +164,14 @@ class InternalCertManagement(_Section):
     @classmethod
     def _service(cls, value: str) -> str:
         if not _LABEL.fullmatch(value):
-            raise ValueError(f"{value!r} is no name of a Service: use lower case letters, digits and -")
+            raise ValueError(f"{value!r} is not a valid Service name: use lower case letters, digits and -")
         return value
 
     @field_validator("webhook_secret_name")
     @classmethod
     def _secret(cls, value: str) -> str:
         if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
-            raise ValueError(f"{value!r} is no name of a Secret: use lower case letters, digits, - and .")
+            raise ValueError(f"{value!r} is not a valid Secret name: use lower case letters, digits, - and .")
         return value
 
 
@@ -185,7 +185,7 @@ class ClientConnection(_Section):
     @classmethod
     def _some(cls, value: float) -> float:
         if not value:
-            raise ValueError("0 requests a second is nothing: use a positive number, or a negative one for no limit")
+            raise ValueError("0 requests per second is not usable: use a positive number, or a negative for no limit")
         return value
 
 
@@ -241,7 +241,7 @@ class Configuration(_Section):
 
 
 class Settings(BaseModel):
-    """Everything that an operator is told.
+    """Everything that a controller process is configured with.
 
     Attributes:
         configuration: the configuration file with the flags laid over it.

@@ -3,9 +3,9 @@
 Guarantees:
     * Services start one after the other, each only once the one before it is ready, and stop in reverse: a service runs
       only while all before it run.
-    * A service that ends by itself, before or after it was ready, brings all down; its error is the manager's.
+    * A service that ends by itself, before or after it was ready, brings all down; its error is the supervisor's.
     * Stopping waits for each service at most its ``stop_seconds``, then cancels it once more and goes on.
-    * A cancelled manager stops everything before it raises `asyncio.CancelledError`.
+    * A cancelled supervisor stops everything before it raises `asyncio.CancelledError`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ServiceEndedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Something that runs for as long as the operator does.
+    """Something that runs for as long as its supervisor does.
 
     Attributes:
         name: for log lines.
@@ -67,7 +67,7 @@ def together(name: str, services: Sequence[Service]) -> Service:
     return Service(name, run, max((service.stop_seconds for service in services), default=0.0) + 1.0)
 
 
-class Manager:
+class Supervisor:
     """Runs services in nested scopes; see the module for its guarantees."""
 
     def __init__(self, services: Sequence[Service]) -> None:

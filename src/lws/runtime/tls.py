@@ -36,7 +36,7 @@ SUITES_12: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """What the servers of the operator accept.
+    """What our TLS servers accept.
 
     Attributes:
         minimum_version: the lowest version.

@@ -74,7 +74,7 @@ def redact(text: str) -> str:
 
 
 class _Printer:
-    """Writes finished lines; its name is the logger's. A full disk or a reader that went away costs lines, not work."""
+    """Writes finished lines; its name is the logger's. A full disk or a closed pipe loses lines, never work."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self.name = name

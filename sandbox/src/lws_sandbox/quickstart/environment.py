@@ -16,7 +16,7 @@ from lws.client.api import ApiClient
 from lws.client.transport import Request, Transport
 from lws.clock import Clock
 from lws.errors import ApiError, ConfigurationError, ForbiddenError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Settings
 from lws.runtime.fence import LeadershipLostError
 from lws_sandbox.cluster import Sandbox
@@ -154,7 +154,7 @@ async def _try(client: ApiClient, section: JSON) -> JSON:
 
 async def _keep_running(home: Home, settings: Settings, ready: asyncio.Event) -> None:
     while True:
-        operator = Operator(
+        operator = ControllerManager(
             settings,
             home.transport,
             clock=home.clock,
@@ -170,6 +170,6 @@ async def _keep_running(home: Home, settings: Settings, ready: asyncio.Event) ->
             await asyncio.sleep(RESTART)
 
 
-async def _tell_ready(operator: Operator, ready: asyncio.Event) -> None:
+async def _tell_ready(operator: ControllerManager, ready: asyncio.Event) -> None:
     await operator.wait_ready()
     ready.set()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lws.runtime.lifetimes import Manager, Service, ServiceEndedError, background, together
+from lws.runtime.lifetimes import Service, ServiceEndedError, Supervisor, background, together
 from tests.virtual import virtual_time
 
 
@@ -57,7 +57,9 @@ async def stop(task: asyncio.Task[None]) -> None:
 async def test_up_in_order_and_down_in_reverse() -> None:
     """Each service starts when the one before it is ready, and stops when all after it have stopped."""
     log = Log()
-    manager = Manager([log.service("a", takes=2, stopping=1), log.service("b", takes=1, stopping=1), log.service("c")])
+    manager = Supervisor(
+        [log.service("a", takes=2, stopping=1), log.service("b", takes=1, stopping=1), log.service("c")]
+    )
     task = asyncio.create_task(manager.run())
     await manager.ready.wait()
     assert log.lines == ["a starts", "a ready", "b starts", "b ready", "c starts", "c ready"]
@@ -71,7 +73,7 @@ async def test_up_in_order_and_down_in_reverse() -> None:
 async def test_a_failing_service_brings_all_down_with_its_error() -> None:
     """When a service fails, the others stop in order and the manager raises its error."""
     log = Log()
-    manager = Manager([log.service("a"), log.service("b", fails_after=5), log.service("c")])
+    manager = Supervisor([log.service("a"), log.service("b", fails_after=5), log.service("c")])
     with pytest.raises(ValueError, match="b broke"):
         await manager.run()
     assert log.lines[-4:] == ["c stops", "c stopped", "a stops", "a stopped"]
@@ -86,7 +88,7 @@ async def test_a_service_that_fails_before_it_is_ready_starts_nothing_further() 
 
     log = Log()
     with pytest.raises(OSError, match="port in use"):
-        await Manager([log.service("a"), Service("broken", broken), log.service("c")]).run()
+        await Supervisor([log.service("a"), Service("broken", broken), log.service("c")]).run()
     assert log.lines == ["a starts", "a ready", "a stops", "a stopped"]
 
 
@@ -94,7 +96,7 @@ async def test_a_service_that_fails_before_it_is_ready_starts_nothing_further() 
 async def test_an_earlier_service_that_fails_while_a_later_one_starts_is_noticed() -> None:
     """While one service waits to become ready, the failure of another ends the start."""
     log = Log()
-    manager = Manager([log.service("a", fails_after=3), log.service("slow", takes=1000)])
+    manager = Supervisor([log.service("a", fails_after=3), log.service("slow", takes=1000)])
     with pytest.raises(ValueError, match="a broke"):
         await manager.run()
     assert asyncio.get_running_loop().time() == pytest.approx(3)
@@ -109,7 +111,7 @@ async def test_a_service_that_returns_is_an_error() -> None:
         ready()
 
     with pytest.raises(ServiceEndedError, match="brief"):
-        await Manager([Service("brief", brief)]).run()
+        await Supervisor([Service("brief", brief)]).run()
 
 
 @virtual_time
@@ -117,7 +119,7 @@ async def test_stopping_goes_on_past_a_service_that_does_not_stop() -> None:
     """A service that takes too long to stop is cancelled once more, and the rest still stop in order."""
     log = Log()
     services = [log.service("a"), log.service("stubborn", stopping=1000, stop_seconds=2)]
-    task = asyncio.create_task(Manager(services).run())
+    task = asyncio.create_task(Supervisor(services).run())
     await asyncio.sleep(1)
     await stop(task)
     assert log.lines[-2:] == ["a stops", "a stopped"]
@@ -128,7 +130,7 @@ async def test_stopping_goes_on_past_a_service_that_does_not_stop() -> None:
 async def test_a_second_cancellation_does_not_break_the_order() -> None:
     """A manager that is cancelled again while it stops still stops everything in order."""
     log = Log()
-    task = asyncio.create_task(Manager([log.service("a", stopping=2), log.service("b", stopping=2)]).run())
+    task = asyncio.create_task(Supervisor([log.service("a", stopping=2), log.service("b", stopping=2)]).run())
     await asyncio.sleep(1)
     task.cancel()
     await asyncio.sleep(1)
@@ -141,7 +143,7 @@ async def test_services_together_start_and_stop_at_the_same_time() -> None:
     """Services that are put together are ready when all are, and drain side by side."""
     log = Log()
     both = together("both", [log.service("a", takes=3, stopping=3), log.service("b", takes=1, stopping=3)])
-    manager = Manager([both])
+    manager = Supervisor([both])
     task = asyncio.create_task(manager.run())
     await manager.ready.wait()
     assert asyncio.get_running_loop().time() == pytest.approx(3)
@@ -155,7 +157,7 @@ async def test_one_of_several_that_fails_brings_its_siblings_down() -> None:
     """When one of the services put together fails, the others stop and the error is that one's own."""
     log = Log()
     with pytest.raises(ValueError, match="a broke"):
-        await Manager([together("both", [log.service("a", fails_after=2), log.service("b")])]).run()
+        await Supervisor([together("both", [log.service("a", fails_after=2), log.service("b")])]).run()
     assert log.lines[-1] == "b stopped"
 
 
@@ -171,4 +173,4 @@ async def test_the_error_of_a_task_group_is_told_as_itself() -> None:
             group.create_task(fail())
 
     with pytest.raises(ValueError, match="inner"):
-        await Manager([background("grouped", grouped)]).run()
+        await Supervisor([background("grouped", grouped)]).run()
