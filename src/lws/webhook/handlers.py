@@ -17,8 +17,9 @@ import structlog
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.api.leaderworkerset.validation import aggregate, validate_create, validate_update
+from lws.api.leaderworkerset.validation import validate_create, validate_update
 from lws.api.leaderworkerset.validation import warnings as warnings_about
+from lws.api.rules import aggregate
 from lws.apimachinery.resources import PODS
 from lws.errors import AdmissionError
 from lws.webhook.patch import difference
