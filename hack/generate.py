@@ -29,9 +29,7 @@ def render_crd(resource: CustomResource) -> str:
     """The CustomResourceDefinition as YAML."""
     schemas.definitions.cache_clear()
     header = HEADER.format(module=resource.model.__module__.replace(".", "/"))
-    return header + yaml.dump(
-        resource.manifest(), Dumper=_Dumper, default_flow_style=False, sort_keys=True, width=120
-    )
+    return header + yaml.dump(resource.manifest(), Dumper=_Dumper, default_flow_style=False, sort_keys=True, width=120)
 
 
 def crd_file(resource: CustomResource) -> str:

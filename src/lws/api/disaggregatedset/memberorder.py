@@ -102,8 +102,7 @@ ORDER: Final[Mapping[str, str]] = {
     "PodAffinityTerm": "labelSelector namespaces topologyKey! namespaceSelector matchLabelKeys mismatchLabelKeys",
     "PodAntiAffinity": "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
     "PodCertificateProjection": (
-        "signerName keyType maxExpirationSeconds* credentialBundlePath keyPath certificateChainPath "
-        "userAnnotations"
+        "signerName keyType maxExpirationSeconds* credentialBundlePath keyPath certificateChainPath userAnnotations"
     ),
     "PodDNSConfig": "nameservers searches options",
     "PodDNSConfigOption": "name value*",
@@ -141,8 +140,7 @@ ORDER: Final[Mapping[str, str]] = {
     "ResourceRequirements": "limits requests claims",
     "SELinuxOptions": "user role type level",
     "ScaleIOVolumeSource": (
-        "gateway! system! secretRef!* sslEnabled protectionDomain storagePool storageMode volumeName fsType "
-        "readOnly"
+        "gateway! system! secretRef!* sslEnabled protectionDomain storagePool storageMode volumeName fsType readOnly"
     ),
     "SeccompProfile": "type! localhostProfile*",
     "SecretEnvSource": "name optional*",

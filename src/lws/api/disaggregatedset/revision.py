@@ -139,7 +139,9 @@ def _value(value: Any, shape: _Shape) -> bytes:
         case "list" if isinstance(value, list):
             element = shape.element
             assert element is not None
-            return b"[" + b",".join(_absent(element) if each is None else _value(each, element) for each in value) + b"]"
+            return (
+                b"[" + b",".join(_absent(element) if each is None else _value(each, element) for each in value) + b"]"
+            )
         case schemas.QUANTITY:
             return encode(str(Quantity.parse(value)))
         case "Time" if isinstance(value, str):

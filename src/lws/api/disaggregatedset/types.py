@@ -81,8 +81,10 @@ class DisaggregatedSetSpec(Model):
     required = ("roles",)
     rules: ClassVar[tuple[tuple[str, str], ...]] = (
         (
-            f"{_STATIC_ROLES}.all(r, !has(r.spec.replicas) || r.spec.replicas == 0) || "
-            f"{_STATIC_ROLES}.all(r, has(r.spec.replicas) && r.spec.replicas > 0)",
+            (
+                f"{_STATIC_ROLES}.all(r, !has(r.spec.replicas) || r.spec.replicas == 0) || "
+                f"{_STATIC_ROLES}.all(r, has(r.spec.replicas) && r.spec.replicas > 0)"
+            ),
             "replicas must be zero for all non-External roles or non-zero for all non-External roles",
         ),
     )
@@ -90,9 +92,7 @@ class DisaggregatedSetSpec(Model):
     roles: Annotated[tuple[Role, ...], Keyed("name", {"minItems": 2, "maxItems": 10})] = Field(
         (), description="The roles. Their names, order and templates make the revision."
     )
-    slices: Annotated[int, int32(1, minimum=1, maximum=100)] = Field(
-        1, description="Complete copies of all roles."
-    )
+    slices: Annotated[int, int32(1, minimum=1, maximum=100)] = Field(1, description="Complete copies of all roles.")
     placement_policy: PlacementPolicy | None = Field(
         None, description="Read when a LeaderWorkerSet is created; a change takes effect with the next revision."
     )

@@ -118,9 +118,10 @@ def _ignored_replicas(obj: JSON) -> Iterator[str]:
         replicas = integer(member(role, "spec").get("replicas"), 1)
         if _external(role) and replicas > 1:
             name = text(role.get("name"))
+            scaler = names.scaler(_name(obj), name)
             yield (
                 f"role {quoted(name)} sets scaling.mode: External and spec.replicas: {replicas} — spec.replicas is "
-                f"ignored; drive replicas via DisaggregatedSetRoleScaler {quoted(names.scaler(_name(obj), name))} instead"
+                f"ignored; drive replicas via DisaggregatedSetRoleScaler {quoted(scaler)} instead"
             )
 
 
