@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 from lws.planning.disaggregatedset.guard import floor, guarded_step
@@ -45,7 +46,7 @@ def shown(states: Sequence[Roles]) -> str:
 
 def broken(states: Sequence[Roles]) -> str:
     """The first promise that a guarded rollout breaks; empty when it keeps them all."""
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         for old, new in zip(before, after, strict=True):
             if new.old < old.old and new.old + old.new < floor(old):
                 return f"below the floor: {old} -> {new}"
