@@ -20,15 +20,16 @@ import structlog
 
 from lws.cli.flags import Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
+from lws.client.api import ApiClient
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, validate
 from lws.manager.manager import Operator
-from lws.manager.preflight import preflight
+from lws.manager.preflight import preflight, serves_disaggregatedsets
 from lws.manager.settings import Settings
-from lws.manager.version import version_text
+from lws.manager.version import user_agent, version_text
 from lws.runtime.fence import LeadershipLostError
 from lws.telemetry.logs import configure_logging
 
@@ -125,8 +126,10 @@ async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str])
             server=connection.server,
             found=connection.source,
         )
+        client = ApiClient(connection.transport, user_agent=user_agent(), host=connection.host)
+        served = await serves_disaggregatedsets(client)
         operator = Operator(
-            settings,
+            settings.model_copy(update={"disaggregated": served}),
             connection.transport,
             clock=SystemClock(),
             random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret

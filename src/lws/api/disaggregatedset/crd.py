@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from lws.api.customresource import AGE, Column, CustomResource
-from lws.api.disaggregatedset.types import (
-    DISAGGREGATEDSETS,
-    ROLESCALERS,
-    DisaggregatedSet,
-    DisaggregatedSetRoleScaler,
-)
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
+from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 
 DISAGGREGATEDSET: Final = CustomResource(
     DISAGGREGATEDSETS,

@@ -15,11 +15,7 @@ from lws.api.customresource import Conditions, Model
 from lws.api.fields import JSON, EmbeddedMetadata, Keyed, Shape, enum, int32, int64, text
 from lws.api.leaderworkerset.types import LeaderWorkerSetSpec
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import Resource
 
-GROUP: Final = "disaggregatedset.x-k8s.io"
-DISAGGREGATEDSETS: Final = Resource(GROUP, "v1", "disaggregatedsets", "DisaggregatedSet")
-ROLESCALERS: Final = Resource(GROUP, "v1", "disaggregatedsetrolescalers", "DisaggregatedSetRoleScaler")
 STATIC: Final = "Static"
 EXTERNAL: Final = "External"
 NO_PLACEMENT: Final = "None"

@@ -11,8 +11,8 @@ from typing import Final
 
 from lws.api.customresource import AGE, Column, CustomResource
 from lws.api.fields import JSON
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.resources import LEADERWORKERSETS
 
 LEADERWORKERSET: Final = CustomResource(
     LEADERWORKERSETS,

@@ -7,12 +7,13 @@ from typing import Any
 
 from lws.api.disaggregatedset import labels, names
 from lws.api.disaggregatedset.placement import placed
-from lws.api.disaggregatedset.types import DISAGGREGATEDSETS, DisaggregatedSet
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.api.disaggregatedset.types import DisaggregatedSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import RollingUpdateConfiguration
 from lws.apimachinery.actions import Create, Delete, EmitEvent, Patch
 from lws.apimachinery.intstr import scaled
 from lws.apimachinery.manifests import JSON, with_labels
-from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.planning.disaggregatedset import events
 from lws.planning.disaggregatedset.snapshots import Child
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import Action, Create, Delete, EmitEvent, Patch
-from lws.apimachinery.resources import LEADERWORKERSETS
 from lws.planning.disaggregatedset import events
 
 CHILD_REJECTED: Final = "ChildRejected"

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from lws.api.disaggregatedset import labels, names
-from lws.api.disaggregatedset.types import ROLESCALERS, DisaggregatedSet, DisaggregatedSetRoleScaler, Role
+from lws.api.disaggregatedset.resources import ROLESCALERS
+from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler, Role
 from lws.api.leaderworkerset import labels as lws_labels
 from lws.apimachinery.actions import Action, Create, Delete, Patch
 from lws.apimachinery.conditions import Wanted, as_json, with_condition

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Final
 
 from lws.api.disaggregatedset import labels
-from lws.api.disaggregatedset.types import DISAGGREGATEDSETS, DisaggregatedSet, DisaggregatedSetRoleScaler
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 from lws.api.leaderworkerset.objects import Service
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import ObjectMeta
@@ -90,6 +91,7 @@ class Snapshot:
     Attributes:
         ds: the set.
         target: the revision of its spec, or the one that means the same (DD-23).
+        fault: why there is none: a template that nobody can read.
         children: every LeaderWorkerSet with its label and itself as the controller.
         services: every Service with its label, whoever owns it.
         scalers: every scaler with its label and itself as the controller.
@@ -99,6 +101,7 @@ class Snapshot:
 
     ds: DisaggregatedSet
     target: str
+    fault: str = ""
     children: tuple[Child, ...] = ()
     services: tuple[Service, ...] = ()
     scalers: tuple[DisaggregatedSetRoleScaler, ...] = ()
@@ -148,10 +151,10 @@ class SliceView:
     @classmethod
     def of(cls, snapshot: Snapshot, index: int, children: Sequence[Child]) -> SliceView:
         """The slice of these children."""
-        roles = {role.name for role in snapshot.ds.spec.roles}
+        roles = {role.name: place for place, role in enumerate(snapshot.ds.spec.roles)}
         target: dict[str, Child] = {}
         old, going = [], []
-        for child in sorted(children, key=lambda each: each.legacy):
+        for child in sorted(children, key=lambda each: (each.legacy, roles.get(each.role, len(roles)), each.role)):
             if child.going:
                 going.append(child)
             elif child.revision == snapshot.target and child.role in roles and child.role not in target:

@@ -8,7 +8,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from lws.api.disaggregatedset.types import DISAGGREGATEDSETS, RoleStatus
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.api.disaggregatedset.types import RoleStatus
 from lws.apimachinery.actions import Patch
 from lws.apimachinery.conditions import Wanted, as_json, find, with_condition
 from lws.apimachinery.manifests import JSON
