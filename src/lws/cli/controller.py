@@ -126,7 +126,7 @@ async def _operate(flags: Flags, settings: Settings, environ: Mapping[str, str])
             server=connection.server,
             found=connection.source,
         )
-        client = ApiClient(connection.transport, user_agent=user_agent(), host=connection.host)
+        client = ApiClient(connection.transport, user_agent=user_agent(), field_manager=None, host=connection.host)
         served = await serves_disaggregatedsets(client)
         operator = Operator(
             settings.model_copy(update={"disaggregated": served}),

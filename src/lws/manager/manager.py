@@ -18,6 +18,7 @@ from random import Random
 import structlog
 
 from lws.api.leaderworkerset.labels import FIELD_MANAGER
+from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
 from lws.client.limiter import Limiter, TokenBucket
 from lws.client.transport import Transport
@@ -103,9 +104,7 @@ class Operator:
             deadline=settings.reconcile_deadline,
         )
         self.controllers = self._make_controllers(options)
-        self._workers: list[Controller[Key]] = [*self.controllers]
-        if settings.disaggregated:
-            self._workers.append(self._make_disaggregated(options, events))
+        self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self.manager = Manager(self._services())
@@ -223,7 +222,8 @@ class Operator:
             services.append(self._leadership.service(self.recorder))
         services += [background("events", each.run) for each in self._recorders]
         # All of them drain at the same time, each within its own limit.
-        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in self._workers]
+        every = (*self.controllers, *(() if self.disaggregated is None else (self.disaggregated,)))
+        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in every]
         services.append(together("controllers", controllers))
         return services
 

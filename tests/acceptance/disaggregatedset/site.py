@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
+
+import orjson
 
 from lws.api.disaggregatedset import labels
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import EVENTS, PODS, SERVICES, Resource
+from lws.client.transport import Request, Response, Stream, Transport
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.api.disaggregatedset.making import manifest, pause, role
-from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster
+from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster, Running
 
 JSON = dict[str, Any]
-Counts = dict[str, tuple[int, int]]  # role -> old and new replicas
 
 A: Final = "28d81a04"  # pause:3.9 for both of prefill and decode
 B: Final = "c49d2f9c"  # pause:3.10
-C: Final = "3.11"
 
 
 def roles(
@@ -32,25 +36,37 @@ def roles(
     return [role(name, count, template=pause(image), **_strategy(each)) for name, count, each in together]
 
 
+def homeless() -> JSON:
+    """A template whose pods find no node, and so never get ready."""
+    template = pause("3.10")
+    template["workerTemplate"]["spec"]["nodeSelector"] = {"no": "such"}
+    return template
+
+
 def _strategy(pace: JSON) -> JSON:
     return {"rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": pace}} if pace else {}
 
 
 class Site:
-    """The cluster, and the set ``x`` in it.
-
-    `states` is every state of the children that was ever stored, one after the other, as ``role -> (old, new)``; new is
-    what bears the revision that `watch` was told.
-    """
+    """The cluster, and the set ``x`` in it; ``gate`` is between controller and API server."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.client = cluster.client
-        self.states: list[Counts] = []
-        self.ready: list[dict[str, int]] = []
-        self._target = ""
+        self.gate = Gate()
+        self._mark = 0
+        self.lowest: dict[str, int] = {}
+        self.highest: dict[str, int] = {}
 
     # Acting.
+
+    async def start(self) -> Running:
+        """Start the operator."""
+        running = await self.cluster.start(self.gate.around)
+        controller, before = running.operator.disaggregated, self.gate.passes()
+        assert controller is not None
+        self.gate.passes = lambda: before + controller.reconciles
+        return running
 
     async def create(self, *made: JSON, **arguments: Any) -> JSON:
         """Create the set of these roles."""
@@ -66,15 +82,14 @@ class Site:
         changed["spec"] |= {**({"roles": list(made)} if made else {}), **spec}
         return await self.client.update(DISAGGREGATEDSETS, changed)
 
-    async def watch(self, target: str) -> None:
-        """Record every state from now on, against this target revision."""
-        self._target = target
-        self.states.clear()
-        self.ready.clear()
-        self.cluster.sandbox.server.storage.on_commit(self._committed)
+    async def scale(self, role_name: str, replicas: int) -> JSON:
+        """Scale a role as an autoscaler does."""
+        patch = {"spec": {"replicas": replicas}}
+        return await self.client.patch(ROLESCALERS, NAMESPACE, f"x-{role_name}", patch, subresource="scale")
 
-    def _committed(self) -> None:
-        raise NotImplementedError
+    async def delete_child(self, name: str) -> None:
+        """Delete a LeaderWorkerSet by hand."""
+        await self.client.delete(LEADERWORKERSETS, NAMESPACE, name)
 
     # Looking.
 
@@ -92,6 +107,30 @@ class Site:
         return {
             each["metadata"]["name"]: each["spec"]["replicas"] for each in await self.all(LEADERWORKERSETS, **selected)
         }
+
+    async def observed(self) -> bool:
+        """Whether the status describes the set as it stands."""
+        live = await self.get()
+        return bool(live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"])
+
+    async def blocked(self, reason: str) -> bool:
+        """Whether the set is blocked for this reason."""
+        return await self.condition("Blocked") == ("True", reason)
+
+    async def ready_at(self, revision: str, count: int) -> bool:
+        """Whether every child of the revision has at least so many ready groups, and there is one."""
+        found = await self.all(LEADERWORKERSETS, revision=revision)
+        return bool(found) and all(each.get("status", {}).get("readyReplicas", 0) >= count for each in found)
+
+    async def has_replicas(self, revision: str, **replicas: int) -> bool:
+        """Whether the children of the revision are to have so many groups."""
+        found = await self.all(LEADERWORKERSETS, revision=revision)
+        return {each["metadata"]["labels"][labels.ROLE]: each["spec"]["replicas"] for each in found} == replicas
+
+    async def settled(self) -> bool:
+        """Whether every group of every child is ready."""
+        found = await self.all(LEADERWORKERSETS)
+        return all(each["spec"]["replicas"] == each.get("status", {}).get("readyReplicas", 0) for each in found)
 
     async def pods(self, **selected: str) -> int:
         """How many pods there are."""
@@ -115,6 +154,59 @@ class Site:
     async def reasons(self) -> list[str]:
         """Reasons of the events about the set."""
         return [reason for reason, _ in await self.events()]
+
+    def steps(self, target: str, names: Sequence[str], slice_: int = 0) -> str:
+        """Every state that the controller's passes led to since `mark`, as the specification writes them.
+
+        Args:
+            target: the revision that counts as new.
+            names: the roles, in order.
+            slice_: whose children to look at.
+        """
+        replicas: dict[tuple[str, str, str], int] = {}
+        shown: list[str] = []
+        for number, writes in groupby(self.gate.writes, key=lambda each: each.number):
+            for write in writes:
+                _replay(write, replicas, str(slice_))
+            state = _shown(replicas, target, names)
+            if number <= self._mark:
+                shown = [state]
+            elif shown[-1:] != [state]:
+                shown.append(state)
+        return " → ".join(shown)
+
+    def mark(self) -> None:
+        """Tell of steps from here."""
+        self._mark = self.gate.passes()
+
+    def written(self, method: str) -> list[str]:
+        """Names of the LeaderWorkerSets that were written so since `mark`, in order."""
+        return [each.name for each in self.gate.writes if each.number > self._mark and each.method == method]
+
+    async def measure(self) -> None:
+        """Note the fewest ready groups and the most groups that each role ever has, every quarter of a second."""
+        self.lowest, self.highest = {}, {}
+        while True:
+            ready: dict[str, int] = {}
+            exist: dict[str, int] = {}
+            for child in await self.all(LEADERWORKERSETS):
+                role_name = child["metadata"]["labels"][labels.ROLE]
+                status = child.get("status", {})
+                ready[role_name] = ready.get(role_name, 0) + status.get("readyReplicas", 0)
+                exist[role_name] = exist.get(role_name, 0) + status.get("replicas", 0)
+            for role_name, count in ready.items():
+                self.lowest[role_name] = min(self.lowest.get(role_name, count), count)
+                self.highest[role_name] = max(self.highest.get(role_name, 0), exist[role_name])
+            await asyncio.sleep(0.25)
+
+    @asynccontextmanager
+    async def measuring(self) -> AsyncIterator[None]:
+        """`measure` as long as the block runs."""
+        task = asyncio.create_task(self.measure())
+        try:
+            yield
+        finally:
+            task.cancel()
 
     # Waiting.
 
@@ -143,10 +235,92 @@ class Site:
         return await self.cluster.get(ROLESCALERS, f"x-{role_name}")
 
 
+def _replay(write: Noted, replicas: dict[tuple[str, str, str], int], slice_: str) -> None:
+    """What a write did to the replicas of children, by name, revision and role."""
+    if write.method == "POST":
+        found = write.body["metadata"]["labels"]
+        if found[labels.SLICE] == slice_:
+            replicas[write.name, found[labels.REVISION], found[labels.ROLE]] = write.body["spec"]["replicas"]
+        return
+    key = next((each for each in replicas if each[0] == write.name), None)
+    if key is not None and write.method == "DELETE":
+        del replicas[key]
+    elif key is not None and "spec" in write.body:
+        replicas[key] = write.body["spec"]["replicas"]
+
+
+def _shown(replicas: dict[tuple[str, str, str], int], target: str, names: Sequence[str]) -> str:
+    sides = []
+    for new in (False, True):
+        counts = [
+            sum(
+                count
+                for (_, revision, role_name), count in replicas.items()
+                if role_name == name and (revision == target) is new
+            )
+            for name in names
+        ]
+        sides.append(",".join(str(count) for count in counts))
+    return "·".join(sides)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A write of a child that succeeded, and in which pass it was asked for."""
+
+    number: int
+    method: str
+    name: str
+    body: JSON
+
+
+class Gate:
+    """Notes what the controller does to children, and refuses what it is told to, as a quota would."""
+
+    def __init__(self) -> None:
+        self.refusals: list[tuple[str, str]] = []  # method and name
+        self.writes: list[Noted] = []
+        self.passes: Callable[[], int] = lambda: 0
+
+    def around(self, inner: Transport) -> Transport:
+        """The transport with the gate before it."""
+        return _Gated(inner, self)
+
+
+class _Gated:
+    def __init__(self, inner: Transport, gate: Gate) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    async def send(self, request: Request) -> Response:
+        body = orjson.loads(request.body) if request.body else {}
+        name = request.path.rpartition("/")[2]
+        name = body["metadata"].get("name", "") if request.method == "POST" and body else name
+        if (request.method, name) in self._gate.refusals:
+            self._gate.refusals.remove((request.method, name))
+            status = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": "quota\nmore"}
+            return Response(403, {"content-type": "application/json"}, orjson.dumps(status))
+        number = self._gate.passes()
+        answer = await self._inner.send(request)
+        child = request.path.split("/")[-2 if request.method != "POST" else -1] == LEADERWORKERSETS.plural
+        if child and request.method != "GET" and 200 <= answer.status < 300:
+            self._gate.writes.append(Noted(number, request.method, name, body))
+        return answer
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(request)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
 @asynccontextmanager
-async def site(**arguments: Any) -> AsyncIterator[Site]:
-    """A cluster with an operator that works."""
-    arguments = {"disaggregated": True, "nodes": 2, "delays": Delays(), "loops": LOOPS, **arguments}
-    async with Cluster(**arguments) as cluster:
-        await cluster.start()
-        yield Site(cluster)
+async def site(*, begin: bool = True, **arguments: Any) -> AsyncIterator[Site]:
+    """A cluster with an operator that works, unless it is to begin later (`Site.start`)."""
+    async with Cluster(
+        **{"disaggregated": True, "nodes": 2, "delays": Delays(), "loops": LOOPS, **arguments}
+    ) as cluster:
+        found = Site(cluster)
+        if begin:
+            await found.start()
+        yield found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lws.api.disaggregatedset import labels, names
 from lws.api.disaggregatedset.placement import placed
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
@@ -13,7 +10,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import RollingUpdateConfiguration
 from lws.apimachinery.actions import Create, Delete, EmitEvent, Patch
 from lws.apimachinery.intstr import scaled
-from lws.apimachinery.manifests import JSON, with_labels
+from lws.apimachinery.manifests import JSON, merged, with_labels
 from lws.planning.disaggregatedset import events
 from lws.planning.disaggregatedset.snapshots import Child
 
@@ -47,7 +44,7 @@ def manifest(ds: DisaggregatedSet, index: int, slice_: int, revision: str, repli
             template[member] = placed(labelled, ds.spec.placement_policy, ds.metadata.name, slice_)
     spec |= {"replicas": replicas, "leaderWorkerTemplate": template}
     if role.spec is not None and _stands_still(role.spec.rollout_strategy.rolling_update_configuration, replicas):
-        spec = _merged(spec, _LOOSENED)
+        spec = merged(spec, _LOOSENED)
     return {
         "apiVersion": LEADERWORKERSETS.api_version,
         "kind": LEADERWORKERSETS.kind,
@@ -105,10 +102,3 @@ def _stands_still(configuration: RollingUpdateConfiguration, replicas: int) -> b
     except ValueError:
         return False
     return replicas > 0 and not unavailable and not surge
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> JSON:
-    out = dict(base)
-    for key, value in change.items():
-        out[key] = _merged(out.get(key) or {}, value) if isinstance(value, Mapping) else value
-    return out
