@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws.api.leaderworkerset import validation
-from lws.api.leaderworkerset.validation import aggregate, validate_create, validate_update
+from lws.api.leaderworkerset.validation import validate_create, validate_update
+from lws.api.rules import aggregate
 from tests.api.lwsmaking import JSON, manifest, paced, pod_template
 
 PACE = "spec.rolloutStrategy.rollingUpdateConfiguration"

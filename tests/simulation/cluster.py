@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import yaml
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
@@ -47,6 +48,11 @@ __all__ = ["LOOPS", "NAMESPACE", "Cluster", "Running", "Wrap", "Write", "keys_of
 JSON = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "default"
+LEADERWORKERSET: Final = "leaderworkerset.x-k8s.io_leaderworkersets"
+DISAGGREGATED: Final = (
+    "disaggregatedset.x-k8s.io_disaggregatedsets",
+    "disaggregatedset.x-k8s.io_disaggregatedsetrolescalers",
+)
 LOOPS: Final = (
     "namespace-controller",
     "serviceaccount-controller",
@@ -67,22 +73,29 @@ def _documents(path: str) -> tuple[JSON, ...]:
     return tuple(yaml.load_all((ROOT / path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-def _crd() -> JSON:
-    (crd,) = _documents("config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml")
+def _crd(name: str) -> JSON:
+    (crd,) = _documents(f"config/crd/{name}.yaml")
     return crd
 
 
 @cache
-def _slim_crd() -> JSON:
-    """Our CustomResourceDefinition with opaque pod templates and claims."""
-    crd = copy.deepcopy(_crd())
-    opaque = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+def _slim_crd(name: str) -> JSON:
+    """One of our CustomResourceDefinitions with opaque pod templates and claims."""
+    crd = copy.deepcopy(_crd(name))
     for version in crd["spec"]["versions"]:
-        spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-        section = spec["properties"]["leaderWorkerTemplate"]["properties"]
-        section["leaderTemplate"] = section["workerTemplate"] = opaque
-        section["volumeClaimTemplates"] = {"type": "array", "items": opaque}
+        _slim(version["schema"]["openAPIV3Schema"])
     return crd
+
+
+def _slim(schema: JSON) -> None:
+    opaque = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    for member, found in schema.get("properties", {}).items():
+        if member == "leaderWorkerTemplate":
+            section = found["properties"]
+            section["leaderTemplate"] = section["workerTemplate"] = opaque
+            section["volumeClaimTemplates"] = {"type": "array", "items": opaque}
+        else:
+            _slim(found.get("items", found))
 
 
 def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0) -> Shape:
@@ -107,6 +120,7 @@ class Cluster:
         delays: how long things take on nodes.
         heartbeat: seconds between heartbeats of nodes; 0 for none, when nothing happens at rest.
         loops: names of the sandbox's control loops; those that groups need by default.
+        disaggregated: whether DisaggregatedSets are served and reconciled.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
@@ -124,9 +138,11 @@ class Cluster:
         heartbeat: float = 0.0,
         loops: Iterable[str] | None = LOOPS,
         slim: bool = True,
+        disaggregated: bool = False,
         parallel: bool = True,
     ) -> None:
         self._slim = slim
+        self._disaggregated = disaggregated
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.sandbox = Sandbox(
@@ -153,7 +169,8 @@ class Cluster:
     async def __aenter__(self) -> Self:
         """Start the sandbox and install the API and the webhooks."""
         await self.sandbox.__aenter__()
-        await self.client.create(CUSTOMRESOURCEDEFINITIONS, _slim_crd() if self._slim else _crd())
+        for name in (LEADERWORKERSET, *(DISAGGREGATED if self._disaggregated else ())):
+            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else _crd)(name))
         await self.until(self._established)
         with suppress(AlreadyExistsError):
             await self.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})
@@ -176,6 +193,9 @@ class Cluster:
         """Whether our API is served."""
         try:
             await self.client.list(LEADERWORKERSETS)
+            if self._disaggregated:
+                await self.client.list(DISAGGREGATEDSETS)
+                await self.client.list(ROLESCALERS)
         except NotFoundError:
             return False
         return True
@@ -190,6 +210,7 @@ class Cluster:
     def _make(self, transport: Transport) -> ControllerManager:
         settings = Settings(
             configuration=self._configuration,
+            disaggregated=self._disaggregated,
             workers=self._workers,
             resync=self._resync,
             watchdog=None,

@@ -6,7 +6,7 @@ lenient, so that one object written past them fails nothing but itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 JSON: TypeAlias = dict[str, Any]
@@ -22,10 +22,23 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A field whose schema is published by Kubernetes under this definition; ``listed`` for a list of them."""
+    """A field whose schema is published by Kubernetes under this definition.
+
+    ``listed`` is for a list of them, ``atomic`` for one that is replaced as a whole.
+    """
 
     definition: str
     listed: bool = False
+    atomic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A list that is a map by one member of its entries; ``items`` is their schema, unless a model describes them."""
+
+    key: str
+    limits: JSON = field(default_factory=dict)
+    items: JSON | None = None
 
 
 def enum(*values: str, default: str | None = None) -> Shape:
@@ -43,9 +56,9 @@ def int64() -> Shape:
     return Shape({"type": "integer", "format": "int64"})
 
 
-def text() -> Shape:
+def text(default: str | None = None) -> Shape:
     """A string."""
-    return Shape({"type": "string"})
+    return Shape({"type": "string"}, default)
 
 
 def int_or_string(default: int) -> Shape:
@@ -56,3 +69,4 @@ def int_or_string(default: int) -> Shape:
 
 PodTemplate: TypeAlias = Annotated[JSON, Core("PodTemplateSpec")]
 VolumeClaims: TypeAlias = Annotated[list[JSON], Core("PersistentVolumeClaim", listed=True)]
+EmbeddedMetadata: TypeAlias = Annotated[JSON, Core("ObjectMeta")]

@@ -122,6 +122,23 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """Merge ``change`` into an object, or into a subresource of it (RFC 7386), if it still has this UID.
+
+    What the change does not name is left as it is, whoever wrote it meanwhile, so there is no conflict to be had.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    change: JSON
+    subresource: str = ""
+    on_success: tuple[EmitEvent, ...] = ()
+    on_failure: tuple[EmitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStatus:
     """Write the whole status with optimistic locking."""
 
@@ -150,7 +167,7 @@ class Delete:
     witness: Reference | None = None
 
 
-Action: TypeAlias = EmitEvent | Create | Apply | Update | UpdateStatus | Delete
+Action: TypeAlias = EmitEvent | Create | Apply | Update | Patch | UpdateStatus | Delete
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,16 @@ import structlog
 
 from lws.cli.flags import Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
+from lws.client.api import ApiClient
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, validate
 from lws.manager.manager import ControllerManager
-from lws.manager.preflight import preflight
+from lws.manager.preflight import preflight, serves_disaggregatedsets
 from lws.manager.settings import Settings
-from lws.manager.version import version_text
+from lws.manager.version import user_agent, version_text
 from lws.runtime.fence import LeadershipLostError
 from lws.runtime.taskdump import dump_tasks_on
 from lws.telemetry.logs import configure_logging
@@ -131,8 +132,10 @@ async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, s
             server=connection.server,
             found=connection.source,
         )
+        client = ApiClient(connection.transport, user_agent=user_agent(), field_manager=None, host=connection.host)
+        served = await serves_disaggregatedsets(client)
         manager = ControllerManager(
-            settings,
+            settings.model_copy(update={"disaggregated": served}),
             connection.transport,
             clock=SystemClock(),
             random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret

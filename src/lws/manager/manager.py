@@ -18,6 +18,7 @@ from random import Random
 import structlog
 
 from lws.api.leaderworkerset.labels import FIELD_MANAGER
+from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
 from lws.client.limiter import Limiter, TokenBucket
 from lws.client.transport import Transport
@@ -29,11 +30,15 @@ from lws.manager.metrics import Metrics
 from lws.manager.settings import Settings
 from lws.manager.version import user_agent
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
+from lws.reconcilers.disaggregatedset import build as disaggregatedset
+from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
+from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import Controllers, build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import cache_service, dead_watches, export_informers, unsynced
+from lws.runtime.controller import Controller
 from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
 from lws.runtime.health import Health
@@ -88,8 +93,18 @@ class ControllerManager:
         self.writer = self._client(fenced, self._limiter)
         self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
         self.caches = Caches.of(self.registry, gang=settings.gang)
-        self.recorder = self._make_recorder(self._client(fenced, self._limiter, field_manager=None))
-        self.controllers = self._make_controllers()
+        events = self._client(fenced, self._limiter, field_manager=None)
+        self.recorder = self._make_recorder(events, COMPONENT)
+        self._recorders = [self.recorder]
+        options = ControllerOptions(
+            clock,
+            self._chance(),
+            metrics=self.metrics.controllers,
+            workers=settings.workers,
+            deadline=settings.reconcile_deadline,
+        )
+        self.controllers = self._make_controllers(options)
+        self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self.supervisor = Supervisor(self._services())
@@ -159,17 +174,10 @@ class ControllerManager:
             metrics=self.metrics.leader,
         )
 
-    def _make_controllers(self) -> Controllers:
+    def _make_controllers(self, options: ControllerOptions) -> Controllers:
         gang = self.settings.configuration.gang_scheduling_management
         domain = DomainMetrics(self.metrics, self._clock)
         domain.watch(self.caches)
-        options = ControllerOptions(
-            self._clock,
-            self._chance(),
-            metrics=self.metrics.controllers,
-            workers=self.settings.workers,
-            deadline=self.settings.reconcile_deadline,
-        )
         return build(
             self.caches,
             self.writer,
@@ -180,10 +188,17 @@ class ControllerManager:
             groups=domain,
         )
 
-    def _make_recorder(self, client: ApiClient) -> EventRecorder:
+    def _make_disaggregated(self, options: ControllerOptions, events: ApiClient) -> Controller[Key]:
+        """The controller of DisaggregatedSets, which reports events under a name of its own."""
+        recorder = self._make_recorder(events, disaggregatedset.NAME)
+        self._recorders.append(recorder)
+        caches = DisaggregatedSetCaches.of(self.registry, children=kinds.LEADERWORKERSETS, services=kinds.SERVICES)
+        return disaggregatedset.build(caches, self.writer, recorder, options)
+
+    def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:
         return EventRecorder(
             client,
-            component=COMPONENT,
+            component=component,
             hostname=self.settings.hostname,
             clock=self._clock,
             random=self._chance(),
@@ -205,9 +220,10 @@ class ControllerManager:
         services.append(cache_service(self.registry, clock=self._clock, patience=self.settings.start_patience))
         if self._leadership is not None:
             services.append(self._leadership.service(self.recorder))
-        services.append(background("events", self.recorder.run))
+        services += [background("events", each.run) for each in self._recorders]
         # All of them drain at the same time, each within its own limit.
-        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in self.controllers]
+        every = (*self.controllers, *(() if self.disaggregated is None else (self.disaggregated,)))
+        controllers = [background(each.name, each.run, stop_seconds=6.0) for each in every]
         services.append(together("controllers", controllers))
         return services
 

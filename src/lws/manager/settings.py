@@ -247,6 +247,7 @@ class Settings(BaseModel):
         configuration: the configuration file with the flags laid over it.
         namespace: where the controller itself lives: its lease, Secret and Service.
         webhooks: whether admission is served at all (``ENABLE_WEBHOOKS``).
+        disaggregated: whether DisaggregatedSets are reconciled; the API server has to serve them.
         development: outside a cluster: the webhook needs no certificate of the cluster.
         workers: how many keys each controller reconciles at once.
         reconcile_deadline: seconds that one reconcile may take.
@@ -263,6 +264,7 @@ class Settings(BaseModel):
     configuration: Configuration = Configuration()
     namespace: str = "lws-system"
     webhooks: bool = True
+    disaggregated: bool = False
     development: bool = False
     workers: int = Field(default=8, ge=1)
     reconcile_deadline: float = Field(default=60.0, gt=0)

@@ -25,6 +25,7 @@ from lws.apimachinery.actions import (
     Create,
     Delete,
     EmitEvent,
+    Patch,
     Plan,
     Reference,
     Update,
@@ -224,7 +225,7 @@ class _Run(Generic[K]):
         if answer is not None:
             self.tell(getattr(action, "on_success", ()))
 
-    async def _write(self, action: Create | Apply | Update | UpdateStatus | Delete) -> JSON | None:
+    async def _write(self, action: Create | Apply | Update | Patch | UpdateStatus | Delete) -> JSON | None:
         """Write; the answer, or None if there was nothing to write."""
         match action:
             case Create():
@@ -233,6 +234,8 @@ class _Run(Generic[K]):
                 return await self._apply(action)
             case Update():
                 return await self._update(action)
+            case Patch():
+                return await self._patch(action)
             case UpdateStatus():
                 return await self._update_status(action)
             case Delete():
@@ -295,6 +298,21 @@ class _Run(Generic[K]):
             await self.do(action.otherwise)
             return None
         return self._wrote("update", action.resource, answer)
+
+    async def _patch(self, action: Patch) -> JSON:
+        metadata = {**action.change.get("metadata", {}), "uid": action.uid}
+        try:
+            answer = await self.executor._client.patch(
+                action.resource,
+                action.namespace,
+                action.name,
+                {**action.change, "metadata": metadata},
+                subresource=action.subresource,
+            )
+        except NotFoundError:
+            raise StaleError(f"{action.resource} {action.name} is gone") from None
+        self.outcome.status_written |= action.subresource == "status"
+        return self._wrote(f"patch {action.subresource}".rstrip(), action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:
         body = {

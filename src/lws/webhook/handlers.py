@@ -1,4 +1,4 @@
-"""The four admission endpoints (spec 3, 4), as a function from a request's bytes to an answer's bytes.
+"""The admission endpoints (spec 3, 4; disaggregatedset spec 3): a request's bytes to an answer's bytes.
 
 Guarantees of `AdmissionHandlers.handle_review`: it never raises and never answers 5xx; a review whose uid can be read
 is answered 200 under that uid; only an allowed object is patched, and the patch touches nothing that the rules do not
@@ -14,11 +14,14 @@ from typing import Any, Final
 
 import structlog
 
+from lws.api.disaggregatedset import validation as disaggregatedset
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.api.leaderworkerset.validation import aggregate, validate_create, validate_update
+from lws.api.leaderworkerset.validation import validate_create, validate_update
 from lws.api.leaderworkerset.validation import warnings as warnings_about
+from lws.api.rules import aggregate
 from lws.apimachinery.resources import PODS
 from lws.errors import AdmissionError
 from lws.webhook.patch import difference
@@ -40,8 +43,12 @@ MUTATE_LEADERWORKERSET: Final = "/mutate-leaderworkerset-x-k8s-io-v1-leaderworke
 VALIDATE_LEADERWORKERSET: Final = "/validate-leaderworkerset-x-k8s-io-v1-leaderworkerset"
 MUTATE_POD: Final = "/mutate--v1-pod"
 VALIDATE_POD: Final = "/validate--v1-pod"
+VALIDATE_DISAGGREGATEDSET: Final = "/validate-disaggregatedset-x-k8s-io-v1-disaggregatedset"
 
 LEADERWORKERSET_KIND: Final = GroupVersionKind(LEADERWORKERSETS.group, LEADERWORKERSETS.version, LEADERWORKERSETS.kind)
+DISAGGREGATEDSET_KIND: Final = GroupVersionKind(
+    DISAGGREGATEDSETS.group, DISAGGREGATEDSETS.version, DISAGGREGATEDSETS.kind
+)
 POD_KIND: Final = GroupVersionKind(PODS.group, PODS.version, PODS.kind)
 
 Handler = Callable[[Question], Answer]
@@ -58,7 +65,7 @@ class Endpoint:
 
 
 class AdmissionHandlers:
-    """Answers reviews at the four paths."""
+    """Answers reviews at the paths of our webhooks."""
 
     def __init__(self, *, gang: bool = False) -> None:
         """With ``gang``, pods are marked for their PodGroup (spec 4.5)."""
@@ -69,6 +76,7 @@ class AdmissionHandlers:
             VALIDATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _validate_leaderworkerset),
             MUTATE_POD: Endpoint(POD_KIND, frozenset({"CREATE"}), self._mutate_pod),
             VALIDATE_POD: Endpoint(POD_KIND, write_operations, _allow),
+            VALIDATE_DISAGGREGATEDSET: Endpoint(DISAGGREGATEDSET_KIND, write_operations, _validate_disaggregatedset),
         }
 
     @property
@@ -144,7 +152,17 @@ def _validate_leaderworkerset(question: Question) -> Answer:
     else:
         old = object_of(question, question.old_object, "oldObject")
         errors = validate_update(found, old)
-    warnings = list(warnings_about(found, old))
+    return _judged(errors, warnings_about(found, old))
+
+
+def _validate_disaggregatedset(question: Question) -> Answer:
+    found = object_of(question, question.object, "object")
+    old = None if question.operation == "CREATE" else object_of(question, question.old_object, "oldObject")
+    return _judged(disaggregatedset.validate(found), disaggregatedset.warnings(found, old))
+
+
+def _judged(errors: list[str], warnings: list[str]) -> Answer:
+    """Warnings are given with a refusal too."""
     if errors:
         return Answer(False, HTTPStatus.FORBIDDEN, aggregate(errors), warnings=warnings)
     return Answer(warnings=warnings)

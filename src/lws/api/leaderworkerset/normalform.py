@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lws.api import schemas
-from lws.api.leaderworkerset import crd
+from lws.api import customresource, schemas
 from lws.api.leaderworkerset.types import SHARED, LeaderWorkerTemplate, NetworkConfig
 from lws.apimachinery.quantity import Quantity, QuantityError
 
@@ -146,15 +145,15 @@ def normalize(value: JSON, definition: str) -> JSON:
 
 @functools.cache
 def _leader_worker_template() -> _Node:
-    node = _compile(crd.struct(LeaderWorkerTemplate), "LeaderWorkerTemplate")
-    policy = crd.struct(LeaderWorkerTemplate)["properties"]["subGroupPolicy"]
+    node = _compile(customresource.struct(LeaderWorkerTemplate), "LeaderWorkerTemplate")
+    policy = customresource.struct(LeaderWorkerTemplate)["properties"]["subGroupPolicy"]
     node.fields["subGroupPolicy"] = _compile(policy, "SubGroupPolicy")
     return node
 
 
 @functools.cache
 def _network_config() -> _Node:
-    return _compile(crd.struct(NetworkConfig), "NetworkConfig")
+    return _compile(customresource.struct(NetworkConfig), "NetworkConfig")
 
 
 @functools.cache

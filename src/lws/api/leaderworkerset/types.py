@@ -8,14 +8,14 @@ Pod templates and volume claims are opaque JSON here: they travel as the user wr
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Final
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, field_validator
 
+from lws.api.customresource import Conditions, Model
 from lws.api.fields import JSON, PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
-from lws.apimachinery.objects import Condition, ObjectMeta
+from lws.apimachinery.objects import ObjectMeta
 
 GROUP: Final = "leaderworkerset.x-k8s.io"
 VERSION: Final = "v1"
@@ -33,47 +33,6 @@ SHARED: Final = "Shared"
 UNIQUE_PER_REPLICA: Final = "UniquePerReplica"
 LEADER_WORKER: Final = "LeaderWorker"
 LEADER_EXCLUDED: Final = "LeaderExcluded"
-
-# metav1.Condition with the limits that its Go type declares.
-CONDITION: Final[JSON] = {
-    "type": "object",
-    "required": ["lastTransitionTime", "message", "reason", "status", "type"],
-    "properties": {
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-        "message": {"type": "string", "maxLength": 32768},
-        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-        "reason": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 1024,
-            "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
-        },
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "type": {
-            "type": "string",
-            "maxLength": 316,
-            "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-            r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
-        },
-    },
-}
-
-
-class Model(BaseModel):
-    """A part of the API: frozen, camel case on the wire, unknown members ignored, null read as absent."""
-
-    model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", arbitrary_types_allowed=True
-    )
-    required: ClassVar[tuple[str, ...]] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: Any) -> Any:
-        """Null members are absent."""
-        if isinstance(data, dict) and None in data.values():
-            return {key: value for key, value in data.items() if value is not None}
-        return data
 
 
 class RollingUpdateConfiguration(Model):
@@ -183,7 +142,7 @@ class LeaderWorkerSetSpec(Model):
 class LeaderWorkerSetStatus(Model):
     """What was last seen (spec 8)."""
 
-    conditions: tuple[Condition, ...] = Field((), description="Available, Progressing, UpdateInProgress, Blocked.")
+    conditions: Conditions = Field((), description="Available, Progressing, UpdateInProgress, Blocked.")
     hpa_pod_selector: Annotated[str, text()] = Field(
         "", description="Selects the leader pods; for autoscalers.", alias="hpaPodSelector"
     )
@@ -191,12 +150,6 @@ class LeaderWorkerSetStatus(Model):
     ready_replicas: Annotated[int, int32()] = Field(0, description="Groups that are ready, of any revision.")
     replicas: Annotated[int, int32()] = Field(0, description="Groups that exist, surge included.")
     updated_replicas: Annotated[int, int32()] = Field(0, description="Groups of the current revision, ready or not.")
-
-    @field_validator("conditions", mode="before")
-    @classmethod
-    def _read_conditions(cls, value: object) -> tuple[Condition, ...]:
-        """Conditions are read as every cached object reads them."""
-        return msgspec.convert(value or (), tuple[Condition, ...])
 
 
 class LeaderWorkerSet(Model):

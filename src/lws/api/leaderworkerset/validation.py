@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lws.api.fields import JSON
 from lws.api.leaderworkerset import labels, normalform, types
+from lws.api.rules import int_or_percent, int_or_string, integer, member
 from lws.apimachinery import nameformats, objectmeta
 from lws.apimachinery.gotext import encoded, quoted
-from lws.apimachinery.intstr import percentage, scaled
-
-JSON = dict[str, Any]
+from lws.apimachinery.intstr import scaled
 
 MAX_REPLICAS: Final = 1_000_000
 MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
-_NEGATIVE: Final = "must be greater than or equal to 0"
 _LONGEST_SET_NAME: Final = 52
 
 
@@ -33,12 +32,6 @@ def validate_create(obj: JSON) -> list[str]:
 def validate_update(obj: JSON, old: JSON) -> list[str]:
     """What is wrong with a change; empty when it is admitted."""
     return [*_general(obj), *_changes(obj, old)]
-
-
-def aggregate(errors: list[str]) -> str:
-    """One entry as it is, several as ``[e1, e2, …]``, duplicates dropped; empty for none."""
-    distinct = list(dict.fromkeys(errors))
-    return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]" if distinct else ""
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
@@ -77,10 +70,10 @@ def _missing_template(spec: JSON) -> Iterator[str]:
         return
     if not isinstance(template.get("workerTemplate"), dict):
         yield f"{_TEMPLATE}.workerTemplate: Required value"
-    for member in ("leaderTemplate", "workerTemplate"):
-        pod = template.get(member)
-        if isinstance(pod, dict) and not _member(pod, "spec").get("containers"):
-            yield f"{_TEMPLATE}.{member}.spec.containers: Required value"
+    for name in ("leaderTemplate", "workerTemplate"):
+        pod = template.get(name)
+        if isinstance(pod, dict) and not member(pod, "spec").get("containers"):
+            yield f"{_TEMPLATE}.{name}.spec.containers: Required value"
 
 
 def _numbers(obj: JSON) -> Iterator[str]:
@@ -97,14 +90,14 @@ def _numbers(obj: JSON) -> Iterator[str]:
 
 
 def _pace(obj: JSON) -> Iterator[str]:
-    pace = _member(_member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration")
-    unavailable = _int_or_string(pace.get("maxUnavailable"), 1)
-    surge = _int_or_string(pace.get("maxSurge"), 0)
-    yield from _int_or_percent(f"{_PACE}.maxUnavailable", unavailable)
-    yield from _int_or_percent(f"{_PACE}.maxSurge", surge)
-    partition = _integer(pace.get("partition"), 0)
+    pace = member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration")
+    unavailable = int_or_string(pace.get("maxUnavailable"), 1)
+    surge = int_or_string(pace.get("maxSurge"), 0)
+    yield from int_or_percent(f"{_PACE}.maxUnavailable", unavailable)
+    yield from int_or_percent(f"{_PACE}.maxSurge", surge)
+    partition = integer(pace.get("partition"), 0)
     if partition < 0:
-        yield f"{_PACE}.partition: Invalid value: {partition}: {_NEGATIVE}"
+        yield f"{_PACE}.partition: Invalid value: {partition}: must be greater than or equal to 0"
     replicas = _replicas(obj)
     resolved = []
     for name, value, up in (("maxUnavailable", unavailable, False), ("maxSurge", surge, True)):
@@ -118,21 +111,10 @@ def _pace(obj: JSON) -> Iterator[str]:
         yield f"{_PACE}.maxUnavailable: Invalid value: {encoded(unavailable)}: {why}"
 
 
-def _int_or_percent(path: str, value: int | str) -> Iterator[str]:
-    if isinstance(value, int):
-        if value < 0:
-            yield f"{path}: Invalid value: {value}: {_NEGATIVE}"
-        return
-    for why in nameformats.percent(value):
-        yield f"{path}: Invalid value: {encoded(value)}: {why}"
-    if (percentage(value) or 0) > 100:
-        yield f"{path}: Invalid value: {encoded(value)}: must not be greater than 100%"
-
-
 def _subgroups(obj: JSON) -> Iterator[str]:
     policy = _policy(obj)
     if policy is None:
-        topology = _member(_metadata(obj), "annotations").get(labels.SUBGROUP_EXCLUSIVE_TOPOLOGY)
+        topology = member(_metadata(obj), "annotations").get(labels.SUBGROUP_EXCLUSIVE_TOPOLOGY)
         if isinstance(topology, str):
             path = f"metadata.annotations.{labels.SUBGROUP_EXCLUSIVE_TOPOLOGY}"
             why = "cannot have subgroup-exclusive-topology without subGroupSize set"
@@ -141,7 +123,7 @@ def _subgroups(obj: JSON) -> Iterator[str]:
     if policy.get("subGroupSize") is None:
         yield f"{_SUBGROUP_SIZE}: Required value"
         return
-    subgroup, size = _integer(policy["subGroupSize"], 0), _size(obj)
+    subgroup, size = integer(policy["subGroupSize"], 0), _size(obj)
     refused = f"{_SUBGROUP_SIZE}: Invalid value: {subgroup}:"
     if subgroup < 1:
         yield f"{refused} subGroupSize must be equal or greater than 1"
@@ -168,44 +150,31 @@ def _changes(obj: JSON, old: JSON) -> Iterator[str]:
         yield f"{_SUBGROUP_SIZE}: Invalid value: {encoded(old_size)}: cannot remove subGroupSize after enabled"
     network = _spec(obj).get("networkConfig")
     if isinstance(network, dict) and network.get("subdomainPolicy") is None:
-        shown = encoded(_member(_spec(old), "networkConfig").get("subdomainPolicy"))
+        shown = encoded(member(_spec(old), "networkConfig").get("subdomainPolicy"))
         yield f"spec.networkConfig.subdomainPolicy: Invalid value: {shown}: cannot set subdomainPolicy as null"
 
 
 def _metadata(obj: JSON) -> JSON:
-    return _member(obj, "metadata")
+    return member(obj, "metadata")
 
 
 def _spec(obj: JSON) -> JSON:
-    return _member(obj, "spec")
+    return member(obj, "spec")
 
 
 def _replicas(obj: JSON) -> int:
-    return _integer(_spec(obj).get("replicas"), 1)
+    return integer(_spec(obj).get("replicas"), 1)
 
 
 def _size(obj: JSON) -> int:
-    return _integer(_member(_spec(obj), "leaderWorkerTemplate").get("size"), 1)
+    return integer(member(_spec(obj), "leaderWorkerTemplate").get("size"), 1)
 
 
 def _policy(obj: JSON) -> JSON | None:
-    policy = _member(_spec(obj), "leaderWorkerTemplate").get("subGroupPolicy")
+    policy = member(_spec(obj), "leaderWorkerTemplate").get("subGroupPolicy")
     return policy if isinstance(policy, dict) else None
 
 
 def _claims(obj: JSON) -> Any:
-    template = _member(_spec(obj), "leaderWorkerTemplate")
+    template = member(_spec(obj), "leaderWorkerTemplate")
     return normalform.template(template).get("volumeClaimTemplates", [])
-
-
-def _member(parent: JSON, name: str) -> JSON:
-    value = parent.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _integer(value: Any, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
-def _int_or_string(value: Any, default: int) -> int | str:
-    return value if isinstance(value, int | str) and not isinstance(value, bool) else default

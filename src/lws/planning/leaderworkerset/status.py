@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,6 +14,8 @@ from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
+from lws.apimachinery.conditions import as_json as condition_json
+from lws.apimachinery.conditions import timestamp
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import events
@@ -265,23 +267,5 @@ def as_json(status: LeaderWorkerSetStatus) -> JSON:
     }
     out: JSON = {key: value for key, value in numbers.items() if value}
     if status.conditions:
-        out["conditions"] = [_condition(each) for each in status.conditions]
-    return out
-
-
-def timestamp(now: datetime) -> str:
-    """A time as the API writes it: UTC, whole seconds."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _condition(condition: Condition) -> JSON:
-    out: JSON = {
-        "type": condition.type,
-        "status": condition.status,
-        "lastTransitionTime": condition.last_transition_time,
-        "reason": condition.reason,
-        "message": condition.message,
-    }
-    if condition.observed_generation:
-        out["observedGeneration"] = condition.observed_generation
+        out["conditions"] = [condition_json(each) for each in status.conditions]
     return out

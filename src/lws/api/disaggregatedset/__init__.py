@@ -1,0 +1,1 @@
+"""The DisaggregatedSet API and its role scaler, pure."""

@@ -1,0 +1,1 @@
+"""Plans for DisaggregatedSets: snapshot in, actions out."""

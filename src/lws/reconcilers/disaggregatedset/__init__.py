@@ -1,0 +1,1 @@
+"""Reconciles DisaggregatedSets: observe, plan, apply."""
