@@ -353,7 +353,7 @@ async def test_taken_name_of_a_revision_ends_the_pass(controller: JSON, error: t
     live = {"metadata": {"name": "rev", "namespace": "default", "ownerReferences": [controller]}}
     bench.server.answers["GET", "rev"] = (200, live)
     with pytest.raises(error):
-        await bench.run(Create(CONTROLLERREVISIONS, manifest), event("never"))
+        await bench.run(Create(CONTROLLERREVISIONS, manifest, required=True), event("never"))
     assert bench.recorder.notes == []
 
 
