@@ -120,4 +120,4 @@ def test_record_is_pure_bookkeeping() -> None:
     after, gone = members.observe(record, live)
     assert gone == (1, 2)
     assert after.uids == {1: "a", 2: LOST, 3: "d"}
-    assert members.consume(members.consume(after, 1, live), 2, live).uids == {2: "c", 3: "d"}
+    assert members.consume(after, (1, 2), live).uids == {2: "c", 3: "d"}

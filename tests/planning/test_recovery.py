@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset.objects import Pod
-from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge
+from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge, pending
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 from tests.planning.group import AFTER_START, FAILED, GONE, ON_RESTART, Group, worker
@@ -17,7 +17,8 @@ from tests.planning.group import AFTER_START, FAILED, GONE, ON_RESTART, Group, w
 def outcome(group: Group, pod: Pod, pods: Sequence[Pod] | None = None, *, going: bool = False) -> Outcome:
     """The verdict about one pod of the group."""
     listed = group.snapshot().group_pods if pods is None else pods
-    return judge(group.lws, Failed(pod.metadata.name, pod), group.leader, group.worker_set, listed, 3, going=going)
+    failed = Failed(pod.metadata.name, pod)
+    return judge(group.lws, failed, group.leader, group.worker_set, pending=pending(listed, 3), going=going)
 
 
 def test_row_1_no_policy() -> None:
@@ -191,22 +192,22 @@ def test_policies_by_trigger_9_2(trigger: str, pending: bool, expected: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("phases", "pending"),
+    ("phases", "starting"),
     [
         (("Running", "Running", "Running"), False),
         (("Running", "Running", "Pending"), True),
         (("Pending", "Running", "Running"), True),
         (("Running", "Running"), True),
-        (("Running", "Running", "Running", "Running"), True),
+        (("Running", "Running", "Running", "Running"), False),
         (("Running", "Failed", "Running"), False),
     ],
 )
-def test_pending_9_3(phases: Sequence[str], pending: bool) -> None:
-    """Pending means: not as many pods as the group has, or one of them in phase Pending."""
+def test_pending_9_3(phases: Sequence[str], starting: bool) -> None:
+    """Pending means: fewer pods than the group has, or one of them in phase Pending; one too many changes nothing."""
     group = Group(AFTER_START)
     pods = [worker(group.key, index, phase=phase) for index, phase in enumerate(phases)]
     found = outcome(group, worker(group.key, **FAILED), pods=pods)
-    assert found is (Outcome.PENDING if pending else Outcome.RECREATE)
+    assert found is (Outcome.PENDING if starting else Outcome.RECREATE)
 
 
 def test_restart_skipped_while_pending_is_seen_by_the_next_event_9_3() -> None:
@@ -250,10 +251,43 @@ def test_cd_01_worker_replaced_under_its_name() -> None:
 def test_cd_01_skipped_trigger_is_consumed() -> None:
     """While the group is starting the successor is adopted, once and for all."""
     group = Group(AFTER_START)
+    group.workers[1] = worker(group.key, 2, phase="Pending")
     group.worker_pass()
     group.workers[0] = worker(group.key, uid="successor", phase="Pending")
     assert group.worker_pass() == []
-    group.workers[0] = worker(group.key, uid="successor")
+    group.workers = [worker(group.key, uid="successor"), worker(group.key, 2)]
+    assert group.worker_pass() == []
+
+
+@pytest.mark.parametrize("successor", [None, "Pending", "Running"])
+@pytest.mark.parametrize("lost", [1, 2])
+def test_lost_members_do_not_excuse_themselves(successor: str | None, lost: int) -> None:
+    """A complete group that lost workers is recreated, however far their successors are (L1)."""
+    group = Group(AFTER_START)
+    group.worker_pass()
+    group.workers = group.workers[lost:]
+    if successor is not None:
+        group.workers += [worker(group.key, 1 + at, uid=f"successor-{at}", phase=successor) for at in range(lost)]
+    assert len(group.worker_pass()) == 1
+
+
+def test_member_lost_before_it_ran_is_forgotten() -> None:
+    """A group whose lost member was Pending when it was last seen had not started, and is left alone."""
+    group = Group(AFTER_START)
+    group.workers[0] = worker(group.key, phase="Pending")
+    group.worker_pass()
+    group.workers = [worker(group.key, 2)]
+    assert group.worker_pass() == []
+    group.workers = [worker(group.key, uid="successor"), worker(group.key, 2)]
+    assert group.worker_pass() == []
+
+
+def test_lost_member_of_a_group_that_is_starting_is_forgotten() -> None:
+    """Where others are missing besides the lost member, the group had not started."""
+    group = Group(AFTER_START)
+    group.workers = [worker(group.key)]
+    group.worker_pass()
+    group.workers = []
     assert group.worker_pass() == []
 
 
@@ -337,7 +371,7 @@ def test_cd_05_pending_counts_with_the_size_of_the_group() -> None:
     group.workers[0] = worker(group.key, **FAILED)
     assert len(group.worker_pass()) == 1
     group.lws = making.lws(size=2, section={"restartPolicy": AFTER_START}, metadata={"generation": 5})
-    group.workers = [group.workers[0]]
+    group.workers, group.record = [group.workers[0]], None
     assert group.worker_pass() == []
 
 

@@ -25,6 +25,11 @@ LETTERS = {
 }
 
 
+def groups_of(letters: str) -> dict[int, GroupState]:
+    """The groups that these letters tell of, by index; absent ones are left out."""
+    return {index: LETTERS[letter] for index, letter in enumerate(letters) if letter != "."}
+
+
 def rolling(row: Row) -> dict[str, int | str]:
     """The user's configuration of a row."""
     return {"maxUnavailable": row.max_unavailable, "maxSurge": row.max_surge, "partition": row.partition}
@@ -58,7 +63,7 @@ def test_scenarios_7_7(row: Row) -> None:
     """Every row of S1 to S21 gives its case, its working numbers, its partition and its replicas."""
     budget = Budget.of(making.lws(replicas=row.replicas, rolling=rolling(row)))
     partition, replicas = numbers(row.before)
-    states = [LETTERS[letter] for letter in row.groups[:replicas].ljust(replicas, ".")]
+    states = groups_of(row.groups[:replicas])
     now = LeaderNumbers(replicas, partition, recorded_before(row))
     decision = decide(budget, now, states, armed=row.case.startswith("2"), surging=True)
     assert (decision.case, working(decision)) == (row.case, row.working)
@@ -137,21 +142,21 @@ def test_wanted_replicas_7_3(replicas: int, surge: int, unavailable: int, unread
 
 def test_scale_down_at_rest_with_surge_7_7() -> None:
     """From 4 to 2 groups at rest, nothing is kept as surge."""
-    states = [LETTERS["U"]] * 4
+    states = groups_of("UUUU")
     decision = decide(Budget(2, 1, 2), LeaderNumbers(4, 0, 4), states, armed=False, surging=False)
     assert (decision.case, decision.partition, decision.replicas) == ("4", 0, 2)
 
 
 def test_user_partition_raised_at_rest_7_7() -> None:
     """Raising the user's partition at rest lifts the partition and moves no pod."""
-    decision = decide(Budget(4, 1, 0, 4), LeaderNumbers(4, 0, 4), [LETTERS["U"]] * 4, armed=False, surging=False)
+    decision = decide(Budget(4, 1, 0, 4), LeaderNumbers(4, 0, 4), groups_of("UUUU"), armed=False, surging=False)
     assert (decision.case, decision.partition, decision.replicas) == ("3a", 4, 4)
 
 
 def test_going_back_in_mid_rollout_7_7() -> None:
     """Going back to the former template arms a rollout again, and only the group that had moved is replaced."""
     budget = Budget(6, 1, 0, 4)
-    groups = [LETTERS[letter] for letter in "UUUUUo"]
+    groups = groups_of("UUUUUo")
     armed = decide(budget, LeaderNumbers(6, 4, 6), groups, armed=True, surging=True)
     assert (armed.case, armed.partition, armed.replicas) == ("2b", 6, 6)
     released = decide(budget, LeaderNumbers(6, 6, 6), groups, armed=False, surging=True)
@@ -160,7 +165,7 @@ def test_going_back_in_mid_rollout_7_7() -> None:
 
 def test_unready_groups_above_use_the_budget_7_7() -> None:
     """With groups 3 and 2 down and a budget of 1, an update releases group 3 only."""
-    groups = [LETTERS[letter] for letter in "ooxx"]
+    groups = groups_of("ooxx")
     assert decide(Budget(4, 1), LeaderNumbers(4, 0, 4), groups, armed=True, surging=True).partition == 4
     assert decide(Budget(4, 1), LeaderNumbers(4, 4, 4), groups, armed=False, surging=True).partition == 3
 
@@ -169,6 +174,20 @@ def test_a_text_that_is_no_percentage_rests_the_set() -> None:
     """A value that no admission would let in is a terminal error that names its field."""
     with pytest.raises(TerminalError, match="rollingUpdateConfiguration"):
         Budget.of(making.lws(rolling={"maxUnavailable": "half"}))
+
+
+def _walked(budget: Budget, now: LeaderNumbers, letters: str) -> int:
+    """The partition of case 5 as spec 7.5 tells it, step by step over every index."""
+    states = [LETTERS[letter] for letter in letters]
+    tail = next((count for count, state in enumerate(reversed(states)) if not state.good), len(states))
+    step = budget.allowed_unavailable + budget.max_surge - (budget.burst - now.replicas)
+    floor = max(0, now.replicas - tail - step)
+    partition = floor + sum(1 for state in states[:floor] if not state.ready)
+    for index in range(min(partition, now.replicas - 1), floor - 1, -1):
+        if states[index].ready and not states[index].updated:
+            break
+        partition = index
+    return max(min(partition, now.partition), budget.partition)
 
 
 groups_strategy = st.text("UuoxU.", min_size=0, max_size=14)
@@ -198,9 +217,11 @@ def test_decisions_stay_in_bounds(
     """Partition and replicas keep their bounds, and without an edit the partition only falls."""
     budget = Budget(replicas, unavailable, min(surge, replicas), user)
     now = LeaderNumbers(len(groups), max(partition, user), replicas)
-    decision = decide(budget, now, [LETTERS[letter] for letter in groups], armed=armed, surging=surging)
+    decision = decide(budget, now, groups_of(groups), armed=armed, surging=surging)
     assert decision.partition >= user
     assert replicas <= decision.replicas <= budget.burst
+    if decision.case == "5":
+        assert decision.partition == _walked(budget, now, groups)
     if not surging:
         assert decision.replicas == replicas
     if not armed:
@@ -217,11 +238,11 @@ def test_a_step_takes_no_more_ready_groups_than_the_budget(groups: str, unavaila
     """Ready groups that are released, plus the failures below them, never exceed the step (spec 7.5)."""
     replicas = len(groups)
     budget = Budget(replicas, unavailable, min(surge, replicas))
-    states = [LETTERS[letter] for letter in groups]
+    states = groups_of(groups)
     decision = decide(budget, LeaderNumbers(replicas, replicas, replicas), states, armed=False, surging=True)
     if decision.case != "5":
         return
-    taken = sum(1 for state in states[decision.partition :] if state.ready and not state.updated)
+    taken = sum(1 for index, state in states.items() if index >= decision.partition and state.outdated)
     assert decision.step is not None
     assert decision.below is not None
     assert decision.floor is not None
@@ -232,7 +253,7 @@ def test_a_step_takes_no_more_ready_groups_than_the_budget(groups: str, unavaila
 def test_a_rollout_ends_whatever_the_order() -> None:
     """Released groups becoming ready in any order, the partition reaches 0 and all groups are updated."""
     for released_first in (True, False):
-        states = [LETTERS["o"]] * 5
+        states = groups_of("ooooo")
         now = LeaderNumbers(5, 5, 5)
         budget = Budget(5, 2)
         for _ in range(20):

@@ -356,12 +356,18 @@ def test_applied_memory_is_of_one_object() -> None:
 
 
 def test_cd_28_names_that_are_taken() -> None:
-    """Pods of the group's worker names stand in the way, whoever owns them, unless they will be adopted."""
-    lws = making.lws(size=3)
-    pod = making.leader(0, KEY, size=3)
-    key = pod.metadata.label(labels.GROUP_KEY)
+    """Waiting is for pods that end or whose owner is gone; a living foreign pod blocks its own name, and no other."""
+    leader = making.leader(0, KEY, size=7)
+    by_hand = making.controller("Pod", "sample-0", "uid-leader-0")
+    earlier = making.controller("Pod", "sample-0", "uid-of-an-earlier-leader")
     ending = making.worker(0, 1, KEY, deletion_timestamp=making.STAMP)
     orphan = making.worker(0, 2, KEY, owned=False)
-    beyond = making.worker(0, 3, KEY)
-    pods = {each.metadata.name: each for each in (ending, orphan, beyond)}
-    assert worker_statefulset.names_taken(pods, pod, lws.spec.leader_worker_template.size, key) == ["sample-0-1"]
+    strange = making.worker(0, 3, KEY, owned=False, labels={labels.NAME: "sample"})
+    made_by_hand = making.worker(0, 4, KEY, owner=by_hand)
+    left = making.worker(0, 5, KEY, owner=earlier)
+    of_former_set = making.worker(0, 6, KEY)
+    beyond = making.worker(0, 7, KEY, deletion_timestamp=making.STAMP)
+    every = (ending, orphan, strange, made_by_hand, left, of_former_set, beyond)
+    taken = worker_statefulset.names_taken({each.metadata.name: each for each in every}, leader, 7)
+    assert taken.ending == (ending, left, of_former_set)
+    assert taken.foreign == (strange, made_by_hand)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
-MAX_ORDINAL: Final = 2**31 - 1
+from lws.apimachinery.integers import natural
 
 _ORDINAL = re.compile(r"(.*)-([0-9]+)", re.ASCII)
 
@@ -19,6 +18,5 @@ def parent_and_ordinal(name: str) -> tuple[str, int]:
     match = _ORDINAL.fullmatch(name)
     if match is None:
         return "", -1
-    digits = match[2].lstrip("0")
-    ordinal = int(digits or "0") if len(digits) <= 10 else -1
-    return match[1], ordinal if ordinal <= MAX_ORDINAL else -1
+    ordinal = natural(match[2])
+    return match[1], -1 if ordinal is None else ordinal

@@ -41,7 +41,9 @@ class _Hosts:
         names = [*leader, *(f"{self.leader}-{index}" for index in range(self.start, self.end + 1))]
         return [f"{host}.{subdomain}" for host in names]
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many pods that are; a number of any length, unlike a `len`."""
         return max(0, self.end - self.start + 1) + self.with_leader
 
 
@@ -159,5 +161,5 @@ def _appended(pod: JSON, hosts: _Hosts, containers: dict[Place, JSON]) -> JSON:
 
 def _check_length(pod: JSON, hosts: _Hosts, subdomain: str, ports: list[str]) -> None:
     shortest = len(hosts.leader) + len(subdomain) + 2
-    if 2 * shortest * len(hosts) * len(ports) ** 2 > LARGEST_POD:
-        raise AdmissionError(f"the names of {len(hosts)} TPU hosts do not fit into pod {name_of(pod)}")
+    if 2 * shortest * hosts.count * len(ports) ** 2 > LARGEST_POD:
+        raise AdmissionError(f"the names of {hosts.count} TPU hosts do not fit into pod {name_of(pod)}")

@@ -15,7 +15,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
-from lws.planning.leaderworkerset.groups import GroupState, leaders_by_index, size_of, states
+from lws.planning.leaderworkerset.groups import ABSENT, GroupState, leaders_by_index, size_of, states
 from lws.planning.leaderworkerset.revisions import own_revisions
 
 JSON: TypeAlias = dict[str, Any]
@@ -80,9 +80,9 @@ class Picture:
             if label(pod, labels.WORKER_INDEX) != labels.LEADER_INDEX:
                 workers.setdefault(label(pod, labels.GROUP_INDEX), []).append(pod)
         found = []
-        all_states = states(self.count, self.key, self.lws, leaders, self.worker_sets, self.revisions)
-        for index, state in enumerate(all_states):
-            leader = by_index.get(index)
+        known = states(self.key, self.lws, leaders, self.worker_sets, self.revisions)
+        for index in range(self.count):
+            leader, state = by_index.get(index), known.get(index, ABSENT)
             name = f"{self.lws.metadata.name}-{index}"
             size = size_of(leader, self.lws, self.revisions) if leader else self.lws.spec.leader_worker_template.size
             members = sorted(workers.get(str(index), []), key=lambda pod: int(label(pod, labels.WORKER_INDEX) or 0))

@@ -43,11 +43,9 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     """
     record, named, gone = _members(snapshot)
     leader = snapshot.leader
-    suspects = [Failed(name, pod)] if pod is not None else []
-    if leader is not None:
-        suspects += [Failed(f"{leader.metadata.name}-{index}", None, gone=True) for index in gone]
-    for failed in suspects:
-        outcome = _judge(snapshot, failed)
+    missing = _Missing.of(leader, gone, record)
+    for failed in (*((Failed(name, pod),) if pod is not None else ()), *missing.suspect):
+        outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
             assert leader is not None
             return Review(record, outcome, recovery.recreate(leader, failed, snapshot.worker_set_of_leader))
@@ -57,8 +55,28 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
             return Review(record, outcome)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
-            record = _passed_over(record, failed, leader, named)
+            record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
     return Review(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The members that are gone: all are judged alike, so the first speaks for all.
+
+    A group from which members were lost is not starting for that reason: whether it is, is judged by the others.
+    """
+
+    names: frozenset[str] = frozenset()
+    suspect: tuple[Failed, ...] = ()
+    pending: bool = False
+
+    @classmethod
+    def of(cls, leader: Pod | None, gone: tuple[int, ...], record: MemberRecord | None) -> _Missing:
+        """Those at these indices; starting still if one of them was when it was last seen."""
+        if leader is None or record is None or not gone:
+            return cls()
+        names = [f"{leader.metadata.name}-{index}" for index in gone]
+        return cls(frozenset(names), (Failed(names[0], None, gone=True),), not record.pending.isdisjoint(gone))
 
 
 def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Pod], tuple[int, ...]]:
@@ -79,25 +97,24 @@ def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Po
     return record, named, gone
 
 
-def _judge(snapshot: GroupSnapshot, failed: Failed) -> Outcome:
+def _judge(snapshot: GroupSnapshot, failed: Failed, missing: _Missing) -> Outcome:
     lws, leader = snapshot.lws, snapshot.leader
     assert lws is not None
     reference = leader or failed.pod
     size = 0 if reference is None else size_of(reference, lws, snapshot.revisions, snapshot.contents)
     if failed.pod is not None and is_leader(failed.pod):
         leader = failed.pod
+    others = [each for each in snapshot.group_pods if each.metadata.name not in missing.names]
     return recovery.judge(
         lws,
         failed,
         leader,
         snapshot.worker_statefulset,
-        snapshot.group_pods,
-        size,
+        pending=missing.pending or recovery.pending(others, size - len(missing.names)),
         going=leader is not None and snapshot.going == leader.metadata.uid,
     )
 
 
-def _passed_over(record: MemberRecord, failed: Failed, leader: Pod, named: dict[int, Pod]) -> MemberRecord:
-    """A failure that leads to nothing is forgotten: the member that is there now is the one expected (spec 9.3)."""
+def _indices(failed: Failed, leader: Pod) -> tuple[int, ...]:
     index = members.worker_index(failed.name, leader.metadata.name)
-    return record if index is None else members.consume(record, index, named)
+    return () if index is None else (index,)

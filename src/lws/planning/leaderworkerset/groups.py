@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.names import MAX_ORDINAL, parent_and_ordinal
+from lws.apimachinery.integers import natural
+from lws.apimachinery.names import parent_and_ordinal
 from lws.planning.leaderworkerset.revisions import Contents, find_by_key, revision_spec
 from lws.planning.leaderworkerset.snapshots import controlled_by
 
@@ -25,6 +26,11 @@ class GroupState:
     def good(self) -> bool:
         """Ready and of the current revision."""
         return self.ready and self.updated
+
+    @property
+    def outdated(self) -> bool:
+        """Ready, and of another revision: what a rollout takes down."""
+        return self.ready and not self.updated
 
 
 ABSENT = GroupState()
@@ -59,9 +65,9 @@ def is_leader(pod: Pod) -> bool:
 
 def group_index(leader: Pod, set_name: str) -> int | None:
     """The index of a leader's group: its label, else the ordinal of its name, else None (CD-24)."""
-    text = leader.metadata.label(labels.GROUP_INDEX)
-    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_ORDINAL:
-        return int(text)
+    index = natural(leader.metadata.label(labels.GROUP_INDEX))
+    if index is not None:
+        return index
     parent, ordinal = parent_and_ordinal(leader.metadata.name)
     return ordinal if parent == set_name and ordinal >= 0 else None
 
@@ -73,9 +79,9 @@ def size_of(
 
     The size annotation of the leader, which was set together with its key; else its revision's; else the live one.
     """
-    text = leader.metadata.annotation(labels.SIZE) or ""
-    if text.isascii() and text.isdigit() and 1 <= len(text) <= 10 and int(text) >= 1:
-        return int(text)
+    size = natural(leader.metadata.annotation(labels.SIZE), lowest=1)
+    if size is not None:
+        return size
     revision = find_by_key(lws, revisions, revision_key(leader))
     source = lws if revision is None else revision_spec(lws, revision, contents)
     return source.spec.leader_worker_template.size
@@ -108,22 +114,18 @@ def state_of(leader: Pod, size: int, workers: StatefulSet | None, key: str) -> G
 
 
 def states(
-    count: int,
     key: str,
     lws: LeaderWorkerSet,
     leaders: Iterable[Pod],
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
-) -> tuple[GroupState, ...]:
-    """States of groups 0 to ``count - 1``; groups beyond are ignored (spec 7.2)."""
-    by_index = leaders_by_index(leaders, lws.metadata.name)
-    found = []
-    for index in range(count):
-        leader = by_index.get(index)
-        if leader is None:
-            found.append(ABSENT)
-            continue
-        size = size_of(leader, lws, revisions, contents)
-        found.append(state_of(leader, size, statefulsets.get(leader.metadata.name), key))
-    return tuple(found)
+) -> dict[int, GroupState]:
+    """States of the groups that have a leader, by index (spec 7.2); every other group is `ABSENT`.
+
+    So the cost follows the leaders that exist, and not the number of them that somebody asked for.
+    """
+    return {
+        index: state_of(leader, size_of(leader, lws, revisions, contents), statefulsets.get(leader.metadata.name), key)
+        for index, leader in leaders_by_index(leaders, lws.metadata.name).items()
+    }

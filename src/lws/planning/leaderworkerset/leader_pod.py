@@ -8,7 +8,7 @@ from typing import Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, Plan, Reference
+from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
@@ -103,9 +103,10 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     place = topology.placement(lws, leader, snapshot.node)
     if place.waiting or place.error is not None:
         return Plan(tuple(actions), error=place.error, remedy=place.remedy)
-    group_key = leader.metadata.label(labels.GROUP_KEY)
-    if worker_statefulset.names_taken(snapshot.workers, leader, size, group_key):
+    taken = worker_statefulset.names_taken(snapshot.workers, leader, size)
+    if taken.ending:
         return Plan(tuple(actions))
+    actions += [_name_taken(leader, pod) for pod in taken.foreign]
     body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector)
     return Plan((*actions, _create(leader, body)))
 
@@ -119,6 +120,13 @@ def _create(leader: Pod, body: dict[str, object]) -> Create:
         on_failure=(events.worker_set_failed(reference),),
         on_foreign=(events.worker_set_failed(reference, _taken(leader)),),
     )
+
+
+def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
+    """A worker that cannot be made, told once for each pod that has its name (CD-28)."""
+    meta = pod.metadata
+    error = f"pod {meta.namespace}/{meta.name} exists and is not of this group: delete it, or give it another name"
+    return events.worker_set_failed(Reference.to(PODS, leader.metadata), error, once=meta.uid)
 
 
 def _existing(leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:

@@ -16,7 +16,7 @@ proved is not acted on and counts as first sight: the worst is a missed restart,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,26 +24,25 @@ from typing import Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.integers import natural
 from lws.apimachinery.names import parent_and_ordinal
 
 SKEW: Final = timedelta(seconds=10)  # by which clocks of one cluster's API servers may differ; etcd warns above 1 s
+LARGEST_GROUP: Final = 10_000  # what claims to be larger proves nothing: no record grows with a number that was written
 LOST: Final = "lost"  # stands for the UID of a member that is known to have been, but was never seen; no UID reads so
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """The UID expected at each worker index of one leader's one worker StatefulSet."""
+    """The UID expected at each worker index of one leader's one worker StatefulSet.
+
+    ``pending`` are the indices whose member was in phase Pending when it was last seen.
+    """
 
     leader_uid: str
     worker_set_uid: str
     uids: Mapping[int, str] = field(default_factory=dict)
-
-    def expecting(self, index: int, uid: str | None) -> MemberRecord:
-        """The record with the UID at this index replaced, or forgotten if None."""
-        uids = {known: value for known, value in self.uids.items() if known != index}
-        if uid is not None:
-            uids[index] = uid
-        return self if uids == self.uids else replace(self, uids=uids)
+    pending: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,7 @@ def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Ev
     available = any(c.type == "Available" and c.status == "True" for c in lws.status.conditions)
     if not available or not lws.status_written or leader_statefulset is None:
         return None
-    recorded = leader_statefulset.metadata.annotation(labels.REPLICAS) or ""
-    wanted = int(recorded) if recorded.isascii() and recorded.isdigit() else 0
+    wanted = natural(leader_statefulset.metadata.annotation(labels.REPLICAS)) or 0
     over = datetime.fromisoformat(lws.status_written) + SKEW
     return Evidence(lws.status_written, f"{over:%Y-%m-%dT%H:%M:%SZ}", min(lws.spec.replicas, wanted))
 
@@ -106,17 +104,21 @@ def seed(
     older releases made such sets in mid-resize, and they are kept (spec 5.6).
     """
     live = members(named, worker_set.metadata.uid)
-    record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, _lasting(live))
+    uids = _lasting(live)
+    record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, uids, _pending(live))
     if proof is None or index is None or index >= proof.groups:
         return record
     stamps = (leader.metadata.creation_timestamp, worker_set.metadata.creation_timestamp)
     if any(stamp is None or stamp >= proof.time for stamp in stamps):
         return record
     replicas = worker_set.spec.replicas
-    for at in range(1, size if replicas is None else min(size, replicas + 1)):
+    end = size if replicas is None else min(size, replicas + 1)
+    if end > LARGEST_GROUP:
+        return record
+    for at in range(1, end):
         pod = named.get(at)
         if pod is None or (pod.metadata.creation_timestamp or "") > proof.over:
-            record = record.expecting(at, LOST)
+            uids[at] = LOST
     return record
 
 
@@ -141,14 +143,18 @@ def observe(record: MemberRecord, named: Mapping[int, Pod]) -> tuple[MemberRecor
         The record with members adopted that were not known, and the indices whose expected member is gone. Those keep
         their place in the record until `consume` takes them out.
     """
-    gone = tuple(
-        index for index, uid in sorted(record.uids.items()) if index not in named or named[index].metadata.uid != uid
-    )
+    gone = {
+        index: None
+        for index, uid in sorted(record.uids.items())
+        if index not in named or named[index].metadata.uid != uid
+    }
     live = members(named, record.worker_set_uid)
     adopted = {at: uid for at, uid in _lasting(live).items() if at not in record.uids}
-    if adopted:
-        record = replace(record, uids={**record.uids, **adopted})
-    return record, gone
+    seen = {at: pod for at, pod in named.items() if at not in gone}
+    pending = frozenset(at for at in record.pending if at not in seen) | _pending(seen)
+    if adopted or pending != record.pending:
+        record = replace(record, uids={**record.uids, **adopted}, pending=pending)
+    return record, tuple(gone)
 
 
 def _lasting(live: Mapping[int, Pod]) -> dict[int, str]:
@@ -156,6 +162,16 @@ def _lasting(live: Mapping[int, Pod]) -> dict[int, str]:
     return {index: pod.metadata.uid for index, pod in live.items() if not pod.metadata.deleting}
 
 
-def consume(record: MemberRecord, index: int, named: Mapping[int, Pod]) -> MemberRecord:
-    """Forget what was expected at this index and adopt what is there (spec 9.3: a skipped deletion is forgotten)."""
-    return record.expecting(index, _lasting(members(named, record.worker_set_uid)).get(index))
+def _pending(pods: Mapping[int, Pod]) -> frozenset[int]:
+    return frozenset(index for index, pod in pods.items() if pod.status.phase == "Pending")
+
+
+def consume(record: MemberRecord, indices: Collection[int], named: Mapping[int, Pod]) -> MemberRecord:
+    """Forget what was expected at these indices and adopt what is there (spec 9.3: a skipped deletion is forgotten)."""
+    live = members(named, record.worker_set_uid)
+    there = {at: uid for at, uid in _lasting(live).items() if at in indices}
+    uids = {at: uid for at, uid in record.uids.items() if at not in indices} | there
+    if uids == record.uids:
+        return record
+    pending = {at for at in record.pending if at not in indices} | {at for at in _pending(live) if at in there}
+    return replace(record, uids=uids, pending=frozenset(pending))

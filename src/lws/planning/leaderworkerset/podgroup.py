@@ -12,6 +12,7 @@ from lws.apimachinery.actions import Create
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
 from lws.apimachinery.resources import Resource
+from lws.errors import TerminalError
 from lws.planning.leaderworkerset import templates
 
 Resources = dict[str, Quantity]
@@ -68,7 +69,11 @@ def min_resources(section: JSON, size: int) -> dict[str, str]:
 
 
 def pod_requests(spec: JSON) -> Resources:
-    """What one pod of this spec requests: requests only, limits do not count."""
+    """What one pod of this spec requests: requests only, limits do not count.
+
+    Raises:
+        TerminalError: a quantity that cannot be read, which an API server may store and never be able to use.
+    """
     init = spec.get("initContainers") or ()
     restartable = [_requests(each) for each in init if each.get("restartPolicy") == "Always"]
     total = _sum([*(_requests(each) for each in spec.get("containers") or ()), *restartable])
@@ -98,7 +103,14 @@ def _requests(holder: JSON) -> Resources:
 
 
 def _quantities(given: Mapping[str, Any] | None) -> Resources:
-    return {name: Quantity.parse(value) for name, value in (given or {}).items()}
+    found = {}
+    for name, value in (given or {}).items():
+        try:
+            found[name] = Quantity.parse(value)
+        except ValueError as error:
+            message = f"resources of the pod templates: {name}: {error}"
+            raise TerminalError(message, "write a quantity that Kubernetes reads, such as 500m or 2Gi") from error
+    return found
 
 
 def _sum(parts: Iterable[Resources]) -> Resources:

@@ -69,8 +69,8 @@ def container_restarted(pod: Pod) -> bool:
 
 
 def pending(group_pods: Sequence[Pod], size: int) -> bool:
-    """Whether the group has not started in full (spec 9.3): not ``size`` pods, or one of them Pending."""
-    return len(group_pods) != size or any(pod.status.phase == "Pending" for pod in group_pods)
+    """Whether the group has not started in full (spec 9.3, CD-38): fewer than ``size`` pods, or one of them Pending."""
+    return len(group_pods) < size or any(pod.status.phase == "Pending" for pod in group_pods)
 
 
 def belongs(pod: Pod, leader: Pod, worker_set: StatefulSet | None) -> bool:
@@ -97,9 +97,8 @@ def judge(
     failed: Failed,
     leader: Pod | None,
     worker_set: StatefulSet | None,
-    group_pods: Sequence[Pod],
-    size: int,
     *,
+    pending: bool,
     going: bool = False,
 ) -> Outcome:
     """The decision table of spec 9.2: first match wins.
@@ -109,8 +108,7 @@ def judge(
         failed: the pod in question.
         leader: the live leader of its group, or the pod itself.
         worker_set: the live StatefulSet of the leader's name.
-        group_pods: pods of the group by labels.
-        size: how many pods the group has (CD-04, CD-05).
+        pending: whether the group has not started in full.
         going: we have asked for this leader's deletion already, and our caches may not know it yet.
     """
     policy = lws.spec.leader_worker_template.restart_policy
@@ -119,7 +117,7 @@ def judge(
     if not failed.failure:
         return Outcome.NO_FAILURE
     after_start = lws.metadata.annotation(labels.RECREATE_GROUP_AFTER_START) is not None
-    if (policy == RECREATE_AFTER_START or after_start) and pending(group_pods, size):
+    if (policy == RECREATE_AFTER_START or after_start) and pending:
         return Outcome.PENDING
     stale = _stale(failed, leader, worker_set)
     if stale is not None:

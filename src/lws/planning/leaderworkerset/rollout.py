@@ -2,20 +2,22 @@
 
 Everything here is arithmetic on numbers and group states. ``R`` is the wanted number of groups, ``N`` and ``P`` are
 replicas and partition of the leader StatefulSet as it is, ``Q`` is the user's partition, ``U`` and ``S`` the resolved
-maxUnavailable and maxSurge.
+maxUnavailable and maxSurge. Groups come by index, those that exist; so no step takes longer because somebody wrote a
+large number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.integers import natural
 from lws.apimachinery.intstr import scaled
 from lws.errors import TerminalError
-from lws.planning.leaderworkerset.groups import GroupState
+from lws.planning.leaderworkerset.groups import ABSENT, GroupState
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,10 @@ class LeaderNumbers:
         """Read a live leader StatefulSet."""
         spec = statefulset.spec
         rolling = spec.update_strategy.rolling_update if spec.update_strategy is not None else None
-        text = statefulset.metadata.annotation(labels.REPLICAS) or ""
         return cls(
             replicas=1 if spec.replicas is None else spec.replicas,
             partition=0 if rolling is None or rolling.partition is None else rolling.partition,
-            recorded_replicas=int(text) if text.isascii() and text.isdigit() else None,
+            recorded_replicas=natural(statefulset.metadata.annotation(labels.REPLICAS)),
         )
 
 
@@ -107,14 +108,14 @@ class Decision:
 
 
 def decide(
-    budget: Budget, now: LeaderNumbers | None, groups: Sequence[GroupState], *, armed: bool, surging: bool
+    budget: Budget, now: LeaderNumbers | None, groups: Mapping[int, GroupState], *, armed: bool, surging: bool
 ) -> Decision:
     """The decision table of spec 7.4: first match wins, and the partition is at least the user's.
 
     Args:
         budget: the resolved numbers.
         now: the leader StatefulSet, or None when there is none.
-        groups: states of groups 0 to N-1.
+        groups: states of the groups that exist, by index; those from N on are ignored.
         armed: whether a new revision is being made in this pass.
         surging: whether a revision other than the current one exists; without one nothing needs surge (CD-14).
     """
@@ -131,6 +132,7 @@ def decide(
         return Decision("3a", max(0, at_least), replicas)
     if now.replicas < replicas:
         return Decision("3b", max(now.partition, at_least), replicas)
+    groups = {index: state for index, state in groups.items() if index < now.replicas}
     unready = count_unready(groups, replicas)
     wanted = _wanted(budget, unready, surging)
     if now.recorded_replicas is not None and now.recorded_replicas != replicas:
@@ -138,33 +140,35 @@ def decide(
     return _advance(budget, now, groups, unready, wanted)
 
 
-def count_unready(groups: Sequence[GroupState], replicas: int) -> int:
+def count_unready(groups: Mapping[int, GroupState], replicas: int) -> int:
     """How many of the wanted groups are absent, unready or not updated."""
-    return sum(1 for index in range(replicas) if index >= len(groups) or not groups[index].good)
+    return replicas - sum(1 for index, group in groups.items() if index < replicas and group.good)
 
 
 def _wanted(budget: Budget, unready: int, surging: bool) -> int:
     return budget.wanted_replicas(unready) if surging else budget.replicas
 
 
-def _advance(budget: Budget, now: LeaderNumbers, groups: Sequence[GroupState], unready: int, wanted: int) -> Decision:
+def _advance(
+    budget: Budget, now: LeaderNumbers, groups: Mapping[int, GroupState], unready: int, wanted: int
+) -> Decision:
     """Case 5: how far the partition may fall (spec 7.5)."""
     step = budget.allowed_unavailable + budget.max_surge - (budget.burst - now.replicas)
-    tail = _good_tail(groups)
+    tail = _good_tail(groups, now.replicas)
     floor = max(0, now.replicas - tail - step)
-    below = sum(1 for group in groups[:floor] if not group.ready)
+    below = floor - sum(1 for index, group in groups.items() if index < floor and group.ready)
     partition = floor + below
-    for index in range(min(partition, now.replicas - 1), floor - 1, -1):
-        if groups[index].ready and not groups[index].updated:
-            break
-        partition = index
+    top = min(partition, now.replicas - 1)
+    if floor <= top:
+        last = max((at for at, group in groups.items() if floor <= at <= top and group.outdated), default=floor - 1)
+        partition = partition if last == top else last + 1
     partition = max(min(partition, now.partition), budget.partition)
     return Decision("5", partition, wanted, unready, step, tail, floor, below)
 
 
-def _good_tail(groups: Sequence[GroupState]) -> int:
+def _good_tail(groups: Mapping[int, GroupState], replicas: int) -> int:
     """Length of the longest run of good groups at the end."""
-    for count, group in enumerate(reversed(groups)):
-        if not group.good:
-            return count
-    return len(groups)
+    tail = 0
+    while groups.get(replicas - 1 - tail, ABSENT).good:
+        tail += 1
+    return tail

@@ -65,10 +65,9 @@ def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
 def _decide(snapshot: SetSnapshot, budget: Budget, choice: Choice) -> Decision:
     statefulset = snapshot.leader_statefulset
     if statefulset is None:
-        return decide(budget, None, (), armed=choice.armed, surging=choice.surging)
+        return decide(budget, None, {}, armed=choice.armed, surging=choice.surging)
     numbers = LeaderNumbers.of(statefulset)
     found = groups.states(
-        numbers.replicas,
         choice.key,
         snapshot.lws,
         snapshot.leaders,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
@@ -12,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import templates
 from lws.planning.leaderworkerset.leader_statefulset import PARALLEL
+from lws.planning.leaderworkerset.members import by_index
 from lws.planning.leaderworkerset.metadata import (
     inherited_annotations,
     merged,
@@ -84,22 +86,40 @@ def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod) -
     return out
 
 
-def names_taken(workers: Mapping[str, Pod], leader: Pod, size: int, group_key: str) -> list[str]:
-    """Pods that bear a name of this group's workers and stand in the way of new ones (CD-28).
+@dataclass(frozen=True, slots=True)
+class NamesTaken:
+    """Pods that bear names of this group's workers and are none of its own (CD-28).
 
-    A pod without a controller that the new StatefulSet will adopt, because its labels match, stands in nobody's way.
+    Attributes:
+        ending: those that are on their way out; their end is worth waiting for.
+        foreign: those that stay. Each blocks its own name and no other.
     """
-    taken = []
-    for index in range(1, size):
-        pod = workers.get(f"{leader.metadata.name}-{index}")
-        if pod is None:
-            continue
-        adoptable = (
-            pod.metadata.controller is None
-            and not pod.metadata.deleting
-            and bool(group_key)
-            and pod.metadata.label(labels.GROUP_KEY) == group_key
-        )
-        if not adoptable:
-            taken.append(pod.metadata.name)
-    return taken
+
+    ending: tuple[Pod, ...] = ()
+    foreign: tuple[Pod, ...] = ()
+
+
+def names_taken(workers: Mapping[str, Pod], leader: Pod, size: int) -> NamesTaken:
+    """Who has names that the workers of this leader need, while there is no worker StatefulSet.
+
+    A pod is on its way out if it is being deleted, or if what controls it is gone: an earlier leader or worker
+    StatefulSet of this name. One without a controller that the new StatefulSet will adopt, because its labels match,
+    is in nobody's way.
+    """
+    group_key = leader.metadata.label(labels.GROUP_KEY)
+    found = [pod for index, pod in sorted(by_index(workers, leader.metadata.name).items()) if index < size]
+    ending = tuple(pod for pod in found if pod.metadata.deleting or _left_behind(pod, leader))
+    foreign = tuple(pod for pod in found if pod not in ending and not _adoptable(pod, group_key))
+    return NamesTaken(ending, foreign)
+
+
+def _left_behind(pod: Pod, leader: Pod) -> bool:
+    """Whether the pod's controller bore the leader's name and is no more: a leader, or a worker StatefulSet."""
+    owner = pod.metadata.controller
+    if owner is None or owner.name != leader.metadata.name:
+        return False
+    return owner.kind == "StatefulSet" or (owner.kind == "Pod" and owner.uid != leader.metadata.uid)
+
+
+def _adoptable(pod: Pod, group_key: str) -> bool:
+    return pod.metadata.controller is None and bool(group_key) and pod.metadata.label(labels.GROUP_KEY) == group_key
