@@ -25,6 +25,9 @@ from lws_sandbox.status import StatusError
 PODS = strategy("pods")
 
 
+DIGEST = f"sha256:{'0' * 64}"
+
+
 @pytest.mark.parametrize(
     ("image", "policy"),
     [
@@ -33,12 +36,15 @@ PODS = strategy("pods")
         ("x:1", "IfNotPresent"),
         ("host:5000/x", "Always"),
         ("host:5000/x:2", "IfNotPresent"),
-        ("x@sha256:00", "IfNotPresent"),
-        ("x:latest@sha256:00", "Always"),
+        (f"x@{DIGEST}", "IfNotPresent"),
+        (f"x:latest@{DIGEST}", "Always"),
+        ("x:latest@sha256:00", "IfNotPresent"),
+        ("UPPER", "IfNotPresent"),
+        ("x:latest!", "IfNotPresent"),
     ],
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
-    """An image without a tag or with the tag latest is always pulled."""
+    """An image without a tag or with the tag latest is always pulled; a name that cannot be read is not."""
     assert pull_policy(image) == policy
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lws_sandbox.copying import copied
+from lws_sandbox.imagenames import tag_of
 from lws_sandbox.kinds import resources
 from lws_sandbox.schema.node import MISSING, Node
 
@@ -85,10 +86,11 @@ def _container(container: JSON) -> None:
 
 
 def pull_policy(image: str) -> str:
-    """Always for an image without a tag or with the tag latest, else IfNotPresent."""
-    name, _, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return "Always" if tag == "latest" or (not tag and not digest) else "IfNotPresent"
+    """Always for the tag latest, which an image without tag and digest has; else, and if unreadable, IfNotPresent."""
+    try:
+        return "Always" if tag_of(image) == "latest" else "IfNotPresent"
+    except ValueError:
+        return "IfNotPresent"
 
 
 def _pod(pod: JSON) -> None:

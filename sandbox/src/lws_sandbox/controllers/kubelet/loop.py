@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from lws.apimachinery.resources import NODES, PODS
+from lws.apimachinery.resources import CONFIGMAPS, NODES, PERSISTENTVOLUMECLAIMS, PODS, SECRETS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import ConflictError, LwsError, NotFoundError
 from lws.informers.kinds import RawObject
@@ -22,14 +23,20 @@ from lws_sandbox.controllers.base import (
     key_of,
     node_values,
 )
-from lws_sandbox.controllers.kubelet import runtime
+from lws_sandbox.controllers.kubelet import lifecycle, termination
+from lws_sandbox.controllers.kubelet.admission import Rejection, reject
+from lws_sandbox.controllers.kubelet.arrival import begin
 from lws_sandbox.controllers.kubelet.fleet import Fleet
-from lws_sandbox.controllers.kubelet.runtime import Container, Delays, PodRun
-from lws_sandbox.controllers.kubelet.status import OWN_CONDITIONS, pod_status
+from lws_sandbox.controllers.kubelet.podfaults import PodFaults, obstacles
+from lws_sandbox.controllers.kubelet.runtime import NO_OBSTACLES, Delays, Obstacles, PodRun, Role
+from lws_sandbox.controllers.kubelet.status import pod_status, rejection_status
+from lws_sandbox.controllers.kubelet.statuspatch import as_patch, differs
 from lws_sandbox.controllers.objects import JSON, is_terminating, meta, name_of, namespace_of, uid_of
-from lws_sandbox.controllers.recorder import EventType
+from lws_sandbox.controllers.pods import is_finished
+from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
 
 KUBELET: Final = "kubelet"
+NODE_LOW: Final = "The node was low on resource: memory. "
 
 
 class NoSuchPodError(LwsError):
@@ -52,13 +59,21 @@ class KubeletLoop(KeyedLoop[Key]):
         self._random = tools.random
         self._fleet = fleet
         self.delays = delays
+        self.faults = PodFaults()
         self._pods: Raw = tools.watch(PODS)
         self._nodes: Raw = tools.watch(NODES)
+        self._referenced: dict[str, Raw] = {
+            "ConfigMap": tools.watch(CONFIGMAPS),
+            "Secret": tools.watch(SECRETS),
+            "PersistentVolumeClaim": tools.watch(PERSISTENTVOLUMECLAIMS),
+        }
         self._pods.add_index(NODE_INDEX, node_values)
         self._runs: dict[str, PodRun] = {}
-        self._addresses: dict[str, str] = {}
+        self._requests: dict[str, PodRequest] = {}
+        self._addresses: dict[str, tuple[int, str]] = {}
         self._taken_away: set[str] = set()
-        super().__init__(tools, KUBELET, self.sync, workers=32, caches=(self._pods,))
+        caches = (self._pods, self._nodes, *self._referenced.values())
+        super().__init__(tools, KUBELET, self.sync, workers=32, caches=caches)
         self._pods.on_change(self._on_pod)
 
     def _on_pod(self, old: RawObject | None, new: RawObject | None, initial: bool) -> None:
@@ -72,6 +87,7 @@ class KubeletLoop(KeyedLoop[Key]):
 
     def _forget(self, uid: str) -> None:
         self._runs.pop(uid, None)
+        self._requests.pop(uid, None)
         self._addresses.pop(uid, None)
         self._taken_away.discard(uid)
 
@@ -85,33 +101,75 @@ class KubeletLoop(KeyedLoop[Key]):
         if not self._fleet.runs(node):
             return Done()
         now = self._clock.now()
-        run = self._runs.get(uid)
-        if run is None:
-            if _ended(pod):
-                return await self._end(key, pod, None)
-            run = runtime.begin(pod, self.delays.scaled(self._random.random()), now)
-            self._addresses[uid] = self._fleet.new_pod_ip(node)
+        before = self._runs.get(uid)
+        if before is None and is_finished(pod):
+            return await self._end(key, pod, None)
+        run = before or self._admit(key, pod, node, now)
+        if isinstance(run, tuple):
+            return await self._reject(key, pod, run, now)
         if is_terminating(pod):
-            run = runtime.stop(run, float(meta(pod).get("deletionGracePeriodSeconds") or 0), now)
-        moved, wait = runtime.advance(run, now)
-        self._tell(pod, node, run, moved)
-        self._runs[uid] = moved
-        await self._write(key, pod, node, moved, now)
-        if moved.stopped and is_terminating(pod):
-            return await self._end(key, pod, moved)
+            run = termination.stop(run, float(meta(pod).get("deletionGracePeriodSeconds") or 0), now)
+        run, wait = lifecycle.advance(run, now, self._obstacles(key, pod, run))
+        self._record(pod, node, run)
+        run = replace(run, events=())
+        ending = before is not None and before.stopping is not None and not run.stopped
+        self._runs[uid] = run
+        if not ending:  # a kubelet that waits for containers to end says nothing meanwhile
+            await self._write(key, pod, self._status(pod, node, run, now))
+        if run.stopped and is_terminating(pod):
+            return await self._end(key, pod, run)
         return Done() if wait is None else RequeueAfter(wait)
 
-    async def _write(self, key: Key, pod: JSON, node: str, run: PodRun, now: datetime) -> None:
-        host = self._fleet.host_ip(node)
-        status = pod_status(pod, run, pod_ip=self._addresses[uid_of(pod)], host_ip=host, now=now)
-        if not _differs(pod.get("status") or {}, status):
+    def _admit(self, key: Key, pod: JSON, node: str, now: datetime) -> PodRun | Rejection:
+        """A run for a pod that has arrived, or why the node does not take it."""
+        known = self._nodes.store.get("", node)
+        here = self._pods.store.by_index(NODE_INDEX, node)
+        others = [self._requests[item.metadata.uid] for item in here if self._holds(item.raw)]
+        rejection = self.faults.of(key).rejection or (reject(pod, known.raw, others) if known else None)
+        if rejection is not None:
+            return rejection
+        self._requests[uid_of(pod)] = read_request(pod)
+        return begin(pod, self.delays.scaled(self._random.random()), now)
+
+    def _holds(self, pod: JSON) -> bool:
+        """Whether the pod was admitted and holds what it asked for."""
+        return uid_of(pod) in self._requests and not is_finished(pod)
+
+    def _obstacles(self, key: Key, pod: JSON, run: PodRun) -> Obstacles:
+        fault = self.faults.of(key)
+        starts = run.stopping is None and any(not item.running for item in run.containers)
+        if not starts and not fault.exits:
+            return NO_OBSTACLES
+
+        def lookup(kind: str, name: str) -> JSON | None:
+            found = self._referenced[kind].store.get(key[0], name)
+            return found.raw if found else None
+
+        return obstacles(pod, fault, lookup)
+
+    def _status(self, pod: JSON, node: str, run: PodRun, now: datetime) -> JSON:
+        number, address = self._addresses.get(uid_of(pod), (0, ""))
+        if run.sandboxes != number:
+            address = self._fleet.new_pod_ip(node)
+            self._addresses[uid_of(pod)] = (run.sandboxes, address)
+        return pod_status(pod, run, pod_ip=address, host_ip=self._fleet.host_ip(node), now=now)
+
+    async def _reject(self, key: Key, pod: JSON, rejection: Rejection, now: datetime) -> Verdict:
+        reason, message = rejection
+        self._recorder.record(pod, KUBELET, "Warning", reason, message, host=pod["spec"]["nodeName"])
+        await self._write(key, pod, rejection_status(pod, reason, message, now))
+        return Done()
+
+    async def _write(self, key: Key, pod: JSON, status: JSON) -> None:
+        live = pod.get("status") or {}
+        if not differs(live, status):
             return
         try:
             written = await self._client.patch(
                 PODS,
                 namespace_of(pod),
                 name_of(pod),
-                {"metadata": {"uid": uid_of(pod)}, "status": _as_patch(status)},
+                {"metadata": {"uid": uid_of(pod)}, "status": as_patch(live, status)},
                 content_type=STRATEGIC_MERGE_PATCH,
                 subresource="status",
             )
@@ -133,57 +191,50 @@ class KubeletLoop(KeyedLoop[Key]):
             raise
         return Done()
 
-    def _tell(self, pod: JSON, node: str, before: PodRun, after: PodRun) -> None:
-        """The events of what happened to containers."""
-        earlier = {item.name: item for item in before.containers}
-        images = {
-            item["name"]: item.get("image", "")
-            for item in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
-        }
-        for item in after.containers:
-            old = earlier[item.name]
-            if item.started is not None and item.started != old.started:
-                words = f'Container image "{images[item.name]}" already present on machine'
-                self._note(pod, node, item, "Normal", "Pulled", words)
-                self._note(pod, node, item, "Normal", "Created", f"Container created: {item.name}")
-                self._note(pod, node, item, "Normal", "Started", f"Container started: {item.name}")
-            if item.due is not None and old.due is None and item.ended and item.due > item.ended.finished:
-                words = f"Back-off restarting failed container {item.name} in pod {name_of(pod)}_{namespace_of(pod)}"
-                self._note(pod, node, item, "Warning", "BackOff", f"{words}({uid_of(pod)})")
-        if after.stopping is not None and before.stopping is None:
-            for item in after.containers:
-                if item.running:
-                    self._note(pod, node, item, "Normal", "Killing", f"Stopping container {item.name}")
-
-    def _note(self, pod: JSON, node: str, item: Container, type_: EventType, reason: str, message: str) -> None:
-        member = "containers" if item.role is runtime.Role.MAIN else "initContainers"
-        path = f"spec.{member}{{{item.name}}}"
-        self._recorder.record(pod, KUBELET, type_, reason, message, host=node, field_path=path)
+    def _record(self, pod: JSON, node: str, run: PodRun) -> None:
+        """Record the events of what happened."""
+        roles = {item.name: item.role for item in run.containers}
+        for event in run.events:
+            path = ""
+            if event.container:
+                member = "containers" if roles[event.container] is Role.MAIN else "initContainers"
+                path = f"spec.{member}{{{event.container}}}"
+            self._recorder.record(pod, KUBELET, event.type, event.reason, event.message, host=node, field_path=path)
 
     # What can be made to go wrong.
 
-    def crash(self, namespace: str, name: str, container: str | None = None, code: int = 1) -> None:
+    def crash(self, namespace: str, name: str, container: str | None = None, code: int = 1, reason: str = "") -> None:
         """Let a container of the pod exit.
 
         Raises:
             NoSuchPodError: the pod runs on no working node.
         """
-        self._change(namespace, name, lambda run: runtime.crash(run, container, code, self._clock.now()))
+        self._change(namespace, name, lambda run: lifecycle.crash(run, container, code, self._clock.now(), reason))
 
-    def fail(
-        self, namespace: str, name: str, reason: str = "Evicted", message: str = "The node was low on memory."
-    ) -> None:
-        """Let the node give the pod up: phase Failed, everything killed."""
-        self._change(namespace, name, lambda run: runtime.fail(run, reason, message, self._clock.now()))
+    def fail(self, namespace: str, name: str, reason: str = "Evicted", message: str = NODE_LOW) -> None:
+        """Let the node give the pod up: its containers are ended, then its phase is Failed.
+
+        Raises:
+            NoSuchPodError: the pod runs on no working node.
+        """
+        self._change(namespace, name, lambda run: termination.fail(run, reason, message, self._clock.now()))
 
     def hang(self, namespace: str, name: str, hung: bool = True) -> None:
-        """Let the pod answer no probe and ignore the order to stop, or let it come back to itself."""
-        self._change(namespace, name, lambda run: runtime.hang(run, hung))
+        """Let the pod answer no probe and ignore the signal to stop, or let it recover.
 
-    def run_of(self, namespace: str, name: str) -> PodRun | None:
-        """What runs in the pod, if it is on a working node."""
+        Raises:
+            NoSuchPodError: the pod runs on no working node.
+        """
+        self._change(namespace, name, lambda run: lifecycle.hang(run, hung))
+
+    def recreate(self, namespace: str, name: str) -> None:
+        """Let the pod's network be lost: all of it starts once more, and meets the faults of its name.
+
+        A pod that does not exist yet meets them when it starts.
+        """
         found = self._pods.store.get(namespace, name)
-        return self._runs.get(found.metadata.uid) if found else None
+        if found is not None and found.metadata.uid in self._runs:
+            self._change(namespace, name, lambda run: lifecycle.recreate(run, self._clock.now()))
 
     def _change(self, namespace: str, name: str, change: Callable[[PodRun], PodRun]) -> None:
         found = self._pods.store.get(namespace, name)
@@ -197,36 +248,3 @@ class KubeletLoop(KeyedLoop[Key]):
         """Look at every pod of a node, as after its return."""
         for pod in self._pods.store.by_index(NODE_INDEX, node):
             self.queue.add(key_of(pod))
-
-
-def _ended(pod: JSON) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def _as_patch(status: JSON) -> JSON:
-    """The status as a strategic merge patch: a condition without a reason loses the one that it had."""
-    conditions = [{"reason": None, "message": None, **item} for item in status["conditions"]]
-    return {**status, "conditions": conditions}
-
-
-def _differs(live: JSON, wanted: JSON) -> bool:
-    """Whether the live status lacks something of the wanted one; conditions of others do not count."""
-    for member, value in wanted.items():
-        if member != "conditions":
-            if _meaning(live.get(member)) != _meaning(value):
-                return True
-            continue
-        known = {item["type"]: item for item in live.get("conditions") or ()}
-        for item in value:
-            if item["type"] in OWN_CONDITIONS and _meaning(known.get(item["type"])) != _meaning(item):
-                return True
-    return False
-
-
-def _meaning(value: object) -> object:
-    """A value without what the API may leave out: empty members."""
-    if isinstance(value, dict):
-        return {key: _meaning(item) for key, item in value.items() if item not in (None, "", {}, [])}
-    if isinstance(value, list):
-        return [_meaning(item) for item in value]
-    return value

@@ -1,23 +1,23 @@
-"""What runs in a pod: containers as little state machines, moved on by time and by what is done to them.
+"""The state of a pod on its node: containers, their back-offs, and what its kubelet knows and has reported.
 
-Pure: `advance` takes the state and the time and gives the next state and when to look again. The order is the
-kubelet's: the pod's network first, init containers one after another (those with ``restartPolicy: Always`` are
-sidecars and stay), then the containers together; what exits comes back by the pod's restart policy, later each time.
+Values only. `lifecycle` moves a pod on in time, `termination` ends it, `status` writes it in the API's words. The terms
+and the constants are those of the kubelet 1.36 (``pkg/kubelet``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
-from lws_sandbox.controllers.objects import JSON
-
-BACKOFF_BASE: Final = 10.0  # seconds before the second restart; the first is at once
+BACKOFF_BASE: Final = 10.0  # seconds before the second restart, or the second pull; the first is at once
 BACKOFF_CAP: Final = 300.0
-BACKOFF_RESET: Final = 600.0  # seconds of life after which a container starts afresh
 KILLED: Final = 137
+OOM_KILLED: Final = "OOMKilled"
+EventType = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Delays:
         start: from the pod's arrival on its node until its network is up and its first container runs.
         init: the run of an init container.
         ready: from a container's start until it is ready, besides its probes' own initial delays.
-        stop: from the order to stop until a container has ended, at most the pod's grace period.
-        jitter: the share of each of these that chance may add.
+        stop: from the signal to stop until a container has exited, after its preStop hook.
+        jitter: the share of each of these that is added at random, at most.
     """
 
     start: float = 0.5
@@ -39,7 +39,7 @@ class Delays:
     jitter: float = 0.0
 
     def scaled(self, factor: float) -> Delays:
-        """The delays with chance's share added; ``factor`` is between 0 and 1."""
+        """The delays with a random share added; ``factor`` is between 0 and 1."""
         more = 1.0 + self.jitter * factor
         return Delays(self.start * more, self.init * more, self.ready * more, self.stop * more)
 
@@ -63,33 +63,95 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container could not be started, as ``state.waiting`` has it."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletEvent:
+    """An event of the kubelet; about a container if it names one, else about the pod."""
+
+    type: EventType
+    reason: str
+    message: str
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """An entry of client-go's ``flowcontrol.Backoff``.
+
+    Attributes:
+        seconds: the rest that it asks for; 0 before the first failure.
+        updated: when that was set.
+    """
+
+    seconds: float = 0.0
+    updated: datetime | None = None
+
+    def until(self, since: datetime) -> datetime:
+        """When the rest is over that began at ``since``; a rest set more than twice the longest ago is forgotten."""
+        return since if self._expired(since) else since + timedelta(seconds=self.seconds)
+
+    def next(self, since: datetime, now: datetime) -> Backoff:
+        """Twice as long as before, up to five minutes."""
+        longer = BACKOFF_BASE if self._expired(since) else min(BACKOFF_CAP, 2 * self.seconds)
+        return Backoff(longer, now)
+
+    def _expired(self, since: datetime) -> bool:
+        return self.updated is None or since - self.updated > timedelta(seconds=2 * BACKOFF_CAP)
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One container.
 
     Attributes:
+        image: as the pod names it.
+        probe_delay: seconds that its probes take at least until it can be ready.
+        probe_period: seconds between the probes of it; None without probes.
+        pre_stop: seconds that its preStop hook takes.
         started: since when it runs; None when it does not.
-        ready_at: from when on it is ready while it runs.
+        ready_at: from when on it is ready while it runs; None: never in this run.
         ended: how its last run ended, until it runs again.
         before: how the run before this one ended.
-        restarts: how often it came back.
-        due: when it comes back; None: it does not, or was never started.
-        backoff: the rest before the next return, in seconds.
+        restarts: how often it was started again.
+        restart_backoff: between its runs.
+        pull_backoff: between the pulls of its image.
+        pull_error: how the last pull failed.
+        failure: why the last attempt to start it failed; the kubelet's ``reasonCache``.
+        reported: the failure that the status shows: the one known when the kubelet last looked at the pod.
     """
 
     name: str
     role: Role
+    image: str = ""
+    probe_delay: float = 0.0
+    probe_period: float | None = None
+    pre_stop: float = 0.0
     started: datetime | None = None
     ready_at: datetime | None = None
     ended: Exit | None = None
     before: Exit | None = None
     restarts: int = 0
-    due: datetime | None = None
-    backoff: float = 0.0
+    restart_backoff: Backoff = Backoff()
+    pull_backoff: Backoff = Backoff()
+    pull_error: str = ""
+    failure: Waiting | None = None
+    reported: Waiting | None = None
 
     @property
     def running(self) -> bool:
         """Whether it runs."""
         return self.started is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its last run ended well."""
+        return self.ended is not None and self.ended.code == 0
 
     def is_ready(self, now: datetime, hung: bool) -> bool:
         """Whether it runs and answers its probes."""
@@ -97,239 +159,136 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What keeps a pod from running well on its node, as long as it holds.
+
+    Attributes:
+        mount: message of the event that a volume cannot be mounted; empty: all can.
+        sandbox: error of the container runtime when it sets up the pod's network; empty: none.
+        images: containers whose image cannot be pulled, with the runtime's error.
+        configs: containers that cannot be configured, with the cause.
+        exits: containers that exit soon after each start, with their exit code and its reason.
+    """
+
+    mount: str = ""
+    sandbox: str = ""
+    images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    configs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    exits: Mapping[str, tuple[int, str]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+NO_OBSTACLES: Final = Obstacles()
+
+
+def exit_reason(code: int) -> str:
+    """The runtime's reason for an exit, unless the kernel killed the container for its memory (`OOM_KILLED`)."""
+    return "Completed" if code == 0 else "Error"
+
+
+@dataclass(frozen=True, slots=True)
 class PodRun:
     """Everything that runs in one pod on its node.
 
     Attributes:
+        pod: ``NAME_NAMESPACE(UID)``, as the kubelet's messages have it.
         arrived: when the kubelet first saw it.
         delays: how long things take in it.
         restart_policy: the pod's own.
         containers: init containers in order, then the others.
-        network: whether its network is up.
-        hung: it answers no probe and ignores the order to stop.
+        network: whether its network (the runtime's pod sandbox) is up.
+        sandboxes: how many networks it has had.
+        sandbox_due: when the one in the making is up.
+        mount_attempts: how often its volumes could not be mounted.
+        sync_at: when the kubelet looks at it next by itself.
+        unreported: the status must be written before the kubelet goes on.
+        events: what has happened and is not yet recorded.
+        hung: it answers no probe and ignores the signal to stop.
         stopping: when the order to stop was given.
         deadline: when what still runs is killed.
-        stopped: all has ended, and nothing comes back.
-        failed: (reason, message) when the node gave it up.
+        stopped: all containers have ended, and none is started again.
+        failed: (reason, message) with which it fails once it has stopped.
     """
 
+    pod: str
     arrived: datetime
     delays: Delays
     restart_policy: str
     containers: tuple[Container, ...]
-    probes: tuple[tuple[str, float], ...] = ()
     network: bool = False
+    sandboxes: int = 0
+    sandbox_due: datetime | None = None
+    mount_attempts: int = 0
+    sync_at: datetime | None = None
+    unreported: bool = False
+    events: tuple[KubeletEvent, ...] = ()
     hung: bool = False
     stopping: datetime | None = None
     deadline: datetime | None = None
     stopped: bool = False
-    failed: tuple[str, str] | None = field(default=None)
+    failed: tuple[str, str] | None = None
 
     def of(self, *roles: Role) -> list[Container]:
         """The containers of these roles, in order."""
         return [container for container in self.containers if container.role in roles]
 
+    def with_containers(self, *changed: Container) -> PodRun:
+        """These containers in place of those of their names."""
+        by_name = {item.name: item for item in changed}
+        return replace(self, containers=tuple(by_name.get(item.name, item) for item in self.containers))
+
+    def each(self, change: Callable[[Container], Container]) -> PodRun:
+        """Every container changed."""
+        return replace(self, containers=tuple(map(change, self.containers)))
+
+    def event(self, type_: EventType, reason: str, message: str, container: str = "") -> PodRun:
+        """One more event to record."""
+        return replace(self, events=(*self.events, KubeletEvent(type_, reason, message, container)))
+
+    def restarts(self, container: Container) -> bool:
+        """Whether the container, once ended, is started again (the pod's restart policy)."""
+        if self.stopping is not None or self.stopped:
+            return False
+        if container.role is Role.SIDECAR:
+            return True
+        if container.succeeded:
+            return self.restart_policy == "Always" and container.role is Role.MAIN
+        return self.restart_policy != "Never"
+
     @property
     def initialized(self) -> bool:
-        """Whether every init container has succeeded and every sidecar was started."""
-        return all(_passed(container) for container in self.of(Role.INIT, Role.SIDECAR))
+        """Whether every init container has succeeded and every sidecar was started, or a container already was."""
+        if any(item.running or item.ended or item.before for item in self.of(Role.MAIN)):
+            return True
+        return all(map(is_past, self.of(Role.INIT, Role.SIDECAR)))
 
 
-def begin(pod: JSON, delays: Delays, now: datetime) -> PodRun:
-    """A pod that has just arrived on its node."""
-    spec = pod["spec"]
-    inits = [
-        Container(item["name"], Role.SIDECAR if item.get("restartPolicy") == "Always" else Role.INIT)
-        for item in spec.get("initContainers") or ()
-    ]
-    mains = [Container(item["name"], Role.MAIN) for item in spec["containers"]]
-    everything = [*(spec.get("initContainers") or ()), *spec["containers"]]
-    return PodRun(
-        arrived=now,
-        delays=delays,
-        restart_policy=spec.get("restartPolicy") or "Always",
-        containers=(*inits, *mains),
-        probes=tuple((item["name"], probe_delay(item)) for item in everything),
-    )
-
-
-def probe_delay(container: JSON) -> float:
-    """Seconds that a container's probes take at least until it can be ready."""
-    probes = (container.get("startupProbe") or {}, container.get("readinessProbe") or {})
-    return float(sum(int(probe.get("initialDelaySeconds") or 0) for probe in probes))
-
-
-def advance(run: PodRun, now: datetime) -> tuple[PodRun, float | None]:
-    """Move the pod on to now.
-
-    Returns:
-        The state, and seconds until time alone will change it again (None: never).
-    """
-    if run.stopped:
-        return run, None
-    if run.stopping is not None:
-        return _stop(run, now)
-    up_at = run.arrived + timedelta(seconds=run.delays.start)
-    if now < up_at:
-        return run, _seconds(up_at, now)
-    run = replace(run, network=True)
-    for _ in range(2 * len(run.containers) + 2):  # every container can start and end once in one step of time
-        moved = _step(run, now)
-        if moved == run:
-            break
-        run = moved
-    return run, _next_change(run, now)
-
-
-def stop(run: PodRun, grace: float, now: datetime) -> PodRun:
-    """Give the order to stop; a later order can only shorten the time that is left."""
-    deadline = now + timedelta(seconds=grace)
-    if run.deadline is not None:
-        deadline = min(deadline, run.deadline)
-    return replace(run, stopping=run.stopping or now, deadline=deadline)
-
-
-def crash(run: PodRun, container: str | None, code: int, now: datetime) -> PodRun:
-    """Let a running container exit; by default the first one that is neither init nor sidecar."""
-    target = container or next((item.name for item in run.of(Role.MAIN) if item.running), "")
-    reason = "Completed" if code == 0 else "OOMKilled" if code == KILLED else "Error"
-    return _with(
-        run,
-        *(_exit(run, item, code, reason, now) for item in run.containers if item.name == target and item.running),
-    )
-
-
-def fail(run: PodRun, reason: str, message: str, now: datetime) -> PodRun:
-    """Let the node give the pod up: everything is killed and nothing comes back."""
-    ended = [_exit(run, item, KILLED, "Error", now) for item in run.containers if item.running]
-    run = _with(run, *(replace(item, due=None) for item in ended))
-    return replace(run, failed=(reason, message), stopped=True)
-
-
-def hang(run: PodRun, hung: bool) -> PodRun:
-    """Let the pod answer no probe and ignore the order to stop, or let it come back to itself."""
-    return replace(run, hung=hung)
+def is_past(container: Container) -> bool:
+    """Whether the containers after this init container may start."""
+    if container.role is Role.SIDECAR:
+        return container.running
+    return container.succeeded
 
 
 def finished(run: PodRun) -> str | None:
-    """``Succeeded`` or ``Failed`` once the pod will never run again by itself."""
-    if run.failed is not None:
-        return "Failed"
-    inits = [item for item in run.of(Role.INIT) if item.ended is not None and item.ended.code]
-    if run.restart_policy == "Never" and inits:
+    """``Succeeded`` or ``Failed`` once the pod will never run again."""
+    if run.failed is not None and run.stopped:
         return "Failed"
     mains = run.of(Role.MAIN)
-    if any(item.running or item.due is not None or item.ended is None for item in mains):
-        if not run.stopped:
-            return None
-        return "Failed" if any(item.ended is not None and item.ended.code for item in mains) else "Succeeded"
-    return "Failed" if any(item.ended is not None and item.ended.code for item in mains) else "Succeeded"
+    if run.stopped:
+        failures = [item for item in mains if item.ended is None or item.ended.code]
+        return "Failed" if failures else "Succeeded"
+    if any(item.ended and item.ended.code and not run.restarts(item) for item in run.of(Role.INIT)):
+        return None if run.stopping else "Failed"
+    if run.stopping or any(item.ended is None or run.restarts(item) for item in mains):
+        return None
+    return "Failed" if any(item.ended and item.ended.code for item in mains) else "Succeeded"
 
 
-def _step(run: PodRun, now: datetime) -> PodRun:
-    """One thing that is due."""
-    for container in run.containers:
-        if container.due is not None and container.due <= now:
-            return _with(run, _start(run, container, container.due))
-    inits = run.of(Role.INIT, Role.SIDECAR)
-    for container in inits:
-        if container.role is Role.INIT and container.started is not None:
-            end = container.started + timedelta(seconds=run.delays.init)
-            if end > now:
-                return run
-            return _with(run, _exit(run, container, 0, "Completed", end))
-        if not _passed(container):
-            if container.running or container.ended is not None:
-                return run
-            return _with(run, _start(run, container, _init_moment(run, container, now)))
-    waiting = [item for item in run.of(Role.MAIN) if not item.running and item.ended is None]
-    moment = _mains_moment(run, now)
-    return _with(run, *(_start(run, item, moment) for item in waiting))
+def earliest(*moments: datetime | None) -> datetime | None:
+    """The first of the moments that are set."""
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _init_moment(run: PodRun, container: Container, now: datetime) -> datetime:
-    """When an init container starts: as the one before it ended."""
-    ends = [item.ended.finished for item in run.of(Role.INIT) if item.ended is not None and item is not container]
-    return min(now, max([run.arrived + timedelta(seconds=run.delays.start), *ends]))
-
-
-def _mains_moment(run: PodRun, now: datetime) -> datetime:
-    ends = [item.ended.finished for item in run.of(Role.INIT) if item.ended is not None]
-    return min(now, max([run.arrived + timedelta(seconds=run.delays.start), *ends]))
-
-
-def _passed(container: Container) -> bool:
-    """Whether the containers after this one may start."""
-    if container.role is Role.SIDECAR:
-        return container.running or container.restarts > 0
-    return container.ended is not None and container.ended.code == 0
-
-
-def _start(run: PodRun, container: Container, moment: datetime) -> Container:
-    probes = dict(run.probes).get(container.name, 0.0)
-    again = container.ended is not None
-    return replace(
-        container,
-        started=moment,
-        ready_at=moment + timedelta(seconds=run.delays.ready + probes),
-        before=container.ended or container.before,
-        ended=None,
-        restarts=container.restarts + again,
-        due=None,
-    )
-
-
-def _exit(run: PodRun, container: Container, code: int, reason: str, moment: datetime) -> Container:
-    """End a run, and set when the container comes back."""
-    started = container.started or moment
-    long_lived = (moment - started).total_seconds() >= BACKOFF_RESET
-    rest = 0.0 if long_lived else container.backoff
-    comes_back = run.stopping is None and (
-        container.role is Role.SIDECAR
-        or (run.restart_policy == "Always" and (container.role is Role.MAIN or code != 0))
-        or (run.restart_policy == "OnFailure" and code != 0)
-    )
-    return replace(
-        container,
-        started=None,
-        ready_at=None,
-        ended=Exit(code, reason, started, moment),
-        due=moment + timedelta(seconds=rest) if comes_back else None,
-        backoff=min(BACKOFF_CAP, 2 * rest) if rest else BACKOFF_BASE,
-    )
-
-
-def _stop(run: PodRun, now: datetime) -> tuple[PodRun, float | None]:
-    begun, deadline = run.stopping or now, run.deadline or now
-    willing = begun + timedelta(seconds=run.delays.stop)
-    killed = run.hung or willing > deadline
-    end = deadline if killed else willing
-    running = [item for item in run.containers if item.running]
-    if running and now < end:
-        return run, _seconds(end, now)
-    code, reason = (KILLED, "Error") if killed else (0, "Completed")
-    run = _with(run, *(_exit(run, item, code, reason, end) for item in running))
-    return _with(replace(run, stopped=True), *(replace(item, due=None) for item in run.containers)), None
-
-
-def _next_change(run: PodRun, now: datetime) -> float | None:
-    moments = [item.due for item in run.containers if item.due is not None]
-    for item in run.containers:
-        if item.started is None:
-            continue
-        if item.role is Role.INIT:
-            moments.append(item.started + timedelta(seconds=run.delays.init))
-        elif item.ready_at is not None and item.ready_at > now:
-            moments.append(item.ready_at)
-    return min((_seconds(moment, now) for moment in moments), default=None)
-
-
-def _seconds(moment: datetime, now: datetime) -> float:
-    return max(0.0, (moment - now).total_seconds())
-
-
-def _with(run: PodRun, *changed: Container) -> PodRun:
-    if not changed:
-        return run
-    by_name = {item.name: item for item in changed}
-    return replace(run, containers=tuple(by_name.get(item.name, item) for item in run.containers))
+def seconds_until(moment: datetime | None, now: datetime) -> float | None:
+    """Seconds from now until the moment, at least 0; None for none."""
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
