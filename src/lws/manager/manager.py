@@ -92,7 +92,8 @@ class ControllerManager:
         self.controllers = self._make_controllers()
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
-        self.supervisor = Supervisor(self._services())
+        self._stopping = False
+        self.supervisor = Supervisor(self._services(), stopping=self._leave)
         self._add_checks()
         export_informers(self.metrics, self.registry, "lws")
 
@@ -211,7 +212,13 @@ class ControllerManager:
         services.append(together("controllers", controllers))
         return services
 
+    def _leave(self) -> None:
+        """Be no endpoint any more before anything is taken down."""
+        self._stopping = True
+        self.admission.leave()
+
     def _add_checks(self) -> None:
+        self.readyz.add("shutdown", lambda: "the process is shutting down" if self._stopping else None)
         self.readyz.add("caches", lambda: unsynced(self.registry))
         self.healthz.add("watches", lambda: dead_watches(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
