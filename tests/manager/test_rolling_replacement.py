@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from lws.clock import SystemClock
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws.webhook.certificate import CERTIFICATE_FILE, KEY_FILE
 from lws.webhook.certs import make_ca, make_leaf
@@ -92,7 +92,7 @@ class Replica:
     """One running controller."""
 
     port: int
-    operator: Operator
+    operator: ControllerManager
     task: asyncio.Task[None]
 
     async def ready(self) -> None:
@@ -131,7 +131,7 @@ def replica(sandbox: Sandbox, directory: Path, seed: int) -> Replica:
             "internalCertManagement": {"enable": False},
         }
     )
-    operator = Operator(
+    operator = ControllerManager(
         Settings(configuration=configuration, notice=NOTICE),
         sandbox.transport(),
         clock=SystemClock(),
