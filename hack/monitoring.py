@@ -107,12 +107,20 @@ ALERTS = (
         "It should have been renewed long ago: see readyz?verbose and the log.",
     ),
     Alert(
+        "LWSWatchFailing",
+        "min by (resource) (lws_informer_healthy) < 1",
+        "5m",
+        "warning",
+        "The watch of {{ $labels.resource }} is refused, or the API server is out of reach.",
+        "See readyz?verbose and the log.",
+    ),
+    Alert(
         "LWSWatchSilent",
         "max by (resource) (lws_informer_last_event_age_seconds) > 900",
         "5m",
         "warning",
-        "The watch of {{ $labels.resource }} has heard nothing for a quarter of an hour.",
-        "See healthz?verbose and the log.",
+        "The watch of {{ $labels.resource }} has received nothing for a quarter of an hour.",
+        "See readyz?verbose and the log.",
     ),
     Alert(
         "LWSEventLoopSlow",

@@ -8,6 +8,7 @@ import itertools
 import orjson
 import pytest
 
+from lws.errors import TransportError
 from lws.informers.informer import Informer
 from tests.informers.server import EXPIRED, TOO_LARGE, FakeServer, Refusal, status
 from tests.informers.support import following, held
@@ -377,15 +378,65 @@ async def test_replaced_object_is_a_removal_and_an_addition() -> None:
 
 
 @virtual_time
-async def test_a_fault_of_ours_long_after_another_is_again_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An informer that failed by a fault of ours, and worked well since, begins again as soon as the first time."""
+async def test_a_silent_watch_is_given_up_after_two_missed_bookmarks() -> None:
+    """Where bookmarks come each minute, two minutes without a byte are a fault; nothing that happened is missed."""
+    server = FakeServer()
+    async with following(server) as informer:
+        await informer.wait_synced()
+        await asyncio.sleep(70)
+        server.stall_streams()
+        server.put("a")
+        await asyncio.sleep(125)
+        assert held(informer) == server.truth()
+        assert informer.counters.faults == 1
+
+
+@virtual_time
+async def test_silence_is_no_fault_where_bookmarks_never_come() -> None:
+    """A server without bookmarks may be silent until the time-out that we gave it."""
+    server = FakeServer(bookmarks=False)
+    async with following(server) as informer:
+        await informer.wait_synced()
+        await asyncio.sleep(290)
+        assert informer.counters.faults == 0
+
+
+@virtual_time
+async def test_only_an_internal_error_that_lasts_calls_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An informer that keeps failing by itself is broken after a minute; a server out of reach breaks none."""
+    server = FakeServer()
+    async with following(server) as informer:
+        await informer.wait_synced()
+        server.standing = TransportError("gone")
+        server.break_streams()
+        await asyncio.sleep(600)
+        assert (informer.healthy, informer.broken) == (False, False)
+
+        async def follow(_: object) -> None:
+            raise ValueError("no")
+
+        monkeypatch.setattr(Informer, "_follow", follow)
+    async with following(server) as informer:
+        await asyncio.sleep(50)
+        assert not informer.broken
+        await asyncio.sleep(50)
+        assert informer.broken
+        monkeypatch.undo()
+        server.standing = None
+        await informer.wait_synced()
+        assert not informer.broken
+
+
+@virtual_time
+async def test_an_internal_error_long_after_another_is_again_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An informer that failed by an internal error, and worked since, restarts as soon as the first time."""
     begun: list[float] = []
     lives = iter([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1000.0, 0.0, 10_000.0])
 
     async def follow(_: object) -> None:
         begun.append(asyncio.get_running_loop().time())
         await asyncio.sleep(next(lives))
-        raise ValueError("a fault of ours")
+        raise ValueError("internal error")
 
     monkeypatch.setattr(Informer, "_follow", follow)
     async with following(FakeServer()):

@@ -35,10 +35,10 @@ from lws.informers.inputs import (
     Open,
     Opened,
     Put,
+    Recovered,
     Refused,
     Removed,
     Skipped,
-    Sound,
     Stalled,
     Trouble,
     Wait,
@@ -115,7 +115,7 @@ STEPS: list[tuple[str, State, Any, State, tuple[Any, ...]]] = [
         STREAMING,
         mark(9, end=True),
         State(phase=Phase.WATCHING, position=9, alive=True),
-        (ListEnded(), Sound()),
+        (ListEnded(), Recovered()),
     ),
     (
         "a streamed list breaks",
@@ -137,7 +137,7 @@ STEPS: list[tuple[str, State, Any, State, tuple[Any, ...]]] = [
         State(phase=Phase.PAGING, token="t", listed_at=7),
         page(99, "", thing(4)),
         State(phase=Phase.RESUME, listed_at=7, position=7),
-        (Items((thing(4),)), ListEnded(), Sound(), Open(7, False)),
+        (Items((thing(4),)), ListEnded(), Recovered(), Open(7, False)),
     ),
     (
         "a token expires; the next list is one piece",
@@ -148,7 +148,7 @@ STEPS: list[tuple[str, State, Any, State, tuple[Any, ...]]] = [
     ),
     # A watch is due.
     ("resume", RESUME, Begin(), RESUME, (Open(10, False),)),
-    ("a watch opens", RESUME, Opened(), WATCHING, (Sound(),)),
+    ("a watch opens", RESUME, Opened(), WATCHING, (Recovered(),)),
     (
         "the position is too old",
         RESUME,
@@ -280,14 +280,14 @@ STEPS: list[tuple[str, State, Any, State, tuple[Any, ...]]] = [
         LIVELY,
         Stalled(),
         State(phase=Phase.RESUME, position=10, failures=1, alive=True, brief=True),
-        (Trouble("the server is silent beyond its own timeout", 0), Wait(1, None)),
+        (Trouble("the server went silent", 0), Wait(1, None)),
     ),
     (
         "silence from the start proves nothing",
         WATCHING,
         Stalled(),
         State(position=10, failures=1),
-        (Trouble("the server is silent beyond its own timeout", 0), Wait(1, None)),
+        (Trouble("the server went silent", 0), Wait(1, None)),
     ),
     (
         "garbage",

@@ -29,6 +29,9 @@ class Port:
         """Open."""
         self.opened_at = asyncio.get_running_loop().time()
 
+    def leave(self) -> None:
+        """Answers end their connections from now on."""
+
     async def stop(self) -> None:
         """Close."""
         self.closed_at = asyncio.get_running_loop().time()

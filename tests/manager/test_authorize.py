@@ -11,7 +11,7 @@ import pytest
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response
 from lws.errors import TransportError
-from lws.runtime.authorization import Refusal, Reviewer
+from lws.runtime.authorization import CONCURRENT, Refusal, Reviewer
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
@@ -27,10 +27,16 @@ class Reviews:
         self.allowed = True
         self.status = 201
         self.gone = False
+        self.seconds = 0.0  # that an answer takes
+        self.most_at_once = self._at_once = 0
 
     async def send(self, request: Request) -> Response:
         """Answer a TokenReview or a SubjectAccessReview."""
         self.requests.append(request)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(self.seconds)
+        self._at_once -= 1
         if self.gone:
             raise TransportError("connection refused", maybe_done=False)
         if self.status >= 400:
@@ -144,11 +150,39 @@ async def test_answers_are_remembered_for_a_while() -> None:
 
 @virtual_time
 async def test_memory_of_callers_is_bounded_and_holds_no_token() -> None:
-    """Ten thousand different tokens leave a thousand digests behind, and no token."""
+    """Ten thousand different tokens leave a thousand digests behind, and no token; an allowed one stays."""
     server = Reviews()
-    server.authenticated = False
     reviewer = server.reviewer()
+    assert await reviewer.review("Bearer good", "/metrics") is None
+    server.authenticated = False
     for number in range(2000):
         await reviewer.review(f"Bearer token-{number}", "/metrics")
-    assert len(reviewer._known) == 1000
-    assert b"token-" not in b"".join(reviewer._known)
+    assert len(reviewer._refused) == 1000
+    assert b"token-" not in b"".join(reviewer._refused)
+    assert await reviewer.review("Bearer good", "/metrics") is None
+
+
+@virtual_time
+async def test_one_token_is_reviewed_once_at_a_time() -> None:
+    """A hundred callers with one token are one review, whose answer all of them get though the first went away."""
+    server = Reviews()
+    server.seconds = 6.0
+    reviewer = server.reviewer()
+    callers = [asyncio.create_task(reviewer.review("Bearer abc", "/metrics")) for _ in range(100)]
+    await asyncio.sleep(1)
+    callers[0].cancel()
+    assert set(await asyncio.gather(*callers[1:])) == {None}
+    assert len(server.requests) == 2
+
+
+@virtual_time
+async def test_a_flood_of_tokens_is_turned_away() -> None:
+    """Of 30,000 made-up tokens a few are reviewed, at most eight at once; the others get 503 without a request."""
+    server = Reviews()
+    server.seconds, server.authenticated = 6.0, False
+    reviewer = server.reviewer()
+    answers = await asyncio.gather(*(reviewer.review(f"Bearer made-up-{n}", "/metrics") for n in range(30_000)))
+    assert sorted({status(answer) for answer in answers}) == [401, 503]
+    assert len(server.requests) == server.most_at_once == CONCURRENT
+    server.authenticated = True
+    assert await reviewer.review("Bearer good", "/metrics") is None

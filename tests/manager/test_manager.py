@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,11 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import EVENTS, LEASES
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ConfigurationError, TransportError
+from lws.manager.manager import REVIEW_BURST, REVIEW_QPS
+from lws.runtime.authorization import Reviewer
+from lws.runtime.events import ObjectRef
 from lws.runtime.fence import LeadershipLostError
+from lws_sandbox.virtual_time import VirtualClock
 from tests.simulation.cluster import Cluster, Running, manifest
 from tests.virtual import virtual_time
 
@@ -263,23 +268,79 @@ async def test_a_list_that_is_refused_for_a_moment_only_delays_the_start() -> No
 
 
 @virtual_time
-async def test_a_dead_watch_turns_health_red_until_it_lives_again() -> None:
-    """A watch that is refused at run time is told by the health check, and all is well once the refusal ends."""
+async def test_a_refused_watch_costs_readiness_and_never_liveness() -> None:
+    """A watch that is refused at run time is told by readiness and a metric, which recover once the refusal ends."""
     line = Line()
     async with Cluster() as cluster:
         running = await cluster.start(line.wrap)
-        healthz = running.operator.healthz
-        assert healthz.report().status == 200
+        readyz, healthz = running.operator.readyz, running.operator.healthz
+        registry = running.operator.metrics.registry
+        assert (readyz.report().status, healthz.report().status) == (200, 200)
         line.refused = {"pods"}
         line.break_streams()
         await asyncio.sleep(5)
-        assert "pods" in healthz.failures()["watches"]
+        assert "pods" in readyz.failures()["watches"]
+        assert registry.get_sample_value("lws_informer_healthy", {"resource": "pods"}) == 0
+        assert healthz.report().status == 200
         assert not running.task.done()
         line.refused = set()
         await asyncio.sleep(120)
-        assert healthz.report().status == 200
+        assert (readyz.report().status, healthz.report().status) == (200, 200)
+        assert registry.get_sample_value("lws_informer_healthy", {"resource": "pods"}) == 1
         await cluster.client.create(LEADERWORKERSETS, manifest())
         await cluster.available("sample")
+
+
+@virtual_time
+async def test_an_outage_of_the_server_restarts_nobody() -> None:
+    """However long the server is away, liveness stays green and readiness says so; both are green when it is back."""
+    line = Line()
+    async with Cluster() as cluster:
+        running = await cluster.start(line.wrap)
+        line.cut = True
+        line.break_streams()
+        await asyncio.sleep(600)
+        assert running.operator.healthz.report().status == 200
+        assert "watches" in running.operator.readyz.failures()
+        line.cut = False
+        await asyncio.sleep(60)
+        assert running.operator.readyz.report().status == 200
+
+
+@virtual_time
+async def test_strangers_at_the_metrics_port_delay_neither_lease_nor_reconciles() -> None:
+    """While 30,000 made-up tokens are presented, renewals and the objects of a set come as if nobody was there."""
+    line, lease_line = Line(), Line()
+    async with Cluster(elect=True) as cluster:
+        running = await cluster.start(line.wrap, lease_wrap=lease_line.wrap)
+        operator = running.operator
+        reviewer = Reviewer(operator._reviews, VirtualClock())
+        strangers = [asyncio.create_task(reviewer.review(f"Bearer made-up-{n}", "/metrics")) for n in range(30_000)]
+        began = now()
+        await cluster.client.create(LEADERWORKERSETS, manifest())
+        await cluster.available("sample")
+        assert now() - began < 10
+        await asyncio.sleep(20)
+        renewals = [when for when, request in lease_line.requests if request.method == "PUT" and when > began]
+        assert all(later - earlier < 2.5 for earlier, later in itertools.pairwise(renewals))
+        assert not any("leases" in request.path for _, request in line.requests), "the lease has its own connection"
+        assert sum("tokenreviews" in request.path for _, request in line.requests) <= REVIEW_BURST + REVIEW_QPS * 30
+        await asyncio.gather(*strangers)
+
+
+@virtual_time
+async def test_events_are_fenced_like_every_other_write() -> None:
+    """What a process records that does not lead never leaves it."""
+    async with Cluster(elect=True) as cluster:
+        await cluster.start()
+        standby = (await cluster.start(ready=False)).operator
+        standby.recorder.record(
+            ObjectRef("v1", "Pod", "default", "a"), "Normal", "Told", "Tell", "a process that does not lead"
+        )
+        sending = asyncio.create_task(standby.recorder.run())
+        await asyncio.sleep(60)
+        sending.cancel()
+        assert await cluster.events("Told") == []
 
 
 @virtual_time

@@ -181,6 +181,19 @@ async def test_a_conflict_is_tried_again_at_once_and_is_no_error() -> None:
 
 
 @virtual_time
+async def test_conflicts_in_a_row_back_off() -> None:
+    """Ten conflicts in a row are each retried after about twice the time of the one before."""
+    bench = Bench(scripted(*(ConflictError(409, "Conflict", "newer") for _ in range(10))))
+    bench.queue.add(A)
+    await asyncio.sleep(60)
+    waits = [later - earlier for (_, earlier), (_, later) in pairwise(bench.seen)]
+    assert len(waits) == 10
+    for n, wait in enumerate(waits):
+        assert 0.8 * 0.005 * 2**n <= wait <= 0.005 * 2**n + 1e-6
+    await bench.stop()
+
+
+@virtual_time
 async def test_a_stale_cache_is_no_error() -> None:
     """A reconcile that finds its cache behind is tried again soon and is not counted as an error."""
     bench = Bench(scripted(StaleError("behind")))

@@ -297,6 +297,60 @@ async def test_a_write_under_way_is_cut_off_at_the_deadline() -> None:
 
 
 @virtual_time
+async def test_the_lease_counts_from_the_start_of_the_request() -> None:
+    """With one second each way the two requests of an acquisition leave six of ten seconds, and one renewal eight."""
+    server = FakeServer()
+    server.latency = 1
+    one = elector(server)
+    await one.acquire()
+    assert one.remaining == pytest.approx(6.0)
+    holding = asyncio.create_task(one.hold())
+    await asyncio.sleep(4.001)
+    assert one.remaining == pytest.approx(7.999)
+    holding.cancel()
+
+
+@virtual_time
+async def test_a_slow_write_goes_on_while_the_lease_is_renewed() -> None:
+    """A server that answers writes after 11 s, past the renew deadline, is waited for, and leadership is kept."""
+    server = FakeServer()
+    one = elector(server)
+    await one.acquire()
+    holding = asyncio.create_task(one.hold())
+    slow = FakeServer()
+    slow.latency = 5.5
+    writer = ApiClient(Fence(slow, one), user_agent="test", field_manager="lws")
+    for name in ("a", "b", "c"):
+        await writer.create(PODS, {"metadata": {"name": name, "namespace": "default"}})
+        assert one.leading
+    assert now() == pytest.approx(33)
+    holding.cancel()
+
+
+@virtual_time
+async def test_a_write_ends_with_the_last_renewal() -> None:
+    """Renewals that stop while a write is in flight cut it off when the last of them has run out, and not later."""
+    server = FakeServer()
+    one = elector(server)
+    await one.acquire()
+    holding = asyncio.create_task(one.hold())
+    slow = FakeServer()
+    slow.latency = 1000
+    writer = ApiClient(Fence(slow, one), user_agent="test", field_manager="lws", timeout=1e6)
+    writing = asyncio.ensure_future(writer.create(PODS, {"metadata": {"name": "a", "namespace": "default"}}))
+    await asyncio.sleep(15)
+
+    def refuse(_: Request) -> None:
+        raise TransportError("gone")
+
+    server.before = refuse
+    with pytest.raises(TransportError, match="renew deadline"):
+        await writing
+    assert now() == pytest.approx(24)
+    await asyncio.gather(holding, return_exceptions=True)
+
+
+@virtual_time
 async def test_what_stands_in_the_way_is_told_once() -> None:
     """A lease that cannot be read or written is told once, however often it is tried; that another holds it, never."""
     server = FakeServer()

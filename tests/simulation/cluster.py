@@ -207,7 +207,7 @@ class Cluster:
             return self._spare.handle_review(path, body, content_type)
         return self.operators[0].operator.handle_review(path, body, content_type)
 
-    def _make(self, transport: Transport) -> ControllerManager:
+    def _make(self, transport: Transport, lease_transport: Transport | None = None) -> ControllerManager:
         settings = Settings(
             configuration=self._configuration,
             disaggregated=self._disaggregated,
@@ -217,12 +217,17 @@ class Cluster:
             hostname="test",
         )
         chance = Random(self.random.getrandbits(64))
-        return ControllerManager(settings, transport, clock=self.clock, random=chance, sockets=False)
+        return ControllerManager(
+            settings, transport, clock=self.clock, random=chance, sockets=False, lease_transport=lease_transport
+        )
 
-    async def start(self, wrap: Wrap = lambda transport: transport, *, ready: bool = True) -> Running:
-        """Start an operator; returns when it works, or at once if not asked to wait."""
+    async def start(
+        self, wrap: Wrap = lambda transport: transport, *, lease_wrap: Wrap | None = None, ready: bool = True
+    ) -> Running:
+        """Start an operator, its lease on a transport of its own if that is wrapped; returns when it works if asked."""
         transport = wrap(Recording(self.sandbox.transport(), self.writes))
-        running = Running(self, self._make(transport), transport)
+        lease = lease_wrap(self.sandbox.transport()) if lease_wrap else None
+        running = Running(self, self._make(transport, lease), transport)
         self.operators.append(running)
         if ready:
             waiting = asyncio.create_task(running.operator.wait_ready())

@@ -284,6 +284,38 @@ async def test_stopping_drains(start: Start, trust: ssl.SSLContext) -> None:
         await stopping
 
 
+async def test_leaving_ends_connections_with_their_answers(start: Start, trust: ssl.SSLContext) -> None:
+    """Once the server leaves, each answer ends its connection, and new connections are still accepted."""
+    server = await start()
+    async with client(server, trust) as (reader, writer):
+        writer.write(post())
+        await answer(reader)
+        server.leave()
+        writer.write(post())
+        assert b"connection: close" in (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.read()
+        assert await works(server, trust)
+
+
+async def test_stopping_closes_idle_connections_first(start: Start, trust: ssl.SSLContext) -> None:
+    """An idle connection is closed while a request on another is still being read."""
+    server = await start(Limits(lingering=30.0))
+    async with client(server, trust) as (idle, writer), client(server, trust) as (reader, busy):
+        writer.write(post())
+        await answer(idle)
+        busy.write(post()[:-1])
+        assert await works(server, trust)
+        stopping = asyncio.create_task(server.stop(30))
+        async with asyncio.timeout(5):
+            assert await closed(idle)
+        assert not stopping.done()
+        busy.write(post()[-1:])
+        assert (await answer(reader))[0] == 200
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await stopping
+
+
 async def test_stopping_does_not_wait_for_ever(start: Start, trust: ssl.SSLContext) -> None:
     """A review whose body never comes is given up after the grace period."""
     server = await start()

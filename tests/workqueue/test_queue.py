@@ -11,12 +11,9 @@ from lws.workqueue import (
     Bucket,
     DelayingQueue,
     ExponentialBackoff,
-    Limiter,
-    MaxOf,
     Queue,
     QueueShutDown,
     RateLimitingQueue,
-    default_limiter,
 )
 from lws.workqueue.queue import LIVE_RUN
 from lws_sandbox.virtual_time import VirtualClock
@@ -167,28 +164,88 @@ async def test_jitter_parts_keys_that_failed_together() -> None:
 
 @virtual_time
 async def test_a_bucket_bounds_all_keys_together() -> None:
-    """Three at once, then two a second, whatever the keys; unused time fills it again."""
-    bucket: Bucket[int] = Bucket(VirtualClock(), rate=2.0, burst=3)
-    assert [bucket.next_delay(key) for key in range(5)] == pytest.approx([0, 0, 0, 0.5, 1.0])
+    """Three at once, then two a second; unused time fills it again."""
+    bucket = Bucket(VirtualClock(), rate=2.0, burst=3)
+    assert [bucket.take() for _ in range(5)] == pytest.approx([0, 0, 0, 0.5, 1.0])
     await asyncio.sleep(100)
-    assert [bucket.next_delay(key) for key in range(4)] == pytest.approx([0, 0, 0, 0.5])
+    assert [bucket.take() for _ in range(4)] == pytest.approx([0, 0, 0, 0.5])
+
+
+def small_bucket() -> RateLimitingQueue[str]:
+    """A queue whose keys have one retry a second together."""
+    clock = VirtualClock()
+    backoff: ExponentialBackoff[str] = ExponentialBackoff(Random(0), jitter=0.0)
+    return RateLimitingQueue(Random(0), clock=clock, backoff=backoff, bucket=Bucket(clock, rate=1.0, burst=1))
 
 
 @virtual_time
-async def test_the_strictest_limiter_is_obeyed() -> None:
-    """Of several limits the longest rest counts, and success is told to all."""
-    limiter: MaxOf[str] = MaxOf(ExponentialBackoff(Random(0), jitter=0.0), Bucket(VirtualClock(), rate=1.0, burst=1))
-    assert [limiter.next_delay("a") for _ in range(3)] == pytest.approx([0.005, 1.0, 2.0])
-    assert limiter.failures("a") == 3
-    limiter.forget("a")
-    assert limiter.failures("a") == 0
+async def test_the_longer_of_back_off_and_bucket_is_obeyed() -> None:
+    """Keys share the bucket; a key's own back-off, and what a server asks for, can only be longer."""
+    queue = small_bucket()
+    assert [queue.add_rate_limited(key) for key in "abc"] == pytest.approx([0.005, 1.0, 2.0])
+    assert queue.add_rate_limited("d", at_least=7.0) == pytest.approx(7.0)
+    assert queue.retries("a") == 1
+    queue.forget("a")
+    assert queue.retries("a") == 0
+
+
+@virtual_time
+async def test_a_retry_that_waits_is_charged_once() -> None:
+    """A key that fails again and again while its retry waits costs the others nothing, and is retried in time."""
+    queue = small_bucket()
+    queue.add_rate_limited("c", at_least=0.5)
+    for _ in range(1000):
+        queue.add("c")
+        assert await queue.get() == "c"
+        assert queue.add_rate_limited("c") == pytest.approx(0.5)
+        queue.done("c")
+    assert queue.add_rate_limited("healthy") == pytest.approx(1.0)
+    assert await queue.get() == "c"
+    assert asyncio.get_running_loop().time() == pytest.approx(0.5)
+    assert queue.retries("c") == 1
+
+
+@virtual_time
+async def test_a_retry_that_another_delay_overtook_is_not_lost() -> None:
+    """A key that was handed out before its retry was due, and fails again, is retried."""
+    queue = small_bucket()
+    queue.add_rate_limited("a", at_least=5.0)
+    queue.add_after("a", 1.0)
+    assert await queue.get() == "a"
+    assert queue.add_rate_limited("a") > 0
+    queue.done("a")
+    async with asyncio.timeout(10):
+        assert await queue.get() == "a"
+
+
+@virtual_time
+async def test_an_uncharged_retry_backs_off_and_leaves_the_bucket_alone() -> None:
+    """Conflicts wait for their own back-off only."""
+    queue = small_bucket()
+    for expected in (0.005, 0.01, 0.02):
+        assert queue.add_rate_limited("a", charged=False) == pytest.approx(expected)
+        assert await queue.get() == "a"
+        queue.done("a")
+    assert queue.add_rate_limited("b") == pytest.approx(0.005)
+
+
+@virtual_time
+async def test_a_getter_that_is_cancelled_as_it_is_woken_wakes_the_next() -> None:
+    """A key that came for a worker which is cancelled in the same turn goes to the next worker."""
+    queue = new_queue()
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    queue.add("a")
+    first.cancel()
+    async with asyncio.timeout(1):
+        assert await second == "a"
+    assert first.cancelled()
 
 
 @virtual_time
 async def test_hundreds_of_poisoned_keys_leave_room_for_a_neighbour() -> None:
     """A healthy key that fails once beside 500 that always fail is tried again within a tenth of a second."""
-    limiter: Limiter[int] = default_limiter(Random(5), VirtualClock())
-    queue: RateLimitingQueue[int] = RateLimitingQueue(Random(5), clock=VirtualClock(), limiter=limiter)
+    queue: RateLimitingQueue[int] = RateLimitingQueue(Random(5), clock=VirtualClock())
     for key in range(500):
         queue.add(key)
 

@@ -31,6 +31,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.held: set[int] = set()
         self.again: dict[int, bool] = {}
         self.delayed: dict[int, tuple[float, bool]] = {}
+        self.retry_at: dict[int, float] = {}  # of the last retry that was charged
         self.live_run = 0
         self.workers: list[asyncio.Task[int]] = []
 
@@ -78,6 +79,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.live_run = 0
         self.waiting[background].pop(0)
         self.held.add(key)
+        if key not in self.delayed:
+            self.retry_at.pop(key, None)
 
     @rule(key=KEYS, background=st.booleans())
     def add(self, key: int, background: bool) -> None:
@@ -94,9 +97,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def fail(self, key: int) -> None:
-        """Add a key after its back-off, which doubles with every failure."""
+        """Add a key after its back-off, which doubles with every failure; a retry that waits already stays."""
         failures = self.queue.retries(key)
+        waits = key in self.delayed and self.retry_at.get(key, 0.0) > self.loop.time()
         delay = self.on_loop(lambda: self.queue.add_rate_limited(key))
+        if waits:
+            assert self.queue.retries(key) == failures
+            assert abs(self.delayed[key][0] - self.loop.time() - delay) < 1e-6
+            return
+        self.retry_at[key] = self.loop.time() + delay
         longest = min(1000.0, 0.005 * 2**failures)
         assert longest * 0.8 <= delay <= longest
         self.expect_later(key, delay, False)

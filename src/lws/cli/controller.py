@@ -125,6 +125,7 @@ async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[s
 async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
     # Finding credentials may wait for a plugin, and so for people: a signal ends that too.
     connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
+    lease_transport = connection.separate_transport()
     try:
         _log.info(
             "starting",
@@ -140,11 +141,13 @@ async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, s
             clock=SystemClock(),
             random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
             host=connection.host,
+            lease_transport=lease_transport,
         )
         if settings.development:
             await preflight(manager.client, connection.server, connection.source, settings)
         await manager.run()
     finally:
+        await lease_transport.close()
         await connection.close()
 
 

@@ -47,7 +47,7 @@ class Connection:
         source: where the configuration came from, in words.
     """
 
-    transport: Transport
+    transport: HttpTransport
     server: str
     namespace: str
     source: str
@@ -77,8 +77,12 @@ class Connection:
             observer=observer,
         )
 
+    def separate_transport(self) -> Transport:
+        """Another transport to the server, with the same credentials, that shares no connection with any other."""
+        return self.transport.separate()
+
     async def close(self) -> None:
-        """Let go of every connection. Idempotent."""
+        """Close every connection of ``transport``. Idempotent."""
         await self.transport.close()
 
 

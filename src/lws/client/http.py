@@ -49,8 +49,12 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._tls = _TlsCache()
 
+    def separate(self) -> HttpTransport:
+        """Another transport like this one, with connections of its own."""
+        return HttpTransport(self._server, self._credentials, proxy=self._proxy)
+
     async def send(self, request: Request) -> Response:
-        """Bring the whole answer.
+        """Send a request and return the whole answer.
 
         Raises:
             TransportError: there was none, or not in time.
@@ -75,7 +79,7 @@ class HttpTransport:
             answer.close()
 
     async def close(self) -> None:
-        """Let go of every connection. Idempotent."""
+        """Close every connection. Idempotent."""
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()

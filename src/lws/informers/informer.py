@@ -25,7 +25,7 @@ from lws.clock import Clock
 from lws.errors import ApiError, TransportError
 from lws.informers import inputs
 from lws.informers.backoff import Backoff
-from lws.informers.decode import GarbledPageError, Lines
+from lws.informers.decode import Bookmark, GarbledPageError, Lines
 from lws.informers.kinds import Kind
 from lws.informers.requests import Selection, page_request, refusal, remedy, watch_request
 from lws.informers.store import Change, IndexFunction, StoreReader, StoreWriter
@@ -38,13 +38,14 @@ log = structlog.get_logger("lws.informers")
 WATCH_SECONDS: Final = 300.0  # how long a server is asked to keep a watch open, at least; up to a fifth more by chance
 BRIEF_SECONDS: Final = 20.0  # the same after a fault
 GRACE_SECONDS: Final = 15.0  # silence beyond the server's own timeout is a fault
+BOOKMARK_SILENCE: Final = 120.0  # as is silence for twice the time between two bookmarks of a server that sends them
 LIST_SILENCE: Final = 30.0  # silence within a list is a fault
 RESYNC_BATCH: Final = 200
 FAULT_GRACE: Final = 60.0  # a broken connection may last this long before it is unhealthy
 
 
 class Handler(Protocol[T_contra]):
-    """Hears of changes, synchronously; what it raises is logged and hurts nobody else."""
+    """Told of changes, synchronously; an exception it raises is logged and affects no other handler."""
 
     def __call__(self, old: T_contra | None, new: T_contra | None, initial: bool, /) -> None:
         """``initial``: the object came with the first list, or nothing changed and this is a resync."""
@@ -101,6 +102,8 @@ class Informer(Generic[T]):
         self._synced = asyncio.Event()
         self._trouble: inputs.Trouble | None = None
         self._trouble_since = 0.0
+        self._failing_since: float | None = None  # since when this informer keeps failing by an internal error
+        self._bookmarks = False  # whether this server was seen to send them
         self._heard_at = clock.monotonic()
         self._log = log.bind(resource=str(kind), **dict(selection.query()))
 
@@ -147,7 +150,7 @@ class Informer(Generic[T]):
         obj = self.store.get(namespace, name)
         return obj is not None and int(obj.metadata.resource_version or 0) >= wanted
 
-    # How it is doing.
+    # Its health.
 
     @property
     def last_event_age(self) -> float:
@@ -163,11 +166,16 @@ class Informer(Generic[T]):
 
     @property
     def healthy(self) -> bool:
-        """False while the server refuses us, or has been out of reach for a minute."""
+        """False while the server refuses us, or has been out of reach for a minute. A restart mends neither."""
         if self._trouble is None:
             return True
         refused = 400 <= self._trouble.status < 500 and self._trouble.status != 429
         return not refused and self._clock.monotonic() - self._trouble_since < FAULT_GRACE
+
+    @property
+    def broken(self) -> bool:
+        """Whether an internal error has kept it from working for a minute, so that a restart may help."""
+        return self._failing_since is not None and self._clock.monotonic() - self._failing_since >= FAULT_GRACE
 
     # How it runs.
 
@@ -182,8 +190,10 @@ class Informer(Generic[T]):
                     await self._follow()
                 except Exception as error:
                     failures = 1 if self._clock.monotonic() - begun >= FAULT_GRACE else failures + 1
-                    self._log.exception("informer failed; it begins again")
-                    self._troubled(inputs.Trouble(f"a fault of ours: {type(error).__name__}", 0))
+                    self._log.exception("informer failed, restarting")
+                    if self._failing_since is None:
+                        self._failing_since = self._clock.monotonic()
+                    self._troubled(inputs.Trouble(f"internal error: {type(error).__name__}", 0))
                     self._state = State(streaming=self._state.streaming)
                     await asyncio.sleep(self._backoff.delay(failures))
         finally:
@@ -250,16 +260,20 @@ class Informer(Generic[T]):
             async for chunk in chunks:
                 self._heard_at = self._clock.monotonic()
                 for event in self._decoder.events(lines.feed(chunk)):
+                    self._bookmarks |= isinstance(event, Bookmark) and self._state.phase is Phase.WATCHING
                     asked = self._step(event)
                     if asked is not None:
                         return asked
                 self._moved()
                 silence.reschedule(self._silent_at(loop.time(), end_at))
-                await asyncio.sleep(0)  # a full pipe must not keep others from their turn
+                await asyncio.sleep(0)  # a busy stream must not starve other tasks
         return self._step(inputs.Broke("the watch was cut within a line")) if lines.cut else None
 
     def _silent_at(self, now: float, end_at: float) -> float:
-        return now + LIST_SILENCE if self._state.phase is Phase.STREAMING else max(end_at, now)
+        """When silence that begins now is a fault."""
+        if self._state.phase is Phase.STREAMING:
+            return now + LIST_SILENCE
+        return max(now, min(end_at, now + BOOKMARK_SILENCE) if self._bookmarks else end_at)
 
     # What the watcher puts out.
 
@@ -295,8 +309,8 @@ class Informer(Generic[T]):
                 self._skipped(output)
             case inputs.Trouble():
                 self._troubled(output)
-            case inputs.Sound():
-                self._sound()
+            case inputs.Recovered():
+                self._recovered()
 
     def _listed(self) -> None:
         self.counters.lists += 1
@@ -310,7 +324,7 @@ class Informer(Generic[T]):
     def _skipped(self, output: inputs.Skipped) -> None:
         bad = output.unreadable
         self.counters.unreadable += 1
-        self._log.error("object cannot be read", namespace=bad.namespace, name=bad.name, problem=bad.problem)
+        self._log.error("object cannot be decoded", namespace=bad.namespace, name=bad.name, problem=bad.problem)
         if output.listed:
             self._writer.keep(bad.namespace, bad.name)
         elif bad.deleted:
@@ -324,12 +338,13 @@ class Informer(Generic[T]):
         self._trouble = trouble
         if news:
             level = self._log.warning if trouble.status or not self.synced else self._log.info
-            level("watch in trouble", problem=self.trouble, status=trouble.status or None)
+            level("watch failing", problem=self.trouble, status=trouble.status or None)
 
-    def _sound(self) -> None:
+    def _recovered(self) -> None:
+        self._failing_since = None
         if self._trouble is not None:
             self._trouble = None
-            self._log.info("watch is well again")
+            self._log.info("watch recovered")
 
     def _moved(self) -> None:
         if self._state.phase in (Phase.WATCHING, Phase.RESUME):

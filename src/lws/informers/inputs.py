@@ -111,8 +111,8 @@ class Trouble(_Value, frozen=True):
     status: int
 
 
-class Sound(_Value, frozen=True):
-    """All is well again."""
+class Recovered(_Value, frozen=True):
+    """The server answers as it should again."""
 
 
 # Commands.
@@ -141,5 +141,5 @@ class Wait(_Value, frozen=True):
 
 Command: TypeAlias = Open | Fetch | Wait
 Output: TypeAlias = (
-    ListBegun | Items | Erased | ListEnded | ListDropped | Put | Removed | Skipped | Trouble | Sound | Command
+    ListBegun | Items | Erased | ListEnded | ListDropped | Put | Removed | Skipped | Trouble | Recovered | Command
 )

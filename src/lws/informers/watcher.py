@@ -40,10 +40,10 @@ from lws.informers.inputs import (
     Opened,
     Output,
     Put,
+    Recovered,
     Refused,
     Removed,
     Skipped,
-    Sound,
     Stalled,
     Trouble,
     Wait,
@@ -158,7 +158,7 @@ def _listed(state: State, version: str, before: tuple[Output, ...], *after: Comm
     if position is None:
         return _list_failed(state, Garbage(f"the list has the resourceVersion {version!r}"))
     state = _with(state, position=position, token="", detour=False, whole=False, brief=False)
-    return state, (*before, ListEnded(), Sound(), *after)
+    return state, (*before, ListEnded(), Recovered(), *after)
 
 
 # Pages.
@@ -191,7 +191,7 @@ def _resume(state: State, _: Begin) -> Step:
 
 
 def _opened(state: State, _: Opened) -> Step:
-    return _with(state, phase=Phase.WATCHING, alive=False), (Sound(),)
+    return _with(state, phase=Phase.WATCHING, alive=False), (Recovered(),)
 
 
 def _watch_refused(state: State, refusal: Refused) -> Step:
@@ -302,7 +302,7 @@ def _trouble(fault: Refused | Broke | Stalled | Ended | Error | Garbage) -> Trou
     if isinstance(fault, Error):
         return Trouble(fault.object.message or "the server gave up the watch", fault.object.code or 500)
     if isinstance(fault, Stalled):
-        return Trouble("the server is silent beyond its own timeout", 0)
+        return Trouble("the server went silent", 0)
     if isinstance(fault, Ended):
         return Trouble("the server ended the watch early", 0)
     return Trouble(fault.problem, 0)

@@ -59,10 +59,17 @@ class Admission:
         self._directory = Path(configuration.webhook.cert_dir)
         own = configuration.internal_cert_management.enable and not settings.development
         self._rotator = self._make_rotator(client, random) if own else None
+        self._leaving_since: float | None = None  # monotonic
 
     def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
         """Answer one AdmissionReview without a socket: HTTP status and body."""
         return self.server.handle_review(path, body, content_type)
+
+    def leave(self) -> None:
+        """Begin to go: the notice runs from now, and every answer ends its connection. Idempotent."""
+        if self._leaving_since is None:
+            self._leaving_since = self._clock.monotonic()
+            self.server.leave()
 
     def services(self, *, sockets: bool) -> list[Service]:
         """What must run for it, in order."""
@@ -154,7 +161,12 @@ class Admission:
             await asyncio.get_running_loop().create_future()
         finally:
             # A refused connection is a rejected pod. A second cancellation cuts the notice short.
+            self.leave()
             try:
-                await asyncio.sleep(self._settings.notice)
+                await asyncio.sleep(self._notice_left())
             finally:
                 await self.server.stop()
+
+    def _notice_left(self) -> float:
+        assert self._leaving_since is not None
+        return max(0.0, self._leaving_since + self._settings.notice - self._clock.monotonic())

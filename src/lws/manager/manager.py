@@ -19,7 +19,7 @@ import structlog
 
 from lws.api.leaderworkerset.labels import FIELD_MANAGER
 from lws.apimachinery.objects import Key
-from lws.client.api import ApiClient
+from lws.client.api import DEFAULT_TIMEOUT, ApiClient
 from lws.client.limiter import Limiter, TokenBucket
 from lws.client.transport import Transport
 from lws.clock import Clock
@@ -37,7 +37,7 @@ from lws.reconcilers.leaderworkerset.build import Controllers, build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
-from lws.runtime.caches import cache_service, dead_watches, export_informers, unsynced
+from lws.runtime.caches import broken_informers, cache_service, export_informers, failing_watches, unsynced
 from lws.runtime.controller import Controller
 from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
@@ -48,6 +48,8 @@ from lws.runtime.lifetimes import Service, Supervisor, background, together
 from lws.runtime.watchdog import Watchdog
 
 COMPONENT = "leaderworkerset"
+REVIEW_QPS = 20.0  # requests a second to authenticate and authorize those who ask for metrics
+REVIEW_BURST = 20
 _log = structlog.stdlib.get_logger("lws.manager")
 
 
@@ -61,6 +63,8 @@ class ControllerManager:
         random: source of all chance.
         host: the API server's name, for metrics.
         sockets: whether to serve webhook, metrics and probes on ports.
+        lease_transport: reaches the API server for the lease alone, so that no other request can delay a renewal; the
+            caller closes it. ``transport`` if absent.
         metrics: where to count; an own one if absent.
     """
 
@@ -74,6 +78,7 @@ class ControllerManager:
         host: str = "",
         sockets: bool = True,
         metrics: Metrics | None = None,
+        lease_transport: Transport | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
@@ -87,8 +92,10 @@ class ControllerManager:
         self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
         # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
         self.client = self._client(transport, self._limiter)
-        self._reviews = self._client(transport, self._limiter, field_manager=None)
-        self._leadership = self._make_leadership(transport)
+        # Reviews are caused by strangers, so they have a budget of their own.
+        reviews = TokenBucket(REVIEW_QPS, REVIEW_BURST)
+        self._reviews = self._client(transport, reviews, field_manager=None, timeout=10.0)
+        self._leadership = self._make_leadership(lease_transport or transport)
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self._client(fenced, self._limiter)
         self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
@@ -107,7 +114,8 @@ class ControllerManager:
         self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
         self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
-        self.supervisor = Supervisor(self._services())
+        self._stopping = False
+        self.supervisor = Supervisor(self._services(), stopping=self._leave)
         self._add_checks()
         export_informers(self.metrics, self.registry, "lws")
 
@@ -141,16 +149,20 @@ class ControllerManager:
     # How it is built.
 
     def _client(
-        self, transport: Transport, limiter: Limiter | None, field_manager: str | None = FIELD_MANAGER
+        self,
+        transport: Transport,
+        limiter: Limiter | None,
+        field_manager: str | None = FIELD_MANAGER,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> ApiClient:
-        observer = self.metrics.client.observe_request
         return ApiClient(
             transport,
             user_agent=user_agent(),
             field_manager=field_manager,
             host=self._host,
             limiter=limiter,
-            observer=observer,
+            observer=self.metrics.client.observe_request,
+            timeout=timeout,
         )
 
     def _chance(self) -> Random:
@@ -160,7 +172,7 @@ class ControllerManager:
     def _make_leadership(self, transport: Transport) -> Leadership | None:
         if not self.settings.configuration.leader_election.leader_elect:
             return None
-        # A renewal must not queue behind other requests, so the lease has no client-side limit.
+        # A renewal must not queue behind other requests, so the lease has no rate limit either.
         client = self._client(transport, None)
         election = self.settings.configuration.leader_election
         return Leadership(
@@ -227,8 +239,15 @@ class ControllerManager:
         services.append(together("controllers", controllers))
         return services
 
+    def _leave(self) -> None:
+        """Be no endpoint any more before anything is taken down."""
+        self._stopping = True
+        self.admission.leave()
+
     def _add_checks(self) -> None:
+        self.readyz.add("shutdown", lambda: "the process is shutting down" if self._stopping else None)
         self.readyz.add("caches", lambda: unsynced(self.registry))
-        self.healthz.add("watches", lambda: dead_watches(self.registry))
+        self.readyz.add("watches", lambda: failing_watches(self.registry))
+        self.healthz.add("informers", lambda: broken_informers(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, sockets=self._sockets)

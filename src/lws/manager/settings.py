@@ -254,8 +254,8 @@ class Settings(BaseModel):
         resync: seconds between looks at every object although nothing changed; None for never.
         watchdog: seconds between looks at the event loop's lag; None for never.
         start_patience: for how many seconds, at the start, the server may refuse a list before that is an error.
-        notice: for how many seconds, at the end, the webhook still takes connections that a Service sends here although
-            this process is on its way out.
+        notice: for how many seconds after a stop began the webhook still accepts connections: nodes need a moment to
+            learn that this replica is no endpoint any more.
         hostname: part of the identity in events and the lease.
     """
 

@@ -1,11 +1,15 @@
 """Asks the API server whether a caller may read metrics: TokenReview, then SubjectAccessReview (operations 4).
 
-Guarantees: without a token nobody is asked; what the server allowed is remembered for a minute, what it refused for ten
-seconds, and never the token itself, only its digest; a server that cannot be asked refuses with 500.
+Guarantees:
+    * Without a token the server is not asked. What it allowed is cached for a minute, what it refused for ten seconds,
+      and never the token itself, only its digest. A server that cannot be asked refuses with 500.
+    * Callers are strangers: whatever they send, at most ``CONCURRENT`` reviews are in flight, one for each token, and
+      who comes beyond that gets 503 at once. Refused tokens cannot push allowed ones out of the cache.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -23,7 +27,8 @@ JSON: TypeAlias = dict[str, Any]
 
 ALLOWED_SECONDS: Final = 60.0
 REFUSED_SECONDS: Final = 10.0
-REMEMBERED: Final = 1000
+CACHED: Final = 1000  # tokens of either kind
+CONCURRENT: Final = 8
 _log = structlog.stdlib.get_logger("lws.manager")
 
 
@@ -35,13 +40,24 @@ class Refusal:
     text: str
 
 
+_BUSY: Final = Refusal(503, "Too many callers are being authenticated, try again")
+_UNCHECKED: Final = Refusal(500, "Authentication or authorization could not be checked")
+
+
 class Reviewer:
-    """Asks who a caller is and whether it may; see the module for its guarantees."""
+    """Asks who a caller is and whether it may; see the module for its guarantees.
+
+    Args:
+        client: reaches the reviews, with a rate limit of its own.
+        clock: measures how long answers are cached.
+    """
 
     def __init__(self, client: ApiClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._known: OrderedDict[bytes, tuple[float, Refusal | None]] = OrderedDict()  # until when, and the answer
+        self._allowed: _Cache = OrderedDict()
+        self._refused: _Cache = OrderedDict()
+        self._reviews: dict[bytes, asyncio.Task[Refusal | None]] = {}
 
     async def review(self, authorization: str, path: str) -> Refusal | None:
         """Whether the bearer of this ``Authorization`` header may GET this path; None if so."""
@@ -50,16 +66,32 @@ class Reviewer:
         if scheme.lower() != "bearer" or not token:
             return Refusal(401, "Unauthorized")
         digest = hashlib.sha256(f"{path}\n{token}".encode()).digest()
-        known = self._known.get(digest)
         now = self._clock.monotonic()
-        if known is not None and now < known[0]:
-            return known[1]
+        for cache in (self._allowed, self._refused):
+            if digest in cache and now < cache[digest][0]:
+                return cache[digest][1]
+        review = self._reviews.get(digest)
+        if review is None:
+            if len(self._reviews) >= CONCURRENT:
+                return _BUSY
+            review = self._reviews[digest] = asyncio.create_task(self._decide(digest, token, path), name="review")
+        return await asyncio.shield(review)  # others may wait for it too
+
+    async def _decide(self, digest: bytes, token: str, path: str) -> Refusal | None:
+        begun = self._clock.monotonic()
         try:
             answer = await self._ask(token, path)
         except LwsError as error:
-            _log.warning("callers of metrics cannot be checked", **error_fields(error))
-            return Refusal(500, "Authentication or authorization could not be checked")
-        self._remember(digest, now, answer)
+            _log.warning("callers of metrics cannot be authenticated", **error_fields(error))
+            return _UNCHECKED
+        finally:
+            del self._reviews[digest]
+        if answer is None:
+            self._refused.pop(digest, None)
+            _remember(self._allowed, digest, begun + ALLOWED_SECONDS, answer)
+        else:
+            self._allowed.pop(digest, None)
+            _remember(self._refused, digest, begun + REFUSED_SECONDS, answer)
         return answer
 
     async def _ask(self, token: str, path: str) -> Refusal | None:
@@ -84,8 +116,13 @@ class Reviewer:
         status = answer.get("status")
         return status if isinstance(status, dict) else {}
 
-    def _remember(self, digest: bytes, now: float, answer: Refusal | None) -> None:
-        self._known[digest] = (now + (REFUSED_SECONDS if answer else ALLOWED_SECONDS), answer)
-        self._known.move_to_end(digest)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+
+_Cache: TypeAlias = OrderedDict[bytes, tuple[float, Refusal | None]]
+"""Digest of path and token -> until when the answer holds, and the answer."""
+
+
+def _remember(cache: _Cache, digest: bytes, until: float, answer: Refusal | None) -> None:
+    cache[digest] = (until, answer)
+    cache.move_to_end(digest)
+    while len(cache) > CACHED:
+        cache.popitem(last=False)

@@ -1,4 +1,8 @@
-"""The caches of a process as a service, and what they say of themselves to probes and metrics."""
+"""The caches of a process as a service, and what they report of themselves to probes and metrics.
+
+Being cut off from the API server is readiness and a metric, never liveness: no restart mends it, and replicas that are
+restarted all through an outage serve no admission when it ends.
+"""
 
 from __future__ import annotations
 
@@ -60,14 +64,18 @@ def unsynced(registry: InformerRegistry) -> str | None:
     return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
 
 
-def dead_watches(registry: InformerRegistry) -> str | None:
-    """Which watches are refused, or out of reach for too long; None if none is."""
-    dead = [each.trouble or str(each.kind) for each in registry if not each.healthy]
-    return "; ".join(dead) or None
+def failing_watches(registry: InformerRegistry) -> str | None:
+    """Which watches the server refuses, or has not answered for a minute; None if there are none."""
+    return "; ".join(each.trouble or str(each.kind) for each in registry if not each.healthy) or None
+
+
+def broken_informers(registry: InformerRegistry) -> str | None:
+    """Which informers an internal error keeps from working, so that a restart may help; None if there are none."""
+    return "; ".join(each.trouble or str(each.kind) for each in registry if each.broken) or None
 
 
 def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefix: str) -> None:
-    """Export size, age and faults of every cache, as ``<prefix>_informer_…``."""
+    """Export size, age, health and faults of every cache, as ``<prefix>_informer_…``."""
 
     def sampled(read: Callable[[InformerStatistics], float]) -> Callable[[], Samples]:
         return lambda: [((each.resource,), read(each)) for each in registry.statistics()]
@@ -81,6 +89,12 @@ def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefi
         "How long ago the server last said anything on a watch.",
         label,
         sampled(lambda each: each.last_event_age),
+    )
+    metrics.sampled_gauge(
+        f"{prefix}_informer_healthy",
+        "Whether the watch works: 0 while the server refuses it, or has been out of reach for a minute.",
+        label,
+        sampled(lambda each: each.healthy),
     )
     metrics.sampled_gauge(
         f"{prefix}_informer_faults",

@@ -184,8 +184,8 @@ class Controller(Generic[K]):
                 self.queue.add_after(key, STALE_SECONDS)
                 return "requeue"
             case ConflictError():
-                self.queue.add_rate_limited(key)
-                _log.debug("somebody else was faster", cause=str(error))
+                self.queue.add_rate_limited(key, charged=False)
+                _log.debug("conflict, retrying", cause=str(error))
                 return "requeue"
             case TerminalError():
                 self.queue.forget(key)

@@ -1,7 +1,7 @@
 """Keeps writes from leaving a process that may not write.
 
-Guarantees: a write leaves only while the permit lasts, judged in the moment of sending; one that is under way is cut
-off when the permit runs out, and then counts as perhaps done; reads pass freely.
+Guarantees: a write is sent only while the permit lasts, judged at the moment of sending; one in flight goes on for as
+long as the permit is renewed, is cut off when the permit runs out, and then counts as perhaps done; reads pass freely.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Fence:
         if remaining <= 0:
             raise LeadershipLostError(f"{request.method} {request.path} was not sent: this process no longer leads")
         try:
-            async with asyncio.timeout(remaining):
+            async with _while_permitted(self._permit):
                 return await self._transport.send(request)
         except TimeoutError as error:
             raise TransportError(f"{request.method} {request.path} was cut off at the renew deadline") from error
@@ -60,5 +60,27 @@ class Fence:
             yield stream
 
     async def close(self) -> None:
-        """Let go of every connection. Idempotent."""
+        """Close every connection. Idempotent."""
         await self._transport.close()
+
+
+@asynccontextmanager
+async def _while_permitted(permit: Permit) -> AsyncIterator[None]:
+    """Raise `TimeoutError` once the permit has run out: whenever that seems due, it is asked whether it was renewed."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        remaining = permit.remaining
+        if remaining > 0:
+            timer = loop.call_later(remaining, look)
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(permit.remaining, look)
+        try:
+            yield
+        finally:
+            timer.cancel()

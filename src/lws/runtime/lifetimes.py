@@ -4,6 +4,7 @@ Guarantees:
     * Services start one after the other, each only once the one before it is ready, and stop in reverse: a service runs
       only while all before it run.
     * A service that ends by itself, before or after it was ready, brings all down; its error is the supervisor's.
+    * Before the first service is stopped, the ``stopping`` hook is called, so that others can be told.
     * Stopping waits for each service at most its ``stop_seconds``, then cancels it once more and goes on.
     * A cancelled supervisor stops everything before it raises `asyncio.CancelledError`.
 """
@@ -68,10 +69,16 @@ def together(name: str, services: Sequence[Service]) -> Service:
 
 
 class Supervisor:
-    """Runs services in nested scopes; see the module for its guarantees."""
+    """Runs services in nested scopes; see the module for its guarantees.
 
-    def __init__(self, services: Sequence[Service]) -> None:
+    Args:
+        services: in the order in which they start.
+        stopping: called once when stopping begins, for whatever reason.
+    """
+
+    def __init__(self, services: Sequence[Service], *, stopping: Callable[[], None] | None = None) -> None:
         self._services = services
+        self._stopping = stopping
         self.ready = asyncio.Event()  # set while every service is ready
 
     async def run(self) -> None:
@@ -91,6 +98,8 @@ class Supervisor:
             await _first_end(running, until_ready=False)
         finally:
             self.ready.clear()
+            if self._stopping is not None:
+                self._stopping()
             await _stop_all(running)
 
 

@@ -1,7 +1,11 @@
 """The HTTPS server around the admission handlers.
 
 Guarantees: a client that is slow, silent or oversized is cut off within its limit and costs the others nothing but its
-share of memory; no answer is 5xx; stopping lets reviews that were begun finish.
+share of memory; no answer is 5xx; stopping finishes the requests whose headers have arrived.
+
+Flow of a shutdown: `WebhookServer.leave` makes every answer end its connection while new connections are still
+accepted, so that clients move to another replica between two requests. `WebhookServer.stop` then closes the port and
+every idle connection at once: a request sent on a connection that nobody reads would be lost.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ _log = structlog.get_logger("lws.webhook")
 
 
 class Observer(Protocol):
-    """Hears of each review, for metrics."""
+    """Told of each review, for metrics."""
 
     def started(self, webhook: str) -> None:
         """A request to path ``webhook`` began."""
@@ -38,7 +42,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """An observer that keeps nothing."""
+    """Ignores everything."""
 
     def started(self, webhook: str) -> None:
         """Ignore it."""
@@ -49,7 +53,7 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may take; seconds, bytes and connections.
+    """What one client may use; seconds, bytes and connections.
 
     ``idle`` is longer than the 90 seconds for which an API server keeps its connections, so that it ends them first.
     """
@@ -72,7 +76,7 @@ class _Noise(logging.LoggerAdapter[logging.Logger]):
 
 
 class _Connections(web.Server):
-    """Open connections; each must begin its first request in time, and there is room for so many."""
+    """The open connections: each must send its first request in time, and their number is limited."""
 
     def __init__(self, handler: Any, limits: Limits) -> None:
         super().__init__(
@@ -85,6 +89,7 @@ class _Connections(web.Server):
         )
         self._limits = limits
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._answering: set[web.RequestHandler] = set()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -95,11 +100,28 @@ class _Connections(web.Server):
         self._deadlines[handler] = loop.call_later(self._limits.first_request, transport.abort)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        self.request_began(handler)
+        self._met_deadline(handler)
+        self._answering.discard(handler)
         super().connection_lost(handler, exc)
 
     def request_began(self, handler: web.RequestHandler) -> None:
-        """The headers of a request are here: the first deadline is met."""
+        """The headers of a request have arrived: the first deadline is met."""
+        self._answering.add(handler)
+        self._met_deadline(handler)
+
+    def request_ended(self, handler: web.RequestHandler) -> None:
+        """The request is answered; the connection is idle once the answer is written."""
+        self._answering.discard(handler)
+
+    def close_idle(self) -> None:
+        """Close every connection on which no request is being answered."""
+        for handler in self.connections:
+            if handler not in self._answering:
+                handler.close()
+                if handler.transport is not None:
+                    handler.transport.close()
+
+    def _met_deadline(self, handler: web.RequestHandler) -> None:
         if (deadline := self._deadlines.pop(handler, None)) is not None:
             deadline.cancel()
 
@@ -125,7 +147,8 @@ class WebhookServer:
         self._observer = observer or Unobserved()
         self._server: asyncio.Server | None = None
         self._connections: _Connections | None = None
-        self._reading = 0  # requests whose headers are here and whose answer is not
+        self._leaving = False
+        self._in_flight = 0  # requests whose headers have arrived and whose answer has not been made
         self._drained = asyncio.Event()
 
     @property
@@ -173,16 +196,23 @@ class WebhookServer:
             ) from error
         _log.info("webhook listening", host=self._host, port=self.port)
 
+    def leave(self) -> None:
+        """Have every answer from now on end its connection; new connections are still accepted. Idempotent."""
+        self._leaving = True
+
     async def stop(self, grace: float = 10.0) -> None:
-        """Accept nothing new, let begun reviews finish for ``grace`` seconds, close all. Idempotent."""
+        """Close the port and all idle connections, finish requests for up to ``grace`` seconds. Idempotent."""
+        self.leave()
         server, connections = self._server, self._connections
         self._server = self._connections = None
         if server is None or connections is None:
             return
         server.close()
-        # aiohttp drops what still comes of a body once it is told to shut down, so that waits for begun reviews.
+        await asyncio.sleep(0)  # requests that the kernel has received already are read before the rest is closed
+        connections.close_idle()
+        # aiohttp discards the rest of a body once it shuts down, so requests in flight are finished first.
         self._drained.clear()
-        if self._reading:
+        if self._in_flight:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), grace)
         await connections.shutdown(min(grace, self._limits.lingering))
@@ -201,17 +231,20 @@ class WebhookServer:
             await self.stop()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._connections is not None:
-            self._connections.request_began(request.protocol)
-        self._reading += 1
+        connections = self._connections
+        if connections is not None:
+            connections.request_began(request.protocol)
+        self._in_flight += 1
         try:
             response = await self._respond(request)
-            if self._server is None:
+            if self._leaving:
                 response.force_close()
             return response
         finally:
-            self._reading -= 1
-            if not self._reading:
+            if connections is not None:
+                connections.request_ended(request.protocol)
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._drained.set()
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from lws.workqueue.delay import DelayingQueue
 from lws.workqueue.queue import Queue, QueueObserver, QueueShutDown, QueueStatistics
-from lws.workqueue.ratelimit import Bucket, ExponentialBackoff, Limiter, MaxOf, RateLimitingQueue, default_limiter
+from lws.workqueue.ratelimit import Bucket, ExponentialBackoff, RateLimitingQueue
 
 __all__ = [
     "Bucket",
     "DelayingQueue",
     "ExponentialBackoff",
-    "Limiter",
-    "MaxOf",
     "Queue",
     "QueueObserver",
     "QueueShutDown",
     "QueueStatistics",
     "RateLimitingQueue",
-    "default_limiter",
 ]

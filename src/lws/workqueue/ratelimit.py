@@ -1,10 +1,11 @@
-"""How long a failed key rests before its next try.
+"""How long a failed key waits for its retry.
 
 Guarantees:
-    * The n-th failure of a key in a row (n from 0) costs it at most ``base * 2**n`` seconds, never more than ``cap``,
-      and at least ``1 - jitter`` times that, unless the bucket asks for more; see `ExponentialBackoff`.
+    * The n-th failure of a key in a row (n from 0) delays it by at most ``base * 2**n`` seconds, never more than
+      ``cap``, and by at least ``1 - jitter`` times that, unless the bucket asks for more; see `ExponentialBackoff`.
     * `RateLimitingQueue.forget` ends the row; a key that never failed costs no memory.
-    * A `Bucket` lets through ``burst`` tries at once and ``rate`` tries a second in the long run, over all keys.
+    * A `Bucket` lets through ``burst`` retries at once and ``rate`` a second in the long run, over all keys. A key
+      whose retry waits is charged once, however often it fails meanwhile, so no key can use up what the others need.
 
 Flow:
     A worker calls ``add_rate_limited`` after a failure and ``forget`` after a success, then ``done`` in both cases.
@@ -12,43 +13,27 @@ Flow:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable
 from random import Random
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from lws.clock import Clock, SystemClock
 from lws.workqueue.delay import DelayingQueue
 from lws.workqueue.queue import Queue, QueueObserver, QueueStatistics
 
 K = TypeVar("K", bound=Hashable)
-K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
-
-
-class Limiter(Protocol[K_contra]):
-    """Says how long a key must rest, and remembers how often it asked."""
-
-    def next_delay(self, key: K_contra) -> float:
-        """Count one more failure of a key; seconds until it may be tried again."""
-        ...
-
-    def forget(self, key: K_contra) -> None:
-        """The key succeeded: its row of failures is over."""
-        ...
-
-    def failures(self, key: K_contra) -> int:
-        """How often the key failed in a row."""
-        ...
 
 
 class ExponentialBackoff(Generic[K]):
-    """Doubles a key's rest with every failure in a row, from ``base`` to ``cap`` seconds.
+    """Doubles a key's delay with every failure in a row, from ``base`` to ``cap`` seconds.
 
     Args:
         random: source of the jitter.
-        base: the first rest.
-        cap: the longest rest.
-        jitter: the share of a rest, between 0 and 1, that chance may take away; it keeps keys that failed together from
-            coming back together.
+        base: the first delay.
+        cap: the longest delay.
+        jitter: the share of a delay, between 0 and 1, that may be taken away at random; it keeps keys that failed
+            together from coming back together.
     """
 
     def __init__(self, random: Random, *, base: float = 0.005, cap: float = 1000.0, jitter: float = 0.2) -> None:
@@ -75,17 +60,17 @@ class ExponentialBackoff(Generic[K]):
         return self._failures.get(key, 0)
 
 
-class Bucket(Generic[K]):
-    """Bounds the tries of all keys together: ``burst`` at once, then ``rate`` a second."""
+class Bucket:
+    """Bounds the retries of all keys together: ``burst`` at once, then ``rate`` a second."""
 
     def __init__(self, clock: Clock, *, rate: float, burst: int) -> None:
         self._clock = clock
         self._rate = rate
         self._burst = burst
-        self._tokens = float(burst)  # negative: owed to tries that were given a delay
+        self._tokens = float(burst)  # negative: owed to retries that were given a delay
         self._seen = clock.monotonic()
 
-    def next_delay(self, _key: K) -> float:
+    def take(self) -> float:
         """Take one token, from the future if need be; seconds until it is there."""
         now = self._clock.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
@@ -93,51 +78,20 @@ class Bucket(Generic[K]):
         self._tokens -= 1.0
         return max(0.0, -self._tokens / self._rate)
 
-    def forget(self, _key: K) -> None:
-        """Success gives no token back."""
-
-    def failures(self, _key: K) -> int:
-        """A bucket knows no keys: 0."""
-        return 0
-
-
-class MaxOf(Generic[K]):
-    """Asks several limiters and obeys the strictest."""
-
-    def __init__(self, *limiters: Limiter[K]) -> None:
-        self._limiters = limiters
-
-    def next_delay(self, key: K) -> float:
-        """Count one more failure of a key everywhere; seconds until every limiter lets it through."""
-        return max(limiter.next_delay(key) for limiter in self._limiters)
-
-    def forget(self, key: K) -> None:
-        """The key succeeded: its row of failures is over."""
-        for limiter in self._limiters:
-            limiter.forget(key)
-
-    def failures(self, key: K) -> int:
-        """How often the key failed in a row."""
-        return max(limiter.failures(key) for limiter in self._limiters)
-
-
-def default_limiter(random: Random, clock: Clock) -> Limiter[K]:
-    """5 ms to 1000 s for each key, as client-go has it, and 100 tries a second over all keys after a burst of 1000.
-
-    client-go allows 10 a second after 100; that little would let a few hundred poisoned keys hold up the retries of
-    healthy neighbours. Requests to the server are bounded by the client's own limit.
-    """
-    return MaxOf(ExponentialBackoff(random), Bucket(clock, rate=100.0, burst=1000))
-
 
 class RateLimitingQueue(Generic[K]):
     """The queue that controllers use: deduplicating, fair, delayable, rate-limited.
 
+    By default a key waits 5 ms to 1000 s, as in client-go, and all keys together have 100 retries a second after a
+    burst of 1000. client-go allows 10 a second after 100; that little would let a few hundred keys that always fail
+    delay the retries of healthy neighbours. Requests to the server are bounded by the client's own limit.
+
     Args:
         random: source of the back-off's jitter.
         clock: measures spans; the machine's own if absent.
-        limiter: how long failed keys rest; `default_limiter` if absent.
-        observer: hears what the queue does.
+        backoff: how long one failed key waits.
+        bucket: how many retries all keys have together.
+        observer: told what the queue does.
     """
 
     def __init__(
@@ -145,13 +99,16 @@ class RateLimitingQueue(Generic[K]):
         random: Random,
         *,
         clock: Clock | None = None,
-        limiter: Limiter[K] | None = None,
+        backoff: ExponentialBackoff[K] | None = None,
+        bucket: Bucket | None = None,
         observer: QueueObserver | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._queue: Queue[K] = Queue(clock=clock, observer=observer)
         self._delayed = DelayingQueue(self._queue, observer=observer)
-        self._limiter: Limiter[K] = limiter or default_limiter(random, clock)
+        self._backoff = backoff or ExponentialBackoff(random)
+        self._bucket = bucket or Bucket(clock, rate=100.0, burst=1000)
+        self._retry_at: dict[K, float] = {}  # key that waits for a retry -> loop time of the retry
 
     def add(self, key: K, background: bool = False) -> None:
         """Make a key wait for a worker, unless it waits already. Never blocks."""
@@ -161,22 +118,32 @@ class RateLimitingQueue(Generic[K]):
         """Make a key wait for a worker once so many seconds have passed; at once if they are not positive."""
         self._delayed.add_after(key, seconds, background)
 
-    def add_rate_limited(self, key: K, at_least: float = 0.0) -> float:
-        """Count a failure of a key and try it again when the limiter allows; returns that delay in seconds.
+    def add_rate_limited(self, key: K, at_least: float = 0.0, *, charged: bool = True) -> float:
+        """Count a failure of a key and retry it when back-off and bucket allow; returns that delay in seconds.
 
-        ``at_least`` is a delay that somebody else asks for, such as a server that sheds load.
+        While a retry of the key waits already, nothing is counted and its delay is returned.
+
+        Args:
+            key: what failed.
+            at_least: seconds that somebody else asks for, such as a server that sheds load.
+            charged: whether the retry counts against all keys' bucket.
         """
-        delay = max(at_least, self._limiter.next_delay(key))
+        now = asyncio.get_running_loop().time()
+        waits = self._delayed.delay_of(key)
+        if waits is not None and self._retry_at.get(key, 0.0) > now:
+            return waits
+        delay = max(at_least, self._backoff.next_delay(key), self._bucket.take() if charged else 0.0)
         self._delayed.add_after(key, delay)
+        self._retry_at[key] = now + delay
         return delay
 
     def forget(self, key: K) -> None:
         """The key succeeded: its next failure is again the first."""
-        self._limiter.forget(key)
+        self._backoff.forget(key)
 
     def retries(self, key: K) -> int:
         """How often the key failed in a row."""
-        return self._limiter.failures(key)
+        return self._backoff.failures(key)
 
     async def get(self) -> K:
         """Wait for a key and take it; the taker must call `done`.
@@ -184,7 +151,10 @@ class RateLimitingQueue(Generic[K]):
         Raises:
             QueueShutDown: the queue is shut down, and nothing is left that it may hand out.
         """
-        return await self._queue.get()
+        key = await self._queue.get()
+        if self._delayed.delay_of(key) is None:
+            self._retry_at.pop(key, None)
+        return key
 
     def done(self, key: K) -> None:
         """The worker is finished with a key that `get` gave it.
@@ -197,6 +167,7 @@ class RateLimitingQueue(Generic[K]):
     def shut_down(self, drain: bool) -> None:
         """Take no more keys, forget delayed ones; with ``drain`` those that wait are still handed out. Idempotent."""
         self._delayed.shut_down(drain)
+        self._retry_at.clear()
 
     async def wait_idle(self) -> None:
         """Wait until no key is with a worker."""

@@ -18,7 +18,7 @@ from lws.informers.kinds import RawObject, raw_kind
 from lws.informers.registry import InformerRegistry
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
-from lws.workqueue import Bucket, ExponentialBackoff, MaxOf, RateLimitingQueue
+from lws.workqueue import Bucket, ExponentialBackoff, RateLimitingQueue
 from lws_sandbox.controllers.objects import JSON, controller_of, name_of, namespace_of
 from lws_sandbox.controllers.recorder import Recorder
 
@@ -168,5 +168,6 @@ async def forever() -> None:
 
 def _queue(tools: Toolbox) -> RateLimitingQueue[Any]:
     """The limits of the real controllers: 5 ms doubling to 1000 s a key, ten retries a second over all."""
-    limiter: MaxOf[Any] = MaxOf(ExponentialBackoff(tools.random, jitter=0.0), Bucket(tools.clock, rate=10.0, burst=100))
-    return RateLimitingQueue(tools.random, clock=tools.clock, limiter=limiter)
+    backoff: ExponentialBackoff[Any] = ExponentialBackoff(tools.random, jitter=0.0)
+    bucket = Bucket(tools.clock, rate=10.0, burst=100)
+    return RateLimitingQueue(tools.random, clock=tools.clock, backoff=backoff, bucket=bucket)
