@@ -73,6 +73,18 @@ BREACHES = {
         "lws_sandbox/nodes.py",
         "import lws.planning.leaderworkerset.groups",
     ),
+    "No API's planners import another's": (
+        "lws/planning/disaggregatedset/events.py",
+        "import lws.planning.leaderworkerset.groups",
+    ),
+    "No API's reconcilers import another's": (
+        "lws/reconcilers/disaggregatedset/kinds.py",
+        "import lws.reconcilers.leaderworkerset.kinds",
+    ),
+    "An API's types import another's only where they embed them": (
+        "lws/api/leaderworkerset/labels.py",
+        "import lws.api.disaggregatedset.labels",
+    ),
 }
 
 
