@@ -23,8 +23,8 @@ from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.caches import cache_service
 from lws.runtime.controller import Verdict
 from lws.runtime.events import EventRecorder, ObjectRef
-from lws.runtime.executor import verdict
 from lws.runtime.lifetimes import Supervisor, background
+from lws.runtime.outcomes import verdict
 
 TO = "mirror.example/to"
 

@@ -20,8 +20,9 @@ from lws.reconcilers.leaderworkerset.group import regarding
 from lws.runtime import executor as apply
 from lws.runtime.controller import Done, RequeueAfter
 from lws.runtime.events import ObjectRef
-from lws.runtime.executor import Executor, FoundError, InformerSource, Outcome, PlanError, verdict
+from lws.runtime.executor import Executor, InformerSource
 from lws.runtime.freshness import Ledger
+from lws.runtime.outcomes import FoundError, Outcome, PlanError, verdict
 from tests.planning import making
 from tests.virtual import virtual_time
 

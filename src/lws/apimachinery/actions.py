@@ -92,7 +92,7 @@ class Apply:
 
     ``digest`` identifies the manifest. ``look_first`` asks the executor to read the live object before it
     writes. ``expected_generation`` is what the cache believed, None for no object at all: if one is there all the
-    same, nothing is written and the executor raises `lws.runtime.executor.FoundError`, so that ownership is judged
+    same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is judged
     first; if applying would change nothing, nothing is written either (`lws.apimachinery.drift`).
     """
 

@@ -16,7 +16,8 @@ from lws.planning.disaggregatedset.snapshots import Snapshot
 from lws.reconcilers.disaggregatedset.observe import Observer
 from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.events import ObjectRef
-from lws.runtime.executor import Executor, PlanError
+from lws.runtime.executor import Executor
+from lws.runtime.outcomes import PlanError
 
 
 class DisaggregatedSetReconciler:

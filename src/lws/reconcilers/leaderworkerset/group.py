@@ -14,7 +14,8 @@ from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.runtime.controller import Verdict
 from lws.runtime.events import ObjectRef
-from lws.runtime.executor import Executor, verdict
+from lws.runtime.executor import Executor
+from lws.runtime.outcomes import verdict
 
 
 class GroupListener(Protocol):

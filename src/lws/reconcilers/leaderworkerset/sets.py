@@ -16,7 +16,8 @@ from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.runtime.controller import Done, Verdict
-from lws.runtime.executor import Executor, FoundError, verdict
+from lws.runtime.executor import Executor
+from lws.runtime.outcomes import FoundError, verdict
 
 
 class SetListener(Protocol):
