@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from sandbox.hack import schemas as published
 
-from hack import api_reference, core_schemas, dashboard, monitoring
+from hack import api_reference, core_schemas, dashboard, monitoring, version
 from lws.api import schemas
 from lws.api.customresource import CustomResource
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
@@ -56,6 +56,7 @@ FILES: dict[str, Callable[[], str]] = {
     "config/prometheus/alerts.yaml": monitoring.prometheus_rule,
     "config/prometheus/dashboard.json": dashboard.dashboard,
     "charts/lws/files/alerts.yaml": monitoring.rules,
+    **version.FILES,
 }
 
 

@@ -51,7 +51,10 @@ _HEAD: Final = re.compile(
 _EACH: Final = re.compile(rf"({_SECTION})(?:,? +({_ITEMS}))?")
 _COUNT: Final = re.compile(rf"(?:next|operator) +\d+(?!\d|\.\d|{_END})")  # "the next 10 minutes"
 # What is no reference as agreed, but is meant as one.
-_FOREIGN: Final = re.compile(r"§ *\w+(?:\.\d+)*|\b(?:LWS|DS) \d+\.\d+|\b[a-z]+\.md`? +\d+(?:\.\d+)*")
+_FOREIGN: Final = re.compile(
+    r"§ *\w+(?:\.\d+)*|\b(?:LWS|DS) \d+\.\d+|\b[a-z]+\.md`? +\d+(?:\.\d+)*"
+    rf"|\b(?:{'|'.join(PAGES)}|operand) spec (?:\d|appendix)[\d.]*"
+)
 _PAGELESS: Final = re.compile(r"(?<=[a-z`\"] )\([1-9]\d?\.[1-9]\d?(?:, [1-9]\d?\.[1-9]\d?)*\)")
 # In a page: code, and numbers with a point that are versions.
 _APART: Final = re.compile(

@@ -172,7 +172,7 @@ async def test_a_signal_tells_what_every_task_waits_for(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.communicate, timeout=20)
     assert process.returncode == 0
-    assert places["operator"][0].startswith("lws.cli.controller._operate:")
+    assert places["manager"][0].startswith("lws.cli.controller.")
     assert any(call.startswith("lws.runtime.leader.LeaderElector.") for call in places["leadership"])
 
 

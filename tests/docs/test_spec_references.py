@@ -127,6 +127,7 @@ def test_references_that_are_there_pass(text: str) -> None:
         ("DS 6.3", "DS 6.3"),
         ("§5.4", "§5.4"),
         ("`next.md` 5.3", "next.md` 5.3"),
+        ("(disaggregatedset spec 5.4)", "disaggregatedset spec 5.4"),
         ("once the update is done (8.4)", "(8.4)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The admission endpoints (spec 3, 4; disaggregatedset spec 3): a request's bytes to an answer's bytes.
+"""The admission endpoints (spec 3, 4; disaggregatedset 3): a request's bytes to an answer's bytes.
 
 Guarantees of `AdmissionHandlers.handle_review`: it never raises and never answers 5xx; a review whose uid can be read
 is answered 200 under that uid; only an allowed object is patched, and the patch touches nothing that the rules do not

@@ -1,4 +1,4 @@
-"""Scenarios A04 to A22: coordinated rollouts (disaggregatedset spec 13)."""
+"""Scenarios A04 to A22: coordinated rollouts (disaggregatedset 13)."""
 
 from __future__ import annotations
 

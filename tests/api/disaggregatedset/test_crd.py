@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions of the DisaggregatedSet and its scaler (disaggregatedset spec 2)."""
+"""The CustomResourceDefinitions of the DisaggregatedSet and its scaler (disaggregatedset 2)."""
 
 from __future__ import annotations
 

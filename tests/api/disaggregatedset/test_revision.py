@@ -1,4 +1,4 @@
-"""The revision: a hash over what Go writes (disaggregatedset spec 4, appendix A)."""
+"""The revision: a hash over what Go writes (disaggregatedset 4, appendix A)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation at admission, rule by rule, byte for byte (disaggregatedset spec 3.2)."""
+"""Validation at admission, rule by rule, byte for byte (disaggregatedset 3.2)."""
 
 from __future__ import annotations
 

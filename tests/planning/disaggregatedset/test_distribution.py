@@ -1,4 +1,4 @@
-"""Which old revisions a drain takes from (disaggregatedset spec 12.2)."""
+"""Which old revisions a drain takes from (disaggregatedset 12.2)."""
 
 from __future__ import annotations
 

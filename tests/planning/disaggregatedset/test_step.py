@@ -1,4 +1,4 @@
-"""The reference's step and the guarded one, by the worked tables and by properties (disaggregatedset spec 6, 12.1)."""
+"""The reference's step and the guarded one, by the worked tables and by properties (disaggregatedset 6, 12.1)."""
 
 from __future__ import annotations
 

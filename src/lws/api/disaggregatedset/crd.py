@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions of the DisaggregatedSet and its role scaler (disaggregatedset spec 2)."""
+"""The CustomResourceDefinitions of the DisaggregatedSet and its role scaler (disaggregatedset 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The label and annotation keys of the wire contract (disaggregatedset spec 1.2, 1.3)."""
+"""The label and annotation keys of the wire contract (disaggregatedset 1.2, 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order Go writes the members of each structure of a pod template (disaggregatedset spec appendix A).
+"""In which order Go writes the members of each structure of a pod template (disaggregatedset appendix A).
 
 The order is that of the declarations in k8s.io/api 0.36 and in the LeaderWorkerSet API; the revision of a
 DisaggregatedSet is a hash over these bytes, so the table is part of the contract. Structures are named by their Go

@@ -1,4 +1,4 @@
-"""Names of what belongs to a DisaggregatedSet, and how long they may get (disaggregatedset spec 1.1, 1.6)."""
+"""Names of what belongs to a DisaggregatedSet, and how long they may get (disaggregatedset 1.1, 1.6)."""
 
 from __future__ import annotations
 

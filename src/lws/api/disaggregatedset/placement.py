@@ -1,4 +1,4 @@
-"""The terms that keep slices together and apart (disaggregatedset spec 5.7)."""
+"""The terms that keep slices together and apart (disaggregatedset 5.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The revision of a DisaggregatedSet: a hash over its roles' templates as Go writes them (disaggregatedset spec 4).
+"""The revision of a DisaggregatedSet: a hash over its roles' templates as Go writes them (disaggregatedset 4).
 
 The bytes follow the published schema (`lws.api.schemas`) in the order of `memberorder.ORDER`. Values that the schema
 refuses are written as they are; only a quantity that nobody can read has no bytes.

@@ -1,4 +1,4 @@
-"""The DisaggregatedSet API and its role scaler, declared once (disaggregatedset spec 2).
+"""The DisaggregatedSet API and its role scaler, declared once (disaggregatedset 2).
 
 From these models both CustomResourceDefinitions are generated (`lws.api.disaggregatedset.crd`) and objects are parsed,
 absent fields with their defaults. A role's LeaderWorkerSet spec is the one of that API, pod templates included.
@@ -106,7 +106,7 @@ class RoleStatus(Model):
 
 
 class DisaggregatedSetStatus(Model):
-    """What was last seen (disaggregatedset spec 9)."""
+    """What was last seen (disaggregatedset 9)."""
 
     observed_generation: Annotated[int, int64()] = Field(0, description="The generation that this status describes.")
     role_statuses: Annotated[tuple[RoleStatus, ...], Keyed("name")] = Field(

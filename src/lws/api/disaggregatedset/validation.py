@@ -1,4 +1,4 @@
-"""Validation of DisaggregatedSets at admission: rules, order, paths and words of disaggregatedset spec 3.2.
+"""Validation of DisaggregatedSets at admission: rules, order, paths and words of disaggregatedset 3.2.
 
 Creation and update run the same rules; nothing is immutable. The functions are total: values of a type that the schema
 refuses are passed over here.

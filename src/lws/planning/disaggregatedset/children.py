@@ -1,4 +1,4 @@
-"""The LeaderWorkerSets of a DisaggregatedSet: made, scaled, noted, deleted (disaggregatedset spec 5.4 to 5.6)."""
+"""The LeaderWorkerSets of a DisaggregatedSet: made, scaled, noted, deleted (disaggregatedset 5.4 to 5.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which old revisions a drain takes replicas from (disaggregatedset spec 12.2, DD-06).
+"""Which old revisions a drain takes replicas from (disaggregatedset 12.2, DD-06).
 
 Newest first. A revision keeps all of its roles until they can go together: one of them alone serves nobody.
 """

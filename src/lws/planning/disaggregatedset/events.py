@@ -1,4 +1,4 @@
-"""The events about a DisaggregatedSet, byte for byte (disaggregatedset spec 10)."""
+"""The events about a DisaggregatedSet, byte for byte (disaggregatedset 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guarded step: the reference's step, cut to what keeps capacity and ceiling (disaggregatedset spec 12.1, DD-05).
+"""The guarded step: the reference's step, cut to what keeps capacity and ceiling (disaggregatedset 12.1, DD-05).
 
 Guarantees, for a rollout whose new replicas are ready before each step:
     * no role falls below min(initial, target) - unavailable replicas, old and new together;

@@ -1,4 +1,4 @@
-"""Whose is what has a name of ours? (disaggregatedset spec 1.5, 5.5, DD-14)."""
+"""Whose is what has a name of ours? (disaggregatedset 1.5, 5.5, DD-14)."""
 
 from __future__ import annotations
 

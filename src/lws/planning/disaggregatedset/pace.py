@@ -1,4 +1,4 @@
-"""How many replicas a role is to have, and how fast it may move (disaggregatedset spec 6.1, 6.2)."""
+"""How many replicas a role is to have, and how fast it may move (disaggregatedset 6.1, 6.2)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def refused(action: Action, error: str) -> Problem | None:
 
 
 def attempted(action: Action) -> str:
-    """What an action was to do, for the error that is logged (disaggregatedset spec 11.1)."""
+    """What an action was to do, for the error that is logged (disaggregatedset 11.1)."""
     match action:
         case Create(resource=resource, manifest=manifest):
             return f"failed to create {resource.kind} {manifest['metadata']['name']}"

@@ -1,4 +1,4 @@
-"""Which revision a DisaggregatedSet is to run (disaggregatedset spec 4, DD-23)."""
+"""Which revision a DisaggregatedSet is to run (disaggregatedset 4, DD-23)."""
 
 from __future__ import annotations
 

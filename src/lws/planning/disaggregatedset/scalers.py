@@ -1,4 +1,4 @@
-"""The scalers of External roles: one for each, its value used and its status told (disaggregatedset spec 8)."""
+"""The scalers of External roles: one for each, its value used and its status told (disaggregatedset 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Services of a slice: one for each child once its revision serves (disaggregatedset spec 5.8, DD-11 to DD-14)."""
+"""The Services of a slice: one for each child once its revision serves (disaggregatedset 5.8, DD-11 to DD-14)."""
 
 from __future__ import annotations
 

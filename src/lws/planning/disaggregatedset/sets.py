@@ -1,4 +1,4 @@
-"""What one DisaggregatedSet needs now (disaggregatedset spec 5.2).
+"""What one DisaggregatedSet needs now (disaggregatedset 5.2).
 
 A pass has parts. A part that fails ends, and stops no other, unless what follows rests on it; the status is told in
 any case (DD-25).
@@ -63,7 +63,7 @@ def describe(snapshot: Snapshot, planned: SetPlan, refused: Sequence[Problem], n
 
 
 def _removed_slices(snapshot: Snapshot) -> list[Action]:
-    """Slices that the set no longer asks for go at once, with their Services (spec 5.2, step 3)."""
+    """Slices that the set no longer asks for go at once, with their Services (disaggregatedset 5.2 step 3)."""
     count = snapshot.ds.spec.slices
     out: list[Action] = [
         children.delete(child, events.slice_removed(child.name, child.slice))
@@ -77,7 +77,7 @@ def _removed_slices(snapshot: Snapshot) -> list[Action]:
 
 
 def _migration(snapshot: Snapshot) -> tuple[bool, list[Action]]:
-    """Slice 0 of release 0.9.0 makes way once there are other slices: its Services, then its children (spec 5.9).
+    """Slice 0 of release 0.9.0 makes way for others: its Services go, then its children (disaggregatedset 5.9).
 
     Returns:
         Whether anything of it is left at the target revision, for the new slices wait for its end (DD-33); and what

@@ -1,4 +1,4 @@
-"""One slice of a DisaggregatedSet: its children, its rollout, its Services (disaggregatedset spec 5.3, 5.4, 7)."""
+"""One slice of a DisaggregatedSet: its children, its rollout, its Services (disaggregatedset 5.3, 5.4, 7)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _delete_drained(snapshot: Snapshot, rest: SliceView, drained: Sequence[Child
 
 
 def _settle(snapshot: Snapshot, view: SliceView, scales: Mapping[str, int], out: SlicePlan) -> None:
-    """Nothing old is running: every role gets its replicas at once (spec 5.4)."""
+    """Nothing old is running: every role gets its replicas at once (disaggregatedset 5.4)."""
     for index, role in enumerate(snapshot.ds.spec.roles):
         wanted = pace.wanted(role, scales)
         child = view.target.get(role.name)
@@ -69,7 +69,7 @@ def _settle(snapshot: Snapshot, view: SliceView, scales: Mapping[str, int], out:
 
 
 def _roll(snapshot: Snapshot, view: SliceView, scales: Mapping[str, int], out: SlicePlan) -> None:
-    """Begin the rollout, or complete its beginning, or take its next step (spec 7)."""
+    """Begin the rollout, or complete its beginning, or take its next step (disaggregatedset 7)."""
     roles = snapshot.ds.spec.roles
     if any(role.external and role.name not in scales for role in roles):
         return

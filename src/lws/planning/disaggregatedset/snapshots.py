@@ -1,4 +1,4 @@
-"""What the planner sees: a DisaggregatedSet and what belongs to it, at one moment (disaggregatedset spec 5, DD-20)."""
+"""What the planner sees: a DisaggregatedSet and what belongs to it, at one moment (disaggregatedset 5, DD-20)."""
 
 from __future__ import annotations
 

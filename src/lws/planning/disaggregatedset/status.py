@@ -1,4 +1,4 @@
-"""Status of a DisaggregatedSet (disaggregatedset spec 9, DD-24 to DD-27)."""
+"""Status of a DisaggregatedSet (disaggregatedset 9, DD-24 to DD-27)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The next step of a coordinated rollout, as the reference takes it (disaggregatedset spec 6.3).
+"""The next step of a coordinated rollout, as the reference takes it (disaggregatedset 6.3).
 
 Old and new groups of every role move in proportion: the new side climbs levels that all roles share, the old side
 drains by the fraction that the slowest role has drained. `lws.planning.disaggregatedset.guard` decides which part of

@@ -1,4 +1,4 @@
-"""Reconciles DisaggregatedSets: observe, plan, apply (disaggregatedset spec 5.2)."""
+"""Reconciles DisaggregatedSets: observe, plan, apply (disaggregatedset 5.2)."""
 
 from __future__ import annotations
 
