@@ -14,8 +14,6 @@ from sandbox.tests.conformance.scenarios import calls_webhooks, controllers
 
 from lws_sandbox import virtual_time
 from lws_sandbox.real.binaries import CONTROLLER_MANAGER, Binaries
-from tests.drift.stages import real_stage
-from tests.drift.telling import tell, tell_sandbox
 
 JSON: TypeAlias = dict[str, Any]
 RACES: Final = 2  # how often a scenario of racing controllers is replayed again
@@ -38,10 +36,6 @@ class Plane(Protocol):
         """What it answers differently from the recording."""
         ...
 
-    def tell(self) -> JSON:
-        """What it says to the story of our own requests."""
-        ...
-
 
 class SandboxPlane:
     """A sandbox of its own for each scenario; webhooks need sockets and so real time, all else runs in virtual time."""
@@ -57,10 +51,6 @@ class SandboxPlane:
         if calls_webhooks(scenario):
             return asyncio.run(self._replay(scenario, real_time=True))
         return virtual_time.run(self._replay(scenario, real_time=False))
-
-    def tell(self) -> JSON:
-        """On a sandbox of its own, in virtual time."""
-        return tell_sandbox()
 
     async def _replay(self, scenario: JSON, *, real_time: bool) -> list[str]:
         async with sandbox_target(scenario, real_time=real_time) as target:
@@ -91,11 +81,6 @@ class RealRunner:
             self._runner.run(self._plane.close())
             found = self._runner.run(self._plane.replay(scenario))
         return found
-
-    def tell(self) -> JSON:
-        """With processes of its own, after those that ran before have ended."""
-        self._runner.run(self._plane.close())
-        return self._runner.run(tell(real_stage(self._binaries)))
 
 
 @contextmanager
