@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeAlias
 
+from sandbox.tests.conformance.exceptions import OPENSHIFT
 from sandbox.tests.conformance.real_target import RealPlane
 from sandbox.tests.conformance.replay import Replay
 from sandbox.tests.conformance.sandbox_target import sandbox_target
@@ -74,13 +75,17 @@ class RealRunner:
 
     def differences(self, scenario: JSON) -> list[str]:
         """Replay one scenario; where controllers race, on a fresh server again when the race went another way."""
-        found = self._runner.run(self._plane.replay(scenario))
+        found = self._replay(scenario)
         for _ in range(RACES if controllers(scenario) else 0):
             if not found:
                 break
             self._runner.run(self._plane.close())
-            found = self._runner.run(self._plane.replay(scenario))
+            found = self._replay(scenario)
         return found
+
+    def _replay(self, scenario: JSON) -> list[str]:
+        expected = OPENSHIFT.get(f"{scenario['area']}/{scenario['name']}", ())
+        return [each for each in self._runner.run(self._plane.replay(scenario)) if each not in expected]
 
 
 @contextmanager
