@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.tests.conformance.planes import Plane
-
+from tests.drift.conftest import JSON
 from tests.drift.plain import differences
 from tests.drift.telling import RECORDING, read
 
@@ -13,9 +12,9 @@ REMEDY = (
 )
 
 
-def test_our_own_requests_are_answered_as_recorded(plane: Plane) -> None:
+def test_our_own_requests_are_answered_as_recorded(told: JSON) -> None:
     """Statuses, reasons, what a server sets of itself, managed fields and watched lives are those of the recording."""
-    found = differences(read(), plane.tell())
+    found = differences(read(), told)
     assert not found, "\n".join([*found, REMEDY])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.tools import need
 
 JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -26,16 +27,6 @@ nodes:
 delays: {start: 0.05, init: 0.05, ready: 0.05, stop: 0.05}
 """
 LIMIT = 60
-
-
-def need_kubectl() -> str:
-    """The path of kubectl; without it the test is skipped, except where it must be there."""
-    found = shutil.which("kubectl")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("kubectl is missing: the suite proves the sandbox with the real one")
-        pytest.skip("kubectl is not installed")
-    return found
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The command that `make run` runs, with its example Ready; one for all tests of a worker."""
-    kubectl = need_kubectl()
+    kubectl = need("kubectl")
     folder = tmp_path_factory.mktemp("run")
     kubeconfig = folder / "kubeconfig"
     shape = folder / "shape.yaml"

@@ -28,7 +28,8 @@ from lws_sandbox.control import MASTERS
 from lws_sandbox.nodes import parse_shape
 from lws_sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, REMEDY, VARIABLE, find
 from lws_sandbox.real.cluster import real_cluster
-from tests.e2e.conftest import LIMIT, SHAPE, Cluster, need_kubectl
+from tests.e2e.conftest import LIMIT, SHAPE, Cluster
+from tests.tools import need
 
 JSON = dict[str, Any]
 NAMESPACE: Final = "lws-system"
@@ -105,7 +106,7 @@ def sandbox_site(folder: Path) -> Iterator[Site]:
         try:
             process.stdout.readline()
             assert process.stdout.readline().startswith("export KUBECONFIG=")
-            yield Site(Cluster(kubeconfig, need_kubectl()), port)
+            yield Site(Cluster(kubeconfig, need("kubectl")), port)
         finally:
             process.terminate()
             process.wait(LIMIT)
@@ -129,7 +130,7 @@ def real_site(_: Path) -> Iterator[Site]:
     life = asyncio.run_coroutine_threadsafe(_live(made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
-        yield Site(Cluster(made.result(START), need_kubectl()), free_port(), host)
+        yield Site(Cluster(made.result(START), need("kubectl")), free_port(), host)
     finally:
         loop.call_soon_threadsafe(stop.set)
         try:

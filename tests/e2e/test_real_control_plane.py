@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lws_sandbox.real.binaries import REMEDY, VARIABLE
-from tests.e2e.conftest import LIMIT, SHAPE, Cluster, need_kubectl
+from tests.e2e.conftest import LIMIT, SHAPE, Cluster
+from tests.tools import need
 
 pytestmark = [
     pytest.mark.real,
@@ -32,7 +33,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster,
         try:
             said = process.stdout.readline()
             assert process.stdout.readline().startswith("export KUBECONFIG="), said
-            yield Cluster(folder / "kubeconfig", need_kubectl()), process, said
+            yield Cluster(folder / "kubeconfig", need("kubectl")), process, said
         finally:
             process.terminate()
             process.wait(LIMIT)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pytest
 import yaml
+
+from tests.tools import need
 
 ROOT = Path(__file__).parents[2]
 JSON: TypeAlias = dict[str, Any]
@@ -26,17 +25,6 @@ CHART_VALUES = {
 }
 
 
-def tool(name: str) -> str:
-    """The tool's path; a missing tool fails in CI and skips elsewhere."""
-    found = shutil.which(name) or shutil.which(name, path=str(ROOT / ".venv/bin"))
-    if found:
-        return found
-    message = f"{name} is not here; `hack/{name}.sh` or your package manager brings it"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 def _objects(text: str) -> Objects:
     documents = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
     return {(document["kind"], document["metadata"]["name"]): document for document in documents}
@@ -45,15 +33,15 @@ def _objects(text: str) -> Objects:
 @functools.cache
 def kustomize(overlay: str) -> Objects:
     """What `kubectl kustomize` renders, by kind and name."""
-    command = [tool("kubectl"), "kustomize", str(ROOT / "config" / overlay)]
+    command = [need("kubectl"), "kustomize", str(ROOT / "config" / overlay)]
     return _objects(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @functools.cache
-def chart(*values: str) -> Objects:
+def chart(*values: str, helm: str = "helm") -> Objects:
     """What `helm template` renders for a release called lws in lws-system, by kind and name."""
     command = [
-        tool("helm"),
+        need(helm),
         "template",
         "lws",
         str(ROOT / "charts/lws"),

@@ -59,6 +59,12 @@ def test_chart_and_kustomize_render_equivalent_objects(overlay: str) -> None:
         assert theirs[key] == expected, key
 
 
+@pytest.mark.parametrize("values", CHART_VALUES.values(), ids=CHART_VALUES)
+def test_helm_4_renders_what_helm_3_does(values: tuple[str, ...]) -> None:
+    """Whichever of the two a user has, the same objects are installed."""
+    assert chart(*values, helm="helm4") == chart(*values)
+
+
 def _comparable(manifest: JSON) -> JSON:
     """The object without what only one of the tools writes, its configuration file parsed."""
     result = copy.deepcopy(manifest)

@@ -47,7 +47,7 @@ def test_a_real_control_plane_needs_its_binaries(
     """Without them the start ends with 1 and says how to get them."""
     monkeypatch.delenv(VARIABLE, raising=False)
     assert main(["start", "--control-plane", "real"]) == 1
-    assert capsys.readouterr().err.startswith(f"lws-sandbox: {VARIABLE} is not set: `setup-envtest use")
+    assert capsys.readouterr().err.startswith(f"lws-sandbox: {VARIABLE} is not set: `make control-plane`")
 
 
 def test_a_real_control_plane_finds_webhooks_itself(capsys: pytest.CaptureFixture[str]) -> None:

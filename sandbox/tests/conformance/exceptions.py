@@ -36,3 +36,26 @@ EXCEPTIONS: Final[dict[str, dict[str, str]]] = {
 }
 """By control plane and scenario. What the sandbox answers differently it always does; a real server's races may go
 either way."""
+
+_HOOK: Final = "poststarthook/apiservice-wait-for-first-sync"
+_HOOKS: Final = [f"/{check}/{_HOOK}" for check in ("healthz", "livez", "readyz")]
+_RULES: Final = "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews: status.nonResourceRules"
+_WELL_KNOWN: Final = {"verbs": ["get"], "nonResourceURLs": ["/.well-known", "/.well-known/*"]}
+
+OPENSHIFT: Final[dict[str, tuple[str, ...]]] = {
+    "auth/rules-review": (f"step 1 {_RULES}: recorded {[_WELL_KNOWN]}, here []",),
+    "discovery/health": (
+        f"step 4 GET /livez: (root): recorded ['[+]{_HOOK} ok'], here []",
+        f"step 5 GET /readyz: (root): recorded ['[+]{_HOOK} ok'], here ['[+]etcd ok', '[+]etcd-readiness ok']",
+    ),
+    "discovery/health-single-checks": (
+        "step 1 GET /readyz/etcd: status recorded 404, here 200: ok",
+        f"step 4 GET /livez: (root): recorded ['[+]{_HOOK} ok'], here []",
+    ),
+    "discovery/root-paths": (f"step 0 GET /: paths: recorded {_HOOKS}, here []",),
+}
+"""By scenario, what a server answers differently that is built from Kubernetes as it is published.
+
+The recorded one was OpenShift's, which lets everybody read what is below /.well-known, waits for one hook more, and
+leaves etcd out of its readiness. A real server may differ in this and in nothing else.
+"""

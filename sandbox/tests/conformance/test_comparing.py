@@ -20,10 +20,11 @@ def found(recorded: Any, actual: Any, **settings: Any) -> list[str]:
 
 
 ALIKE: list[tuple[JSON, JSON]] = [
+    ({"gitVersion": "v1.36.2"}, {"gitVersion": "v1.36.3"}),
     ({"goVersion": "go1.27.3", "gitCommit": "a"}, {"goVersion": "go1.26.6", "gitCommit": "b"}),
     (
         {"message": 'in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'},
-        {"message": 'in scheme "pkg/api/legacyscheme/scheme.go:30"'},
+        {"message": 'in scheme "pkg/runtime/scheme.go:111"'},
     ),
     ({"message": r"invalid character '\x9e' looking"}, {"message": r"invalid character '\u009e' looking"}),
     (
@@ -36,7 +37,8 @@ ALIKE: list[tuple[JSON, JSON]] = [
     ),
 ]
 UNLIKE: list[tuple[JSON, JSON]] = [
-    ({"gitVersion": "v1.36.2"}, {"gitVersion": "v1.36.1"}),
+    ({"gitVersion": "v1.36.2"}, {"gitVersion": "v1.37.2"}),
+    ({"message": 'in scheme "a/b.go:1"'}, {"message": 'in scheme "b"'}),
     ({"message": r"invalid character '\x9e' looking"}, {"message": r"invalid character '\x9f' looking"}),
     (
         {"reason": 'allowed by ClusterRoleBinding "system:discovery"'},
@@ -50,6 +52,15 @@ UNLIKE: list[tuple[JSON, JSON]] = [
 def test_how_a_server_was_built_does_not_count(recorded: JSON, actual: JSON) -> None:
     """Facts of a build, and what a server takes out of maps in any order, may differ."""
     assert not found(recorded, actual)
+
+
+def test_of_long_texts_and_lists_it_is_told_what_only_one_has() -> None:
+    """A line or an item that is the same in both is not told."""
+    assert found("[+]ping ok\n[+]etcd ok\n", "[+]ping ok\n[+]log ok\n") == [
+        "(root): recorded ['[+]etcd ok'], here ['[+]log ok']"
+    ]
+    assert found({"paths": ["/api", "/healthz"]}, {"paths": ["/api"]}) == ["paths: recorded ['/healthz'], here []"]
+    assert found("a\nb\n", "b\na\n") == ["(root): recorded ['a', 'b'], here ['b', 'a']"]
 
 
 @pytest.mark.parametrize(("recorded", "actual"), UNLIKE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sandbox.tests.conformance.exceptions import EXCEPTIONS
+from sandbox.tests.conformance.exceptions import EXCEPTIONS, OPENSHIFT
 from sandbox.tests.conformance.planes import Plane
 from sandbox.tests.conformance.scenarios import SCENARIOS, load, name_of
 
@@ -26,6 +26,7 @@ def test_answers_as_recorded(plane: Plane, path: Path) -> None:
 def test_exceptions_are_few_and_exist() -> None:
     """Every exception names a recorded scenario and gives a reason, and there are few of them."""
     names = {name_of(path) for path in SCENARIOS}
+    assert OPENSHIFT.keys() <= names
     for excepted in EXCEPTIONS.values():
         assert excepted.keys() <= names
         assert all(excepted.values())

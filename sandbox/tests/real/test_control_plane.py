@@ -25,10 +25,10 @@ def _executable(path: Path) -> None:
 
 def test_binaries_are_those_of_the_named_folder(tmp_path: Path) -> None:
     """Only a folder with etcd and kube-apiserver counts; the managers may be missing, and the message is the remedy."""
-    with pytest.raises(ConfigurationError, match=f"{VARIABLE} is not set: `setup-envtest use"):
+    with pytest.raises(ConfigurationError, match=f"{VARIABLE} is not set: `make control-plane`"):
         find({})
     _executable(tmp_path / "etcd")
-    with pytest.raises(ConfigurationError, match=r"has no executable kube-apiserver: `setup-envtest"):
+    with pytest.raises(ConfigurationError, match=r"has no executable kube-apiserver: `make control-plane"):
         find({VARIABLE: str(tmp_path)})
     _executable(tmp_path / "kube-apiserver")
     assert find({VARIABLE: str(tmp_path)}).names == set(REQUIRED)

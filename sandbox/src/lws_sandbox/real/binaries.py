@@ -18,9 +18,9 @@ SCHEDULER: Final = "kube-scheduler"
 REQUIRED: Final = (ETCD, API_SERVER)
 OPTIONAL: Final = (CONTROLLER_MANAGER, SCHEDULER)
 REMEDY: Final = (
-    "`setup-envtest use 1.36 -p path`, of controller-runtime, brings etcd and kube-apiserver and prints their folder; "
-    f"name it in {VARIABLE}, and put kube-controller-manager and kube-scheduler of the same release beside them "
-    "to have those real as well"
+    "`make control-plane` builds a control plane from Go modules, and `setup-envtest use 1.36 -p path` of "
+    f"controller-runtime downloads etcd and kube-apiserver; name the folder that either prints in {VARIABLE}, where "
+    "kube-controller-manager and kube-scheduler of the same release are used too if they are there"
 )
 
 
