@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lws_sandbox.cli.arguments import seconds
-from lws_sandbox.cli.main import main, parser, request
+from lws_sandbox.cli.drills import request
+from lws_sandbox.cli.main import main, parser
 from lws_sandbox.quickstart.view import blockers, lines, read_set
 from lws_sandbox.real.binaries import VARIABLE
 
@@ -19,6 +20,11 @@ REQUESTS: list[tuple[str, str, JSON]] = [
     ("node label n1 a=b c-", "node.label", {"name": "n1", "labels": {"a": "b", "c": None}}),
     ("pod delete p -n ns", "pod.delete", {"name": "p", "namespace": "ns"}),
     ("api compact", "api.compact", {}),
+    ("pod init-fail p -c prep --code 3", "pod.init-fail", {"name": "p", "container": "prep", "code": 3}),
+    ("pod evict p --resource pids", "pod.evict", {"name": "p", "resource": "pids"}),
+    ("node add n9 --like n1", "node.add", {"name": "n9", "like": "n1"}),
+    ("status", "cluster.status", {}),
+    ("stop", "cluster.stop", {}),
     ("clock forward 1m30s", "clock.forward", {"seconds": 90.0}),
 ]
 
@@ -62,10 +68,39 @@ def test_spans_are_numbers_or_durations(text: str, span: float) -> None:
     assert seconds(text) == pytest.approx(span)
 
 
-def test_other_spans_are_refused() -> None:
-    """Anything else is an error of the command line."""
-    with pytest.raises(argparse.ArgumentTypeError, match="write it as 90 or 1m30s"):
-        seconds("soon")
+@pytest.mark.parametrize("text", ["soon", "nan", "inf", "-1", "1e300"])
+def test_other_spans_are_refused(text: str) -> None:
+    """Anything else is an error of the command line that says what is taken."""
+    with pytest.raises(argparse.ArgumentTypeError, match=r"write it as 90 or 1m30s|from 0 to"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "clock speed 1e300",
+        "clock speed nan",
+        "clock speed inf",
+        "clock speed 0",
+        "clock forward -- -1",
+        "api error 999",
+        "api error 200",
+        "api slow inf",
+        "api slow 1 --share 2",
+        "api slow 1 --count 0",
+        "pod crash p --code 256",
+        "pod delete p --grace -1",
+        "pod evict p --resource gpu",
+        "metric set m nan",
+        "node drain n --seconds nan",
+    ],
+)
+def test_numbers_out_of_range_are_refused(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    """The command ends with 2 and names the argument; nothing is sent."""
+    with pytest.raises(SystemExit) as caught:
+        main(line.split())
+    assert caught.value.code == 2
+    assert ": error: argument " in capsys.readouterr().err
 
 
 def _set(ready: int) -> JSON:

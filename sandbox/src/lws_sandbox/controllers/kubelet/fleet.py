@@ -34,6 +34,11 @@ class Fleet:
         self.shapes[shape.name] = shape
         self._numbers.setdefault(shape.name, len(self._numbers))
 
+    def remove(self, node: str) -> None:
+        """Let a node have no kubelet any more; its addresses are not given again."""
+        self.shapes.pop(node, None)
+        self.failed.discard(node)
+
     def runs(self, node: str) -> bool:
         """Whether the node has a kubelet that works."""
         return node in self.shapes and node not in self.failed

@@ -46,7 +46,20 @@ class HeartbeatLoop:
         """Create the objects of all nodes that have none."""
         names = list(self._fleet.shapes)
         for start in range(0, len(names), _BATCH):
-            await asyncio.gather(*(self._register(name) for name in names[start : start + _BATCH]))
+            await asyncio.gather(*(self.register_node(name) for name in names[start : start + _BATCH]))
+
+    async def register_node(self, name: str) -> None:
+        """Create the object of a node, if there is none."""
+        manifest = self._fleet.manifest(name, self._clock.now())
+        try:
+            created = await self._client.create(NODES, manifest)
+        except AlreadyExistsError:
+            return
+        taints = [taint for taint in created["spec"].get("taints") or () if taint["key"] != NOT_READY]
+        if taints != (created["spec"].get("taints") or []):
+            # Every node is born with this taint; one that is healthy at once need not wait for it to be noticed.
+            patch = {"spec": {"taints": taints or None}}
+            await self._client.patch(NODES, "", name, patch, content_type=MERGE_PATCH)
 
     async def run(self) -> None:
         """Renew leases until cancelled; the renewals of many nodes are spread over the whole span."""
@@ -65,7 +78,7 @@ class HeartbeatLoop:
             await asyncio.sleep(max(_RETRY, begin + self._heartbeat - asyncio.get_running_loop().time()))
 
     async def recover(self, node: str) -> None:
-        """Say at once that a node is back, as a kubelet does that starts."""
+        """Report at once that a node is back, as a kubelet does that starts."""
         await self._beat(node)
 
     async def _beat(self, name: str) -> None:
@@ -97,18 +110,6 @@ class HeartbeatLoop:
         live = (node.get("status") or {}).get("conditions") or ()
         patch = {"status": {"conditions": healthy_conditions(live, self._clock.now())}}
         await self._client.patch(NODES, "", name, patch, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
-
-    async def _register(self, name: str) -> None:
-        manifest = self._fleet.manifest(name, self._clock.now())
-        try:
-            created = await self._client.create(NODES, manifest)
-        except AlreadyExistsError:
-            return
-        taints = [taint for taint in created["spec"].get("taints") or () if taint["key"] != NOT_READY]
-        if taints != (created["spec"].get("taints") or []):
-            # Every node is born with this taint; one that is healthy at once need not wait for it to be noticed.
-            patch = {"spec": {"taints": taints or None}}
-            await self._client.patch(NODES, "", name, patch, content_type=MERGE_PATCH)
 
     async def _lease_namespace(self) -> None:
         try:
