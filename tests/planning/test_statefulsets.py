@@ -36,7 +36,9 @@ CLAIM = {
 def leader(lws: LeaderWorkerSet) -> JSON:
     """The leader StatefulSet of this set, partition 1, five replicas."""
     section = Contents().sections(lws)
-    return leader_statefulset.manifest(lws, section, KEY, Budget.of(lws), Decision("5", 1, 5))
+    return leader_statefulset.manifest(
+        lws, section, KEY, Decision("5", 1, 5), Budget.of(lws).statefulset_max_unavailable
+    )
 
 
 def worker(live: LeaderWorkerSet, revised: LeaderWorkerSet | None = None, **leader_arguments: Any) -> JSON:
