@@ -340,7 +340,7 @@ def test_cd_11_first_pass_after_a_start_looks() -> None:
     world.applied = None
     apply = making.applied(world.plan())
     assert apply is not None
-    assert (apply.look_first, apply.expected_generation) == (True, 1)
+    assert (apply.look_first, apply.expected) == (True, (making.STATEFULSET_UID, 1))
 
 
 def test_cd_11_digest_does_not_depend_on_order() -> None:

@@ -45,11 +45,12 @@ def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
     decision = _decide(snapshot, budget, choice)
     actions: list[Action] = [*choice.actions, *_leader_statefulset(snapshot, budget, choice, decision)]
     actions += services.shared(lws, snapshot.service)
+    own = groups.own_leaders(snapshot.leaders, statefulset)
     counts = status.count(
         lws,
         budget,
         choice.key,
-        snapshot.leaders,
+        own,
         snapshot.statefulsets,
         snapshot.revisions,
         snapshot.contents,
@@ -71,7 +72,7 @@ def _decide(snapshot: SetSnapshot, budget: Budget, choice: Choice) -> Decision:
     found = groups.states(
         choice.key,
         snapshot.lws,
-        snapshot.leaders,
+        groups.own_leaders(snapshot.leaders, statefulset),
         snapshot.statefulsets,
         snapshot.revisions,
         snapshot.contents,
@@ -100,7 +101,7 @@ def _leader_statefulset(snapshot: SetSnapshot, budget: Budget, choice: Choice, d
         body,
         digest,
         look_first=snapshot.applied is None,
-        expected_generation=live.metadata.generation,
+        expected=(live.metadata.uid, live.metadata.generation),
         on_success=_progress(numbers, decision, choice),
         on_failure=(failed,),
     )
