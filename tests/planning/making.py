@@ -18,6 +18,7 @@ from lws.api.leaderworkerset.objects import (
     Pod,
     PodSpec,
     PodStatus,
+    PodTemplate,
     ResourceRequirements,
     RollingUpdate,
     Service,
@@ -25,6 +26,8 @@ from lws.api.leaderworkerset.objects import (
     StatefulSet,
     StatefulSetSpec,
     StatefulSetStatus,
+    TemplateAnnotations,
+    TemplateMeta,
     UpdateStrategy,
 )
 from lws.api.leaderworkerset.types import LeaderWorkerSet
@@ -259,10 +262,18 @@ def _pod(
 
 
 def worker_set(
-    group: int, key: str, *, size: int = 2, ready: bool = True, leader_uid: str = "", **changes: Any
+    group: int,
+    key: str,
+    *,
+    size: int = 2,
+    ready: bool = True,
+    leader_uid: str = "",
+    template_size: int | None = None,
+    **changes: Any,
 ) -> StatefulSet:
-    """The worker StatefulSet of a group."""
+    """The worker StatefulSet of a group; its template's own size is the group's unless given."""
     name = f"{NAME}-{group}"
+    noted = TemplateAnnotations(size=str(size if template_size is None else template_size))
     meta: JSON = {
         "name": name,
         "namespace": NAMESPACE,
@@ -280,7 +291,9 @@ def worker_set(
     }
     return StatefulSet(
         metadata=ObjectMeta(**meta),
-        spec=StatefulSetSpec(replicas=size - 1, service_name=NAME),
+        spec=StatefulSetSpec(
+            replicas=size - 1, service_name=NAME, template=PodTemplate(metadata=TemplateMeta(annotations=noted))
+        ),
         status=StatefulSetStatus(
             replicas=size - 1,
             available_replicas=size - 1 if ready else size - 2,

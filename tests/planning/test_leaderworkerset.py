@@ -28,7 +28,7 @@ def test_first_pass_5_2() -> None:
     ]
     apply = making.applied(plan)
     assert apply is not None
-    assert (apply.look_first, apply.expected_generation) == (True, None)
+    assert (apply.look_first, apply.expected) == (True, None)
     assert apply.manifest["spec"]["replicas"] == 3
 
 

@@ -36,7 +36,9 @@ CLAIM = {
 def leader(lws: LeaderWorkerSet) -> JSON:
     """The leader StatefulSet of this set, partition 1, five replicas."""
     section = Contents().sections(lws)
-    return leader_statefulset.manifest(lws, section, KEY, Budget.of(lws), Decision("5", 1, 5))
+    return leader_statefulset.manifest(
+        lws, section, KEY, Decision("5", 1, 5), Budget.of(lws).statefulset_max_unavailable
+    )
 
 
 def worker(live: LeaderWorkerSet, revised: LeaderWorkerSet | None = None, **leader_arguments: Any) -> JSON:
@@ -338,7 +340,7 @@ def test_cd_11_first_pass_after_a_start_looks() -> None:
     world.applied = None
     apply = making.applied(world.plan())
     assert apply is not None
-    assert (apply.look_first, apply.expected_generation) == (True, 1)
+    assert (apply.look_first, apply.expected) == (True, (making.STATEFULSET_UID, 1))
 
 
 def test_cd_11_digest_does_not_depend_on_order() -> None:

@@ -200,6 +200,58 @@ def test_cd_22_worker_set_of_an_earlier_leader_does_not_count() -> None:
     assert "updatedReplicas" not in written
 
 
+@pytest.mark.parametrize("ending", [True, False])
+def test_cd_30_set_without_a_pod_of_its_own_is_progressing(ending: bool) -> None:
+    """A set made again under a name counts no pod of its predecessor, ready though they are, ending or not yet."""
+    world = World.at_rest(replicas=2)
+    key, stamp = making.key_of(world.lws), making.STAMP if ending else None
+    world.lws = making.lws(replicas=2)
+    world.statefulset = making.leader_set(key, replicas=2, uid="uid-of-the-new-set")
+    world.leaders = [making.leader(index, key, deletion_timestamp=stamp) for index in range(2)]
+    written = making.status_of(world.plan())
+    assert written is not None
+    assert [each["type"] for each in written["conditions"]] == ["Progressing"]
+    assert "readyReplicas" not in written
+    assert "updatedReplicas" not in written
+
+
+def test_cd_30_ending_leader_counts_as_gone() -> None:
+    """A leader that ends, ready though it is, is neither ready nor updated, and makes no update of a crash."""
+    world = World.at_rest(replicas=2)
+    key = making.key_of(world.lws)
+    world.leaders[0] = making.leader(0, key, deletion_timestamp=making.STAMP)
+    written = making.status_of(world.plan())
+    assert written is not None
+    assert (written["readyReplicas"], written["updatedReplicas"]) == (1, 1)
+    states = {each["type"]: each["status"] for each in written["conditions"]}
+    assert states == {"Available": "False", "Progressing": "True"}
+
+
+def test_cd_30_orphan_that_will_be_adopted_counts() -> None:
+    """A leader without a controller is about to be taken up, and counts all the time."""
+    world = World.at_rest(replicas=2)
+    world.leaders[0] = making.leader(0, making.key_of(world.lws), owner_references=())
+    assert making.status_of(world.plan()) is None
+
+
+@pytest.mark.parametrize(("size", "ready"), [(2, False), (4, True), (7, False)])
+def test_cd_39_hand_scaled_workers_are_not_ready(size: int, ready: bool) -> None:
+    """A worker StatefulSet that somebody scaled is not what the group wants, available though its pods are."""
+    world = World.at_rest(replicas=1, size=4)
+    world.workers = {"sample-0": making.worker_set(0, making.key_of(world.lws), size=size, template_size=4)}
+    written = making.status_of(world.plan())
+    assert (written is None) is ready
+    if written is not None:
+        assert "readyReplicas" not in written
+
+
+def test_cd_39_worker_set_of_an_older_release_is_judged_by_its_own_template() -> None:
+    """Its replicas may fit its own size and not the group's; it is kept and counts."""
+    world = World.at_rest(replicas=1, size=4)
+    world.workers = {"sample-0": making.worker_set(0, making.key_of(world.lws), size=3)}
+    assert making.status_of(world.plan()) is None
+
+
 def test_cd_24_leader_without_a_numeric_index_falls_back_to_its_name() -> None:
     """A missing, foolish or negative group index gives the ordinal of the name; a foreign name is ignored."""
     owner = making.lws(replicas=2)

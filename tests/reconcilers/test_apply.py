@@ -239,7 +239,13 @@ async def test_what_a_deletion_has_ended_is_not_deleted_again() -> None:
 
 def _answer(changes: JSON) -> JSON:
     live: JSON = {
-        "metadata": {"name": "sts", "namespace": "default", "generation": 2, "resourceVersion": "5"},
+        "metadata": {
+            "name": "sts",
+            "namespace": "default",
+            "uid": "uid-set",
+            "generation": 2,
+            "resourceVersion": "5",
+        },
         "spec": {"replicas": 1},
     }
     live["metadata"]["managedFields"] = [
@@ -256,12 +262,23 @@ async def test_cd_11_first_apply_looks_before_it_writes(changes: JSON, writes: i
     bench = Bench()
     bench.server.answers["GET", "sts"] = (200, _answer(changes))
     outcome = await bench.run(
-        Apply(STATEFULSETS, SET, "digest", look_first=True, expected_generation=2, on_success=(event("applied"),))
+        Apply(STATEFULSETS, SET, "digest", look_first=True, expected=("uid-set", 2), on_success=(event("applied"),))
     )
     assert len([each for each in bench.server.requests if each.method == "PATCH"]) == writes
     assert len(bench.recorder.notes) == writes
     assert outcome.applied is not None
     assert outcome.applied.digest == "digest"
+
+
+@pytest.mark.parametrize("expected", [("uid-set", 1), ("uid-set", 3), ("uid-other", 2)])
+@virtual_time
+async def test_a_stale_plan_is_not_applied(expected: tuple[str, int]) -> None:
+    """A live object that is not the one that was planned for is left alone until the caches know it (K6)."""
+    bench = Bench()
+    bench.server.answers["GET", "sts"] = (200, _answer({"replicas": 7}))
+    with pytest.raises(StaleError, match="has changed since the plan was made"):
+        await bench.run(Apply(STATEFULSETS, SET, "digest", look_first=True, expected=expected))
+    assert [each.method for each in bench.server.requests] == ["GET"]
 
 
 @virtual_time

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time
@@ -52,3 +52,26 @@ async def test_surge_comes_and_goes() -> None:
         assert least == 2
         assert len(await cluster.all(PODS)) == 4
         assert any(note.startswith("deleting surge replica sample-2") for note in await cluster.events())
+
+
+@virtual_time
+async def test_rollout_goes_past_broken_groups() -> None:
+    """The repair of a rollout that broke a group reaches it, where the StatefulSet controller counts it itself (CD-37).
+
+    Once it is over the StatefulSet's own maxUnavailable is what the numbers of the set say.
+    """
+    async with running() as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=4, size=1))
+        await cluster.available("sample")
+        huge = {"name": "main", "image": "app:2", "resources": {"requests": {"cpu": "1000"}}}
+        section = {"workerTemplate": {"spec": {"containers": [huge]}}}
+        broken = {"spec": {"leaderWorkerTemplate": section}}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", broken)
+        await cluster.quiet(5)
+        assert [each["status"]["phase"] for each in await cluster.all(PODS)] == [*["Running"] * 3, "Pending"]
+        await edit_image(cluster, "sample", "app:3")
+        await cluster.available("sample", seconds=300)
+        images = {each["spec"]["containers"][0]["image"] for each in await cluster.all(PODS)}
+        assert images == {"app:3"}
+        leader_set = await cluster.client.get(STATEFULSETS, NAMESPACE, "sample")
+        assert leader_set["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 0, "maxUnavailable": 1}

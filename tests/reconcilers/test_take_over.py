@@ -47,7 +47,9 @@ class Reference:
         section = Contents().sections(lws)
         if not self.older:
             await client.create(CONTROLLERREVISIONS, self._revision(lws))
-        body = leader_statefulset.manifest(lws, section, KEY, Budget.of(lws), Decision("3a", 0, 2))
+        body = leader_statefulset.manifest(
+            lws, section, KEY, Decision("3a", 0, 2), Budget.of(lws).statefulset_max_unavailable
+        )
         body["metadata"]["annotations"][labels.LAST_APPLIED] = "{}"
         await client.apply(STATEFULSETS, body, field_manager="lws", force=True)
         await client.create(SERVICES, self._service(lws))

@@ -91,16 +91,17 @@ class Apply:
     """Server-side apply with force.
 
     ``digest`` identifies the manifest. ``look_first`` asks the executor to read the live object before it
-    writes. ``expected_generation`` is what the cache believed, None for no object at all: if one is there all the
-    same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is judged
-    first; if applying would change nothing, nothing is written either (`lws.apimachinery.drift`).
+    writes. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
+    all the same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is
+    judged first; if it is another object or generation, the plan is stale (`lws.errors.StaleError`); if applying would
+    change nothing, nothing is written either (`lws.apimachinery.drift`).
     """
 
     resource: Resource
     manifest: JSON
     digest: str
     look_first: bool = False
-    expected_generation: int | None = None
+    expected: tuple[str, int] | None = None
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

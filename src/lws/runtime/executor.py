@@ -222,12 +222,12 @@ class _Run(Generic[K]):
 
     def _as_applied(self, action: Apply, live: JSON) -> bool:
         """Whether the live object, read before the first apply, is as the apply would leave it."""
-        if action.expected_generation is None:
+        if action.expected is None:
             raise FoundError(live)
         meta = _meta(live)
-        if meta.generation != action.expected_generation or drift.would_change(
-            action.manifest, live, self.executor._client.field_manager
-        ):
+        if (meta.uid, meta.generation) != action.expected:
+            raise StaleError(f"{action.resource} {meta.name} has changed since the plan was made")
+        if drift.would_change(action.manifest, live, self.executor._client.field_manager):
             return False
         self.outcome.applied = Applied.left(action.digest, meta)
         return True

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lws.api.leaderworkerset import labels
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
 
 
@@ -78,6 +79,24 @@ class UpdateStrategy(CachedStruct, frozen=True):
     rolling_update: RollingUpdate | None = None
 
 
+class TemplateAnnotations(CachedStruct, frozen=True):
+    """The annotations of a pod template that a planner reads."""
+
+    size: str = msgspec.field(name=labels.SIZE, default="")
+
+
+class TemplateMeta(CachedStruct, frozen=True):
+    """The metadata of a pod template."""
+
+    annotations: TemplateAnnotations | None = None
+
+
+class PodTemplate(CachedStruct, frozen=True):
+    """What a planner reads of a StatefulSet's pod template."""
+
+    metadata: TemplateMeta = TemplateMeta()
+
+
 class StatefulSetSpec(CachedStruct, frozen=True):
     """What a planner reads of a StatefulSet's spec."""
 
@@ -85,6 +104,7 @@ class StatefulSetSpec(CachedStruct, frozen=True):
     service_name: str = ""
     selector: LabelSelector | None = None
     update_strategy: UpdateStrategy | None = None
+    template: PodTemplate = PodTemplate()
 
 
 class StatefulSetStatus(CachedStruct, frozen=True):

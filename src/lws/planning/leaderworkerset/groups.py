@@ -47,10 +47,25 @@ def running_and_ready(pod: Pod) -> bool:
 
 
 def workers_ready(statefulset: StatefulSet) -> bool:
-    """All replicas available and of one revision; replicas that are absent read as 1 (CD-09)."""
+    """All replicas available and of one revision, and as many of them as the group wants (CD-39)."""
     status = statefulset.status
     wanted = 1 if statefulset.spec.replicas is None else statefulset.spec.replicas
-    return status.available_replicas == wanted and status.current_revision == status.update_revision
+    return (
+        not workers_scaled(statefulset)
+        and status.available_replicas == wanted
+        and status.current_revision == status.update_revision
+    )
+
+
+def workers_scaled(statefulset: StatefulSet) -> bool:
+    """Whether somebody changed the number of workers: it is not what the size in its own template makes it.
+
+    The set's size does not come in: StatefulSets of older releases may differ from it, and are kept (spec 5.6).
+    """
+    spec = statefulset.spec
+    annotations = spec.template.metadata.annotations
+    size = None if annotations is None else natural(annotations.size, lowest=1)
+    return size is not None and spec.replicas is not None and spec.replicas != size - 1
 
 
 def revision_key(obj: Pod | StatefulSet) -> str:
@@ -85,6 +100,21 @@ def size_of(
     revision = find_by_key(lws, revisions, revision_key(leader))
     source = lws if revision is None else revision_spec(lws, revision, contents)
     return source.spec.leader_worker_template.size
+
+
+def own_leaders(leaders: Iterable[Pod], statefulset: StatefulSet | None) -> tuple[Pod, ...]:
+    """The leaders that count: not ending, and not left behind by an earlier leader StatefulSet (CD-30).
+
+    One without a controller counts, for the present StatefulSet will adopt it.
+    """
+    if statefulset is None:
+        return ()
+    uids = (None, statefulset.metadata.uid)
+    return tuple(pod for pod in leaders if not pod.metadata.deleting and _controller_uid(pod) in uids)
+
+
+def _controller_uid(pod: Pod) -> str | None:
+    return None if pod.metadata.controller is None else pod.metadata.controller.uid
 
 
 def leaders_by_index(leaders: Iterable[Pod], set_name: str) -> dict[int, Pod]:

@@ -22,7 +22,7 @@ from lws.planning.leaderworkerset.metadata import (
     topology_annotations,
     with_strings,
 )
-from lws.planning.leaderworkerset.rollout import Budget, Decision
+from lws.planning.leaderworkerset.rollout import Decision
 
 PARALLEL: Final = "Parallel"
 
@@ -32,15 +32,15 @@ def selector(lws: LeaderWorkerSet) -> dict[str, str]:
     return {labels.NAME: lws.metadata.name, labels.WORKER_INDEX: labels.LEADER_INDEX}
 
 
-def manifest(lws: LeaderWorkerSet, section: JSON, key: str, budget: Budget, decision: Decision) -> JSON:
+def manifest(lws: LeaderWorkerSet, section: JSON, key: str, decision: Decision, max_unavailable: int) -> JSON:
     """Exactly the fields that are applied; none more (spec 5.3).
 
     Args:
         lws: the live object.
         section: normal form of its ``leaderWorkerTemplate``.
         key: the current revision key.
-        budget: resolved rollout numbers.
         decision: partition and replicas.
+        max_unavailable: how many leaders may be down for the StatefulSet controller.
     """
     meta = lws.metadata
     metadata = with_strings(
@@ -61,7 +61,7 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str, budget: Budget, deci
                 "type": lws.spec.rollout_strategy.type or ROLLING_UPDATE,
                 "rollingUpdate": {
                     "partition": decision.partition,
-                    "maxUnavailable": budget.statefulset_max_unavailable,
+                    "maxUnavailable": max_unavailable,
                 },
             },
             "template": templates.pod_template(

@@ -48,7 +48,7 @@ class Budget:
 
     @property
     def statefulset_max_unavailable(self) -> int:
-        """What the leader StatefulSet itself is told: max(1, U + S)."""
+        """What the leader StatefulSet itself is told at least: max(1, U + S)."""
         return max(1, self.max_unavailable + self.max_surge)
 
     @property
@@ -77,6 +77,7 @@ class LeaderNumbers:
     replicas: int
     partition: int
     recorded_replicas: int | None
+    max_unavailable: int | None = None
 
     @classmethod
     def of(cls, statefulset: StatefulSet) -> LeaderNumbers:
@@ -87,6 +88,7 @@ class LeaderNumbers:
             replicas=1 if spec.replicas is None else spec.replicas,
             partition=0 if rolling is None or rolling.partition is None else rolling.partition,
             recorded_replicas=natural(statefulset.metadata.annotation(labels.REPLICAS)),
+            max_unavailable=rolling.max_unavailable if rolling and isinstance(rolling.max_unavailable, int) else None,
         )
 
 

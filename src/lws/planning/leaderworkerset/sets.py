@@ -9,6 +9,7 @@ from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitE
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import events, groups, leader_statefulset, ownership, revisions, services, status
+from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -44,11 +45,12 @@ def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
     decision = _decide(snapshot, budget, choice)
     actions: list[Action] = [*choice.actions, *_leader_statefulset(snapshot, budget, choice, decision)]
     actions += services.shared(lws, snapshot.service)
+    own = groups.own_leaders(snapshot.leaders, statefulset)
     counts = status.count(
         lws,
         budget,
         choice.key,
-        snapshot.leaders,
+        own,
         snapshot.statefulsets,
         snapshot.revisions,
         snapshot.contents,
@@ -70,7 +72,7 @@ def _decide(snapshot: SetSnapshot, budget: Budget, choice: Choice) -> Decision:
     found = groups.states(
         choice.key,
         snapshot.lws,
-        snapshot.leaders,
+        groups.own_leaders(snapshot.leaders, statefulset),
         snapshot.statefulsets,
         snapshot.revisions,
         snapshot.contents,
@@ -82,22 +84,24 @@ def _leader_statefulset(snapshot: SetSnapshot, budget: Budget, choice: Choice, d
     """Event 8 comes before the write, events 4 to 7 with it (spec 12)."""
     lws, live = snapshot.lws, snapshot.leader_statefulset
     section = snapshot.contents.sections(lws)
-    body = leader_statefulset.manifest(lws, section, choice.key, budget, decision)
+    numbers = None if live is None else LeaderNumbers.of(live)
+    leaders = groups.leaders_by_index(snapshot.leaders, lws.metadata.name)
+    pace = max_unavailable(budget, numbers, decision, leaders, choice.key)
+    body = leader_statefulset.manifest(lws, section, choice.key, decision, pace)
     digest = leader_statefulset.digest(body)
     name = lws.metadata.name
     failed = events.leader_set_failed(name, existed=live is not None)
-    if live is None:
+    if live is None or numbers is None:
         created = events.leader_set_created(name, choice.reference)
         return [Apply(STATEFULSETS, body, digest, look_first=True, on_success=(created,), on_failure=(failed,))]
     if leader_statefulset.unchanged(snapshot.applied, digest, live.metadata):
         return []
-    numbers = LeaderNumbers.of(live)
     applied = Apply(
         STATEFULSETS,
         body,
         digest,
         look_first=snapshot.applied is None,
-        expected_generation=live.metadata.generation,
+        expected=(live.metadata.uid, live.metadata.generation),
         on_success=_progress(numbers, decision, choice),
         on_failure=(failed,),
     )

@@ -47,7 +47,7 @@ _EXCLUDES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One pass over all leader pods (spec 8.1).
+    """One pass over the leader pods (spec 8.1, CD-30).
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
@@ -83,7 +83,7 @@ def count(
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
 ) -> Counts:
-    """Count groups, surge and terminating ones included.
+    """Count the groups of these leaders (`lws.planning.leaderworkerset.groups.own_leaders`), surge included.
 
     A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
     and updated if its leader is (CD-06).
