@@ -13,6 +13,7 @@ import msgspec
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.apimachinery.integers import natural
 from lws.apimachinery.intstr import scaled
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
@@ -93,10 +94,8 @@ def _size(leader: PodReport | None, of_revision: Mapping[str, int], live: int) -
     """The size that a leader was made with (CD-04)."""
     if leader is None:
         return live
-    text = leader.metadata.annotation(labels.SIZE) or ""
-    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) >= 1:
-        return int(text)
-    return of_revision.get(leader.metadata.label(labels.REVISION), live)
+    size = natural(leader.metadata.annotation(labels.SIZE), lowest=1)
+    return of_revision.get(leader.metadata.label(labels.REVISION), live) if size is None else size
 
 
 def _revision_size(revision: ControllerRevision) -> int:
@@ -106,8 +105,8 @@ def _revision_size(revision: ControllerRevision) -> int:
 
 def _worker_index(pod: PodReport) -> int:
     """The pod's index in its group; -1 if it has none."""
-    text = pod.metadata.label(labels.WORKER_INDEX)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
+    index = natural(pod.metadata.label(labels.WORKER_INDEX))
+    return -1 if index is None else index
 
 
 def _member(parent: JSON, name: str) -> JSON:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
+from lws.apimachinery.integers import natural
 from lws.cli.kubectl.observe import Observation
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
@@ -63,8 +64,7 @@ def resume(observation: Observation) -> JSON:
     if earlier is None:
         held = f"; its own partition {lws.partition} holds groups back: lower that to update them"
         raise ConfigurationError(f"{lws.name} is not paused{held if lws.partition else ''}")
-    partition = int(earlier) if earlier.isascii() and earlier.isdigit() and len(earlier) <= 10 else 0
-    return _partition_patch(lws, partition, None)
+    return _partition_patch(lws, natural(earlier) or 0, None)
 
 
 def _partition_patch(lws: SetFacts, partition: int, remembered: str | None) -> JSON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.integers import natural
 from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, WORKLOAD, Facts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
@@ -62,9 +63,8 @@ def _queued(facts: Facts, pod: PodReport, text: str) -> Finding:
 
 def _no_workload(facts: Facts, pod: PodReport) -> str:
     """Kueue makes no Workload for groups beyond ``replicas`` once its count of updated replicas has reached it."""
-    index = pod.metadata.label(labels.GROUP_INDEX)
-    surge = index.isascii() and index.isdigit() and int(index[:10]) >= facts.lws.replicas
-    if surge:
+    index = natural(pod.metadata.label(labels.GROUP_INDEX))
+    if index is not None and index >= facts.lws.replicas:
         return "Kueue drops surge groups during a rolling update: set maxSurge to 0 and maxUnavailable to 1."
     return "See that Kueue runs, and that its pod integration is on for this namespace."
 
