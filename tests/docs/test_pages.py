@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lws.cli.flags import parse_flags
-from lws.cli.kubectl.main import parser as kubectl_lws_parser
+from lws.cli.kubectl.arguments import parse as parse_kubectl_lws
 from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
@@ -64,7 +64,7 @@ def test_kubectl_lws_commands_parse(page: Path) -> None:
             arguments = [word.strip("[]").replace("N", "1") if word == "N]" else word.strip("[]") for word in words[2:]]
             if len(arguments) < 2 or (arguments[0] == "rollout" and len(arguments) < 3):
                 continue  # named in prose, without a set
-            kubectl_lws_parser().parse_args(arguments)
+            parse_kubectl_lws(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

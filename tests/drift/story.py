@@ -14,7 +14,6 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 import yaml
-from rich.console import Console
 from sandbox.tests.conformance.sandbox_target import lws_definition
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -33,7 +32,8 @@ from lws.apimachinery.resources import (
     VALIDATINGWEBHOOKCONFIGURATIONS,
     Resource,
 )
-from lws.cli.kubectl.main import Command
+from lws.cli.kubectl.commands import Command
+from lws.cli.kubectl.terminal import Terminal
 from lws.client.api import APPLY_PATCH, JSON_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.errors import ApiError, NotFoundError, TooManyRequestsError
@@ -227,16 +227,18 @@ class Story:
         client = ApiClient(
             Recorder(self.stage.open(), "kubectl-lws", self.book), user_agent="kubectl-lws", field_manager=None
         )
-        command = Command(client, NAMESPACE, "plain", Console(file=io.StringIO()))
+        command = Command(client, NAMESPACE, "plain", Terminal(io.StringIO(), {}))
         await command.tree()
         await command.explain()
         await command.status(watch=False)
-        await command.rollout("pause", None)
+        await command.steer("pause")
         await self._rest("plain")
         await self._change("plain", {"leaderWorkerTemplate": {"workerTemplate": template("app:3")}})
         await self._rest()
-        for step in ("history", "status", "undo", "resume"):
-            await command.rollout(step, None)
+        await command.history()
+        await command.rollout_status(watch=False)
+        for step in ("undo", "resume"):
+            await command.steer(step)
             await self._rest()
         await self._rest("plain")
         await self._look(LEADERWORKERSETS, CONTROLLERREVISIONS)

@@ -5,32 +5,43 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+from typing import Any
 
 import pytest
-from rich.console import Console
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS
-from lws.cli.kubectl.main import Command
-from lws.cli.kubectl.picture import Picture
+from lws.apimachinery.resources import NAMESPACES, PODS, SERVICES, STATEFULSETS
+from lws.cli.kubectl.commands import Command
+from lws.cli.kubectl.follow import DeletedError
+from lws.cli.kubectl.observe import Observation
+from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ConflictError
 from tests.real.planes import Plane
 from tests.real.world import World
 
+JSON = dict[str, Any]
 KEY = "leaderworkerset.sigs.k8s.io/template-revision-hash"
 
 
-class Terminal:
-    """The command at a terminal of 200 columns."""
+class Plugin:
+    """The plugin, printing into a file of 200 columns."""
 
     def __init__(self, world: World, name: str = "sample") -> None:
-        self._console = Console(width=200, record=True, file=io.StringIO())
-        self.command = Command(world.client, world.namespace, name, self._console)
+        self._stream = io.StringIO()
+        self.command = Command(world.client, world.namespace, name, Terminal(self._stream, {"COLUMNS": "200"}))
 
     @property
     def text(self) -> str:
-        """What was shown since the last look."""
-        return self._console.export_text()
+        """What was printed since the last look."""
+        text = self._stream.getvalue()
+        self._stream.seek(0)
+        self._stream.truncate()
+        return text
+
+    async def explain(self) -> str:
+        """What the set waits for."""
+        await self.command.explain()
+        return self.text
 
 
 def test_a_tree_shows_every_pod_with_its_node_and_revision(plane: Plane) -> None:
@@ -40,15 +51,15 @@ def test_a_tree_shows_every_pod_with_its_node_and_revision(plane: Plane) -> None
         await world.start()
         await world.create(replicas=2, size=2)
         await world.settled("sample")
-        terminal = Terminal(world)
-        assert await terminal.command.tree() == 0
-        told = terminal.text
+        plugin = Plugin(world)
+        assert await plugin.command.tree() == 0
+        told = plugin.text
         for pod in world.all(PODS):
             (line,) = [line for line in told.splitlines() if f" {pod['metadata']['name']} " in f"{line} "]
             assert pod["spec"]["nodeName"] in line
         assert world.revisions()[0]["metadata"]["labels"][KEY] in told
-        assert await terminal.command.explain() == 0
-        assert "waits for nothing" in terminal.text
+        assert await plugin.command.explain() == 0
+        assert "waits for nothing" in plugin.text
 
     plane.run(scenario)
 
@@ -62,16 +73,16 @@ def test_what_a_set_waits_for_is_told(plane: Plane) -> None:
         await world.create(replicas=1, size=2, section={"workerTemplate": template})
         await world.counts(PODS, 2)
         await world.rest()
-        terminal = Terminal(world)
-        assert await terminal.command.explain() == 1
-        told = terminal.text
+        plugin = Plugin(world)
+        assert await plugin.command.explain() == 1
+        told = plugin.text
         assert "leader pod sample-0 finds no node: 0/8 nodes are available: 8 node(s) didn't match Pod's node" in told
-        following = asyncio.create_task(terminal.command.status(watch=True))
+        following = asyncio.create_task(plugin.command.status(watch=True))
         await world.open_stage()
         await world.settled("sample")
         async with asyncio.timeout(10):
             assert await following == 0
-        assert await terminal.command.explain() == 0
+        assert await plugin.command.explain() == 0
 
     plane.run(scenario)
 
@@ -83,23 +94,26 @@ def test_a_rollout_is_paused_resumed_and_undone(plane: Plane) -> None:
         await world.start()
         await world.create(replicas=3, size=2)
         await world.settled("sample")
-        terminal = Terminal(world)
+        plugin = Plugin(world)
         await world.roll("app:2")
         await world.until(lambda: world.images("sample").get("sample-2") == "app:2", "the update of group 2")
-        assert await terminal.command.rollout("pause", None) == 0
+        assert await plugin.command.steer("pause") == 0
         await world.rest()
         assert world.images("sample")["sample-0"] == "app:1"
-        assert await terminal.command.rollout("status", None) == 1
-        assert await terminal.command.rollout("history", None) == 0
+        assert await plugin.command.rollout_status(watch=False) == 0
+        assert "successfully" not in plugin.text
+        assert await plugin.command.history() == 0
         keys = [each["metadata"]["labels"][KEY] for each in world.revisions()]
         assert len(keys) == 2
-        told = terminal.text
+        told = plugin.text
         assert [key for key in keys if key not in told] == []
-        assert await terminal.command.rollout("undo", None) == 0
-        assert await terminal.command.rollout("resume", None) == 0
+        assert await plugin.command.steer("undo") == 0
+        assert await plugin.command.steer("resume") == 0
         await world.until(lambda: set(world.images("sample").values()) == {"app:1"}, "all groups as before")
         await world.settled("sample")
-        assert await terminal.command.rollout("status", None) == 0
+        async with asyncio.timeout(10):
+            assert await plugin.command.rollout_status() == 0
+        assert "successfully rolled out" in plugin.text
 
     plane.run(scenario)
 
@@ -110,25 +124,123 @@ def test_only_an_edit_stops_a_step(plane: Plane, monkeypatch: pytest.MonkeyPatch
 
     async def scenario(world: World) -> None:
         await world.create(replicas=2, size=1)
-        command = Terminal(world).command
-        look, looks = command._look, itertools.count(1)
+        command = Plugin(world).command
+        look, looks = command._observe, itertools.count(1)
 
-        async def look_and_be_overtaken() -> Picture:
-            picture = await look()
+        async def look_and_be_overtaken() -> Observation:
+            observation = await look()
             if (number := next(looks)) <= 2:
                 change = {"spec": {"replicas": 3}} if edited else {"status": {"replicas": number}}
                 below = "" if edited else "status"
                 await world.client.patch(LEADERWORKERSETS, world.namespace, "sample", change, subresource=below)
-            return picture
+            return observation
 
-        monkeypatch.setattr(command, "_look", look_and_be_overtaken)
+        monkeypatch.setattr(command, "_observe", look_and_be_overtaken)
         if edited:
             with pytest.raises(ConflictError):
-                await command.rollout("pause", None)
+                await command.steer("pause")
         else:
-            assert await command.rollout("pause", None) == 0
+            assert await command.steer("pause") == 0
         live = await world.client.get(LEADERWORKERSETS, world.namespace, "sample")
         partition = live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
         assert (partition, next(looks)) == (0, 3) if edited else (2, 4)
+
+    plane.run(scenario)
+
+
+def service(world: World) -> JSON:
+    """Somebody's Service under the set's name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "sample", "namespace": world.namespace},
+        "spec": {"selector": {"app": "other"}, "ports": [{"port": 80}]},
+    }
+
+
+def test_a_foreign_service_is_no_silence(plane: Plane) -> None:
+    """Though every group is ready, a Service of the set's name that is not ours is told: its pods have no names."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.client.create(SERVICES, service(world))
+        await world.create(replicas=1, size=2)
+        await world.settled("sample")
+        told = await Plugin(world).explain()
+        assert "Service sample is not ours: it is not headless. Delete or rename it" in told
+
+    plane.run(scenario)
+
+
+def test_a_foreign_worker_statefulset_is_named(plane: Plane) -> None:
+    """A StatefulSet of somebody else's under a leader's name is told at once, with its remedy."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        pod = {"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [{"name": "main", "image": "app:1"}]}}
+        spec = {"replicas": 0, "serviceName": "x", "selector": {"matchLabels": {"app": "other"}}, "template": pod}
+        meta = {"name": "sample-0", "namespace": world.namespace}
+        await world.client.create(
+            STATEFULSETS, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta, "spec": spec}
+        )
+        await world.create(replicas=1, size=2)
+        await world.counts(PODS, 1)
+        await world.rest()
+        told = await Plugin(world).explain()
+        assert "StatefulSet sample-0 is not the leader pod's: it has no owner. Delete or rename it" in told
+
+    plane.run(scenario)
+
+
+def test_a_refused_pod_is_told_in_the_servers_words(plane: Plane) -> None:
+    """What the StatefulSet controller cannot create is quoted from its event; the controller is not blamed."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        enforced = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
+        await world.client.patch(NAMESPACES, "", world.namespace, enforced)
+        template = {"spec": {"containers": [{"name": "main", "image": "app:1"}], "hostNetwork": True}}
+        await world.create(replicas=2, size=2, section={"workerTemplate": template})
+        await world.rest()
+        told = await Plugin(world).explain()
+        assert "leader pod sample-0 does not exist: create pod sample-0" in told.lower()
+        assert "violates PodSecurity" in told
+        assert "see that the controller runs" not in told
+
+    plane.run(scenario)
+
+
+def test_a_refused_edit_is_told_in_the_servers_words(plane: Plane) -> None:
+    """An edit that no StatefulSet takes quotes what the API server says to it, and nothing of other groups."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.create(replicas=1, size=1)
+        await world.settled("sample")
+        mounts = [{"name": "nothing", "mountPath": "/x"}]
+        template = {"spec": {"containers": [{"name": "main", "image": "app:2", "volumeMounts": mounts}]}}
+        await world.edit("sample", leaderWorkerTemplate={"workerTemplate": template})
+        await world.rest()
+        told = await Plugin(world).explain()
+        assert "cannot be applied: Failed to update leader statefulset sample" in told
+        assert "volumeMounts" in told
+
+    plane.run(scenario)
+
+
+def test_a_set_that_is_deleted_while_it_is_followed_is_told(plane: Plane) -> None:
+    """Following ends with the news, not with a question about the name."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        template = {"spec": {"containers": [{"name": "main", "image": "app:1"}], "nodeSelector": {"stage": "open"}}}
+        await world.create(replicas=1, size=1, section={"workerTemplate": template})
+        await world.rest()
+        following = asyncio.create_task(Plugin(world).command.status(watch=True))
+        await world.rest()
+        await world.client.delete(LEADERWORKERSETS, world.namespace, "sample")
+        with pytest.raises(DeletedError, match='leaderworkerset "sample" was deleted'):
+            async with asyncio.timeout(30):
+                await following
 
     plane.run(scenario)

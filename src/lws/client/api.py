@@ -6,14 +6,13 @@ Guarantees: a failure answered by the server is raised as the error of its statu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
 import orjson
-import structlog
 
 from lws.apimachinery.gotext import encode
 from lws.apimachinery.resources import Resource
@@ -33,7 +32,6 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 WARNINGS_REMEMBERED = 200
 DEFAULT_TIMEOUT = 65.0  # seconds; a little more than an API server gives a request itself
-log = structlog.get_logger("lws.client")
 
 
 class Observer(Protocol):
@@ -55,6 +53,7 @@ class ApiClient:
         host: the server's name, for the observer only.
         limiter: asked before every request, if given.
         observer: told of every request, if given.
+        warn: told each warning of the server once; by default it is logged.
         timeout: seconds for a whole answer, and for a stream to begin.
     """
 
@@ -67,6 +66,7 @@ class ApiClient:
         host: str = "",
         limiter: Limiter | None = None,
         observer: Observer | None = None,
+        warn: Callable[[str], None] | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._transport = transport
@@ -75,6 +75,7 @@ class ApiClient:
         self._host = host
         self._limiter = limiter
         self._observer = observer
+        self._tell_warning = warn
         self._timeout = timeout
         self._warned: set[str] = set()
 
@@ -293,15 +294,26 @@ class ApiClient:
         return replace(request, headers=headers, timeout=timeout)
 
     def _warn(self, request: Request, texts: tuple[str, ...]) -> None:
-        """Log what the server warns of, each text once."""
+        """Pass on what the server warns of, each text once."""
         for text in texts:
-            if text not in self._warned and len(self._warned) < WARNINGS_REMEMBERED:
-                self._warned.add(text)
-                log.warning("the API server warns", warning=text, method=request.method, path=request.path)
+            if text in self._warned or len(self._warned) >= WARNINGS_REMEMBERED:
+                continue
+            self._warned.add(text)
+            if self._tell_warning is not None:
+                self._tell_warning(text)
+            else:
+                _log_warning(request, text)
 
     def _observe(self, method: str, code: str, begin: float) -> None:
         if self._observer is not None:
             self._observer(method, code, self._host, perf_counter() - begin)
+
+
+def _log_warning(request: Request, text: str) -> None:
+    import structlog  # short commands print warnings, and need not wait for its import
+
+    log = structlog.get_logger("lws.client")
+    log.warning("the API server warns", warning=text, method=request.method, path=request.path)
 
 
 def query_of(**parameters: str | int | bool | None) -> Query:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lws.client.api import ApiClient, Observer
+from lws.client.api import DEFAULT_TIMEOUT, ApiClient, Observer
 from lws.client.credentials import Credentials, Identity, StaticCredentials, Tls
 from lws.client.http import HttpTransport
 from lws.client.incluster import (
@@ -18,8 +18,9 @@ from lws.client.incluster import (
     in_cluster_namespace,
     in_cluster_server,
 )
-from lws.client.kubeconfig import Kubeconfig, KubeconfigCredentials, choose, read_kubeconfig
+from lws.client.kubeconfig import Kubeconfig, KubeconfigCredentials, choose, flags_alone, read_kubeconfig
 from lws.client.limiter import TokenBucket
+from lws.client.overrides import Overrides
 from lws.client.proxies import proxy_from_environment
 from lws.client.transport import Transport
 from lws.clock import Clock, SystemClock
@@ -65,6 +66,8 @@ class Connection:
         qps: float = 500.0,
         burst: int = 500,
         observer: Observer | None = None,
+        warn: Callable[[str], None] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> ApiClient:
         """A client with its own rate limit; a ``qps`` of 0 or less is none."""
         limiter = TokenBucket(qps, burst) if qps > 0 else None
@@ -75,6 +78,8 @@ class Connection:
             host=self.host,
             limiter=limiter,
             observer=observer,
+            warn=warn,
+            timeout=timeout,
         )
 
     def separate_transport(self) -> Transport:
@@ -93,6 +98,7 @@ async def connect(
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     service_account: Path = DIRECTORY,
+    overrides: Overrides | None = None,
 ) -> Connection:
     """Find the API server and the credentials for it (operations 1).
 
@@ -102,27 +108,42 @@ async def connect(
         environ: the environment; the process's own by default.
         clock: tells when an exec plugin's credential runs out.
         service_account: where a pod's token and CA are mounted.
+        overrides: what the command line puts over the kubeconfig.
 
     Raises:
         ConfigurationError: there is none, or it is wrong; one sentence with the remedy.
     """
     environ = os.environ if environ is None else environ
     clock = clock or SystemClock()
-    if kubeconfig:
-        return await _from_kubeconfig(read_kubeconfig([kubeconfig], all_must_exist=True), context, environ, clock)
-    if environ.get("KUBECONFIG"):
-        paths = environ["KUBECONFIG"].split(os.pathsep)
-        return await _from_kubeconfig(read_kubeconfig(paths, all_must_exist=False), context, environ, clock)
+    overrides = overrides or Overrides()
     server = in_cluster_server(environ)
-    if server is not None and not context:
+    if server is not None and not kubeconfig and not environ.get("KUBECONFIG") and not context:
         return _in_cluster(server, service_account, environ)
+    config = _find(kubeconfig, environ, overrides)
+    choice = choose(config, context, overrides)
+    credentials = KubeconfigCredentials(choice, clock)
+    await credentials.load()
+    await _check_tls(credentials, choice.user.file)
+    proxy = choice.proxy or proxy_from_environment(choice.server, environ)
+    transport = HttpTransport(choice.server, credentials, proxy=proxy)
+    source = f"context {choice.context.name!r} of {config.name}"
+    return Connection(transport, choice.server, choice.namespace, source)
+
+
+def _find(kubeconfig: str | None, environ: Mapping[str, str], overrides: Overrides) -> Kubeconfig:
+    if kubeconfig:
+        return read_kubeconfig([kubeconfig], all_must_exist=True)
+    if environ.get("KUBECONFIG"):
+        return read_kubeconfig(environ["KUBECONFIG"].split(os.pathsep), all_must_exist=False)
     home = Path(environ.get("HOME") or Path.home()) / ".kube" / "config"
-    if not home.exists():
-        raise ConfigurationError(
-            f"no cluster is configured: $KUBECONFIG is not set, this is no pod, and {home} does not exist; "
-            "give --kubeconfig FILE"
-        )
-    return await _from_kubeconfig(read_kubeconfig([str(home)], all_must_exist=True), context, environ, clock)
+    if home.exists():
+        return read_kubeconfig([str(home)], all_must_exist=True)
+    if overrides.server:
+        return flags_alone()
+    raise ConfigurationError(
+        f"no cluster is configured: $KUBECONFIG is not set, this is no pod, and {home} does not exist; "
+        "give --kubeconfig FILE"
+    )
 
 
 def _in_cluster(server: str, directory: Path, environ: Mapping[str, str]) -> Connection:
@@ -131,19 +152,6 @@ def _in_cluster(server: str, directory: Path, environ: Mapping[str, str]) -> Con
         server, ServiceAccountCredentials(directory), proxy=proxy_from_environment(server, environ)
     )
     return Connection(transport, server, in_cluster_namespace(directory), "the service account of this pod")
-
-
-async def _from_kubeconfig(
-    config: Kubeconfig, context: str | None, environ: Mapping[str, str], clock: Clock
-) -> Connection:
-    choice = choose(config, context)
-    credentials = KubeconfigCredentials(choice, clock)
-    await credentials.load()
-    await _check_tls(credentials, choice.user.file)
-    proxy = choice.proxy or proxy_from_environment(choice.server, environ)
-    transport = HttpTransport(choice.server, credentials, proxy=proxy)
-    source = f"context {choice.context.name!r} of {config.name}"
-    return Connection(transport, choice.server, choice.namespace, source)
 
 
 async def _check_tls(credentials: KubeconfigCredentials, file: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -13,9 +14,11 @@ class Tls:
     """Files and rules of a TLS connection.
 
     Attributes:
-        ca_file: PEM bundle to trust; None trusts the system's.
+        ca_file: PEM bundle to trust; without file and data the system's is trusted.
+        ca_data: such a bundle as text.
         cert_file: our certificate.
         key_file: its key.
+        cert_data: our certificate with its key, as text, instead of files.
         verify: whether the server's certificate is checked at all.
         server_name: the name that its certificate must bear, where it differs from the URL's.
     """
@@ -23,6 +26,8 @@ class Tls:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    ca_data: str | None = None
+    cert_data: str | None = field(default=None, repr=False)
     verify: bool = True
     server_name: str | None = None
 
@@ -36,10 +41,12 @@ class Tls:
         Raises:
             OSError: one cannot be read, or is not PEM (`ssl.SSLError`).
         """
-        context = ssl.create_default_context(cafile=self.ca_file)
+        context = ssl.create_default_context(cafile=self.ca_file, cadata=self.ca_data)
         # Cluster CAs made by hand often lack the extensions that strict checking asks for.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if self.cert_file:
+        if self.cert_data:
+            _load_cert_data(context, self.cert_data)
+        elif self.cert_file:
             context.load_cert_chain(self.cert_file, self.key_file)
         if not self.verify:
             context.check_hostname = False
@@ -83,6 +90,14 @@ class StaticCredentials:
 
     def rejected(self) -> None:
         """There is nothing to renew."""
+
+
+def _load_cert_data(context: ssl.SSLContext, data: str) -> None:
+    """OpenSSL reads certificates from files only: this one is ours alone, and gone at once."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(data)
+        file.flush()
+        context.load_cert_chain(file.name)
 
 
 def _stamp(path: str | None) -> tuple[int, int, int] | None:

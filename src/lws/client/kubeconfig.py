@@ -1,25 +1,22 @@
-"""Kubeconfig files.
+"""Kubeconfig files, read and merged here so that what is wrong with them can be said in one sentence.
 
-Files are read and merged here, so that what is wrong with them can be said in one sentence. What a user entry means
-(tokens, certificates, auth providers) is kubernetes-asyncio's knowledge; it is imported only when a kubeconfig is used,
-never writes to the files, and is asked again when a credential runs out. Exec plugins are run by `lws.client.plugin`.
+They are never written to. What their entries mean is `lws.client.identities`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from lws.client import plugin
-from lws.client.credentials import Identity, Tls
+from lws.client.credentials import Identity
+from lws.client.identities import Entry, load_identity
+from lws.client.overrides import Overrides
 from lws.clock import Clock
 from lws.errors import ConfigurationError, TransportError
 from lws.yamltext import YamlError, load
@@ -28,15 +25,6 @@ JSON: TypeAlias = dict[str, Any]
 REREAD_AFTER: Final = 60.0  # seconds between looks at token files and auth providers
 RENEW_AHEAD: Final = 60.0  # seconds before an exec credential runs out
 RETRY_AFTER: Final = 5.0  # seconds between runs of an exec plugin whose credential is refused
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One named cluster, user or context, and the file that it was read from."""
-
-    name: str
-    value: JSON
-    file: str
 
 
 @dataclass(slots=True)
@@ -96,12 +84,21 @@ def read_kubeconfig(paths: Sequence[str], *, all_must_exist: bool) -> Kubeconfig
     return merged
 
 
-def choose(config: Kubeconfig, context: str | None = None) -> Choice:
-    """Follow a context to its cluster and user.
+def flags_alone() -> Kubeconfig:
+    """A configuration for those who give everything as flags: one context with an empty cluster and user."""
+    entry = Entry("flags", {}, os.path.join(os.getcwd(), "flags"))
+    context = Entry("flags", {"cluster": "flags", "user": "flags"}, entry.file)
+    named = {"flags": entry}
+    return Kubeconfig(("the command line",), "flags", dict(named), dict(named), {"flags": context})
+
+
+def choose(config: Kubeconfig, context: str | None = None, overrides: Overrides | None = None) -> Choice:
+    """Follow a context to its cluster and user, and put over them what the command line says.
 
     Raises:
         ConfigurationError: something it refers to is not there.
     """
+    overrides = overrides or Overrides()
     wanted = context or config.current_context
     if not config.contexts:
         raise ConfigurationError(f"{config.name} has no contexts; give another file as --kubeconfig")
@@ -110,21 +107,27 @@ def choose(config: Kubeconfig, context: str | None = None) -> Choice:
     entry = config.contexts.get(wanted)
     if entry is None:
         raise ConfigurationError(f"{config.name} has no context {wanted!r}; choose {_names(config.contexts)}")
-    cluster = config.clusters.get(str(entry.value.get("cluster", "")))
+    cluster_name = overrides.cluster or str(entry.value.get("cluster", ""))
+    cluster = _over(config.clusters.get(cluster_name), overrides.over_cluster)
     if cluster is None or not cluster.value.get("server"):
         raise ConfigurationError(
-            f"context {wanted!r} of {config.name} names the cluster {entry.value.get('cluster', '')!r}, "
+            f"context {wanted!r} of {config.name} names the cluster {cluster_name!r}, "
             "which has no entry with a server; correct the file or choose another --context"
         )
     _check_urls(cluster)
-    user_name = str(entry.value.get("user") or "")
+    user_name = overrides.user or str(entry.value.get("user") or "")
     user = config.users.get(user_name)
     if user is None and user_name:
         raise ConfigurationError(
             f"context {wanted!r} of {config.name} names the user {user_name!r}, which has no entry; "
             "correct the file or choose another --context"
         )
-    return Choice(entry, cluster, user or Entry("anonymous", {}, cluster.file))
+    user = user or Entry("anonymous", {}, cluster.file)
+    return Choice(entry, cluster, Entry(user.name, overrides.over_user(user.value), user.file))
+
+
+def _over(entry: Entry | None, change: Callable[[JSON], JSON]) -> Entry | None:
+    return entry and Entry(entry.name, change(entry.value), entry.file)
 
 
 class KubeconfigCredentials:
@@ -177,9 +180,8 @@ class KubeconfigCredentials:
                 raise TransportError(str(error), maybe_done=False) from error
 
     async def _renew(self) -> None:
-        loaded, expiry = await _load(self._choice)
+        self._identity, expiry = await _load(self._choice)
         now = asyncio.get_running_loop().time()
-        self._identity = Identity(_headers(self._choice.user.value, loaded), _tls(loaded))
         self._loaded_at = now
         self._renew_at = now + self._lifetime(expiry)
 
@@ -193,84 +195,15 @@ class KubeconfigCredentials:
         return REREAD_AFTER if "tokenFile" in user or "auth-provider" in user else float("inf")
 
 
-async def _load(choice: Choice) -> tuple[Any, datetime | None]:
-    """Have kubernetes-asyncio work out the user's credentials: (its settings, when a plugin's credential runs out)."""
-    from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader  # costs 40 MiB
-
-    entries = {"contexts": choice.context, "clusters": choice.cluster, "users": choice.user}
-    members = {"contexts": "context", "clusters": "cluster", "users": "user"}
-    document: JSON = {
-        section: [ConfigNode(entry.name, {"name": entry.name, members[section]: _prepared(entry)}, entry.file)]
-        for section, entry in entries.items()
-    }
-    context = document["contexts"][0].value["context"]
-    context.update(cluster=choice.cluster.name, user=choice.user.name)
-    settings = SimpleNamespace(api_key={})
-    expiry = None
+async def _load(choice: Choice) -> tuple[Identity, datetime | None]:
+    """The user's identity, and when the credential of an exec plugin runs out."""
     try:
-        user = document["users"][0].value["user"]
-        if isinstance(user.get("exec"), dict):
-            expiry = _credential(user, await plugin.run(user.pop("exec")))
-        loader = KubeConfigLoader(document, active_context=choice.context.name, config_base_path=None)
-        await loader.load_and_set(settings)
+        return await load_identity(choice.user, choice.cluster)
     except Exception as error:
         raise ConfigurationError(
             f"the credentials of user {choice.user.name!r} in kubeconfig {choice.user.file} cannot be loaded: "
             f"{_one_line(error)}; correct the entry, or log in again"
         ) from error
-    return settings, expiry
-
-
-def _credential(user: JSON, status: JSON) -> datetime | None:
-    """Put what a plugin gave into the user's entry, in place of what stood there; when it runs out."""
-    user.pop("tokenFile", None)
-    if status.get("token"):
-        user["token"] = str(status["token"])
-    for member, given in (("client-certificate", "clientCertificateData"), ("client-key", "clientKeyData")):
-        if status.get(given):
-            user.pop(member, None)
-            user[f"{member}-data"] = b64encode(str(status[given]).encode()).decode()
-    ends = status.get("expirationTimestamp")
-    return datetime.fromisoformat(str(ends)) if ends else None
-
-
-def _prepared(entry: Entry) -> JSON:
-    """The entry as kubectl understands it: a token file beats a token; commands may be relative to the file."""
-    value = dict(entry.value)
-    if value.get("tokenFile"):
-        value.pop("token", None)
-    declared = value.get("exec")
-    if isinstance(declared, dict):
-        command = str(declared.get("command") or "")
-        if os.sep in command and not os.path.isabs(command):
-            command = str(Path(entry.file).resolve().parent / command)
-        value["exec"] = {**declared, "command": command}
-    return value
-
-
-def _headers(user: Mapping[str, Any], settings: Any) -> tuple[tuple[str, str], ...]:
-    lines: list[tuple[str, str]] = []
-    authorization = settings.api_key.get("BearerToken")
-    if authorization:
-        lines.append(("authorization", str(authorization).strip()))
-    if user.get("as"):
-        lines.append(("impersonate-user", str(user["as"])))
-    if user.get("as-uid"):
-        lines.append(("impersonate-uid", str(user["as-uid"])))
-    lines += [("impersonate-group", str(group)) for group in user.get("as-groups") or ()]
-    for key, values in (user.get("as-user-extra") or {}).items():
-        lines += [(f"impersonate-extra-{quote(key, safe='').lower()}", str(value)) for value in values]
-    return tuple(lines)
-
-
-def _tls(settings: Any) -> Tls:
-    return Tls(
-        ca_file=getattr(settings, "ssl_ca_cert", None),
-        cert_file=getattr(settings, "cert_file", None),
-        key_file=getattr(settings, "key_file", None),
-        verify=getattr(settings, "verify_ssl", True),
-        server_name=getattr(settings, "tls_server_name", None),
-    )
 
 
 def _document(path: str) -> JSON:

@@ -23,8 +23,10 @@ class PluginError(Exception):
     """The plugin gave no credential; the text says why."""
 
 
-async def run(plugin: Mapping[str, Any]) -> JSON:
+async def run(plugin: Mapping[str, Any], cluster: JSON | None = None) -> JSON:
     """The ``status`` of the credential that the plugin prints.
+
+    A plugin that declares ``provideClusterInfo`` is told of the cluster.
 
     Without a terminal it has a process group of its own, and when the caller is cancelled that ends as a whole. At a
     terminal it may ask its user, so it stays in the terminal's group.
@@ -37,7 +39,10 @@ async def run(plugin: Mapping[str, Any]) -> JSON:
             raise PluginError(f"exec: malformed request. missing key '{member}'")
     interactive = sys.stdin is not None and sys.stdin.isatty() and plugin.get("interactiveMode") != "Never"
     version = str(plugin["apiVersion"])
-    asked = {"apiVersion": version, "kind": KIND, "spec": {"interactive": interactive}}
+    spec: JSON = {"interactive": interactive}
+    if plugin.get("provideClusterInfo") and cluster:
+        spec["cluster"] = cluster
+    asked = {"apiVersion": version, "kind": KIND, "spec": spec}
     given = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(

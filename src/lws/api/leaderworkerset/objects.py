@@ -158,3 +158,11 @@ class PodGroup(CachedStruct, frozen=True):
     """A gang, known by its name and owner."""
 
     metadata: ObjectMeta
+
+
+def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:
+    """Whether the object's controller is this pod, by name and UID."""
+    owner = meta.controller
+    return (
+        owner is not None and owner.kind == "Pod" and owner.name == pod.metadata.name and owner.uid == pod.metadata.uid
+    )

@@ -1,8 +1,11 @@
-"""Draws a LeaderWorkerSet for people."""
+"""Draws a LeaderWorkerSet for people, as wide as their terminal."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import difflib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
 
 from rich.console import Group as Lines
 from rich.console import RenderableType
@@ -11,84 +14,135 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from lws.cli.kubectl.explain import explain, why_pod
-from lws.cli.kubectl.picture import Group, Picture
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision
+from lws.cli.kubectl.observe import Observation
+from lws.cli.kubectl.rollout import section
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
+from lws.planning.leaderworkerset.diagnosis.objects import PodReport
+from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
+from lws.planning.leaderworkerset.diagnosis.quoting import quoted
+from lws.planning.leaderworkerset.diagnosis.words import sentences
 
 JSON: TypeAlias = dict[str, Any]
+TRUE_WORDS: Final = {
+    "Available": "All replicas are ready",
+    "Progressing": "Replicas are progressing",
+    "UpdateInProgress": "Rolling Upgrade is in progress",
+}
+_MISSING_LISTED: Final = 8  # missing pods of a group that get a line each
 
 
-def tree(picture: Picture) -> Tree:
+def tree(facts: Facts) -> Tree:
     """Groups, pods, nodes, revisions, and why what is not ready is not."""
-    meta, status = picture.lws.metadata, picture.lws.status
+    lws = facts.lws
     root = Tree(
         Text.assemble(
             ("LeaderWorkerSet ", "dim"),
-            (f"{meta.namespace}/{meta.name}", "bold"),
-            f"  {status.ready_replicas}/{picture.lws.spec.replicas} groups ready, revision ",
-            (picture.key or "none", "cyan"),
+            (f"{lws.metadata.namespace}/{lws.name}", "bold"),
+            f"  {_ready(facts)} groups ready, revision ",
+            (facts.key or "none", "cyan"),
         )
     )
-    for group in picture.groups():
-        branch = root.add(_group_line(picture, group))
-        for pod in (group.leader, *group.workers):
-            if pod is not None:
-                branch.add(_pod_line(pod))
-        for missing in range(len(group.workers) + 1, group.size):
-            branch.add(Text(f"{picture.lws.metadata.name}-{group.index}-{missing}  missing", style="red"))
+    if notice := owner_notice(facts):
+        root.add(Text(notice, style="yellow"))
+    for group in facts.groups:
+        branch = root.add(_group_line(facts, group))
+        for pod in group.pods:
+            branch.add(_pod_line(facts, pod))
+        for line in _missing(facts, group):
+            branch.add(Text(line, style="red"))
+    for pod in facts.strays:
+        root.add(Text.assemble(_pod_line(facts, pod), ("  of no group", "dim")))
     return root
 
 
-def _group_line(picture: Picture, group: Group) -> Text:
+def _ready(facts: Facts) -> str:
+    """Ready groups of the wanted ones, as seen now; surge is counted apart."""
+    ready = [group for group in facts.groups if group.state.ready]
+    extra = sum(1 for group in ready if group.index >= facts.lws.replicas)
+    return f"{len(ready) - extra}/{facts.lws.replicas}" + (f" (+{extra} surge)" if extra else "")
+
+
+def _missing(facts: Facts, group: GroupFacts) -> Iterator[str]:
+    present = {pod.metadata.name for pod in group.workers}
+    names = [f"{facts.lws.name}-{group.index}-{number}" for number in range(1, min(group.size, 10_000))]
+    absent = [name for name in names if name not in present]
+    yield from (f"{name}  missing" for name in absent[:_MISSING_LISTED])
+    if len(absent) > _MISSING_LISTED:
+        yield f"and {len(absent) - _MISSING_LISTED} more missing"
+
+
+def _group_line(facts: Facts, group: GroupFacts) -> Text:
     mark, style = ("●", "green") if group.state.ready else ("○", "yellow")
-    surge = "  (surge)" if group.index >= picture.lws.spec.replicas else ""
+    surge = "  (surge)" if group.index >= facts.lws.replicas else ""
     age = "" if group.state.updated else "  old" if group.state.present else ""
     return Text.assemble(
         (f"{mark} group {group.index}", style), f"{surge}  ", (group.revision or "no leader", "cyan"), (age, "magenta")
     )
 
 
-def _pod_line(pod: JSON) -> Text:
-    reason = why_pod(pod)
-    node = pod.get("spec", {}).get("nodeName") or "no node"
-    phase = (pod.get("status") or {}).get("phase", "Unknown")
-    line = Text.assemble(f"{pod['metadata']['name']}  ", (node, "dim"), f"  {phase}")
-    return line if reason is None else Text.assemble(line, ("  " + reason, "yellow"))
+def _pod_line(facts: Facts, pod: PodReport) -> Text:
+    found = diagnose_pod(facts, pod)
+    line = Text.assemble(
+        f"{pod.metadata.name}  ", (pod.spec.node_name or "no node", "dim"), f"  {pod.status.phase or 'Unknown'}"
+    )
+    return line if found is None else Text.assemble(line, ("  " + found.text, "yellow"))
 
 
-def progress(picture: Picture) -> RenderableType:
-    """The set's numbers as bars, its conditions, and what it waits for."""
-    status, wanted = picture.lws.status, picture.lws.spec.replicas
+def status(facts: Facts, most: int = 8) -> RenderableType:
+    """The set's numbers as bars, its conditions, and in at most ``most`` sentences what it waits for."""
+    lws, wanted = facts.lws, max(facts.lws.replicas, 1)
     table = Table.grid(padding=(0, 2))
-    for name, value in (("ready", status.ready_replicas), ("updated", status.updated_replicas)):
-        table.add_row(name, ProgressBar(max(wanted, 1), min(value, max(wanted, 1)), width=40), f"{value}/{wanted}")
-    table.add_row("replicas", Text(f"{status.replicas} groups exist, partition {picture.partition}"), "")
-    for condition in status.conditions:
+    for name, value in (("ready", lws.ready), ("updated", lws.updated)):
+        shown, extra = min(value, lws.replicas), max(0, value - lws.replicas)
+        tail = f"{shown}/{lws.replicas}" + (f" (+{extra} surge)" if extra else "")
+        table.add_row(name, ProgressBar(wanted, min(value, wanted), width=24), tail)
+    table.add_row("replicas", Text(f"{lws.present} groups exist, partition {facts.partition}"), "")
+    lines: list[RenderableType] = [Text(f"{lws.metadata.namespace}/{lws.name}", style="bold"), table]
+    if notice := owner_notice(facts):
+        lines.append(Text(notice, style="yellow"))
+    for condition in lws.conditions:
         style = "green" if condition.status == "True" else "dim"
-        table.add_row(Text(condition.type, style=style), Text(f"{condition.status}  {condition.message}", style=style))
-    findings = explain(picture)
-    lines = [Text(f"  {sentence}", style="yellow") for sentence in findings[:8]]
-    if len(findings) > 8:
-        lines.append(Text(f"  and {len(findings) - 8} more", style="dim"))
-    return Lines(Text(f"{picture.lws.metadata.namespace}/{picture.lws.metadata.name}", style="bold"), table, *lines)
+        lines.append(Text(condition_line(condition.type, condition.status, condition.message), style=style))
+    lines += [Text(f"  {sentence}", style="yellow") for sentence in sentences(diagnose(facts), most)]
+    return Lines(*lines)
 
 
-def done(picture: Picture) -> bool:
-    """Whether the controller has seen the last edit and every group is ready and of the current revision."""
-    return not explain(picture)
+def condition_line(kind: str, state: str, message: str) -> str:
+    """A condition on one line; without its message where it is False and still has the words of True."""
+    stale = state == "False" and message == TRUE_WORDS.get(kind)
+    return f"{kind} {state}" if stale or not message else f"{kind} {state}: {quoted(message)}"
 
 
-def history(picture: Picture) -> Table:
-    """The stored revisions, newest last, and which groups are of each."""
+def history(observation: Observation) -> RenderableType:
+    """The stored revisions, newest last, which groups are of each, and what each changed."""
     table = Table("revision", "key", "size", "images", "groups", box=None, pad_edge=False)
-    groups = picture.groups()
-    for revision in sorted(picture.revisions, key=lambda item: item.revision):
-        key = revision.metadata.label("leaderworkerset.sigs.k8s.io/template-revision-hash")
-        template = ((revision.data or {}).get("spec") or {}).get("leaderWorkerTemplate") or {}
-        members = [str(group.index) for group in groups if group.revision == key]
-        current = " (current)" if key == picture.key else ""
+    stored = sorted(observation.revisions, key=lambda one: one.revision)
+    for revision in stored:
+        key = revision.metadata.label(labels.REVISION)
+        template = section(revision, "leaderWorkerTemplate")
+        members = [str(group.index) for group in observation.facts.groups if group.revision == key]
+        current = " (current)" if key == observation.facts.key else ""
         images = ", ".join(dict.fromkeys(_images(template)))
         table.add_row(str(revision.revision), key + current, str(template.get("size", 1)), images, ", ".join(members))
-    return table
+    changes = [change(older, newer) for older, newer in pairwise(stored)]
+    return Lines(table, *(Text("\n" + text) for text in changes))
+
+
+def change(older: ControllerRevision, newer: ControllerRevision) -> str:
+    """What the newer revision changed, as a unified diff of YAML; a sentence if its content is the same."""
+    names = (f"revision {older.revision}", f"revision {newer.revision}")
+    lines = difflib.unified_diff(_yaml(older), _yaml(newer), *names, lineterm="", n=2)
+    return "\n".join(lines) or f"{names[1]} has the content of {names[0]}"
+
+
+def _yaml(revision: ControllerRevision) -> list[str]:
+    import yaml
+
+    sections = {name: section(revision, name) for name in ("leaderWorkerTemplate", "networkConfig")}
+    return yaml.safe_dump(sections, sort_keys=True).splitlines()
 
 
 def _images(template: JSON) -> list[str]:

@@ -1,86 +1,116 @@
 """Steers a rollout by what the API has today: the user's partition and the stored revisions.
 
-Pausing raises ``rollingUpdateConfiguration.partition`` to where the update stands and remembers the earlier value in an
-annotation; resuming puts it back. Undoing writes an earlier revision's template into the spec: an edit like any other.
-Each is one guarded write: if somebody else edits the set meanwhile, nothing is written.
+Pausing raises ``rollingUpdateConfiguration.partition`` to the lowest index that is replaced already and remembers the
+earlier value in an annotation; resuming puts it back. Undoing writes an earlier revision's template into the spec: an
+edit like any other. Each is one guarded write: if somebody else edits the set meanwhile, nothing is written.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
-from lws.cli.kubectl.picture import Picture
+from lws.apimachinery.integers import natural
+from lws.cli.kubectl.observe import Observation
 from lws.errors import ConfigurationError
+from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
 
 JSON: TypeAlias = dict[str, Any]
-PAUSED: Final = "kubectl-lws/partition-before-pause"
 
 
-def pause(picture: Picture) -> JSON:
+def pause(observation: Observation) -> JSON:
     """The merge patch that stops the update where it stands.
 
     Raises:
         ConfigurationError: it is paused already.
     """
-    if picture.lws.metadata.annotation(PAUSED) is not None:
-        raise ConfigurationError(
-            f"{picture.lws.metadata.name} is paused already; `kubectl lws rollout resume` it first"
-        )
-    earlier = picture.lws.spec.rollout_strategy.rolling_update_configuration.partition
-    at_rest = all(group.state.updated for group in picture.groups())
-    partition = picture.lws.spec.replicas if at_rest else max(picture.partition, earlier)
-    return _partition_patch(picture, partition, str(earlier))
+    lws = observation.facts.lws
+    if lws.metadata.annotation(PAUSED) is not None:
+        raise ConfigurationError(f"{lws.name} is paused already; `kubectl lws rollout resume {lws.name}` it first")
+    partition = max(_lowest_replaced(observation.facts), lws.partition)
+    return _partition_patch(lws, partition, str(lws.partition))
 
 
-def resume(picture: Picture) -> JSON:
-    """The merge patch that lets the update go on, with the partition that was there before the pause."""
-    earlier = picture.lws.metadata.annotation(PAUSED)
-    partition = int(earlier) if earlier is not None and earlier.isdigit() else 0
-    return _partition_patch(picture, partition, None)
+def _lowest_replaced(facts: Facts) -> int:
+    """The lowest index that is of the new revision or already going; the number of replicas if none is, or all are.
+
+    The StatefulSet's own partition says less: with maxUnavailable above 1 or with surge it lies below groups that still
+    run the old revision (controller.md K8). At rest a pause holds every group from the next update.
+    """
+    replicas = facts.lws.replicas
+    wanted = [group for group in facts.groups if group.index < replicas]
+    if all(group.revision == facts.key for group in wanted):
+        return replicas
+    return min((group.index for group in wanted if _replaced(facts, group)), default=replicas)
 
 
-def _partition_patch(picture: Picture, partition: int, remembered: str | None) -> JSON:
+def _replaced(facts: Facts, group: GroupFacts) -> bool:
+    released = group.index >= facts.partition
+    if group.leader is None or group.leader.metadata.deleting:
+        return released
+    return group.revision == facts.key
+
+
+def resume(observation: Observation) -> JSON:
+    """The merge patch that lets the update go on, with the partition that was there before the pause.
+
+    Raises:
+        ConfigurationError: it is not paused; a partition of the user's own stays as it is.
+    """
+    lws = observation.facts.lws
+    earlier = lws.metadata.annotation(PAUSED)
+    if earlier is None:
+        held = f"; its own partition {lws.partition} holds groups back: lower that to update them"
+        raise ConfigurationError(f"{lws.name} is not paused{held if lws.partition else ''}")
+    return _partition_patch(lws, natural(earlier) or 0, None)
+
+
+def _partition_patch(lws: SetFacts, partition: int, remembered: str | None) -> JSON:
     return {
         "metadata": {
-            "resourceVersion": picture.lws.metadata.resource_version,
+            "resourceVersion": lws.metadata.resource_version,
             "annotations": {PAUSED: remembered},
         },
         "spec": {"rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": {"partition": partition}}},
     }
 
 
-def undo(picture: Picture, number: int | None = None) -> list[JSON]:
+def undo(observation: Observation, number: int = 0) -> list[JSON]:
     """The JSON patch that puts an earlier revision's template and network section back.
 
     Args:
-        picture: the set.
-        number: which revision; the newest that is not current, if not given.
+        observation: the set.
+        number: which revision; 0 is the newest that is not current.
 
     Raises:
         ConfigurationError: there is none. Revisions are kept until an update is complete, not longer.
     """
-    revision = _earlier(picture, number)
+    revision = _earlier(observation, number)
     sections: JSON = (revision.data or {}).get("spec") or {}
-    patch: list[JSON] = [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": picture.lws.metadata.resource_version}
-    ]
-    for name in ("leaderWorkerTemplate", "networkConfig"):
-        if name in sections:
-            value = {key: item for key, item in sections[name].items() if key != "$patch"}
-            patch.append({"op": "add", "path": f"/spec/{name}", "value": value})
-    return patch
+    version = observation.facts.lws.metadata.resource_version
+    patch: list[JSON] = [{"op": "test", "path": "/metadata/resourceVersion", "value": version}]
+    kept = [name for name in ("leaderWorkerTemplate", "networkConfig") if name in sections]
+    return patch + [{"op": "add", "path": f"/spec/{name}", "value": section(revision, name)} for name in kept]
 
 
-def _earlier(picture: Picture, number: int | None) -> ControllerRevision:
-    others = [item for item in picture.revisions if item.metadata.label(labels.REVISION) != picture.key]
-    if number is not None:
-        others = [item for item in picture.revisions if item.revision == number]
-    if not others:
-        wanted = "an earlier revision" if number is None else f"revision {number}"
+def section(revision: ControllerRevision, name: str) -> JSON:
+    """A section of a revision as it was in the spec."""
+    stored = ((revision.data or {}).get("spec") or {}).get(name) or {}
+    return {key: item for key, item in stored.items() if key != "$patch"}
+
+
+def _earlier(observation: Observation, number: int) -> ControllerRevision:
+    key = observation.facts.key
+    if number:
+        found = [one for one in observation.revisions if one.revision == number]
+    else:
+        found = [one for one in observation.revisions if one.metadata.label(labels.REVISION) != key]
+    if not found:
+        wanted = f"revision {number}" if number else "an earlier revision"
         raise ConfigurationError(
-            f"{picture.lws.metadata.name} does not have {wanted}: revisions are kept only until an update is complete; "
-            "apply the earlier manifest instead"
+            f"{observation.facts.lws.name} does not have {wanted}: revisions are kept only until an update is "
+            "complete; apply the earlier manifest instead"
         )
-    return max(others, key=lambda item: item.revision)
+    return max(found, key=lambda one: one.revision)

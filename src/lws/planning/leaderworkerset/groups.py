@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
-from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet, controlled_by
 from lws.apimachinery.integers import natural
 from lws.apimachinery.names import parent_and_ordinal
-from lws.planning.leaderworkerset.revisions import Contents, find_by_key, revision_spec
-from lws.planning.leaderworkerset.snapshots import controlled_by
+
+if TYPE_CHECKING:
+    from lws.api.leaderworkerset.types import LeaderWorkerSet
+    from lws.planning.leaderworkerset.revisions import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def size_of(
 
     The size annotation of the leader, which was set together with its key; else its revision's; else the live one.
     """
+    from lws.planning.leaderworkerset.revisions import find_by_key, revision_spec  # the model: not for `kubectl lws`
+
     size = natural(leader.metadata.annotation(labels.SIZE), lowest=1)
     if size is not None:
         return size

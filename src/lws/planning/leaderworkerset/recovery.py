@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.api.leaderworkerset.objects import Pod, StatefulSet, controlled_by
 from lws.api.leaderworkerset.types import RECREATE_AFTER_START, RECREATE_ON_RESTART, LeaderWorkerSet
 from lws.apimachinery.actions import Delete, Reference
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import is_leader, revision_key
-from lws.planning.leaderworkerset.snapshots import controlled_by
 
 
 class Outcome(Enum):

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet, controlled_by
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
-from lws.apimachinery.objects import ObjectMeta
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.revisions import Contents
 
@@ -86,11 +85,3 @@ class GroupSnapshot:
     def group_index(self) -> str:
         """The leader's group index label; empty when it has none or is gone."""
         return self.leader.metadata.label(labels.GROUP_INDEX) if self.leader is not None else ""
-
-
-def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:
-    """Whether the object's controller is this pod, by name and UID."""
-    owner = meta.controller
-    return (
-        owner is not None and owner.kind == "Pod" and owner.name == pod.metadata.name and owner.uid == pod.metadata.uid
-    )

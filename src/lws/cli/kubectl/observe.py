@@ -1,0 +1,244 @@
+"""One look at a LeaderWorkerSet and all that a diagnosis wants to know about it.
+
+What belongs to the set is always read. What only explains trouble (nodes, other sets, Kueue's Workloads, objects in the
+way) is read where there is trouble, within the user's rights, and its absence is never an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.ownership import controller_of
+from lws.apimachinery.resources import (
+    CONTROLLERREVISIONS,
+    NODES,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+    Resource,
+)
+from lws.cli.kubectl.reading import read_groups, read_set
+from lws.client.api import ApiClient
+from lws.errors import ForbiddenError, NotFoundError
+from lws.planning.leaderworkerset.diagnosis.facts import (
+    WORKLOAD,
+    Facts,
+    ForeignObject,
+    GroupFacts,
+    Holder,
+    SetFacts,
+)
+from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport, Workload
+
+JSON: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
+WORKLOADS: Final = tuple(
+    Resource("kueue.x-k8s.io", version, "workloads", "Workload") for version in ("v1beta2", "v1beta1")
+)
+MOST_LOOKS: Final = 20  # objects of one kind that are read one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen.
+
+    Attributes:
+        facts: for the diagnosis.
+        revisions: the set's own ControllerRevisions, by name.
+    """
+
+    facts: Facts
+    revisions: tuple[ControllerRevision, ...] = ()
+
+
+async def read_only_set(client: ApiClient, namespace: str, name: str) -> SetFacts:
+    """The LeaderWorkerSet alone.
+
+    Raises:
+        NotFoundError: there is no such LeaderWorkerSet.
+    """
+    return read_set(await client.get(LEADERWORKERSETS, namespace, name))
+
+
+async def observe(client: ApiClient, namespace: str, name: str) -> Observation:
+    """Read the set, what belongs to it, and what may stand in its way.
+
+    Raises:
+        NotFoundError: there is no such LeaderWorkerSet.
+    """
+    lws = await read_only_set(client, namespace, name)
+    selector = f"{labels.NAME}={name}"
+    sets, pods, stored, events = await asyncio.gather(
+        client.list(STATEFULSETS, namespace, label_selector=selector),
+        client.list(PODS, namespace, label_selector=selector),
+        client.list(CONTROLLERREVISIONS, namespace, label_selector=selector),
+        _allowed(client.list(CORE_EVENTS, namespace, field_selector="type=Warning")),
+    )
+    statefulsets = {one.metadata.name: one for one in msgspec.convert(sets["items"], list[StatefulSet])}
+    revisions = _own(lws, msgspec.convert(stored["items"], list[ControllerRevision]))
+    leader_set = statefulsets.get(name)
+    reports = msgspec.convert(pods["items"], tuple[PodReport, ...])
+    groups, strays = read_groups(lws, leader_set, statefulsets, reports, revisions)
+    about = [event for event in (events or {}).get("items", ()) if _concerns(event, name)]
+    facts = Facts(lws, leader_set, groups, strays, msgspec.convert(about, tuple[Event, ...]))
+    return Observation(await _explained(client, facts), revisions)
+
+
+def _own(lws: SetFacts, listed: Iterable[ControllerRevision]) -> tuple[ControllerRevision, ...]:
+    """The set's revisions, by name: with a controller that is absent or this set (spec 6.1)."""
+    uid = lws.metadata.uid
+    own = [one for one in listed if one.metadata.controller is None or one.metadata.controller.uid == uid]
+    return tuple(sorted(own, key=lambda one: one.metadata.name))
+
+
+def _concerns(event: JSON, name: str) -> bool:
+    subject = str((event.get("involvedObject") or {}).get("name", ""))
+    return subject == name or subject.startswith(f"{name}-")
+
+
+async def _explained(client: ApiClient, facts: Facts) -> Facts:
+    """The facts with what explains trouble. A Service in the way leaves groups ready, so it is looked for always."""
+    unready = [group for group in facts.groups if not group.state.ready]
+    troubled = [pod for group in unready for pod in group.pods if not pod.ready or pod.metadata.deleting]
+    troubled += [pod for pod in facts.strays if pod.metadata.deleting]
+    if not unready and not troubled and facts.leader_set is not None:
+        return replace(facts, foreign=await _foreign(client, facts, ()))
+    nodes, workloads, (domains, holders), foreign, workers = await asyncio.gather(
+        _nodes(client, troubled),
+        _workloads(client, facts, troubled),
+        _holders(client, facts, troubled),
+        _foreign(client, facts, unready),
+        _worker_sets(client, facts, unready),
+    )
+    groups = tuple(
+        replace(group, worker_set=group.worker_set or workers.get(f"{facts.lws.name}-{group.index}"))
+        for group in facts.groups
+    )
+    return replace(
+        facts, groups=groups, nodes=nodes, workloads=workloads, domains=domains, holders=holders, foreign=foreign
+    )
+
+
+async def _nodes(client: ApiClient, pods: Iterable[PodReport]) -> dict[str, NodeReport | None]:
+    names = list(dict.fromkeys(pod.spec.node_name for pod in pods if pod.spec.node_name))[:MOST_LOOKS]
+    found = await asyncio.gather(*(_look(client, NODES, "", name) for name in names))
+    return {
+        name: msgspec.convert(raw, NodeReport) if raw else None
+        for name, (seen, raw) in zip(names, found, strict=True)
+        if seen
+    }
+
+
+async def _workloads(client: ApiClient, facts: Facts, pods: Iterable[PodReport]) -> dict[str, Workload | None]:
+    gated = [pod.metadata.label(WORKLOAD) for pod in pods if pod.spec.scheduling_gates]
+    names = list(dict.fromkeys(name for name in gated if name))[:MOST_LOOKS]
+    namespace = facts.lws.metadata.namespace
+    found = await asyncio.gather(*(_workload(client, namespace, name) for name in names))
+    return {name: workload for name, (seen, workload) in zip(names, found, strict=True) if seen}
+
+
+async def _workload(client: ApiClient, namespace: str, name: str) -> tuple[bool, Workload | None]:
+    """Whether Kueue's API is served and may be read, and the Workload, if there is one."""
+    for resource in WORKLOADS:
+        try:
+            return True, msgspec.convert(await client.get(resource, namespace, name), Workload)
+        except ForbiddenError:
+            return False, None
+        except NotFoundError as error:
+            if error.details.get("name"):
+                return True, None
+    return False, None
+
+
+async def _holders(
+    client: ApiClient, facts: Facts, pods: Iterable[PodReport]
+) -> tuple[frozenset[str] | None, tuple[Holder, ...]]:
+    """The topology domains that there are, and the pods in them."""
+    key = facts.lws.topology
+    if not key or not any(not pod.spec.node_name and not pod.spec.scheduling_gates for pod in pods):
+        return None, ()
+    nodes = await _allowed(client.list(NODES, label_selector=key))
+    placed = await _allowed(client.list(PODS, label_selector=labels.NAME))
+    if placed is None:
+        placed = await _allowed(client.list(PODS, facts.lws.metadata.namespace, label_selector=labels.NAME))
+    domain_of = {
+        node["metadata"]["name"]: str(node["metadata"]["labels"][key]) for node in (nodes or {}).get("items", ())
+    }
+    domains = None if nodes is None else frozenset(domain_of.values())
+    return domains, tuple(
+        Holder(domain_of[node], pod.metadata.namespace, *_place(pod))
+        for pod in msgspec.convert((placed or {}).get("items", ()), tuple[PodReport, ...])
+        if (node := pod.spec.node_name) in domain_of
+    )
+
+
+def _place(pod: PodReport) -> tuple[str, str]:
+    return pod.metadata.label(labels.NAME), pod.metadata.label(labels.GROUP_INDEX)
+
+
+async def _foreign(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> tuple[ForeignObject, ...]:
+    """StatefulSet and Services that have a name of ours without being ours."""
+    lws = facts.lws
+    services = [f"{lws.name}-{group.index}" for group in unready] if lws.subdomain_per_group else [lws.name]
+    found = await asyncio.gather(
+        *(_foreign_service(client, lws, name) for name in services[:MOST_LOOKS]),
+        *([_foreign_leader_set(client, lws)] if facts.leader_set is None else []),
+    )
+    return tuple(one for one in found if one is not None)
+
+
+async def _foreign_service(client: ApiClient, lws: SetFacts, name: str) -> ForeignObject | None:
+    _, raw = await _look(client, SERVICES, lws.metadata.namespace, name)
+    spec = (raw or {}).get("spec") or {}
+    wrong = "" if spec.get("clusterIP") == "None" else "it is not headless"
+    if not wrong and (spec.get("selector") or {}).get(labels.NAME) != lws.name:
+        wrong = "it selects other pods"
+    return ForeignObject("Service", name, wrong) if raw and wrong else None
+
+
+async def _foreign_leader_set(client: ApiClient, lws: SetFacts) -> ForeignObject | None:
+    _, raw = await _look(client, STATEFULSETS, lws.metadata.namespace, lws.name)
+    if raw is None:
+        return None
+    owner = controller_of(raw["metadata"])
+    whose = f"it is controlled by {owner.kind} {owner.name}" if owner else "it has no owner and not our labels"
+    return ForeignObject("StatefulSet", lws.name, whose)
+
+
+async def _worker_sets(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[str, StatefulSet]:
+    """StatefulSets under the names of worker StatefulSets that are missing: they lack our label."""
+    missing = [
+        f"{facts.lws.name}-{group.index}"
+        for group in unready
+        if group.leader is not None and group.size > 1 and group.worker_set is None
+    ][:MOST_LOOKS]
+    namespace = facts.lws.metadata.namespace
+    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in missing))
+    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(missing, found, strict=True) if raw}
+
+
+async def _look(client: ApiClient, resource: Resource, namespace: str, name: str) -> tuple[bool, JSON | None]:
+    """Whether an object could be looked for, and the object if it exists."""
+    try:
+        return True, await client.get(resource, namespace, name)
+    except NotFoundError:
+        return True, None
+    except ForbiddenError:
+        return False, None
+
+
+async def _allowed(reading: Awaitable[T]) -> T | None:
+    """What was read; None where that is not permitted."""
+    try:
+        return await reading
+    except ForbiddenError:
+        return None

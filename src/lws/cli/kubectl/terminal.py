@@ -1,0 +1,60 @@
+"""Where the commands print: plain lines, or pictures made for the width of a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH: Final = 160  # columns where nothing else is known
+NARROWEST: Final = 20
+
+
+class Terminal:
+    """Standard output, or what stands for it.
+
+    Attributes:
+        live: whether what was printed can be drawn over: a terminal that is not dumb.
+    """
+
+    def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
+        """What the stream cannot encode is printed as a question mark."""
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        self._stream = stream
+        self._environ = environ
+        self._console: Console | None = None
+        self.live = stream.isatty() and environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+    def line(self, text: str) -> None:
+        """Print one line at once."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def picture(self, renderable: Any) -> None:
+        """Print something that rich draws."""
+        self.console.print(renderable)
+
+    @property
+    def console(self) -> Console:
+        """A console of rich, as wide as the terminal, else as ``COLUMNS`` says; rich is imported for it."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(file=self._stream, width=None if self._stream.isatty() else self._columns())
+        return self._console
+
+    def _columns(self) -> int:
+        columns = self._environ.get("COLUMNS", "")
+        given = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 10 else 0
+        return max(given, NARROWEST) if given else WIDTH
+
+
+def standard_output() -> Terminal:
+    """The process's own."""
+    return Terminal(sys.stdout)

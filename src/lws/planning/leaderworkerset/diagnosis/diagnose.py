@@ -1,0 +1,141 @@
+"""The diagnosis of a whole set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from lws.api.leaderworkerset import labels
+from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, Facts
+from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
+from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
+from lws.planning.leaderworkerset.diagnosis.objects import ObjectReference
+from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
+from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, listed, quoted, ranges
+
+PAUSED: Final = "kubectl-lws/partition-before-pause"
+"""Annotation of a set that `kubectl lws rollout pause` holds: the user's partition before that."""
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """Everything that is not as wanted: of the set, then of its groups by index, then of its rollout."""
+    return (*_set(facts), *_groups(facts), *_strays(facts), *_rollout(facts))
+
+
+def waits(findings: Iterable[Finding]) -> bool:
+    """Whether anything is to come: an update that a partition holds back is as its user wants it."""
+    return any(found.reason is not Reason.ROLLOUT_HELD for found in findings)
+
+
+def owner_notice(facts: Facts) -> str:
+    """Who writes this set, as a sentence; empty if nobody controls it.
+
+    What is changed on such a set is undone or dropped by its owner's next write.
+    """
+    owner = facts.lws.owner
+    return f"{facts.lws.name} is owned by {owner.kind} {owner.name}: change it there." if owner is not None else ""
+
+
+def _set(facts: Facts) -> Iterator[Finding]:
+    lws = facts.lws
+    if lws.metadata.deleting:
+        held = [one for one in lws.metadata.finalizers or () if one not in ("foregroundDeletion", "orphan")]
+        tail = f", held by finalizers {listed(held)}" if held else ""
+        yield Finding(Reason.DELETING, f"It is being deleted, and its groups with it{tail}")
+    for condition in lws.conditions:
+        if condition.type == "Blocked" and condition.status == "True":
+            yield Finding(Reason.BLOCKED, f"It is blocked: {quoted(condition.message)}")
+    for foreign in facts.foreign:
+        remedy = f"Delete or rename it: the set needs the name {foreign.name}."
+        yield Finding(Reason.BLOCKED, f"{foreign.kind} {foreign.name} is not ours: {foreign.why}", remedy)
+    yield from _leader_set(facts)
+
+
+def _leader_set(facts: Facts) -> Iterator[Finding]:
+    lws, found = facts.lws, facts.leader_set
+    refused = facts.failure(ObjectReference("LeaderWorkerSet", lws.name, lws.metadata.uid), lws.name)
+    if lws.unseen and refused:
+        text = f"The last edit (generation {lws.metadata.generation}) cannot be applied{after_colon(refused)}"
+        yield Finding(Reason.NOT_APPLIED, text, "Correct the set, or what refuses it.")
+    elif lws.unseen:
+        seen = f"generation {lws.metadata.generation}, seen {lws.observed_generation}"
+        text = f"The controller has not acted on the last edit yet ({seen})"
+        yield Finding(Reason.NOT_APPLIED, text, "If this lasts, see that the controller runs, and read its log.")
+    if found is None:
+        tail = "" if lws.unseen else after_colon(refused)
+        yield Finding(Reason.FAILED_CREATE, f"The leader StatefulSet {lws.name} does not exist{tail}")
+        return
+    owner = found.metadata.controller
+    if found.metadata.deleting:
+        text = f"The leader StatefulSet {lws.name} is being deleted; a new one is created when it is gone"
+        yield Finding(Reason.TERMINATING, text)
+    elif (
+        owner is not None
+        and owner.uid != lws.metadata.uid
+        and (owner.kind, owner.name)
+        == (
+            "LeaderWorkerSet",
+            lws.name,
+        )
+    ):
+        text = f"StatefulSet {lws.name} belongs to an earlier set of this name; it waits for its collection"
+        yield Finding(Reason.TERMINATING, text)
+
+
+def _groups(facts: Facts) -> Iterator[Finding]:
+    """Groups of a set without a leader StatefulSet of its own are not worth a word each."""
+    if facts.leader_set is None:
+        return
+    for group in facts.groups:
+        yield from diagnose_group(facts, group)
+
+
+def _strays(facts: Facts) -> Iterator[Finding]:
+    ending = [pod for pod in facts.strays if pod.metadata.deleting]
+    for pod in ending:
+        found = diagnose_pod(facts, pod)
+        if found is not None:
+            yield found
+    living = [pod for pod in facts.strays if not pod.metadata.deleting]
+    unplaced = [pod.metadata.name for pod in living if not pod.metadata.label(labels.WORKER_INDEX)]
+    if unplaced:
+        text = f"Pods without a worker index ({listed(unplaced)}) were admitted without the webhook"
+        remedy = (
+            "See that the webhook configurations exist and that the API server reaches the webhook, then delete these "
+            "pods."
+        )
+        yield Finding(Reason.UNADMITTED, text, remedy)
+
+
+def _rollout(facts: Facts) -> Iterator[Finding]:
+    lws = facts.lws
+    old = [group.index for group in facts.groups if group.state.present and not group.state.updated]
+    if not old or facts.leader_set is None:
+        return
+    held = [index for index in old if index < lws.partition]
+    moving = [index for index in old if index >= lws.partition]
+    if held:
+        text = f"Groups {ranges(held)} keep their revision: rollingUpdateConfiguration.partition is {lws.partition}"
+        yield Finding(Reason.ROLLOUT_HELD, text, _release(facts))
+    if moving:
+        down = [group.index for group in facts.groups if not group.state.ready]
+        pace = f"{lws.allowed_unavailable} may be down and {lws.max_surge} extra at once"
+        waits = f"; it waits for groups {ranges(down)}" if down else ""
+        text = f"The rolling update has yet to replace groups {ranges(moving)}: {pace}{waits}"
+        yield Finding(Reason.ROLLOUT, text, _queue_remedy(facts, down))
+
+
+def _release(facts: Facts) -> str:
+    paused = facts.lws.metadata.annotation(PAUSED) is not None
+    command = f"`kubectl lws rollout resume {facts.lws.name}`"
+    return f"It is paused: {command} lets it go on." if paused else "Lower the partition to update them."
+
+
+def _queue_remedy(facts: Facts, down: list[int]) -> str:
+    """With Kueue a rolling update by surge never ends, whatever the quota."""
+    lws = facts.lws
+    queued = QUEUE in (lws.metadata.labels or {})
+    surge_waits = any(index >= lws.replicas for index in down)
+    if not (queued and lws.max_surge and surge_waits):
+        return ""
+    return "Kueue makes no Workload for surge groups late in an update: set maxSurge to 0 and maxUnavailable to 1."

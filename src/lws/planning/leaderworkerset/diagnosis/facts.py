@@ -1,0 +1,210 @@
+"""Everything that a diagnosis looks at, as it was read at about one moment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import StatefulSet
+from lws.apimachinery.objects import Condition, OwnerReference
+from lws.planning.leaderworkerset.diagnosis.objects import (
+    Event,
+    Metadata,
+    NodeReport,
+    ObjectReference,
+    PodReport,
+    Workload,
+)
+from lws.planning.leaderworkerset.groups import GroupState
+
+QUEUE: Final = "kueue.x-k8s.io/queue-name"
+WORKLOAD: Final = "kueue.x-k8s.io/pod-group-name"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """The LeaderWorkerSet: what is declared and what its status says.
+
+    Attributes:
+        metadata: identity, labels, annotations, deletion.
+        replicas: wanted groups.
+        size: pods of a new group.
+        leader_ready_first: whether workers wait for their leader (startupPolicy LeaderReady).
+        subdomain_per_group: whether each group has a Service of its own.
+        partition: the user's.
+        allowed_unavailable: groups that an update may take down at once.
+        max_surge: groups that may exist beyond ``replicas``.
+        observed_generation: the generation that the status describes; None if the status does not say.
+        ready: groups ready, by the status.
+        updated: groups of the current revision, by the status.
+        present: groups that exist, by the status.
+        conditions: of the status.
+    """
+
+    metadata: Metadata
+    replicas: int = 1
+    size: int = 1
+    leader_ready_first: bool = False
+    subdomain_per_group: bool = False
+    partition: int = 0
+    allowed_unavailable: int = 1
+    max_surge: int = 0
+    observed_generation: int | None = None
+    ready: int = 0
+    updated: int = 0
+    present: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def topology(self) -> str:
+        """The node label of exclusive placement; empty without."""
+        return self.metadata.annotation(labels.EXCLUSIVE_TOPOLOGY) or ""
+
+    @property
+    def owner(self) -> OwnerReference | None:
+        """The object that writes this set, if one controls it."""
+        return self.metadata.controller
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the status describes an earlier generation. A status that does not say is not unseen."""
+        return self.observed_generation is not None and self.observed_generation < self.metadata.generation
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """One group.
+
+    Attributes:
+        index: which.
+        state: by the rules of spec 7.2.
+        size: pods that it should have.
+        leader: its leader pod.
+        workers: its other pods, by worker index.
+        worker_set: the StatefulSet of the leader's name, whoever owns it.
+    """
+
+    index: int
+    state: GroupState
+    size: int = 1
+    leader: PodReport | None = None
+    workers: tuple[PodReport, ...] = ()
+    worker_set: StatefulSet | None = None
+
+    @property
+    def pods(self) -> tuple[PodReport, ...]:
+        """Leader and workers, those that there are."""
+        return (self.leader, *self.workers) if self.leader is not None else self.workers
+
+    @property
+    def revision(self) -> str:
+        """The key of its leader; empty when it has none."""
+        return self.leader.metadata.label(labels.REVISION) if self.leader else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A pod of some set that occupies a topology domain."""
+
+    domain: str
+    namespace: str
+    set_name: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignObject:
+    """An object that is not ours and has a name that the set needs."""
+
+    kind: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One look at a set and what belongs to it.
+
+    Attributes:
+        lws: the set.
+        leader_set: the StatefulSet of its name.
+        groups: by index, without gaps.
+        strays: pods with the set's label that belong to no group: no index, or one that is not counted.
+        events: about the set, its StatefulSets and pods.
+        nodes: those that unready pods are on, by name; None stands for a node that does not exist. A node that is not
+            a key was not, or might not be, read.
+        domains: values of the topology label that nodes have; None if nodes could not be listed.
+        holders: pods of other groups in these domains.
+        workloads: Kueue's, by name; None stands for one that does not exist.
+        foreign: what is in the way.
+    """
+
+    lws: SetFacts
+    leader_set: StatefulSet | None = None
+    groups: tuple[GroupFacts, ...] = ()
+    strays: tuple[PodReport, ...] = ()
+    events: tuple[Event, ...] = ()
+    nodes: Mapping[str, NodeReport | None] = field(default_factory=dict)
+    domains: frozenset[str] | None = None
+    holders: tuple[Holder, ...] = ()
+    workloads: Mapping[str, Workload | None] = field(default_factory=dict)
+    foreign: tuple[ForeignObject, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The current revision's key; empty without a leader StatefulSet."""
+        return self.leader_set.metadata.label(labels.REVISION) if self.leader_set else ""
+
+    @property
+    def partition(self) -> int:
+        """The leader StatefulSet's partition."""
+        strategy = self.leader_set.spec.update_strategy if self.leader_set else None
+        rolling = strategy.rolling_update if strategy else None
+        return (rolling.partition or 0) if rolling else 0
+
+    def warnings(self, reference: ObjectReference, mentions: str = "") -> list[Event]:
+        """Warnings about an object, or about another one in relation to it, newest first.
+
+        Events without UIDs are matched by kind and name. ``mentions`` is a name that the message must have as a whole.
+        """
+        found = [
+            event
+            for event in self.events
+            if event.type == "Warning"
+            and _mentions(event.message, mentions)
+            and any(_same(one, reference) for one in (event.involved_object, event.related) if one)
+        ]
+        return sorted(found, key=lambda event: event.time, reverse=True)
+
+    def failure(self, reference: ObjectReference, mentions: str = "") -> str:
+        """The words of the newest warning that a creation or an update failed; empty if there is none."""
+        failed = (one for one in self.warnings(reference, mentions) if one.reason in ("FailedCreate", "FailedUpdate"))
+        return next((one.message for one in failed), "")
+
+
+def pod_reference(pod: PodReport) -> ObjectReference:
+    """How events refer to a pod."""
+    return ObjectReference("Pod", pod.metadata.name, pod.metadata.uid)
+
+
+def statefulset_reference(statefulset: StatefulSet) -> ObjectReference:
+    """How events refer to a StatefulSet."""
+    return ObjectReference("StatefulSet", statefulset.metadata.name, statefulset.metadata.uid)
+
+
+def _same(one: ObjectReference, other: ObjectReference) -> bool:
+    if one.uid and other.uid:
+        return one.uid == other.uid
+    return (one.kind, one.name) == (other.kind, other.name)
+
+
+def _mentions(message: str, name: str) -> bool:
+    return not name or re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", message) is not None

@@ -1,0 +1,171 @@
+"""Why one group is not ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lws.api.leaderworkerset.objects import StatefulSet, controlled_by
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, pod_reference, statefulset_reference
+from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
+from lws.planning.leaderworkerset.diagnosis.objects import PodReport
+from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
+from lws.planning.leaderworkerset.diagnosis.quoting import listed, quoted
+
+_FOREGROUND: Final = "foregroundDeletion"
+_LABEL_LIMIT: Final = "must be no more than 63"
+
+
+def diagnose_group(facts: Facts, group: GroupFacts) -> tuple[Finding, ...]:
+    """Everything that keeps a group from being ready, its leader first; empty when it is ready."""
+    if group.state.ready:
+        return ()
+    return tuple(_of_group(facts, group))
+
+
+def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
+    leader = group.leader
+    if leader is None:
+        yield _no_leader(facts, group)
+        return
+    found = diagnose_pod(facts, leader, group.index)
+    if leader.metadata.deleting:
+        yield from _ending_group(facts, group, leader, found)
+        return
+    if found is not None:
+        yield found
+    if group.size > 1:
+        yield from _workers(facts, group, leader, leader_waits=found is not None)
+    elif found is None:
+        yield _of(group, Reason.NOT_READY, "its readiness has not been counted yet")
+
+
+def _no_leader(facts: Facts, group: GroupFacts) -> Finding:
+    """A StatefulSet stops at the first pod that it cannot create: the others have no event of their own."""
+    subject = ("leader pod", f"{facts.lws.name}-{group.index}")
+    if facts.leader_set is None:
+        return _refused(group, subject, "does not exist", "")
+    reference = statefulset_reference(facts.leader_set)
+    words = facts.failure(reference, subject[1])
+    if not words and facts.failure(reference):
+        text = f"does not exist: StatefulSet {facts.lws.name} cannot create other pods before it"
+        return _about(group, subject, Reason.NOT_READY, text)
+    return _refused(group, subject, "does not exist", words)
+
+
+def _ending_group(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding | None) -> Iterator[Finding]:
+    """A leader that is deleted in the foreground stays until its dependents are gone: they are the cause."""
+    yield from _each(facts, group, group.workers)
+    if found is not None and found.reason is not Reason.TERMINATING:
+        yield found
+    elif _FOREGROUND not in (leader.metadata.finalizers or ()) or not (group.workers or group.worker_set):
+        if found is not None:
+            yield found
+    else:
+        yield _waits_for_dependents(facts, group, leader)
+
+
+def _waits_for_dependents(facts: Facts, group: GroupFacts, leader: PodReport) -> Finding:
+    subject = ("leader pod", leader.metadata.name)
+    left = [pod.metadata.name for pod in group.workers]
+    workers = group.worker_set
+    if left or workers is None:
+        text = f"is ending, and goes when its workers have ended: {listed(left)}"
+        return _about(group, subject, Reason.TERMINATING, text)
+    text = f"is ending, and goes when StatefulSet {workers.metadata.name} is collected"
+    words = _newest_refusal(facts, workers)
+    if words:
+        return _refused(group, subject, text, words)
+    remedy = (
+        "If this lasts, an admission webhook may refuse the garbage collector's update of that StatefulSet: "
+        "see that every webhook for StatefulSets answers."
+    )
+    return _about(group, subject, Reason.TERMINATING, text, remedy)
+
+
+def _newest_refusal(facts: Facts, workers: StatefulSet) -> str:
+    """What the API server last refused about the StatefulSets of the set."""
+    references = [statefulset_reference(one) for one in (workers, facts.leader_set) if one is not None]
+    failed = [event for one in references for event in facts.warnings(one) if event.reason.startswith("Failed")]
+    return max(failed, key=lambda event: event.time).message if failed else ""
+
+
+def _workers(facts: Facts, group: GroupFacts, leader: PodReport, *, leader_waits: bool) -> Iterator[Finding]:
+    workers = group.worker_set
+    if workers is None:
+        found = _no_worker_set(facts, group, leader, leader_waits=leader_waits)
+        if found is not None:
+            yield found
+    elif not controlled_by(workers.metadata, leader):
+        yield _not_of_leader(group, leader, workers)
+    else:
+        findings = list(_worker_pods(facts, group, workers))
+        yield from findings
+        if not findings and not leader_waits:
+            text = "has not counted its pods as available yet"
+            yield _about(group, ("StatefulSet", workers.metadata.name), Reason.NOT_READY, text)
+
+
+def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader_waits: bool) -> Finding | None:
+    name = leader.metadata.name
+    words = facts.failure(pod_reference(leader))
+    if words:
+        return _refused(group, ("worker StatefulSet", name), "does not exist", words)
+    old = [pod.metadata.name for pod in group.workers if pod.metadata.deleting]
+    if old:
+        text = f"its workers start when pods of the earlier group have ended: {listed(old)}"
+        return _of(group, Reason.WAITING_FOR_NAMES, text)
+    if leader_waits and (facts.lws.leader_ready_first or (facts.lws.topology and not leader.spec.node_name)):
+        return None  # the leader's own finding says it
+    if facts.lws.leader_ready_first and not leader.ready:
+        return _of(group, Reason.WAITING_FOR_LEADER, "its workers start when the leader is ready")
+    return _refused(group, ("worker StatefulSet", name), "does not exist", "")
+
+
+def _not_of_leader(group: GroupFacts, leader: PodReport, workers: StatefulSet) -> Finding:
+    """The StatefulSet of the leader's name is an earlier leader's, nobody's, or somebody else's."""
+    name, owner = workers.metadata.name, workers.metadata.controller
+    if owner is not None and (owner.kind, owner.name) == ("Pod", leader.metadata.name):
+        text = "is the earlier leader pod's; the group's workers start when it has been collected"
+        return _about(group, ("StatefulSet", name), Reason.WAITING_FOR_NAMES, text)
+    whose = f"is controlled by {owner.kind} {owner.name}" if owner is not None else "has no owner"
+    remedy = f"Delete or rename it: the group needs the name {name} for its own workers."
+    return _about(group, ("StatefulSet", name), Reason.BLOCKED, f"is not the leader pod's: it {whose}", remedy)
+
+
+def _worker_pods(facts: Facts, group: GroupFacts, workers: StatefulSet) -> Iterator[Finding]:
+    wanted = 1 if workers.spec.replicas is None else workers.spec.replicas
+    name = workers.metadata.name
+    if wanted != group.size - 1:
+        text = f"has {wanted} replicas, not the {group.size - 1} workers of its group"
+        remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={group.size - 1}`."
+        yield _about(group, ("StatefulSet", name), Reason.WORKERS_SCALED, text, remedy)
+    missing = wanted - len(group.workers)
+    if missing > 0:
+        words = facts.failure(statefulset_reference(workers))
+        yield _refused(group, ("StatefulSet", name), f"lacks {missing} of its {wanted} pods", words)
+    yield from _each(facts, group, group.workers)
+
+
+def _each(facts: Facts, group: GroupFacts, pods: tuple[PodReport, ...]) -> Iterator[Finding]:
+    for pod in pods:
+        found = diagnose_pod(facts, pod, group.index)
+        if found is not None:
+            yield found
+
+
+def _refused(group: GroupFacts, subject: tuple[str, str], text: str, words: str) -> Finding:
+    """Something does not exist; with the words of the event that tells why, if there is one."""
+    said = f"{text}: {quoted(words)}" if words else text
+    if _LABEL_LIMIT in words:
+        remedy = "Shorten the name of the set: with its highest group index it may have 51 characters."
+        return _about(group, subject, Reason.NAME_TOO_LONG, said, remedy)
+    return _about(group, subject, Reason.FAILED_CREATE if words else Reason.NOT_READY, said)
+
+
+def _about(group: GroupFacts, subject: tuple[str, str], reason: Reason, text: str, remedy: str = "") -> Finding:
+    return Finding(reason, text, remedy, group.index, *subject)
+
+
+def _of(group: GroupFacts, reason: Reason, text: str) -> Finding:
+    return Finding(reason, text, "", group.index)

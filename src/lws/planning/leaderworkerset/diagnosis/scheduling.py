@@ -1,0 +1,89 @@
+"""Why a pod has no node: gates, the scheduler's words, and who holds the topology domains."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.integers import natural
+from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, WORKLOAD, Facts
+from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
+from lws.planning.leaderworkerset.diagnosis.objects import PodReport
+from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, listed, quoted
+
+_KUEUE: Final = "kueue.x-k8s.io/"
+
+
+def unscheduled(facts: Facts, pod: PodReport) -> Finding:
+    """Why a pod without a node has none."""
+    if pod.spec.scheduling_gates:
+        return _gated(facts, pod)
+    scheduled = pod.condition("PodScheduled")
+    if scheduled is None or scheduled.status != "False":
+        scheduler = pod.spec.scheduler_name or "default-scheduler"
+        return Finding(
+            Reason.UNSCHEDULABLE,
+            f"has not been looked at by scheduler {scheduler} yet",
+            "" if scheduler == "default-scheduler" else f"See that scheduler {scheduler} runs.",
+        )
+    text = f"finds no node{after_colon(scheduled.message or scheduled.reason)}"
+    held = _held_domains(facts, pod)
+    return Finding(Reason.TOPOLOGY_HELD, text, held) if held else Finding(Reason.UNSCHEDULABLE, text)
+
+
+def _gated(facts: Facts, pod: PodReport) -> Finding:
+    gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
+    text = f"is held by scheduling gates {listed(gates)}"
+    if any(gate.startswith(_KUEUE) for gate in gates):
+        return _queued(facts, pod, text)
+    return Finding(Reason.GATED, text, "Whoever set a gate must remove it.")
+
+
+def _queued(facts: Facts, pod: PodReport, text: str) -> Finding:
+    """A pod that Kueue holds: its Workload has the cause in words."""
+    queue, name = pod.metadata.label(QUEUE), pod.metadata.label(WORKLOAD)
+    where = f" (LocalQueue {queue})" if queue else ""
+    if not name or name not in facts.workloads:
+        look = f"kubectl describe workload {name}".rstrip()
+        return Finding(Reason.GATED, f"{text}{where}: Kueue has not admitted it", f"`{look}` has the cause.")
+    workload = facts.workloads[name]
+    if workload is None:
+        return Finding(Reason.GATED, f"{text}{where}: Kueue has no Workload {name} for it", _no_workload(facts, pod))
+    finished = workload.condition("Finished")
+    if finished is not None and finished.status == "True":
+        why = finished.reason or finished.message
+        remedy = f"Delete it, and Kueue makes one that fits: `kubectl delete workload {name}`."
+        return Finding(Reason.GATED, f"{text}{where}: its Workload {name} is Finished ({why})", remedy)
+    for kind in ("QuotaReserved", "Admitted", "Evicted"):
+        condition = workload.condition(kind)
+        if condition is not None and condition.status == ("True" if kind == "Evicted" else "False"):
+            return Finding(Reason.GATED, f"{text}{where}: Workload {name}: {quoted(condition.message)}")
+    return Finding(Reason.GATED, f"{text}{where}: Workload {name} waits for its turn")
+
+
+def _no_workload(facts: Facts, pod: PodReport) -> str:
+    """Kueue makes no Workload for groups beyond ``replicas`` once its count of updated replicas has reached it."""
+    index = natural(pod.metadata.label(labels.GROUP_INDEX))
+    if index is not None and index >= facts.lws.replicas:
+        return "Kueue drops surge groups during a rolling update: set maxSurge to 0 and maxUnavailable to 1."
+    return "See that Kueue runs, and that its pod integration is on for this namespace."
+
+
+def _held_domains(facts: Facts, pod: PodReport) -> str:
+    """Who occupies the domains of exclusive placement, for the leader that needs one to itself."""
+    key = facts.lws.topology
+    if not key or pod.metadata.label(labels.WORKER_INDEX) != labels.LEADER_INDEX:
+        return ""
+    asked = f"Annotation {labels.EXCLUSIVE_TOPOLOGY} wants a {key} for each group alone"
+    if facts.domains is not None and not facts.domains:
+        return f"{asked}, and no node has that label: correct the annotation, or label the nodes."
+    own = (facts.lws.metadata.namespace, facts.lws.name, pod.metadata.label(labels.GROUP_INDEX))
+    holders: dict[str, str] = {}
+    for one in facts.holders:
+        if (one.namespace, one.set_name, one.group) != own:
+            holders.setdefault(one.domain, f"{one.domain} by group {one.group} of {one.namespace}/{one.set_name}")
+    if not holders:
+        return f"{asked}."
+    free = sorted(facts.domains - set(holders)) if facts.domains is not None else []
+    rest = f"; {listed(free)} would be free of other groups, but the pod does not fit there" if free else ""
+    return f"{asked}; held: {listed(holders[domain] for domain in sorted(holders))}{rest}."

@@ -1,0 +1,155 @@
+"""The command line of ``kubectl lws``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import lws
+from lws.cli.kubectl import main
+from lws.cli.kubectl.arguments import UsageError, parse
+
+SECRET = "s3cr3t-token"
+
+
+@pytest.mark.parametrize("name", ["vllm", "lws/vllm", "leaderworkerset/vllm", "leaderworkersets/vllm", "LWS/vllm"])
+def test_a_set_is_named_as_in_kubectl(name: str) -> None:
+    """NAME and TYPE/NAME are the same set."""
+    assert parse(["tree", name]).name == "vllm"
+
+
+@pytest.mark.parametrize("name", ["", "lws/", "/"])
+def test_an_empty_name_is_refused(name: str) -> None:
+    """An empty name, as of an unset variable in a script, is no set."""
+    with pytest.raises(UsageError, match=r"empty|NAME or lws/NAME"):
+        parse(["tree", name])
+
+
+def test_another_kind_is_refused() -> None:
+    """Only LeaderWorkerSets are looked at."""
+    with pytest.raises(UsageError, match="only LeaderWorkerSets"):
+        parse(["tree", "sts/web"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-n ns --kubeconfig f --context=c rollout status web --timeout 5m",
+        "rollout -n ns --kubeconfig f status --context=c web --timeout=5m",
+        "rollout status web --timeout 300s -n=ns --kubeconfig=f --context c -v 6 --cache-dir /d",
+    ],
+)
+def test_global_flags_stand_anywhere(line: str) -> None:
+    """Kubectl's global flags are taken before, within and after a command."""
+    found = parse(line.split())
+    assert (found.command, found.name, found.timeout, found.watch) == ("rollout status", "web", 300.0, True)
+    assert (found.overrides.namespace, found.overrides.kubeconfig, found.overrides.context) == ("ns", "f", "c")
+
+
+def test_all_of_kubectls_global_flags_are_taken() -> None:
+    """Every flag that `kubectl options` lists is known, whether or not it changes anything here."""
+    line = (
+        "tree web --as me --as-group a --as-group b --as-uid u --as-user-extra k=v --cache-dir d "
+        "--certificate-authority c --client-certificate c --client-key k --cluster c --context c "
+        "--disable-compression=false --insecure-skip-tls-verify=true --kubeconfig k --kuberc k "
+        "--match-server-version=false -n n --profile none --profile-output p --request-timeout 5s -s s "
+        "--tls-server-name t --token t --user u --v=0 --vmodule m --warnings-as-errors=false --log-flush-frequency 5s"
+    )
+    found = parse(line.split()).overrides
+    assert found.impersonate_groups == ("a", "b")
+    assert found.impersonate_extra == {"k": ("v",)}
+    assert (found.insecure_skip_tls_verify, found.request_timeout) == (True, 5.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"--tokn {SECRET} tree web",
+        f"tree web --tokn={SECRET}",
+        f"tree web {SECRET}",
+        f"{SECRET} web --token",
+        f"--token {SECRET} trea web",
+        f"rollout {SECRET} web",
+        f"rollout status web --timeout {SECRET}",
+        f"rollout undo web --to-revision {SECRET}",
+        f"tree web --insecure-skip-tls-verify={SECRET}",
+        f"-t{SECRET} tree web",
+    ],
+)
+def test_usage_errors_never_print_a_value(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong is named by its flag or place; a token that stands at the wrong place is not printed."""
+    assert main.main(line.split()) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("kubectl-lws: ")
+    assert told.err.count("\n") == 1
+    assert SECRET not in told.err + told.out
+
+
+@pytest.mark.parametrize(("line", "revision"), [("web", 0), ("web --to-revision 0", 0), ("web --to-revision=3", 3)])
+def test_revision_nought_is_the_previous_one(line: str, revision: int) -> None:
+    """--to-revision 0 is the default, as in kubectl."""
+    assert parse(["rollout", "undo", *line.split()]).revision == revision
+
+
+@pytest.mark.parametrize(
+    ("line", "watch", "timeout"),
+    [("", True, None), ("--watch=false", False, None), ("-w --timeout 0s", True, None), ("--timeout=90", True, 90.0)],
+)
+def test_rollout_status_follows_unless_told_otherwise(line: str, watch: bool, timeout: float | None) -> None:
+    """Watching is the default, without an end; as in kubectl."""
+    found = parse(["rollout", "status", "web", *line.split()])
+    assert (found.watch, found.timeout) == (watch, timeout)
+
+
+@pytest.mark.parametrize("line", ["version", "--version"])
+def test_the_version_is_printed_without_a_cluster(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both spellings print it."""
+    assert main.main([line]) == 0
+    assert capsys.readouterr().out == f"kubectl-lws {lws.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("help", "COMMAND"),
+        ("", "COMMAND"),
+        ("--help", "global flags"),
+        ("help rollout", "history"),
+        ("help rollout undo", "--to-revision"),
+        ("tree --help", "NAME"),
+    ],
+)
+def test_help_is_there_in_every_spelling(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`help`, `help COMMAND`, `--help` and nothing at all print help."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(line.split())
+    assert ended.value.code == 0
+    assert words in capsys.readouterr().out
+
+
+LIGHT = "import sys; from lws.cli.kubectl.main import main\ntry: main({line!r}.split())\nexcept SystemExit: pass\n"
+COUNT = "sys.stderr.write(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+
+
+def modules(line: str, more: str = "") -> set[str]:
+    """The packages that a process has imported when the command has ended."""
+    code = LIGHT.format(line=line) + more + COUNT
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+HEAVY = {"aiohttp", "asyncio", "kubernetes_asyncio", "msgspec", "pydantic", "rich", "structlog", "yaml", "cryptography"}
+
+
+@pytest.mark.parametrize("line", ["version", "help", "tree"])
+def test_what_needs_no_cluster_imports_nothing_for_one(line: str) -> None:
+    """Version, help and usage errors load neither client nor models."""
+    assert not modules(line) & HEAVY
+
+
+def test_a_command_imports_the_client_and_nothing_beside_it() -> None:
+    """Looking at a cluster needs HTTP and YAML; models, logs, drawing and old auth providers are not loaded for it."""
+    loaded = modules("explain-stuck web --kubeconfig /nowhere", "sys.stderr.write(chr(10))\n")
+    assert loaded & HEAVY == {"aiohttp", "asyncio", "msgspec", "yaml"}

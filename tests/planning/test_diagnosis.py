@@ -1,0 +1,532 @@
+"""The diagnosis names the cause in the cluster's own words, what a person can do, and nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.objects import Condition
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice, waits
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, ForeignObject, Holder
+from lws.planning.leaderworkerset.diagnosis.objects import PodReport, Workload
+from lws.planning.leaderworkerset.diagnosis.words import sentences
+from tests.planning.diagnosis_facts import (
+    JSON,
+    event,
+    group,
+    healthy,
+    leader_set,
+    node,
+    pod,
+    said,
+    set_facts,
+    terminated,
+    unscheduled,
+    waiting,
+    with_group_0,
+    worker_set,
+)
+
+NO_GPU = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+ENDING: JSON = {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}
+OOM = {"exitCode": 137, "reason": "OOMKilled"}
+QUOTA = 'create Pod s-0 in StatefulSet s failed error: pods "s-0" is forbidden: exceeded quota: small'
+STARTING = waiting("ContainerCreating") | {"phase": "Pending"}
+
+
+def leader(**parts: Any) -> PodReport:
+    """The leader of group 0."""
+    return pod("s-0", group=0, worker=0, **parts)
+
+
+def worker(**parts: Any) -> PodReport:
+    """The worker of group 0."""
+    return pod("s-0-1", group=0, worker=1, **parts)
+
+
+def init(name: str, code: int | None) -> JSON:
+    """The status of a pod whose init container ended with a code, or still runs."""
+    state: JSON = {"running": {}} if code is None else {"terminated": {"exitCode": code, "reason": "Error"}}
+    return {
+        "phase": "Pending",
+        "initContainerStatuses": [{"name": name, "restartCount": 2 if code else 0, "state": state}],
+        "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}],
+    }
+
+
+def test_a_healthy_set_waits_for_nothing() -> None:
+    """A set whose groups are all ready and of the current revision has no finding."""
+    assert said(healthy()) == ()
+
+
+def test_a_status_without_a_generation_is_not_unseen() -> None:
+    """The CRDs of v0.7.0 have no observedGeneration: the controller is not blamed (W9)."""
+    assert said(healthy(lws=set_facts(observed_generation=None))) == ()
+
+
+PODS: dict[str, tuple[PodReport, str]] = {
+    "unschedulable": (
+        leader(status=unscheduled(NO_GPU), spec={"nodeName": ""}),
+        f"Group 0: leader pod s-0 finds no node: {NO_GPU}",
+    ),
+    "crash loop of an older kubelet": (
+        leader(status=waiting("CrashLoopBackOff", "back-off 5m0s", last={"exitCode": 9}, restartCount=4)),
+        "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9, restarted 4 times.",
+    ),
+    "crash loop of kubelet 1.36": (
+        leader(status=terminated(9, restarts=1, message="no model")),
+        (
+            "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9: no model, restarted "
+            "1 time."
+        ),
+    ),
+    "out of memory": (
+        leader(status=terminated(137, "OOMKilled", restarts=2)),
+        (
+            "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 137 (OOMKilled), "
+            "restarted 2 times."
+        ),
+    ),
+    "init container fails": (
+        leader(status=init("prep", 3)),
+        "Group 0: leader pod s-0 on node-1 has failing init container prep: it exited with code 3, restarted 2 times.",
+    ),
+    "init container runs": (
+        leader(status=init("prep", None)),
+        "Group 0: leader pod s-0 on node-1 is still running its init container prep.",
+    ),
+    "image cannot be pulled": (
+        leader(status=waiting("ImagePullBackOff", 'Back-off pulling image "nowhere"', image="nowhere")),
+        (
+            "Group 0: leader pod s-0 on node-1 cannot pull image 'nowhere' for container main (ImagePullBackOff): "
+            'Back-off pulling image "nowhere". Correct the image, or give the pods a pull secret.'
+        ),
+    ),
+    "container cannot be configured": (
+        leader(status=waiting("CreateContainerConfigError", 'configmap "c" not found')),
+        (
+            "Group 0: leader pod s-0 on node-1 cannot start container main: CreateContainerConfigError: "
+            'configmap "c" not found.'
+        ),
+    ),
+    "evicted": (
+        leader(status={"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}),
+        "Group 0: leader pod s-0 on node-1 has failed: Evicted: The node was low on memory.",
+    ),
+    "runs, and crashed before": (
+        leader(
+            status={
+                "phase": "Running",
+                "containerStatuses": [
+                    {
+                        "name": "main",
+                        "restartCount": 3,
+                        "state": {"running": {}},
+                        "lastState": {"terminated": OOM},
+                    }
+                ],
+            }
+        ),
+        (
+            "Group 0: leader pod s-0 on node-1 runs and is not ready (container main): main last exited with code 137 "
+            "(OOMKilled), restarted 3 times."
+        ),
+    ),
+    "no scheduler": (
+        leader(status={"phase": "Pending"}, spec={"nodeName": "", "schedulerName": "volcano"}),
+        "Group 0: leader pod s-0 has not been looked at by scheduler volcano yet. See that scheduler volcano runs.",
+    ),
+    "ending": (
+        leader(metadata={**ENDING, "finalizers": ["x/y"]}),
+        (
+            "Group 0: leader pod s-0 on node-1 is ending since 2026-01-01T00:00:00Z (grace period 30 s), held by "
+            "finalizers x/y. Whoever set a finalizer must remove it; see that its controller runs."
+        ),
+    ),
+    "some gate": (
+        leader(spec={"nodeName": "", "schedulingGates": [{"name": "a/b"}, {"name": "c/d"}]}, status={}),
+        "Group 0: leader pod s-0 is held by scheduling gates a/b, c/d. Whoever set a gate must remove it.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PODS)
+def test_a_pod_that_is_not_ready_says_why(case: str) -> None:
+    """Each state that a kubelet or scheduler reports is one sentence with container, code and cause."""
+    found, sentence = PODS[case]
+    assert said(with_group_0(group(0, found, None, workers=None)))[0] == sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "c" : configmap "c" not found'),
+        ("FailedCreatePodSandBox", "failed to set up the network"),
+    ],
+)
+def test_a_pod_whose_containers_do_not_start_quotes_its_event(reason: str, message: str) -> None:
+    """What keeps a pod from starting stands in an event of the pod only; old scheduling warnings do not."""
+    warnings = (
+        event("Pod", "s-0", reason, message),
+        event("Pod", "s-0", "FailedScheduling", NO_GPU, time="2026-01-01T00:00:09Z"),
+        event("Pod", "s-1", reason, "of another pod", time="2026-01-01T00:00:09Z"),
+    )
+    facts = with_group_0(group(0, leader(status=STARTING), None, workers=None), events=warnings)
+    assert said(facts)[0] == f"Group 0: leader pod s-0 on node-1 cannot start ({reason}): {message}."
+
+
+def test_a_failing_probe_is_quoted() -> None:
+    """A running pod that is not ready says which probe fails."""
+    unready = {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"running": {}}}]}
+    warning = event("Pod", "s-0-1", "Unhealthy", "Readiness probe failed: 503")
+    facts = with_group_0(group(0, leader(), worker(status=unready)), events=(warning,))
+    assert said(facts) == (
+        "Group 0: worker pod s-0-1 on node-1 runs and is not ready (container main): Readiness probe failed: 503.",
+    )
+
+
+def test_a_sidecar_that_ended_is_a_failure_and_a_finished_init_container_is_none() -> None:
+    """Init containers are to end, sidecars are not."""
+    status = init("one", 0)
+    status["containerStatuses"][0]["state"] = {"running": {}}
+    spec = {"initContainers": [{"name": "one", "restartPolicy": "Always"}]}
+    (sentence,) = said(with_group_0(group(0, leader(status=status, spec=spec), None, workers=None)))[:1]
+    assert "has failing sidecar container one" in sentence
+    (sentence,) = said(with_group_0(group(0, leader(status=status), None, workers=None)))[:1]
+    assert "runs and is not ready (container main)" in sentence
+
+
+def test_a_lost_node_is_named_with_its_remedies() -> None:
+    """A pod on a node that is not ready, or gone, says so before anything that follows from it."""
+    unready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
+    facts = with_group_0(group(0, leader(), worker(status=unready)), nodes=node(ready="Unknown"))
+    assert said(facts) == (
+        (
+            "Group 0: worker pod s-0-1 is on node node-1, which is not ready since 2026-01-01T00:00:00Z. If the "
+            "machine is gone, delete Node node-1; if it is shut down for good, `kubectl taint node node-1 "
+            "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."
+        ),
+    )
+    (sentence,) = said(replace(facts, nodes={"node-1": None}))
+    assert "is on node node-1, which no longer exists" in sentence
+
+
+def test_an_ending_leader_is_explained_by_its_dependents() -> None:
+    """A leader held by foreground deletion is not the cause: the worker on the lost node is (L11)."""
+    held = leader(metadata={**ENDING, "finalizers": ["foregroundDeletion"]})
+    stuck = worker(metadata=ENDING, status={"phase": "Running"})
+    stuck = msgspec.structs.replace(stuck, spec=msgspec.structs.replace(stuck.spec, node_name="node-9"))
+    facts = with_group_0(group(0, held, stuck), nodes=node("node-9", ready="Unknown"))
+    first, second = said(facts)
+    assert first.startswith("Group 0: worker pod s-0-1 is on node node-9, which is not ready")
+    assert second == "Group 0: leader pod s-0 is ending, and goes when its workers have ended: s-0-1."
+    assert "finalizers" not in first + second
+
+
+def test_a_garbage_collector_that_is_refused_is_told() -> None:
+    """A leader whose StatefulSet is not collected quotes what was last refused, else says where to look (Q6)."""
+    held = leader(metadata={**ENDING, "finalizers": ["foregroundDeletion"]})
+    facts = with_group_0(group(0, held, None))
+    (sentence,) = said(facts)
+    assert "goes when StatefulSet s-0 is collected. If this lasts, an admission webhook may refuse" in sentence
+    warning = event("StatefulSet", "s", "FailedUpdate", 'failed calling webhook "vstatefulset.kb.io"')
+    (sentence,) = said(replace(facts, events=(warning,)))
+    assert sentence.endswith('goes when StatefulSet s-0 is collected: failed calling webhook "vstatefulset.kb.io".')
+
+
+def gated(**more: str) -> PodReport:
+    """A leader that Kueue holds."""
+    gates = [{"name": "kueue.x-k8s.io/admission"}]
+    names = {"kueue.x-k8s.io/queue-name": "q", "kueue.x-k8s.io/pod-group-name": "w", **more}
+    status = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
+    return leader(spec={"nodeName": "", "schedulingGates": gates}, status=status, labels=names)
+
+
+def workload(kind: str, status: str, message: str, reason: str = "") -> Workload:
+    """A Workload with one condition."""
+    condition = {"type": kind, "status": status, "message": message, "reason": reason}
+    return msgspec.convert({"metadata": {"name": "w"}, "status": {"conditions": [condition]}}, Workload)
+
+
+KUEUE: list[tuple[dict[str, Workload | None], str]] = [
+    ({}, "Kueue has not admitted it. `kubectl describe workload w` has the cause."),
+    ({"w": None}, "Kueue has no Workload w for it. See that Kueue runs"),
+    (
+        {"w": workload("QuotaReserved", "False", "insufficient unused quota for nvidia.com/gpu, 3 more needed")},
+        "Workload w: insufficient unused quota for nvidia.com/gpu, 3 more needed.",
+    ),
+    (
+        {"w": workload("Finished", "True", "", "OutOfSync")},
+        "its Workload w is Finished (OutOfSync). Delete it, and Kueue makes one that fits: `kubectl delete",
+    ),
+    ({"w": workload("Other", "True", "")}, "Workload w waits for its turn."),
+]
+
+
+@pytest.mark.parametrize(("workloads", "words"), KUEUE)
+def test_kueues_gates_quote_the_workload(workloads: dict[str, Workload | None], words: str) -> None:
+    """A pod held by Kueue is held by gates, and its Workload says why; a missing or Finished one is the cause (Q3)."""
+    (sentence, *_) = said(with_group_0(group(0, gated(), None, workers=None), workloads=workloads))
+    begin = "Group 0: leader pod s-0 is held by scheduling gates kueue.x-k8s.io/admission (LocalQueue q)"
+    assert sentence.startswith(begin)
+    assert words in sentence
+    assert "finds no node" not in sentence
+
+
+def test_a_surge_group_without_a_workload_says_the_way_out() -> None:
+    """Kueue drops Workloads of surge groups: the budget that ends is named (Q1)."""
+    late = pod(
+        "s-2",
+        group=2,
+        worker=0,
+        spec={"nodeName": "", "schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]},
+        status={},
+        labels={"kueue.x-k8s.io/pod-group-name": "w2"},
+    )
+    facts = healthy(groups=(group(0), group(1), group(2, late, None, workers=None)), workloads={"w2": None})
+    assert any("set maxSurge to 0 and maxUnavailable to 1" in sentence for sentence in said(facts))
+
+
+def test_exclusive_topology_names_annotation_and_holders() -> None:
+    """A leader that finds no domain says which annotation wants one, and which groups of which sets hold them."""
+    meta = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "zone"}}
+    holders = (
+        Holder("zone-a", "ns", "other", "3"),
+        Holder("zone-a", "ns", "other", "3"),
+        Holder("zone-b", "ns", "s", "1"),
+        Holder("zone-c", "ns", "s", "0"),
+    )
+    alone = leader(status=unscheduled(NO_GPU), spec={"nodeName": ""})
+    facts = with_group_0(
+        group(0, alone, None, workers=None),
+        lws=set_facts(metadata=meta),
+        holders=holders,
+        domains=frozenset({"zone-a", "zone-b", "zone-c"}),
+    )
+    (sentence,) = said(facts)
+    assert sentence.endswith(
+        f"{NO_GPU} Annotation {labels.EXCLUSIVE_TOPOLOGY} wants a zone for each group alone; held: zone-a by group 3 "
+        "of ns/other, zone-b by group 1 of ns/s; zone-c would be free of other groups, but the pod does not fit there."
+    )
+    (sentence,) = said(replace(facts, domains=frozenset()))
+    assert sentence.endswith("no node has that label: correct the annotation, or label the nodes.")
+
+
+def test_a_missing_leader_quotes_the_event_about_itself() -> None:
+    """Of the StatefulSet's warnings only that about this very pod is quoted (W10)."""
+    warnings = (
+        event("StatefulSet", "s", "FailedCreate", QUOTA),
+        event("StatefulSet", "s", "FailedCreate", QUOTA.replace("s-0", "s-1"), time="2026-01-01T00:00:09Z"),
+        event("LeaderWorkerSet", "s", "FailedCreate", "Failed to create headless service", time="2026-01-02T00:00:00Z"),
+    )
+    missing = (group(0, None, None, workers=None), group(1, None, None, workers=None))
+    assert said(healthy(groups=missing, events=warnings[::2])) == (
+        f"Group 0: leader pod s-0 does not exist: {QUOTA}.",
+        "Group 1: leader pod s-1 does not exist: StatefulSet s cannot create other pods before it.",
+    )
+    assert said(healthy(groups=missing, events=warnings)) == (
+        f"Groups 0-1: each of 2 leader pods (s-0, s-1) does not exist: {QUOTA}.",
+    )
+
+
+def test_a_refused_worker_statefulset_quotes_the_event_about_its_leader() -> None:
+    """The controller's warning is matched by the leader pod it is related to, not by time (W10)."""
+    own: JSON = {"related": {"kind": "Pod", "name": "s-0", "uid": "uid-s-0"}}
+    other: JSON = {"related": {"kind": "Pod", "name": "s-1", "uid": "uid-s-1"}}
+    warnings = (
+        event("LeaderWorkerSet", "s", "FailedCreate", "Failed to create: no image", **own),
+        event("LeaderWorkerSet", "s", "FailedCreate", "another group's", time="2026-01-02T00:00:00Z", **other),
+    )
+    assert said(with_group_0(group(0, leader(), None, workers=None), events=warnings)) == (
+        "Group 0: worker StatefulSet s-0 does not exist: Failed to create: no image.",
+    )
+
+
+def test_a_name_that_is_too_long_is_named_with_its_limit() -> None:
+    """The label limit that no pod of the StatefulSet can keep becomes a remedy (V5)."""
+    words = 'Pod "s-0" is invalid: metadata.labels: Invalid value: "x": must be no more than 63 characters'
+    facts = with_group_0(
+        group(0, None, None, workers=None),
+        events=(event("StatefulSet", "s", "FailedCreate", f"create Pod s-0: {words}"),),
+    )
+    (sentence,) = said(facts)
+    assert sentence.endswith("Shorten the name of the set: with its highest group index it may have 51 characters.")
+
+
+def test_missing_workers_quote_their_statefulset() -> None:
+    """Workers that a StatefulSet cannot create are counted, with its own words."""
+    words = 'create Pod s-0-1 in StatefulSet s-0 failed error: pods "s-0-1" is forbidden: exceeded quota: small'
+    facts = with_group_0(group(0, leader(), None), events=(event("StatefulSet", "s-0", "FailedCreate", words),))
+    assert said(facts) == (f"Group 0: StatefulSet s-0 lacks 1 of its 1 pods: {words}.",)
+
+
+WORKERS: dict[str, tuple[Facts, str]] = {
+    "scaled by hand": (
+        with_group_0(group(0, workers=worker_set(0, replicas=3, available=1))),
+        (
+            "Group 0: StatefulSet s-0 has 3 replicas, not the 1 workers of its group. Scale it back: `kubectl scale "
+            "statefulset s-0 --replicas=1`."
+        ),
+    ),
+    "foreign": (
+        with_group_0(group(0, leader(), None, workers=worker_set(0, ownerReferences=[]))),
+        (
+            "Group 0: StatefulSet s-0 is not the leader pod's: it has no owner. Delete or rename it: the group needs "
+            "the name s-0 for its own workers."
+        ),
+    ),
+    "an earlier leader's": (
+        with_group_0(group(0, leader(metadata={"uid": "new"}), None)),
+        "Group 0: StatefulSet s-0 is the earlier leader pod's; the group's workers start when it has been collected.",
+    ),
+    "names taken": (
+        with_group_0(group(0, leader(), worker(metadata=ENDING), workers=None)),
+        "Group 0: its workers start when pods of the earlier group have ended: s-0-1.",
+    ),
+    "not counted": (
+        with_group_0(group(0, workers=worker_set(0, available=0))),
+        "Group 0: StatefulSet s-0 has not counted its pods as available yet.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WORKERS)
+def test_a_group_without_its_workers_says_why(case: str) -> None:
+    """Every way in which the worker StatefulSet is not as it should be has its words and its remedy."""
+    facts, sentence = WORKERS[case]
+    assert sentence in said(facts)
+
+
+def test_workers_that_wait_for_their_leader_add_nothing_to_its_reason() -> None:
+    """With LeaderReady, and with exclusive topology, the leader's reason is the group's."""
+    unready = leader(status=unscheduled(NO_GPU), spec={"nodeName": ""})
+    for facts in (
+        set_facts(leader_ready_first=True),
+        set_facts(metadata={"annotations": {labels.EXCLUSIVE_TOPOLOGY: "z"}}),
+    ):
+        assert len(said(with_group_0(group(0, unready, None, workers=None), lws=facts))) == 1
+
+
+def test_an_edit_that_is_refused_is_not_blamed_on_the_controller() -> None:
+    """An unseen edit quotes the FailedUpdate event of the set; without one the controller is asked about (W10)."""
+    unseen = healthy(lws=set_facts(metadata={"generation": 2}))
+    assert said(unseen) == (
+        (
+            "The controller has not acted on the last edit yet (generation 2, seen 1). If this lasts, see that the "
+            "controller runs, and read its log."
+        ),
+    )
+    words = "Failed to update leader statefulset s: spec: Forbidden: updates to statefulset spec"
+    (sentence,) = said(replace(unseen, events=(event("LeaderWorkerSet", "s", "FailedUpdate", words),)))
+    assert sentence == f"The last edit (generation 2) cannot be applied: {words}. Correct the set, or what refuses it."
+
+
+def test_what_holds_the_whole_set_comes_first() -> None:
+    """Deletion, blocks, foreign objects and a missing leader StatefulSet are told once, and no group besides."""
+    facts = healthy(
+        lws=set_facts(
+            metadata={"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]},
+            conditions=(Condition(type="Blocked", status="True", message="StatefulSet s is not ours"),),
+        ),
+        leader_set=None,
+        foreign=(ForeignObject("Service", "s", "it is not headless"),),
+        events=(event("LeaderWorkerSet", "s", "FailedCreate", "Failed to create leader statefulset s: no"),),
+    )
+    assert said(facts) == (
+        "It is being deleted, and its groups with it, held by finalizers x/y.",
+        "It is blocked: StatefulSet s is not ours.",
+        "Service s is not ours: it is not headless. Delete or rename it: the set needs the name s.",
+        "The leader StatefulSet s does not exist: Failed to create leader statefulset s: no.",
+    )
+
+
+def test_a_statefulset_of_an_earlier_set_is_waited_for() -> None:
+    """A set that was deleted and created anew says that it waits for the collection of the earlier one's objects."""
+    owner = {"kind": "LeaderWorkerSet", "name": "s", "uid": "earlier", "controller": True}
+    (sentence, *_) = said(healthy(leader_set=leader_set(ownerReferences=[owner])))
+    assert sentence == "StatefulSet s belongs to an earlier set of this name; it waits for its collection."
+
+
+def test_ending_pods_of_no_group_are_no_silence() -> None:
+    """Beside terminating pods of an earlier set nobody says "waits for nothing" (N3)."""
+    gone = pod("s-7", group=7, worker=0, metadata=ENDING)
+    (sentence,) = said(healthy(strays=(gone,)))
+    assert sentence.startswith("Leader pod s-7 on node-1 is ending since 2026-01-01T00:00:00Z")
+
+
+def test_pods_admitted_without_the_webhook_are_named() -> None:
+    """Pods without a worker index are no members of any group, though StatefulSets count them as available."""
+    nameless = pod("s-0-1", group=0, worker=1, labels={labels.WORKER_INDEX: ""})
+    (sentence,) = said(healthy(strays=(nameless,)))
+    assert sentence.startswith("Pods without a worker index (s-0-1) were admitted without the webhook.")
+
+
+def test_a_held_update_is_told_from_a_moving_one() -> None:
+    """Groups below the user's partition are held, and not waited for; the others wait their turn within the budget."""
+    groups = (*(group(index, key="old") for index in range(3)), group(3))
+    facts = healthy(4, groups=groups, lws=set_facts(4, partition=2))
+    assert said(facts) == (
+        "The rolling update has yet to replace groups 2: 1 may be down and 0 extra at once.",
+        (
+            "Groups 0-1 keep their revision: rollingUpdateConfiguration.partition is 2. Lower the partition to update "
+            "them."
+        ),
+    )
+    assert waits(diagnose(facts))
+    held = replace(
+        facts, lws=set_facts(4, partition=3, metadata={"annotations": {"kubectl-lws/partition-before-pause": "0"}})
+    )
+    assert said(held)[0].endswith("It is paused: `kubectl lws rollout resume s` lets it go on.")
+    assert not waits(diagnose(held))
+
+
+def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
+    """A broken group uses the budget up: the update says so (L12); with Kueue, surge has a way out (Q1)."""
+    broken = pod("s-0", group=0, worker=0, key="old", status=terminated(1))
+    facts = healthy(groups=(group(0, broken, key="old"), group(1, key="old")))
+    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for groups 0.")
+    surge = group(
+        2, pod("s-2", group=2, worker=0, status=unscheduled(NO_GPU), spec={"nodeName": ""}), None, workers=None
+    )
+    queued = set_facts(metadata={"labels": {"kueue.x-k8s.io/queue-name": "q"}}, max_surge=1)
+    facts = healthy(groups=(group(0, key="old"), group(1), surge), lws=queued)
+    assert "set maxSurge to 0 and maxUnavailable to 1" in said(facts)[-1]
+
+
+def test_the_owner_of_a_set_is_named() -> None:
+    """What somebody else's controller writes is to be changed there (V4)."""
+    owner = {"kind": "LLMInferenceService", "name": "pd", "uid": "x", "controller": True}
+    facts = healthy(lws=set_facts(metadata={"ownerReferences": [owner]}))
+    assert owner_notice(facts) == "s is owned by LLMInferenceService pd: change it there."
+    assert owner_notice(healthy()) == ""
+    assert said(facts) == ()
+
+
+def test_equal_reasons_are_said_once_and_all_is_short() -> None:
+    """32 groups with the same trouble, in words that differ in names, times and identifiers only, are one sentence."""
+    groups, warnings = [], []
+    for index in range(32):
+        name = f"s-{index}"
+        groups.append(group(index, pod(name, group=index, worker=0, status=STARTING), None, workers=None))
+        words = (
+            f'Failed to create pod sandbox for "{name}": network of sandbox "{index:064x}" after {index}s: ' + "x" * 900
+        )
+        warnings.append(event("Pod", name, "FailedCreatePodSandBox", words))
+    found = said(healthy(32, groups=tuple(groups), events=tuple(warnings)))
+    assert found[0].startswith("Groups 0-31: each of 32 leader pods (s-0, s-1 and 30 more) on node-1 cannot start")
+    assert len("\n".join(found)) < 1000
+
+
+def test_different_reasons_are_counted_beyond_a_limit() -> None:
+    """However many reasons there are, few are shown, the causes first."""
+    groups = [
+        group(index, pod(f"s-{index}", group=index, worker=0, status=terminated(index + 1)), None)
+        for index in range(20)
+    ]
+    found = sentences(diagnose(healthy(20, groups=tuple(groups))), 5)
+    assert len(found) == 6
+    assert found[-1].endswith("more reasons are not shown; `kubectl lws tree` shows every pod.")
