@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     MUTATINGWEBHOOKCONFIGURATIONS,
@@ -29,6 +30,8 @@ from lws.runtime.authorization import Reviewer
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.rotation import CertificateRotator
 from lws_sandbox.user import UserInfo
+from tests.acceptance.disaggregatedset.site import Site
+from tests.api.disaggregatedset.making import external, pause, role
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
 
@@ -37,18 +40,28 @@ ACCOUNT = UserInfo(
     "system:serviceaccount:lws-system:lws-controller-manager",
     groups=("system:serviceaccounts", "system:serviceaccounts:lws-system", "system:authenticated"),
 )
-PEOPLE = {"leaderworkerset-editor-role", "leaderworkerset-viewer-role", "metrics-reader"}
+PEOPLE = {
+    "leaderworkerset-editor-role",
+    "leaderworkerset-viewer-role",
+    "disaggregatedset-admin-role",
+    "disaggregatedset-editor-role",
+    "disaggregatedset-viewer-role",
+    "metrics-reader",
+}
 Permission = tuple[str, str, str, str]  # namespace or "", group, resource with subresource, verb
 
 # What is granted although no request of this test needs it, and why.
 RESERVED: dict[tuple[str, str, str], str] = {
     ("leaderworkerset.x-k8s.io", "leaderworkersets/finalizers", "update"): "owner references that block deletion",
+    ("disaggregatedset.x-k8s.io", "disaggregatedsets/finalizers", "update"): "owner references that block deletion",
     ("apps", "statefulsets/finalizers", "update"): "owner references that block deletion",
     ("", "pods/finalizers", "update"): "owner references that block deletion",
     **{
         (group, resource, "list"): "servers without streaming lists"
         for group, resource in (
             ("leaderworkerset.x-k8s.io", "leaderworkersets"),
+            ("disaggregatedset.x-k8s.io", "disaggregatedsets"),
+            ("disaggregatedset.x-k8s.io", "disaggregatedsetrolescalers"),
             ("apps", "statefulsets"),
             ("apps", "controllerrevisions"),
             ("", "services"),
@@ -60,6 +73,8 @@ RESERVED: dict[tuple[str, str, str], str] = {
         (group, resource, "get"): "an object whose name turns out to be taken, read once"
         for group, resource in (
             ("leaderworkerset.x-k8s.io", "leaderworkersets"),
+            ("disaggregatedset.x-k8s.io", "disaggregatedsets"),
+            ("disaggregatedset.x-k8s.io", "disaggregatedsetrolescalers"),
             ("apps", "controllerrevisions"),
             ("", "services"),
             ("", "pods"),
@@ -196,11 +211,24 @@ async def live(cluster: Cluster) -> None:
     await cluster.quiet()
 
 
+async def live_disaggregated(cluster: Cluster) -> None:
+    """The life of a DisaggregatedSet: creation with a scaler, a rolling update, a scaler less, deletion."""
+    found = Site(cluster)
+    await found.create(external("prefill"), role("decode"))
+    await found.available()
+    await found.edit(external("prefill", template=pause("3.10")), role("decode", template=pause("3.10")))
+    await found.available()
+    await found.edit(role("prefill", template=pause("3.10")), role("decode", template=pause("3.10")))
+    await found.available()
+    await cluster.client.delete(DISAGGREGATEDSETS, "default", "x")
+    await cluster.quiet()
+
+
 @virtual_time
 async def test_the_operator_needs_what_it_is_granted_and_nothing_else() -> None:
     """As its own account the operator is never refused, and every grant is used or has its reason."""
     noted: set[Permission] = set()
-    async with Cluster(elect=True) as cluster:
+    async with Cluster(elect=True, disaggregated=True) as cluster:
         await install(cluster)
 
         def as_account(_: Transport) -> Transport:
@@ -208,6 +236,7 @@ async def test_the_operator_needs_what_it_is_granted_and_nothing_else() -> None:
 
         operator = (await cluster.start(as_account)).operator
         await live(cluster)
+        await live_disaggregated(cluster)
         await configure(cluster)
         rotator = CertificateRotator(
             operator.client, ServingCertificate(), clock=cluster.clock, random=Random(1), namespace="lws-system"

@@ -15,13 +15,14 @@ ROOT = Path(__file__).parents[2]
 JSON: TypeAlias = dict[str, Any]
 Objects: TypeAlias = dict[tuple[str, str], JSON]
 OVERLAYS = ("default", *sorted(f"overlays/{path.name}" for path in (ROOT / "config/overlays").iterdir()))
+DISAGGREGATED = "enableDisaggregatedSet=true"
 # What Helm is told so that it renders what the overlay does.
 CHART_VALUES = {
-    "default": (),
-    "overlays/cert-manager": ("enableCertManager=true",),
-    "overlays/network-policy": ("enableNetworkPolicy=true",),
-    "overlays/prometheus": ("enablePrometheus=true",),
-    "overlays/volcano": ("gangSchedulingManagement.schedulerProvider=volcano",),
+    "default": (DISAGGREGATED,),
+    "overlays/cert-manager": (DISAGGREGATED, "enableCertManager=true"),
+    "overlays/network-policy": (DISAGGREGATED, "enableNetworkPolicy=true"),
+    "overlays/prometheus": (DISAGGREGATED, "enablePrometheus=true"),
+    "overlays/volcano": (DISAGGREGATED, "gangSchedulingManagement.schedulerProvider=volcano"),
 }
 
 

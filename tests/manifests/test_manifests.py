@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.manifests.render import CHART_VALUES, JSON, OVERLAYS, Objects, chart, kustomize, pod_spec
+from tests.manifests.render import CHART_VALUES, DISAGGREGATED, JSON, OVERLAYS, Objects, chart, kustomize, pod_spec
 
 KUBERNETES = "1.36.0"
 OTHERS_KINDS = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
@@ -91,10 +91,22 @@ def _drop_labels(metadata: JSON) -> None:
         metadata.get("labels", {}).pop(label, None)
 
 
-def test_the_crd_survives_uninstallation() -> None:
-    """Helm keeps the CustomResourceDefinition, and with it every workload, when the release is uninstalled."""
-    crd = chart()["CustomResourceDefinition", "leaderworkersets.leaderworkerset.x-k8s.io"]
-    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+def test_the_crds_survive_uninstallation() -> None:
+    """Helm keeps the CustomResourceDefinitions, and with them every workload, when the release is uninstalled."""
+    crds = [obj for (kind, _), obj in chart().items() if kind == "CustomResourceDefinition"]
+    assert len(crds) == 3
+    assert {crd["metadata"]["annotations"]["helm.sh/resource-policy"] for crd in crds} == {"keep"}
+
+
+def test_what_enables_disaggregatedsets() -> None:
+    """Definitions and the controller's rights always come; the webhook and roles for people are asked for."""
+    without, beside = chart(), chart(DISAGGREGATED)
+    roles = {("ClusterRole", f"lws-disaggregatedset-{name}-role") for name in ("admin", "editor", "viewer")}
+    assert beside.keys() - without.keys() == roles
+    configuration = ("ValidatingWebhookConfiguration", "lws-validating-webhook-configuration")
+    hooks, fewer = ({hook["name"] for hook in found[configuration]["webhooks"]} for found in (beside, without))
+    assert hooks - fewer == {"vdisaggregatedset.kb.io"}
+    assert without["ClusterRole", "lws-manager-role"] == beside["ClusterRole", "lws-manager-role"]
 
 
 def test_the_references_values_are_accepted() -> None:
@@ -137,6 +149,7 @@ def test_a_dead_webhook_blocks_only_pods_of_leaderworkersets(render: Render) -> 
         "vleaderworkerset.kb.io": "/validate-leaderworkerset-x-k8s-io-v1-leaderworkerset",
         "mpod.kb.io": "/mutate--v1-pod",
         "vpod.kb.io": "/validate--v1-pod",
+        "vdisaggregatedset.kb.io": "/validate-disaggregatedset-x-k8s-io-v1-disaggregatedset",
     }
     for name, hook in hooks.items():
         assert hook["failurePolicy"] == "Fail"

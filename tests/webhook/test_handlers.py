@@ -1,4 +1,4 @@
-"""The four endpoints on good reviews, and refusals by rule."""
+"""The endpoints on good reviews, and refusals by rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ import pytest
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.pods import mutate_pod
 from lws.webhook import AdmissionHandlers
-from lws.webhook.handlers import MUTATE_LEADERWORKERSET, MUTATE_POD, VALIDATE_LEADERWORKERSET, VALIDATE_POD
+from lws.webhook.handlers import (
+    MUTATE_LEADERWORKERSET,
+    MUTATE_POD,
+    VALIDATE_DISAGGREGATEDSET,
+    VALIDATE_LEADERWORKERSET,
+    VALIDATE_POD,
+)
+from tests.api.disaggregatedset.making import external, role
+from tests.api.disaggregatedset.making import manifest as disaggregated
 from tests.webhook.reviews import JSON, UID, encode, lws, patch_of, pod, review
 
 
@@ -34,6 +42,7 @@ def test_3_paths() -> None:
         "/validate-leaderworkerset-x-k8s-io-v1-leaderworkerset",
         "/mutate--v1-pod",
         "/validate--v1-pod",
+        "/validate-disaggregatedset-x-k8s-io-v1-disaggregatedset",
     }
 
 
@@ -160,4 +169,31 @@ def test_a_fault_of_ours_refuses_one_object(monkeypatch: pytest.MonkeyPatch) -> 
         "code": 400,
         "reason": "BadRequest",
         "message": "the object could not be judged: ZeroDivisionError",
+    }
+
+
+def test_disaggregatedsets_are_judged() -> None:
+    """A refusal has the rule's words and comes with the warnings; an update is compared for them."""
+    refused = review(disaggregated(external("prefill", 4), role("decode"), name="a", slices=2))
+    assert ask(VALIDATE_DISAGGREGATEDSET, refused) == {
+        "uid": UID,
+        "allowed": False,
+        "status": {
+            "code": 403,
+            "reason": "Forbidden",
+            "message": "spec.slices: Forbidden: spec.slices > 1 is not supported while any role has scaling.mode: "
+            "External (alpha restriction)",
+        },
+        "warnings": [
+            (
+                'role "prefill" sets scaling.mode: External and spec.replicas: 4 — spec.replicas is ignored; drive '
+                'replicas via DisaggregatedSetRoleScaler "a-prefill" instead'
+            )
+        ],
+    }
+    changed = disaggregated(role("prefill", startupPolicy="LeaderReady"), role("decode"))
+    assert ask(VALIDATE_DISAGGREGATEDSET, review(changed, disaggregated(), operation="UPDATE")) == {
+        "uid": UID,
+        "allowed": True,
+        "warnings": ["spec.roles[0].spec.startupPolicy: takes effect with the next revision"],
     }

@@ -68,6 +68,11 @@ class Site:
         self.gate.passes = lambda: before + controller.reconciles
         return running
 
+    async def stop(self) -> None:
+        """Stop the operator."""
+        for running in [*self.cluster.operators]:
+            await running.stop()
+
     async def create(self, *made: JSON, **arguments: Any) -> JSON:
         """Create the set of these roles."""
         body = manifest(*made, **arguments)
@@ -81,6 +86,10 @@ class Site:
         changed = copy.deepcopy(live)
         changed["spec"] |= {**({"roles": list(made)} if made else {}), **spec}
         return await self.client.update(DISAGGREGATEDSETS, changed)
+
+    async def touch(self) -> None:
+        """Annotate the set."""
+        await self.client.patch(DISAGGREGATEDSETS, NAMESPACE, "x", {"metadata": {"annotations": {"touched": "yes"}}})
 
     async def scale(self, role_name: str, replicas: int) -> JSON:
         """Scale a role as an autoscaler does."""
