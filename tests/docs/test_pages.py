@@ -14,6 +14,7 @@ from lws.cli.kubectl.arguments import parse as parse_kubectl_lws
 from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
+HELM = {"--reuse-values", "--take-ownership"}
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/README.md"), *ROOT.glob("examples/*.md"))
@@ -84,7 +85,7 @@ def test_flags_in_prose_exist(page: Path) -> None:
     """Every flag that a page names is one of a command of ours, or of kubectl as said here."""
     sources = [*(ROOT / "src/lws/cli").rglob("*.py"), *(ROOT / "sandbox/src/lws_sandbox").rglob("*.py")]
     ours = {flag for path in sources for flag in re.findall(r'"(--)?([a-z][a-z-]+)"', path.read_text())}
-    known = {f"--{name}" for _, name in ours} | KUBECTL
+    known = {f"--{name}" for _, name in ours} | KUBECTL | HELM
     assert set(FLAG.findall(page.read_text())) <= known
 
 

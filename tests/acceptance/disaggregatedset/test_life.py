@@ -1,4 +1,4 @@
-"""Scenarios A01 to A03, A10 and A23 to A28: beginning, scaling, pausing, admission (disaggregatedset spec 13)."""
+"""Scenarios A01 to A03, A10 and A23 to A28: beginning, scaling, pausing, admission (disaggregatedset 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios A41, A42, A46 to A48 and A50: what is ours, and changes of hands (disaggregatedset spec 13)."""
+"""Scenarios A41, A42, A46 to A48 and A50: what is ours, and changes of hands (disaggregatedset 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios A34 to A40: External roles and their scalers (disaggregatedset spec 13)."""
+"""Scenarios A34 to A40: External roles and their scalers (disaggregatedset 13)."""
 
 from __future__ import annotations
 

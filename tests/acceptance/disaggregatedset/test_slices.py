@@ -1,4 +1,4 @@
-"""Scenarios A29 to A33 and A43 to A45: slices, placement, and sets of release 0.9.0 (disaggregatedset spec 13)."""
+"""Scenarios A29 to A33 and A43 to A45: slices, placement, and sets of release 0.9.0 (disaggregatedset 13)."""
 
 from __future__ import annotations
 
