@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.actions import Create, EmitEvent, Plan
+from lws.apimachinery.actions import Create, EmitEvent, Plan, Relabel
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -231,14 +231,30 @@ def test_cd_26_foreign_worker_set_is_told_once(owner: Any, foreign: bool) -> Non
 
 
 def test_cd_28_worker_set_waits_for_its_names() -> None:
-    """While a pod of its names exists, ending or not, no worker StatefulSet is created, and no timer runs."""
+    """While a pod of its names ends, or its owner is gone, no worker StatefulSet is created, and no timer runs.
+
+    Of an owner that no cache shows the server is asked, for it may only have lost its label (K5).
+    """
     shot = snapshot()
     former = making.controller("StatefulSet", "sample-0", "uid-of-former-set")
     for ending in (making.STAMP, None):
         pod = making.worker(0, 2, "old", owner=former, deletion_timestamp=ending)
         found = plan(replace(shot, workers={"sample-0-2": pod}))
-        assert (found.actions, found.requeue_after, found.error) == ((), None, None)
+        asked = () if ending else ("uid-of-former-set",)
+        assert tuple(each.uid for each in found.actions if isinstance(each, Relabel)) == asked
+        assert (len(found.actions), found.requeue_after, found.error) == (len(asked), None, None)
     assert kinds(plan(shot)) == ["StatefulSet"]
+
+
+def test_cd_28_living_foreign_pod_blocks_its_own_name_only() -> None:
+    """Workers made by hand, controlled by the leader itself, are told of once; the others are made."""
+    by_hand = making.worker(0, 2, "old", owner=making.controller("Pod", "sample-0", "uid-leader-0"))
+    found = plan(replace(snapshot(), workers={"sample-0-2": by_hand}))
+    told, made = found.actions
+    assert isinstance(told, EmitEvent)
+    assert (told.type, told.reason, told.once) == ("Warning", "FailedCreate", by_hand.metadata.uid)
+    assert "pod default/sample-0-2 exists and is not of this group" in told.note
+    assert isinstance(made, Create)
 
 
 def test_cd_28_names_beyond_the_group_do_not_matter() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Plan, Reference
+from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
@@ -47,7 +48,8 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
         return GroupPlan(concluded(found), found.record)
-    return GroupPlan(_complete(snapshot, lws, leader, provider), found.record)
+    plan = _complete(snapshot, lws, leader, provider)
+    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record)
 
 
 def unlabelled(pod: Pod) -> Plan | None:
@@ -63,7 +65,7 @@ def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
         return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
-    return Plan((found.deletion,)) if found.deletion is not None else DONE
+    return Plan((found.deletion,)) if found.deletion is not None else Plan(found.told)
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:
@@ -105,7 +107,7 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
         return Plan(tuple(actions), error=place.error, remedy=place.remedy)
     taken = worker_statefulset.names_taken(snapshot.workers, leader, size)
     if taken.ending:
-        return Plan(tuple(actions))
+        return Plan((*actions, *_hidden(lws, leader, taken.ending)))
     actions += [_name_taken(leader, pod) for pod in taken.foreign]
     body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector)
     return Plan((*actions, _create(leader, body)))
@@ -121,6 +123,17 @@ def _create(leader: Pod, body: dict[str, object]) -> Create:
         on_failure=(events.worker_set_failed(reference),),
         on_foreign=(events.worker_set_failed(reference, _taken(leader)),),
     )
+
+
+def _hidden(lws: LeaderWorkerSet, leader: Pod, ending: Iterable[Pod]) -> list[Relabel]:
+    """The worker StatefulSets that pods name which are not ending: maybe one is there, without our label (K5)."""
+    names = {pod.metadata.controller for pod in ending if not pod.metadata.deleting}
+    marks = {**worker_statefulset.selector(lws, leader), labels.REVISION: revision_key(leader)}
+    return [
+        Relabel(STATEFULSETS, leader.metadata.namespace, owner.name, owner.uid, leader.metadata.uid, marks)
+        for owner in sorted((each for each in names if each is not None), key=lambda each: each.uid)
+        if owner.kind == STATEFULSETS.kind
+    ]
 
 
 def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
