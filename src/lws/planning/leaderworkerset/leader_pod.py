@@ -9,13 +9,14 @@ from typing import Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Plan, Reference, Relabel
+from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Patch, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
 from lws.planning.leaderworkerset.failures import Review, review
 from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -43,7 +44,7 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
     problem = unlabelled(leader)
     if problem is not None:
         return GroupPlan(problem, snapshot.record)
-    if lws is None or lws.metadata.deleting or of_earlier_set(leader, lws, snapshot.leader_statefulset):
+    if lws is None or not snapshot.served or of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
@@ -101,7 +102,7 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     if size == 1 or waiting:
         return Plan(tuple(actions))
     if snapshot.worker_statefulset is not None:
-        return Plan((*actions, *_existing(leader, snapshot.worker_statefulset)))
+        return Plan((*actions, *_existing(lws, leader, snapshot.worker_statefulset)))
     place = topology.placement(lws, leader, snapshot.node)
     if place.waiting or place.error is not None:
         return Plan(tuple(actions), error=place.error, remedy=place.remedy)
@@ -143,13 +144,22 @@ def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
     return events.worker_set_failed(Reference.to(PODS, leader.metadata), error, once=meta.uid)
 
 
-def _existing(leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
-    """An existing StatefulSet is accepted as it is; someone else's is only complained about (CD-26)."""
-    if ownership.of_worker_set(leader.metadata.name, statefulset.metadata) is not Relation.FOREIGN:
-        return ()
-    reference = Reference.to(PODS, leader.metadata)
-    return (events.worker_set_failed(reference, _taken(leader), once=statefulset.metadata.uid),)
+def _existing(lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
+    """An existing StatefulSet is accepted as it is, and one of ours that lost its controller is adopted (CD-47).
+
+    Someone else's, or one of ours of another revision, is only complained about (CD-26).
+    """
+    meta, reference = statefulset.metadata, Reference.to(PODS, leader.metadata)
+    match ownership.of_worker_set(leader.metadata.name, meta):
+        case Relation.OURS:
+            return ()
+        case _ if ownership.orphaned_worker_set(lws, leader, statefulset):
+            owners = [*(owner.as_json() for owner in meta.owner_references or ()), *owned_by_pod(leader)]
+            change = {"metadata": {"ownerReferences": owners}}
+            return (Patch(STATEFULSETS, meta.namespace, meta.name, meta.uid, change),)
+    return (events.worker_set_failed(reference, _taken(leader), once=meta.uid),)
 
 
 def _taken(leader: Pod) -> str:
-    return f"statefulset {leader.metadata.namespace}/{leader.metadata.name} exists and is not owned by the leader pod"
+    where = f"{leader.metadata.namespace}/{leader.metadata.name}"
+    return f"statefulset {where} exists and is not owned by the leader pod: delete it, and its workers are made anew"

@@ -84,6 +84,14 @@ class GroupSnapshot:
         return self.worker_statefulset if controlled_by(self.worker_statefulset.metadata, self.leader) else None
 
     @property
+    def served(self) -> bool:
+        """Whether anything is done for the group: its set is there, or is held while its groups go on (CD-46)."""
+        if self.lws is None:
+            return False
+        statefulset = self.leader_statefulset
+        return not self.lws.metadata.deleting or (statefulset is not None and not statefulset.metadata.deleting)
+
+    @property
     def group_index(self) -> str:
         """The leader's group index label; empty when it has none or is gone."""
         return self.leader.metadata.label(labels.GROUP_INDEX) if self.leader is not None else ""
