@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,10 +30,11 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, and the group's members as they are to be remembered once it has run."""
+    """A plan, and what is to be remembered of the group once it has run: its members, and restarts that are over."""
 
     plan: Plan
     record: MemberRecord | None
+    settled: Mapping[str, int] | None = None
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -48,9 +49,9 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record)
+        return GroupPlan(concluded(found), found.record, found.settled)
     plan = _complete(snapshot, lws, leader, provider)
-    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record)
+    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
 
 
 def unlabelled(pod: Pod) -> Plan | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api.leaderworkerset.objects import ContainerStatus, Pod, PodSpec, PodStatus
+from lws.api.leaderworkerset.objects import ContainerStatus, PastState, Pod, PodSpec, PodStatus, Terminated
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
 
 
@@ -25,22 +25,11 @@ class Waiting(CachedStruct, frozen=True):
     message: str = ""
 
 
-class Terminated(CachedStruct, frozen=True):
-    """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
-
-    exit_code: int = 0
-    signal: int = 0
-    reason: str = ""
-    message: str = ""
-    finished_at: str | None = None
-
-
-class ContainerState(CachedStruct, frozen=True):
+class ContainerState(PastState, frozen=True):
     """Exactly one member is set; none means waiting."""
 
     waiting: Waiting | None = None
     running: dict[str, Any] | None = None
-    terminated: Terminated | None = None
 
 
 class ContainerReport(ContainerStatus, frozen=True):
