@@ -1,6 +1,7 @@
 # make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one
-# make test    the whole suite
-# make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
+# make test    the suite; PKG=informers only what is under tests/informers, COVERAGE=1 says what it leaves out
+# make test-long   many more seeds, and 200 simulated lives
+# make check   lint, types, import contracts, the suite and the long tests, with warnings as errors
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
@@ -11,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ONCE ?=
+PKG ?=
+COVERAGE ?=
 CONTROL_PLANE ?= sandbox
 K8S ?= 1.36
 NODE ?=
@@ -26,10 +29,10 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test control-plane test-real test-real-ci simulate check lint types contracts generate lock bench bench-sandbox clean
+.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -8
+	@sed -n 's/^# //p' Makefile | head -9
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,13 +44,17 @@ run: $(STAMP)
 	@ONCE=$(ONCE) KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m lws_sandbox.quickstart.run --control-plane $(CONTROL_PLANE)
 
 test: $(STAMP)
-	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		$(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
+
+test-long: $(STAMP) simulate
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real"
 
 # One life again tells all of it; of many, those that fail do, and how to run them again.
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-check: lint types contracts simulate test
+check: lint types contracts test test-long
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
