@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lws_sandbox.cli.arguments import seconds
-from lws_sandbox.cli.drills import request
+from lws_sandbox.cli.drills import NODE_DRILLS, POD_DRILLS, request
 from lws_sandbox.cli.main import main, parser
+from lws_sandbox.drills import GROUPS, Drills
 from lws_sandbox.quickstart.view import blockers, lines, read_set
 from lws_sandbox.real.binaries import VARIABLE
 
@@ -145,3 +147,21 @@ def test_a_port_is_a_port(capsys: pytest.CaptureFixture[str], port: str) -> None
     assert "argument --port: " in capsys.readouterr().err
     assert main(["start", "--webhook", f"a/b=127.0.0.1:{port}"]) == 1
     assert "--webhook is NAMESPACE/SERVICE=HOST:PORT" in capsys.readouterr().err
+
+
+def _drills() -> set[str]:
+    """Every drill that the command line offers."""
+    nodes = {f"node.{name}" for name in NODE_DRILLS}
+    pods = {f"pod.{name}" for name in POD_DRILLS}
+    others = ("api.slow", "api.error", "api.heal", "api.compact", "api.break", "clock.show", "clock.forward")
+    return nodes | pods | {*others, "clock.speed", "metric.set", "cluster.status", "cluster.stop"}
+
+
+def test_every_drill_is_a_command_and_is_documented() -> None:
+    """What Python offers, the command line does, and the page tells of."""
+    methods = {name.replace("_", ".", 1).replace("_", "-") for name in dir(Drills) if GROUPS.match(name)}
+    assert methods == _drills()
+    page = (Path(__file__).parents[2] / "README.md").read_text()
+    for drill in _drills():
+        word = drill.partition(".")[2]
+        assert f"{word} " in page or f"`{word}`" in page, f"{drill} is not in sandbox/README.md"
