@@ -418,6 +418,19 @@ def test_spec_1_6_long_names_are_warned_of(length: int, replicas: int, warned: b
     obj = manifest(metadata={"name": "a" * length}, replicas=replicas)
     assert validate_create(obj) == []
     assert bool(validation.warnings(obj, None)) is warned
+    assert bool(validation.warnings(obj, obj)) is warned
+
+
+@pytest.mark.parametrize(("surge", "size", "warned"), [(0, 2, False), (1, 2, True), ("5%", 2, True), (1, 1, False)])
+def test_spec_1_6_surge_needs_room_for_its_index(surge: int | str, size: int, warned: bool) -> None:
+    """Index R - 1 + S counts, on the update that sets the surge too; a group of one pod has no worker to name."""
+    obj = manifest(
+        metadata={"name": "a" * 50},
+        replicas=10,
+        template={"size": size},
+        rolloutStrategy={"rollingUpdateConfiguration": {"maxSurge": surge}},
+    )
+    assert bool(validation.warnings(obj, manifest(metadata={"name": "a" * 50}, replicas=10))) is warned
 
 
 def test_aggregate_drops_duplicates() -> None:

@@ -108,8 +108,8 @@ ROWS: tuple[Row, ...] = (
     Row("S12", 4, 1, 2, 0, "next pass", "oo....", "2/4", "5", "4/1/0/3/1", "2/6"),
     Row("S12", 4, 1, 2, 0, "0–5 ready", "UUUUUU", "2/6", "5", "0/3/6/0/0", "0/4"),
     # S13. Template edited and R 6→3 with maxSurge 2 (U=1).
-    Row("S13", 3, 1, 2, 0, "template edited and R 6→3", "oooooo", "0/6", "2b", "-", "3/5"),
-    Row("S13", 3, 1, 2, 0, "next pass", "oooooo", "3/5", "5", "3/3/0/2/0", "2/5"),
+    Row("S13", 3, 1, 2, 0, "template edited and R 6→3", "oooooo", "0/6", "2b", "-", "6/5"),
+    Row("S13", 3, 1, 2, 0, "next pass", "oooooo", "6/5", "5", "3/3/0/2/0", "2/5"),
     Row("S13", 3, 1, 2, 0, "5 gone, 0–4 ready", "UUUUU", "2/5", "5", "0/3/5/0/0", "0/3"),
     # S14. Up then down during a rollout with maxSurge 2 (R 4→6→2, U=1).
     Row("S14", 4, 1, 2, 0, "worker template edited", "oooo..", "0/4", "2b", "-", "4/6"),
@@ -125,8 +125,8 @@ ROWS: tuple[Row, ...] = (
     Row("S15", 4, 1, 2, 0, "worker template edited", "oooo..", "0/4", "2b", "-", "4/6"),
     Row("S15", 4, 1, 2, 0, "next pass", "oooo..", "4/6", "5", "4/3/0/3/0", "3/6"),
     Row("S15", 4, 1, 2, 0, "5 and 4 ready", "ooooUU", "3/6", "5", "4/3/2/1/0", "1/6"),
-    Row("S15", 4, 1, 2, 0, "template edited again", "oooooo", "1/6", "2b", "-", "4/6"),
-    Row("S15", 4, 1, 2, 0, "next pass", "oooooo", "4/6", "5", "4/3/0/3/0", "3/6"),
+    Row("S15", 4, 1, 2, 0, "template edited again", "oooooo", "1/6", "2b", "-", "6/6"),
+    Row("S15", 4, 1, 2, 0, "next pass", "oooooo", "6/6", "5", "4/3/0/3/0", "3/6"),
     Row("S15", 4, 1, 2, 0, "all ready", "UUUUUU", "3/6", "5", "0/3/6/0/0", "0/4"),
     # S16. Unhealthy group below the partition (R=4, U=2).
     Row("S16", 4, 2, 0, 0, "1 unready, then template edited", "oxoo", "0/4", "2b", "-", "4/4"),

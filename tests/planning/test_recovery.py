@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
+from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge, pending
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
@@ -343,6 +345,16 @@ def test_cd_01_a_member_that_was_released_is_not_gone() -> None:
     group.workers[0] = worker(group.key, owned=False)
     assert group.worker_pass() == []
     assert group.leader_pass() == []
+
+
+def test_worker_relabelled_as_a_leader_is_still_a_worker() -> None:
+    """A worker with ``worker-index=0`` written over its label leads nothing (L5); a nested leader still does."""
+    pod = worker("key")
+    labelled = {**(pod.metadata.labels or {}), labels.WORKER_INDEX: "0"}
+    assert not is_leader(worker("key", labels=labelled))
+    nested = worker("key", name="sample-0-0", labels=labelled)
+    assert is_leader(nested)
+    assert is_leader(making.leader(0, "key"))
 
 
 def test_one_recreation_per_incident() -> None:

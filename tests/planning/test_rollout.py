@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.objects import Condition
+from lws.apimachinery.resources import PODS
 from lws.errors import TerminalError
 from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.revisions import Contents
@@ -285,3 +288,67 @@ def test_contents_are_computed_once() -> None:
     assert len(contents) == 1
     contents.forget(*edited.metadata.key)
     assert len(contents) == 0
+
+
+def test_cd_44_second_edit_arms_at_all_groups() -> None:
+    """An edit in mid-rollout releases nothing by itself, surge groups included; so maxUnavailable 0 is kept."""
+    budget = Budget(4, 0, 1)
+    armed = decide(budget, LeaderNumbers(5, 3, 4), groups_of("oooxo"), armed=True, surging=True)
+    assert (armed.partition, armed.replicas) == (5, 5)
+    waits = decide(budget, LeaderNumbers(5, 5, 4), groups_of("oooxo"), armed=False, surging=True)
+    assert waits.partition == 5
+    goes_on = decide(budget, LeaderNumbers(5, 5, 4), groups_of("ooooo"), armed=False, surging=True)
+    assert goes_on.partition == 4
+
+
+@pytest.mark.parametrize(("partition", "replicas"), [(2, 4), (3, 3), (9, 3)])
+def test_cd_43_no_surge_while_every_group_is_held_back(partition: int, replicas: int) -> None:
+    """With the user's partition at the replicas or above no wanted group is updated, so no surge group is made."""
+    budget = Budget(3, 0, 1, partition)
+    for armed in (True, False):
+        now = LeaderNumbers(3, max(3, partition), 3)
+        assert decide(budget, now, groups_of("ooo"), armed=armed, surging=True).replicas == replicas
+
+
+W = GroupState(True, False, False, waiting=True)  # outdated, and without a node
+V = GroupState(True, False, True, waiting=True)  # updated, and without a node
+
+
+def test_cd_36_groups_without_a_node_cost_nothing() -> None:
+    """Outdated groups that wait for room are passed, and running ones go within the budget all the same."""
+    groups = {**groups_of("oooo"), 1: W, 3: W}
+    decision = decide(Budget(4, 1), LeaderNumbers(4, 4, 4), groups, armed=False, surging=True)
+    assert (decision.partition, decision.below) == (1, 0)
+    lower = {**groups_of("oooo"), 0: W, 1: W}
+    decision = decide(Budget(4, 1), LeaderNumbers(4, 4, 4), lower, armed=False, surging=True)
+    assert decision.partition == 3
+
+
+def test_cd_36_updated_groups_without_a_node_cost_as_ever() -> None:
+    """No running group goes earlier than before: what the rollout itself took down is charged until it is back."""
+    groups = {**groups_of("oooo"), 3: V}
+    assert decide(Budget(4, 1), LeaderNumbers(4, 3, 4), groups, armed=False, surging=True).partition == 3
+    surge = {**groups_of("oooo"), 4: V}
+    assert decide(Budget(4, 0, 1), LeaderNumbers(5, 4, 4), surge, armed=False, surging=True).partition == 4
+
+
+@pytest.mark.parametrize(("partition", "observed", "deleted"), [(1, 2, [3, 2, 1]), (4, 2, []), (1, 1, [])])
+def test_cd_36_held_back_leaders_are_replaced_by_us(partition: int, observed: int, deleted: list[int]) -> None:
+    """Released outdated leaders at or below one that waits for room are deleted by UID, once the partition was seen."""
+    old, new = making.lws(replicas=4, image="app:1"), making.lws(replicas=4, image="app:2")
+    keys = making.key_of(old), making.key_of(new)
+    held = Condition(type="PodScheduled", status="False", reason="Unschedulable")
+    pods = [making.leader(index, keys[0], ready=index in (0, 2)) for index in range(4)]
+    pods[3] = replace(pods[3], status=replace(pods[3].status, conditions=(held,)))
+    leader_set = making.leader_set(keys[1], replicas=4, partition=partition, generation=2)
+    snapshot = SetSnapshot(
+        lws=new,
+        leader_statefulset=replace(leader_set, status=replace(leader_set.status, observed_generation=observed)),
+        statefulsets={f"sample-{index}": making.worker_set(index, keys[0]) for index in range(4)},
+        leaders=tuple(pods),
+        revisions=(making.revision(old, 1), making.revision(new, 2)),
+        service=making.service(),
+    )
+    found = [each for each in making.deleted(plan_leaderworkerset(snapshot, making.NOW)) if each.resource == PODS]
+    assert [each.name for each in found] == [f"sample-{index}" for index in deleted]
+    assert [each.uid for each in found] == [f"uid-leader-{index}" for index in deleted]

@@ -10,9 +10,10 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import status
+from lws.planning.leaderworkerset.conditions import set_true
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
-from lws.planning.leaderworkerset.status import Counts, set_true
+from lws.planning.leaderworkerset.status import Counts
 from tests.planning import making
 from tests.planning.world import World
 
@@ -140,7 +141,7 @@ def test_cd_16_both_conditions_of_an_update_are_set_in_one_write() -> None:
         assert found["status"] == "True"
     available = making.condition(written, "Available")
     assert available is not None
-    assert (available["status"], available["reason"]) == ("False", "AllGroupsReady")
+    assert (available["status"], available["reason"]) == ("False", "GroupsUpdating")
 
 
 def test_cd_10_event_only_when_a_condition_turned() -> None:

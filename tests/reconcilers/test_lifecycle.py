@@ -370,3 +370,25 @@ async def test_drift_is_mended_at_once_while_running() -> None:
         await cluster.quiet()
         found = await cluster.client.get(STATEFULSETS, NAMESPACE, "sample")
         assert found["metadata"]["annotations"][labels.REPLICAS] == "1"
+
+
+@virtual_time
+async def test_refused_apply_does_not_freeze_the_status() -> None:
+    """While the leader StatefulSet is refused the status follows the groups, and a condition has the server's words."""
+    async with running() as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=2, size=1))
+        await cluster.available("sample")
+        claims = [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}]
+        await edit(cluster, {"spec": {"replicas": 3, "leaderWorkerTemplate": {"volumeClaimTemplates": claims}}})
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0", grace_period_seconds=0)
+        await cluster.quiet(5)
+        status = (await cluster.client.get(LEADERWORKERSETS, NAMESPACE, "sample"))["status"]
+        conditions = {each["type"]: each for each in status["conditions"]}
+        assert (conditions["Available"]["status"], conditions["Available"]["reason"]) == ("False", "FailedUpdate")
+        assert conditions["Blocked"]["status"] == "True"
+        assert "updates to statefulset spec" in conditions["Blocked"]["message"]
+        assert status["observedGeneration"] == 2
+        await edit(cluster, {"spec": {"leaderWorkerTemplate": {"volumeClaimTemplates": None}}})
+        found = await cluster.available("sample", seconds=1200)
+        blocked = {each["type"]: each["status"] for each in found["status"]["conditions"]}["Blocked"]
+        assert (blocked, found["status"]["readyReplicas"]) == ("False", 3)

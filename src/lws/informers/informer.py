@@ -124,6 +124,15 @@ class Informer(Generic[T]):
         for obj in self.store:
             self._tell(handler, Change(None, obj), initial=True)
 
+    async def follow(self, handler: Handler[T]) -> None:
+        """`on_change` for a store that may be large: what is in it already is told a few at a time."""
+        self._handlers.append(handler)
+        for number, obj in enumerate(self.store.list()):
+            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
+                await asyncio.sleep(0)
+            if self.store.get(*obj.metadata.key) is obj:
+                self._tell(handler, Change(None, obj), initial=True)
+
     def on_progress(self, callback: Callable[[], None]) -> None:
         """Have it told, synchronously, that the position may have moved."""
         self._progress.append(callback)

@@ -2,12 +2,13 @@
 
 Flow: say what wakes keys (`ControllerBuilder.watch`) and what else is read (`ControllerBuilder.read`), take an
 `ControllerBuilder.executor` for the reconciler, and `ControllerBuilder.build` with its reconcile function. Nothing runs
-until the controller does, but changes in the caches name keys from the first `watch` on.
+until the controller does, and no key is queued before: it begins with all that the caches hold then, so a standby keeps
+no keys, least of all of what came and went while it waited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
@@ -70,18 +71,25 @@ class ControllerBuilder(Generic[K]):
         self.queue: RateLimitingQueue[K] = RateLimitingQueue(rng, clock=options.clock, observer=observer)
         self.ledger: Ledger[K] = Ledger(self.queue.add)
         self._informers: dict[Resource, Informer[Any]] = {}
+        self._sources: list[Callable[[], Awaitable[None]]] = []
         if options.metrics is not None:
             options.metrics.export_queue(name, self.queue.statistics)
 
     def watch(self, informer: Informer[T], trigger: Callable[[T | None, T | None], Iterable[K]]) -> None:
-        """Have every change in a cache wake the keys that the trigger names; what an initial list brings comes last."""
+        """Have every change in a cache wake the keys that the trigger names; what is there at first comes last."""
         self.read(informer)
 
         def changed(old: T | None, new: T | None, initial: bool) -> None:
             for key in sorted(trigger(old, new)):
                 self.queue.add(key, background=initial)
 
-        informer.on_change(changed)
+        self._sources.append(lambda: informer.follow(changed))
+
+    async def _begin(self) -> None:
+        """Follow the caches from now on."""
+        sources, self._sources = self._sources, []
+        for follow in sources:
+            await follow()
 
     def read(self, *informers: Informer[Any] | None) -> None:
         """Have keys wait for these caches after they wrote what the caches hold; None is passed over."""
@@ -111,4 +119,5 @@ class ControllerBuilder(Generic[K]):
             deadline=options.deadline,
             ledger=self.ledger,
             metrics=options.metrics,
+            begin=self._begin,
         )

@@ -70,6 +70,7 @@ class Controller(Generic[K]):
         stop_seconds: how long a stop waits for the reconciles under way.
         ledger: knows which keys must wait for their caches.
         metrics: where to count; nowhere if absent.
+        begin: starts what adds keys to the queue; awaited before the first key is handed out.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Controller(Generic[K]):
         stop_seconds: float = 5.0,
         ledger: Ledger[K] | None = None,
         metrics: ControllerMetrics | None = None,
+        begin: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self.queue = queue
@@ -94,6 +96,7 @@ class Controller(Generic[K]):
         self._deadline = deadline
         self._stop_seconds = stop_seconds
         self._ledger = ledger
+        self._begin = begin
         self._count = _Counts(metrics, name, workers) if metrics is not None else None
         self._ids = itertools.count(1)
         self._told: OrderedDict[K, str] = OrderedDict()  # key -> lasting error that was logged last
@@ -104,6 +107,8 @@ class Controller(Generic[K]):
         Raises:
             BaseException: what ended a worker, and is no Exception, such as a keyboard interrupt.
         """
+        if self._begin is not None:
+            await self._begin()
         workers = [asyncio.create_task(self._work(), name=f"{self.name}-{i}") for i in range(self._workers)]
         try:
             ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)

@@ -109,8 +109,14 @@ class Executor(Generic[K]):
         self._told: dict[str, None] = {}  # what was told once, oldest first
         self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
 
-    async def run(self, key: K, plan: Plan, regarding: ObjectRef | None) -> Outcome:
+    async def run(self, key: K, plan: Plan, regarding: ObjectRef | None, outcome: Outcome | None = None) -> Outcome:
         """Carry out a plan for this key; events are about the given object, and dropped if there is none.
+
+        Args:
+            key: whose plan it is.
+            plan: what to do.
+            regarding: what events are about.
+            outcome: filled in as the run goes, for a caller that wants to know how far an unsuccessful one got.
 
         Raises:
             FoundError: an object has the name of one to be applied that should not exist yet.
@@ -118,9 +124,11 @@ class Executor(Generic[K]):
             ApiError: the server refused an action.
             TransportError: no answer.
         """
-        run = _Run(self, key, regarding)
+        run = _Run(self, key, regarding, Outcome() if outcome is None else outcome)
         for action in plan.actions:
+            run.outcome.failed = action
             await run.do(action)
+        run.outcome.failed = None
         return run.outcome
 
     async def confirm_exists(self, witness: Reference) -> None:
@@ -155,7 +163,7 @@ class _Run(Generic[K]):
     executor: Executor[K]
     key: K
     regarding: ObjectRef | None
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome
     seen: dict[tuple[Resource, str], JSON] = field(default_factory=dict)
 
     async def do(self, action: Action) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lws.apimachinery.actions import FOREIGN_RECHECK, Applied, Plan
+from lws.apimachinery.actions import FOREIGN_RECHECK, Action, Applied, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.errors import LwsError, TerminalError
@@ -37,6 +37,7 @@ class Outcome:
         deleted: UIDs whose deletion was accepted.
         status_written: whether the status was written.
         name_taken: whether somebody else's object has the name of one that was to be created.
+        failed: the action at which the run ended with an error.
     """
 
     written: list[tuple[str, Resource, str]] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Outcome:
     deleted: list[str] = field(default_factory=list)
     status_written: bool = False
     name_taken: bool = False
+    failed: Action | None = None
 
 
 def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:

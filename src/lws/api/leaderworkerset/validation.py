@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lws.api.fields import JSON
 from lws.api.leaderworkerset import labels, normalform, types
+from lws.api.leaderworkerset.namelengths import LONGEST_STATEFULSET_NAME, too_long_for
 from lws.api.rules import int_or_percent, int_or_string, integer, member
 from lws.apimachinery import nameformats, objectmeta
 from lws.apimachinery.gotext import encoded, quoted
@@ -21,7 +22,6 @@ MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
-_LONGEST_SET_NAME: Final = 52
 
 
 def validate_create(obj: JSON) -> list[str]:
@@ -42,13 +42,25 @@ def warnings(obj: JSON, old: JSON | None) -> list[str]:
             f"{_TEMPLATE}.volumeClaimTemplates: the claim templates of a StatefulSet cannot change, so this edit is "
             "never applied; delete and create the LeaderWorkerSet instead"
         )
-    name, replicas = _metadata(obj).get("name"), _replicas(obj)
-    if old is None and isinstance(name, str) and len(f"{name}-{max(replicas - 1, 0)}") > _LONGEST_SET_NAME:
+    name = _metadata(obj).get("name")
+    if isinstance(name, str) and too_long_for(name, _size(obj), _most_groups(obj)):
         found.append(
             "metadata.name: with so long a name some groups may never get their worker pods; "
-            f"name and highest group index should not exceed {_LONGEST_SET_NAME - 1} characters together"
+            f"name and highest group index should not exceed {LONGEST_STATEFULSET_NAME - 1} characters together"
         )
     return found
+
+
+def _most_groups(obj: JSON) -> int:
+    """How many groups there may be at once: those of a surge included, and one for a set that will be scaled."""
+    replicas = max(_replicas(obj), 1)
+    surge = int_or_string(
+        member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration").get("maxSurge"), 0
+    )
+    try:
+        return replicas + min(replicas, max(scaled(surge, replicas, round_up=True), 0))
+    except ValueError:
+        return replicas
 
 
 def _general(obj: JSON) -> Iterator[str]:

@@ -12,6 +12,9 @@ ALL_GROUPS_READY = "AllGroupsReady"
 FAILED_CREATE = "FailedCreate"
 FAILED_UPDATE = "FailedUpdate"
 RECREATE_GROUP = "RecreateGroup"
+NAME_TOO_LONG = "NameTooLong"
+ROLLOUT_WAITING = "RolloutWaiting"
+UNADMITTED = "Unadmitted"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -98,6 +101,21 @@ def mistaken_annotation(leader: Reference) -> EmitEvent:
         "requires Kubernetes ≥v1.27 or v1.26 with StatefulSetStartOrdinal feature"
     )
     return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader, once=leader.uid)
+
+
+def name_too_long(note: str, once: str) -> EmitEvent:
+    """Groups that can never be whole; an addition to the reference's events (CD-40)."""
+    return EmitEvent("Warning", NAME_TOO_LONG, CREATE, note, once=once)
+
+
+def rollout_waiting(note: str, once: str) -> EmitEvent:
+    """A rollout that cannot go on by itself; an addition to the reference's events (CD-41)."""
+    return EmitEvent("Warning", ROLLOUT_WAITING, UPDATE, note, once=once)
+
+
+def unadmitted(note: str, once: str) -> EmitEvent:
+    """Pods that no webhook has seen; an addition to the reference's events (CD-42)."""
+    return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """Ready and updated count only for a group that is present: leader and, if it has workers, their StatefulSet."""
+    """What a rollout needs to know of a group.
+
+    Attributes:
+        present: its leader is there and, if it has workers, their StatefulSet.
+        ready: it is present and all of it is ready.
+        updated: it is present and all of it is of the current revision.
+        waiting: its leader is there and no node for it: held by a scheduling gate, or unschedulable.
+    """
 
     present: bool = False
     ready: bool = False
     updated: bool = False
+    waiting: bool = False
 
     @property
     def good(self) -> bool:
@@ -33,6 +41,11 @@ class GroupState:
     def outdated(self) -> bool:
         """Ready, and of another revision: what a rollout takes down."""
         return self.ready and not self.updated
+
+    @property
+    def free(self) -> bool:
+        """Whether replacing it takes down nothing that runs or will run by itself: of another revision, and waiting."""
+        return self.waiting and not self.updated
 
 
 ABSENT = GroupState()
@@ -46,6 +59,13 @@ def pod_ready(pod: Pod) -> bool:
 def running_and_ready(pod: Pod) -> bool:
     """Phase Running and condition Ready True."""
     return pod.status.phase == "Running" and pod_ready(pod)
+
+
+def waiting_for_room(pod: Pod) -> bool:
+    """Whether the pod is held by a scheduling gate, or found no node."""
+    waits = ("SchedulingGated", "Unschedulable")
+    conditions = pod.status.conditions or ()
+    return any(each.type == "PodScheduled" and each.status == "False" and each.reason in waits for each in conditions)
 
 
 def workers_ready(statefulset: StatefulSet) -> bool:
@@ -76,8 +96,18 @@ def revision_key(obj: Pod | StatefulSet) -> str:
 
 
 def is_leader(pod: Pod) -> bool:
-    """Whether the pod leads a group: its worker index is exactly ``0`` (spec 4.1)."""
-    return pod.metadata.label(labels.WORKER_INDEX) == labels.LEADER_INDEX
+    """Whether the pod leads a group: its worker index is exactly ``0`` (spec 4.1).
+
+    A pod that is named like a worker is none, whatever was written into its label (L5).
+    """
+    meta = pod.metadata
+    if meta.label(labels.WORKER_INDEX) != labels.LEADER_INDEX:
+        return False
+    leader_name = meta.annotation(labels.LEADER_NAME)
+    if not leader_name:
+        return True
+    parent, ordinal = parent_and_ordinal(meta.name)
+    return parent != leader_name or ordinal < 1
 
 
 def group_index(leader: Pod, set_name: str) -> int | None:
@@ -136,14 +166,16 @@ def state_of(leader: Pod, size: int, workers: StatefulSet | None, key: str) -> G
 
     ``workers`` is the StatefulSet of the leader's name; it counts only if its controller is this leader (CD-22).
     """
+    waiting = waiting_for_room(leader)
     if size == 1:
-        return GroupState(True, running_and_ready(leader), revision_key(leader) == key)
+        return GroupState(True, running_and_ready(leader), revision_key(leader) == key, waiting)
     if workers is None or not controlled_by(workers.metadata, leader):
-        return ABSENT
+        return GroupState(waiting=waiting and revision_key(leader) != key)
     return GroupState(
         present=True,
         ready=running_and_ready(leader) and workers_ready(workers),
         updated=revision_key(leader) == key and revision_key(workers) == key,
+        waiting=waiting,
     )
 
 

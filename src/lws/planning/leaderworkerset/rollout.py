@@ -126,17 +126,17 @@ def decide(
     if now is None:
         return Decision("1", max(0, at_least), replicas)
     if armed:
-        partition = max(min(replicas, now.replicas), at_least)
+        partition = max(now.replicas, at_least)
         if now.replicas < replicas:
             return Decision("2a", partition, replicas)
-        return Decision("2b", partition, _wanted(budget, replicas, surging))
+        return Decision("2b", partition, _wanted(budget, replicas, surging=surging))
     if now.partition == 0 and now.replicas == replicas:
         return Decision("3a", max(0, at_least), replicas)
     if now.replicas < replicas:
         return Decision("3b", max(now.partition, at_least), replicas)
     groups = {index: state for index, state in groups.items() if index < now.replicas}
     unready = count_unready(groups, replicas)
-    wanted = _wanted(budget, unready, surging)
+    wanted = _wanted(budget, unready, surging=surging)
     if now.recorded_replicas is not None and now.recorded_replicas != replicas:
         return Decision("4", max(min(now.partition, budget.burst), at_least), wanted, unready)
     return _advance(budget, now, groups, unready, wanted)
@@ -147,8 +147,9 @@ def count_unready(groups: Mapping[int, GroupState], replicas: int) -> int:
     return replicas - sum(1 for index, group in groups.items() if index < replicas and group.good)
 
 
-def _wanted(budget: Budget, unready: int, surging: bool) -> int:
-    return budget.wanted_replicas(unready) if surging else budget.replicas
+def _wanted(budget: Budget, unready: int, *, surging: bool) -> int:
+    """Replicas with the surge, if there is anything for it to cover: not if no group is to be updated (CD-43)."""
+    return budget.wanted_replicas(unready) if surging and budget.partition < budget.replicas else budget.replicas
 
 
 def _advance(
@@ -157,8 +158,8 @@ def _advance(
     """Case 5: how far the partition may fall (spec 7.5)."""
     step = budget.allowed_unavailable + budget.max_surge - (budget.burst - now.replicas)
     tail = _good_tail(groups, now.replicas)
-    floor = max(0, now.replicas - tail - step)
-    below = floor - sum(1 for index, group in groups.items() if index < floor and group.ready)
+    floor = _floor(groups, now.replicas - tail, step)
+    below = floor - sum(1 for index, group in groups.items() if index < floor and (group.ready or group.free))
     partition = floor + below
     top = min(partition, now.replicas - 1)
     if floor <= top:
@@ -166,6 +167,17 @@ def _advance(
         partition = partition if last == top else last + 1
     partition = max(min(partition, now.partition), budget.partition)
     return Decision("5", partition, wanted, unready, step, tail, floor, below)
+
+
+def _floor(groups: Mapping[int, GroupState], end: int, step: int) -> int:
+    """How far down from ``end`` the step reaches; groups that wait for room cost none of it (CD-36)."""
+    for index in sorted((at for at, group in groups.items() if at < end and group.free), reverse=True):
+        above = end - 1 - index
+        if above > step:
+            break
+        step -= above
+        end = index
+    return max(0, end - step)
 
 
 def _good_tail(groups: Mapping[int, GroupState], replicas: int) -> int:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Plan
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
-from lws.planning.leaderworkerset import events, groups, leader_statefulset, ownership, revisions, services, status
+from lws.planning.leaderworkerset import (
+    blockers,
+    events,
+    groups,
+    leader_statefulset,
+    ownership,
+    release,
+    revisions,
+    services,
+    status,
+)
+from lws.planning.leaderworkerset.blockers import Blocker
+from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
+from lws.planning.leaderworkerset.status import Counts, StatusPlan
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
@@ -34,62 +50,110 @@ def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
             return Plan(requeue_after=DELETION_CHECK)
         if relation is Relation.FOREIGN:
             return _blocked(snapshot, now)
-    return _roll(snapshot, now)
+    return _roll(_look(snapshot), now)
 
 
-def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
-    """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
+def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
+    """What is still to be done in a pass whose apply has failed: say so in the status, and what else it has to tell.
+
+    Args:
+        snapshot: what the failed plan was made from.
+        now: stamps conditions.
+        error: the server's words.
+        final: whether the server refused the object; else it may take the same one soon.
+    """
+    seen = _look(snapshot)
+    reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
+    described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
+    return Plan(described.actions, requeue_after=described.put_off, facts={**_facts(seen), "blocked": int(final)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a pass goes by: the snapshot, and what follows from it."""
+
+    snapshot: SetSnapshot
+    budget: Budget
+    choice: Choice
+    leaders: tuple[Pod, ...]  # those that count
+    now: LeaderNumbers | None
+    states: Mapping[int, GroupState]
+    decision: Decision
+    counts: Counts
+
+    @property
+    def blocker(self) -> Blocker | None:
+        """What keeps the set from becoming Available."""
+        lws = self.snapshot.lws
+        long = blockers.name_too_long(lws, self.budget, self.choice.surging)
+        if long is not None or self.now is None:
+            return long
+        return blockers.rollout_waiting(lws, self.choice.key, self.now, self.decision, self.states)
+
+
+def _look(snapshot: SetSnapshot) -> _Seen:
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     budget = Budget.of(lws)
     choice = revisions.choose(lws, statefulset, snapshot.revisions, snapshot.contents)
-    decision = _decide(snapshot, budget, choice)
-    actions: list[Action] = [*choice.actions, *_leader_statefulset(snapshot, budget, choice, decision)]
+    leaders = groups.own_leaders(snapshot.leaders, statefulset)
+    belongings = (snapshot.statefulsets, snapshot.revisions, snapshot.contents)
+    states = groups.states(choice.key, lws, leaders, *belongings)
+    now = None if statefulset is None else LeaderNumbers.of(statefulset)
+    decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
+    counts = status.count(lws, budget, choice.key, leaders, *belongings)
+    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
+
+
+def _roll(seen: _Seen, now: datetime) -> Plan:
+    """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
+    snapshot, lws = seen.snapshot, seen.snapshot.lws
+    actions: list[Action] = [*seen.choice.actions, *_leader_statefulset(seen)]
+    actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
     actions += services.shared(lws, snapshot.service)
-    own = groups.own_leaders(snapshot.leaders, statefulset)
-    counts = status.count(
-        lws,
-        budget,
-        choice.key,
-        own,
-        snapshot.statefulsets,
-        snapshot.revisions,
-        snapshot.contents,
-    )
-    replicas = statefulset.status.replicas if statefulset is not None else 0
-    described = status.plan_status(lws, budget, replicas, counts, now, snapshot.status_age)
+    described = _describe(seen, now)
     actions += described.actions
-    if counts.update_done(budget):
-        actions += revisions.truncate(lws, snapshot.revisions, choice.key, snapshot.leaders)
-    facts = {"ready": counts.ready, "updated": counts.updated, "desired": budget.replicas, "blocked": 0}
-    return Plan(tuple(actions), requeue_after=described.put_off, facts=facts)
+    actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
+    if seen.counts.update_done(seen.budget):
+        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
+    return Plan(tuple(actions), requeue_after=described.put_off, facts={**_facts(seen), "blocked": 0})
 
 
-def _decide(snapshot: SetSnapshot, budget: Budget, choice: Choice) -> Decision:
-    statefulset = snapshot.leader_statefulset
-    if statefulset is None:
-        return decide(budget, None, {}, armed=choice.armed, surging=choice.surging)
-    numbers = LeaderNumbers.of(statefulset)
-    found = groups.states(
-        choice.key,
+def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+    snapshot, blocker = seen.snapshot, seen.blocker
+    wanted = [
+        pod
+        for index, pod in groups.leaders_by_index(seen.leaders, snapshot.lws.metadata.name).items()
+        if index < seen.budget.replicas
+    ]
+    return status.plan_status(
         snapshot.lws,
-        groups.own_leaders(snapshot.leaders, statefulset),
-        snapshot.statefulsets,
-        snapshot.revisions,
-        snapshot.contents,
+        seen.budget,
+        0 if snapshot.leader_statefulset is None else snapshot.leader_statefulset.status.replicas,
+        seen.counts,
+        now,
+        status.Circumstances(
+            age=snapshot.status_age,
+            moving=len(wanted) < seen.budget.replicas
+            or any(not groups.running_and_ready(pod) and not groups.waiting_for_room(pod) for pod in wanted),
+            blocker=None if blocker is None else (blocker.reason, blocker.message),
+            refusal=refusal,
+        ),
     )
-    return decide(budget, numbers, found, armed=choice.armed, surging=choice.surging)
 
 
-def _leader_statefulset(snapshot: SetSnapshot, budget: Budget, choice: Choice, decision: Decision) -> list[Action]:
+def _facts(seen: _Seen) -> dict[str, int]:
+    return {"ready": seen.counts.ready, "updated": seen.counts.updated, "desired": seen.budget.replicas}
+
+
+def _leader_statefulset(seen: _Seen) -> list[Action]:
     """Event 8 comes before the write, events 4 to 7 with it (spec 12)."""
+    snapshot, choice, decision, numbers = seen.snapshot, seen.choice, seen.decision, seen.now
     lws, live = snapshot.lws, snapshot.leader_statefulset
-    section = snapshot.contents.sections(lws)
-    numbers = None if live is None else LeaderNumbers.of(live)
-    leaders = groups.leaders_by_index(snapshot.leaders, lws.metadata.name)
-    pace = max_unavailable(budget, numbers, decision, leaders, choice.key)
-    body = leader_statefulset.manifest(lws, section, choice.key, decision, pace)
-    digest = leader_statefulset.digest(body)
     name = lws.metadata.name
+    leaders = groups.leaders_by_index(snapshot.leaders, name)
+    pace = max_unavailable(seen.budget, numbers, decision, leaders, choice.key)
+    body = leader_statefulset.manifest(lws, snapshot.contents.sections(lws), choice.key, decision, pace)
+    digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None)
     if live is None or numbers is None:
         created = events.leader_set_created(name, choice.reference)

@@ -7,42 +7,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from msgspec.structs import replace
-
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
+from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
-from lws.apimachinery.conditions import timestamp
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import events
+from lws.planning.leaderworkerset import conditions, events
+from lws.planning.leaderworkerset.conditions import (
+    AVAILABLE,
+    BLOCKED,
+    NOT_OWNED,
+    PROGRESSING,
+    TEXTS,
+    UPDATE_IN_PROGRESS,
+    set_true,
+    with_reason,
+)
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 
-AVAILABLE: Final = "Available"
-PROGRESSING: Final = "Progressing"
-UPDATE_IN_PROGRESS: Final = "UpdateInProgress"
-BLOCKED: Final = "Blocked"
-NOT_OWNED: Final = "StatefulSetNotOwned"
-OWNED: Final = "StatefulSetOwned"
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
-
-_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
-    AVAILABLE: (events.ALL_GROUPS_READY, "All replicas are ready"),
-    PROGRESSING: (events.GROUPS_PROGRESSING, "Replicas are progressing"),
-    UPDATE_IN_PROGRESS: (events.GROUPS_UPDATING, "Rolling Upgrade is in progress"),
-}
-_EXCLUDES: Final[Mapping[str, tuple[str, ...]]] = {
-    AVAILABLE: (PROGRESSING, UPDATE_IN_PROGRESS),
-    PROGRESSING: (AVAILABLE,),
-    UPDATE_IN_PROGRESS: (AVAILABLE,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,54 +99,6 @@ def count(
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """The conditions as they are to be, and whether some status among the three standard ones changed."""
-
-    values: tuple[Condition, ...]
-    turned: bool
-
-
-def set_true(current: Sequence[Condition], wanted: Sequence[str], generation: int, now: datetime) -> Conditions:
-    """Make the wanted conditions True, in one go (spec 8.3, CD-16)."""
-    values = {each.type: each for each in current}
-    stamp = timestamp(now)
-    turned = False
-    for kind in wanted:
-        reason, message = _TEXTS[kind]
-        old = values.get(kind)
-        for other in _EXCLUDES[kind]:
-            excluded = values.get(other)
-            if excluded is not None and excluded.status == "True":
-                values[other] = replace(excluded, status="False", last_transition_time=stamp)
-                turned = True
-        if old is None or old.status != "True":
-            values[kind] = Condition(
-                type=kind, status="True", reason=reason, message=message, last_transition_time=stamp
-            )
-            turned = True
-        elif old.observed_generation != generation:
-            values[kind] = replace(old, reason=reason, message=message)
-    seen = tuple(replace(each, observed_generation=generation) for each in values.values())
-    return Conditions(seen, turned)
-
-
-def resolved(values: Sequence[Condition], name: str, now: datetime) -> tuple[Condition, ...]:
-    """The conditions with Blocked turned False, once its cause is gone (CD-03)."""
-    return tuple(
-        replace(
-            each,
-            status="False",
-            reason=OWNED,
-            message=f"statefulset {name} is owned by this LeaderWorkerSet",
-            last_transition_time=timestamp(now),
-        )
-        if each.type == BLOCKED and each.status == "True"
-        else each
-        for each in values
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class StatusPlan:
     """The write of a status, if there is one now, and in how many seconds to look again if it was put off."""
 
@@ -163,21 +106,59 @@ class StatusPlan:
     put_off: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An apply of the leader StatefulSet that failed: the reason for its condition, and the server's words."""
+
+    reason: str = ""
+    words: str = ""
+
+
+UNDECIDED: Final = Refusal()  # an apply that failed, and may succeed soon: what Blocked says stays
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a status depends on besides the counts.
+
+    Attributes:
+        age: seconds since we last wrote the status; None after a start.
+        moving: whether a leader that is not ready may become so without anybody's doing.
+        blocker: reason and message of what keeps the set from becoming Available.
+        refusal: how the apply of this pass failed.
+    """
+
+    age: float | None = None
+    moving: bool = True
+    blocker: tuple[str, str] | None = None
+    refusal: Refusal | None = None
+
+
+NOTHING_SPECIAL: Final = Circumstances()
+
+
 def plan_status(
-    lws: LeaderWorkerSet, budget: Budget, replicas: int, counts: Counts, now: datetime, age: float | None = None
+    lws: LeaderWorkerSet,
+    budget: Budget,
+    replicas: int,
+    counts: Counts,
+    now: datetime,
+    besides: Circumstances = NOTHING_SPECIAL,
 ) -> StatusPlan:
     """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
 
     Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
-    status ``age`` seconds ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of
-    them all; in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly
-    groups come up. A change of a condition, of the generation or of the selector is never put off.
+    status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
+    in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
+    come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
+    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29).
     """
     wanted = counts.wanted_conditions(budget.replicas)
-    conditions = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
+    turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
+    values = _blocked(turned.values, lws, besides.refusal, now)
     after = lws.status.model_copy(
         update={
-            "conditions": resolved(conditions.values, lws.metadata.name, now),
+            "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
             "updated_replicas": counts.updated,
@@ -185,50 +166,70 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
         }
     )
+    if _news(after) == _news(lws.status):
+        return StatusPlan()
     events_on_success: tuple[EmitEvent, ...] = ()
-    if conditions.turned:
-        reason, message = _TEXTS[wanted[0]]
+    if turned.turned:
+        reason, message = TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = 0.0 if age is None else _patience(lws.status) - age
-    if wait > WORTH_WAITING and after != lws.status and _but_for_counters(after) == _but_for_counters(lws.status):
+    wait = 0.0 if besides.age is None else _patience(lws.status, moving=besides.moving) - besides.age
+    if wait > WORTH_WAITING and _news(after, counters=False) == _news(lws.status, counters=False):
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
 
 
-def _patience(told: LeaderWorkerSetStatus) -> float:
+def _blocked(
+    values: tuple[Condition, ...], lws: LeaderWorkerSet, refusal: Refusal | None, now: datetime
+) -> tuple[Condition, ...]:
+    if refusal is None:
+        return conditions.resolved(values, lws.metadata.name, now)
+    if refusal is UNDECIDED:
+        return values
+    return conditions.refused(values, refusal.reason, refusal.words, lws.metadata.generation, now)
+
+
+def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides: Circumstances) -> tuple[str, str]:
+    """Reason and message of an Available that is False (CD-29)."""
+    updating = find(values, UPDATE_IN_PROGRESS)
+    in_update = updating is not None and updating.status == "True"
+    reason = TEXTS[UPDATE_IN_PROGRESS if in_update else PROGRESSING][0]
+    message = f"{counts.serving} of {budget.replicas} groups ready"
+    if in_update:
+        message += f", {counts.moved} of {budget.replicas - min(budget.partition, budget.replicas)} updated"
+    if besides.refusal is not None and besides.refusal is not UNDECIDED:
+        return besides.refusal.reason, f"{message}; the leader StatefulSet is refused, see condition {BLOCKED}"
+    if besides.blocker is not None:
+        return besides.blocker[0], f"{message}; {besides.blocker[1]}"
+    return reason, message
+
+
+def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
     """How long a mere change of counters may wait after a write; who mends what never came up watches an update."""
-    creation = all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
+    creation = moving and all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
     return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
-def _but_for_counters(status: LeaderWorkerSetStatus) -> LeaderWorkerSetStatus:
-    return status.model_copy(update={"replicas": 0, "ready_replicas": 0, "updated_replicas": 0})
+def _news(status: LeaderWorkerSetStatus, *, counters: bool = True) -> LeaderWorkerSetStatus:
+    """What of a status is worth a write, and what of that is worth one at once."""
+    update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
+    if not counters:
+        update |= {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+    return status.model_copy(update=update)
 
 
 def plan_blocked(lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime) -> tuple[UpdateStatus, ...]:
     """Say that the leader StatefulSet is not ours (CD-03). The three standard conditions stay as they are."""
     generation = lws.metadata.generation
-    old = next((each for each in lws.status.conditions if each.type == BLOCKED), None)
-    newly = old is None or old.status != "True"
-    stamp = timestamp(now) if old is None or newly else old.last_transition_time
-    blocked = Condition(
-        type=BLOCKED,
-        status="True",
-        reason=NOT_OWNED,
-        message=message,
-        last_transition_time=stamp,
-        observed_generation=generation,
-    )
-    others = tuple(each for each in lws.status.conditions if each.type != BLOCKED)
-    after = lws.status.model_copy(update={"conditions": (*others, blocked), "observed_generation": generation})
-    if old == blocked and lws.status.observed_generation == generation:
-        return ()
+    old = find(lws.status.conditions, BLOCKED)
+    newly = old is None or (old.status, old.reason) != ("True", NOT_OWNED)
+    values = with_condition(lws.status.conditions, Wanted(BLOCKED, NOT_OWNED, message), generation, now)
+    after = lws.status.model_copy(update={"conditions": values, "observed_generation": generation})
     return write(lws, after, (event,) if newly else ())
 
 
 def ever_owned(lws: LeaderWorkerSet) -> bool:
     """Whether some earlier pass got as far as to describe a leader StatefulSet of ours (CD-03)."""
-    return any(each.type in _TEXTS for each in lws.status.conditions)
+    return any(each.type in TEXTS for each in lws.status.conditions)
 
 
 def pod_selector(name: str) -> str:

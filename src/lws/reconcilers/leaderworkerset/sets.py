@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from lws.api.leaderworkerset.objects import StatefulSet
-from lws.apimachinery.actions import Applied, Plan
+from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
-from lws.planning.leaderworkerset.sets import plan_leaderworkerset
+from lws.errors import ApiError, ConflictError, TransportError
+from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
-from lws.runtime.outcomes import FoundError, verdict
+from lws.runtime.outcomes import FoundError, Outcome, verdict
+
+PASSING: Final = (401, 408, 429, 502, 503, 504)  # failures that say nothing of the object
 
 
 class SetListener(Protocol):
@@ -73,12 +77,29 @@ class LeaderWorkerSetReconciler:
             return await self._pass(key, replace(snapshot, leader_statefulset=live))
 
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
+        outcome = Outcome()
         plan = plan_leaderworkerset(snapshot, self._clock.now())
+        try:
+            await self._run(key, snapshot, plan, outcome)
+        except ApiError as error:
+            if isinstance(outcome.failed, Apply) and not isinstance(error, ConflictError):
+                await self._tell_refusal(key, snapshot, error)
+            raise
+        return verdict(plan, outcome)
+
+    async def _tell_refusal(self, key: Key, snapshot: SetSnapshot, error: ApiError) -> None:
+        """Write the status all the same: groups come and go though the leader StatefulSet cannot be written (S7)."""
+        plan = plan_refused(snapshot, self._clock.now(), str(error), final=error.status not in PASSING)
+        with suppress(ApiError, TransportError):  # the error that is about to be raised has the key tried again
+            await self._run(key, snapshot, plan, Outcome())
+
+    async def _run(self, key: Key, snapshot: SetSnapshot, plan: Plan, outcome: Outcome) -> None:
         if self._listener is not None:
             self._listener.planned(key, plan)
-        outcome = await self._executor.run(key, plan, regarding(snapshot.lws))
-        if outcome.applied is not None:
-            self._applied[key] = outcome.applied
-        if outcome.status_written:
-            self._status_written[key] = self._clock.monotonic()
-        return verdict(plan, outcome)
+        try:
+            await self._executor.run(key, plan, regarding(snapshot.lws), outcome)
+        finally:
+            if outcome.applied is not None:
+                self._applied[key] = outcome.applied
+            if outcome.status_written:
+                self._status_written[key] = self._clock.monotonic()

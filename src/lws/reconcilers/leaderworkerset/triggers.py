@@ -25,7 +25,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, ObjectMeta
-from lws.planning.leaderworkerset.groups import is_leader, running_and_ready
+from lws.planning.leaderworkerset.groups import is_leader, running_and_ready, waiting_for_room
 
 Keys: TypeAlias = frozenset[Key]
 
@@ -130,6 +130,7 @@ def _part(pod: Pod | None) -> tuple[object, ...]:
         meta.uid,
         meta.deleting,
         running_and_ready(pod),
+        waiting_for_room(pod),
         meta.label(labels.REVISION),
         meta.label(labels.GROUP_INDEX),
         meta.annotation(labels.SIZE),
