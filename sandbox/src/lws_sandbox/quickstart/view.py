@@ -1,4 +1,4 @@
-"""Groups and pods of LeaderWorkerSets as people want to see them: a table that lives, or plain lines."""
+"""Groups and pods of LeaderWorkerSets as people want to see them: a table that is drawn over, or plain lines."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from lws.api.leaderworkerset import labels
 
 JSON = dict[str, Any]
 _STYLES: Final = {"Ready": "green", "Running": "yellow", "Pending": "dim", "Terminating": "magenta"}
+_FRAME: Final = 2  # lines of a set beside its pods: title and column names
 
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """One pod: what it is called, where it is, and how far it has come."""
+    """One pod: its name, where it is, and how far it has come."""
 
     name: str
     group: str
@@ -44,6 +45,13 @@ class SetRow:
         """Whether every group is ready and the set says so."""
         return self.condition == "Available" and self.ready == self.desired
 
+    @property
+    def title(self) -> str:
+        """Its name and numbers; surge beyond the wanted groups is counted apart."""
+        extra = max(0, self.ready - self.desired)
+        ready = f"{self.ready - extra}/{self.desired} groups ready" + (f" (+{extra} surge)" if extra else "")
+        return f"{self.namespace}/{self.name}  {ready}  {self.condition}"
+
 
 def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     """What is to be shown of a set and the pods of its namespace."""
@@ -63,37 +71,54 @@ def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     )
 
 
-def draw(sets: Sequence[SetRow], hints: Sequence[str]) -> Group:
-    """The view as a picture."""
+def draw(sets: Sequence[SetRow], height: int, notice: str = "") -> Group:
+    """The view as a picture of at most ``height`` lines: pods that are not ready are left out last."""
     parts: list[Any] = []
-    for row in sets:
-        style = "bold green" if row.done else "bold"
-        title = Text(
-            f"{row.namespace}/{row.name}  {row.ready}/{row.desired} groups ready  {row.condition}", style=style
-        )
-        table = Table(title=title, title_justify="left", expand=False, pad_edge=False)
-        for column in ("Group", "Index", "Pod", "Node", "State", ""):
-            table.add_column(column, no_wrap=column != "")
-        for pod in row.pods:
-            style = _STYLES.get(pod.state, "red")
-            table.add_row(pod.group, pod.index, pod.name, pod.node or "-", Text(pod.state, style=style), pod.why[:80])
-        parts.append(table)
-    if hints:
-        parts.append(Text("\n".join(hints), style="cyan"))
+    room = max(1, height - (1 if notice else 0))
+    for position, row in enumerate(sets):
+        share = room // (len(sets) - position)
+        shown, line = _fitting(row.pods, max(1, share - _FRAME))
+        parts.append(_table(row, shown))
+        if line:
+            parts.append(Text(line, style="dim"))
+        room -= _FRAME + len(shown) + (1 if line else 0)
+    if notice:
+        parts.append(Text(notice, style="red", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
 
 
-def lines(before: dict[str, str], sets: Sequence[SetRow]) -> list[str]:
+def _fitting(pods: Sequence[PodRow], room: int) -> tuple[list[PodRow], str]:
+    """As many pods as there is room for, in their order, and a line that counts the others."""
+    if len(pods) <= room:
+        return list(pods), ""
+    urgent = sorted(range(len(pods)), key=lambda place: (pods[place].state == "Ready", place))[: room - 1]
+    left = [pod for place, pod in enumerate(pods) if place not in urgent]
+    ready = sum(1 for pod in left if pod.state == "Ready")
+    return [pods[place] for place in sorted(urgent)], f"and {len(left)} more pods, {ready} of them Ready"
+
+
+def _table(row: SetRow, pods: Sequence[PodRow]) -> Table:
+    title = Text(row.title, style="bold green" if row.done else "bold", no_wrap=True, overflow="ellipsis")
+    table = Table(title=title, title_justify="left", expand=False, pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    for column in ("Group", "Index", "Pod", "Node", "State", ""):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", header_style="dim")
+    for pod in pods:
+        state = Text(pod.state, style=_STYLES.get(pod.state, "red"))
+        table.add_row(pod.group, pod.index, pod.name, pod.node or "-", state, pod.why)
+    return table
+
+
+def changes(before: dict[str, str], sets: Sequence[SetRow]) -> list[str]:
     """What changed since the last look, one line each; ``before`` is brought up to date."""
-    told = []
+    lines = []
     for row in sets:
         where = "" if row.namespace == "default" else f"{row.namespace}/"
         for pod in row.pods:
             words = f"{pod.state}{f' on {pod.node}' if pod.node else ''}{_reason(pod)}"
-            told.append(_changed(before, f"pod/{where}{pod.name}", words))
+            lines.append(_changed(before, f"pod/{where}{pod.name}", words))
         words = f"{row.ready}/{row.desired} groups ready, {row.condition}"
-        told.append(_changed(before, f"leaderworkerset/{where}{row.name}", words))
-    return [line for line in told if line]
+        lines.append(_changed(before, f"leaderworkerset/{where}{row.name}", words))
+    return [line for line in lines if line]
 
 
 def blockers(sets: Sequence[SetRow]) -> str:
@@ -145,4 +170,4 @@ def _label(pod: JSON, key: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else -1
+    return int(text) if text.isdigit() and len(text) < 10 else -1
