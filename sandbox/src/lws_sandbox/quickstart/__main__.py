@@ -10,6 +10,8 @@ import signal
 import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.stdout.write("Starting a cluster, the controller and an example...\n")
+sys.stdout.flush()
 
 from lws_sandbox.quickstart.run import main  # noqa: E402
 

@@ -66,7 +66,7 @@ async def follow_in_place(client: ApiClient, console: Console, hints: Sequence[s
         while not stop.done():
             await watch.look()
             room = max(FEWEST, console.height - used - 1)
-            live.update(draw(watch.sets, room, watch.trouble), refresh=True)
+            live.update(draw(watch.sets, console.width, room, watch.trouble), refresh=True)
             await asyncio.wait({stop}, timeout=INTERVAL)
     stop.result()
 

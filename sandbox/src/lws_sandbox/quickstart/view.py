@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +14,7 @@ from lws.api.leaderworkerset import labels
 
 JSON = dict[str, Any]
 _STYLES: Final = {"Ready": "green", "Running": "yellow", "Pending": "dim", "Terminating": "magenta"}
+_CONSOLE: Final = Console()  # only measures
 _FRAME: Final = 2  # lines of a set beside its pods: title and column names
 
 
@@ -71,20 +72,39 @@ def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     )
 
 
-def draw(sets: Sequence[SetRow], height: int, notice: str = "") -> Group:
-    """The view as a picture of at most ``height`` lines: pods that are not ready are left out last."""
+def draw(sets: Sequence[SetRow], width: int, height: int, notice: str = "") -> Group:
+    """The view as a picture of at most ``height`` lines, each reason whole: ready pods are left out first."""
     parts: list[Any] = []
     room = max(1, height - (1 if notice else 0))
     for position, row in enumerate(sets):
         share = room // (len(sets) - position)
-        shown, line = _fitting(row.pods, max(1, share - _FRAME))
-        parts.append(_table(row, shown))
-        if line:
-            parts.append(Text(line, style="dim"))
-        room -= _FRAME + len(shown) + (1 if line else 0)
+        reasons, used = _reasons(row.pods, width, share // 2)
+        shown, line = _fitting(row.pods, max(1, share - _FRAME - used))
+        parts += [Text(row.title, style="bold green" if row.done else "bold"), _table(shown)]
+        parts += [Text(line, style="dim")] if line else []
+        parts += [Text(reason, style="yellow") for reason in reasons]
+        room -= _FRAME + used + len(shown) + (1 if line else 0)
     if notice:
         parts.append(Text(notice, style="red", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
+
+
+def _reasons(pods: Sequence[PodRow], width: int, room: int) -> tuple[list[str], int]:
+    """Why pods wait, each reason once, as many as there is room for; and the lines that they take."""
+    waiting: dict[str, list[str]] = {}
+    for pod in pods:
+        if pod.why:
+            waiting.setdefault(pod.why, []).append(pod.name)
+    reasons, used = [], 0
+    for why, names in waiting.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        reason = f"{names[0]}{more}: {why}"
+        lines = len(Text(reason).wrap(_CONSOLE, width))
+        if used + lines > room:
+            break
+        reasons.append(reason)
+        used += lines
+    return reasons, used
 
 
 def _fitting(pods: Sequence[PodRow], room: int) -> tuple[list[PodRow], str]:
@@ -97,14 +117,13 @@ def _fitting(pods: Sequence[PodRow], room: int) -> tuple[list[PodRow], str]:
     return [pods[place] for place in sorted(urgent)], f"and {len(left)} more pods, {ready} of them Ready"
 
 
-def _table(row: SetRow, pods: Sequence[PodRow]) -> Table:
-    title = Text(row.title, style="bold green" if row.done else "bold", no_wrap=True, overflow="ellipsis")
-    table = Table(title=title, title_justify="left", expand=False, pad_edge=False, box=None, padding=(0, 2, 0, 0))
-    for column in ("Group", "Index", "Pod", "Node", "State", ""):
+def _table(pods: Sequence[PodRow]) -> Table:
+    table = Table(expand=False, pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    for column in ("Group", "Index", "Pod", "Node", "State"):
         table.add_column(column, no_wrap=True, overflow="ellipsis", header_style="dim")
     for pod in pods:
         state = Text(pod.state, style=_STYLES.get(pod.state, "red"))
-        table.add_row(pod.group, pod.index, pod.name, pod.node or "-", state, pod.why)
+        table.add_row(pod.group, pod.index, pod.name, pod.node or "-", state)
     return table
 
 
