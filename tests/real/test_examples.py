@@ -11,7 +11,7 @@ import yaml
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
-from lws_sandbox.quickstart.run import apply
+from lws_sandbox.quickstart.manifests import apply
 from tests.real.expected import Expected, L, sha1
 from tests.real.planes import Plane
 from tests.real.world import World

@@ -12,7 +12,7 @@ from lws_sandbox.cli.arguments import seconds
 from lws_sandbox.cli.drills import NODE_DRILLS, POD_DRILLS, request
 from lws_sandbox.cli.main import main, parser
 from lws_sandbox.drills import GROUPS, Drills
-from lws_sandbox.quickstart.view import blockers, lines, read_set
+from lws_sandbox.quickstart.view import blockers, changes, read_set
 from lws_sandbox.real.binaries import VARIABLE
 
 JSON = dict[str, Any]
@@ -131,9 +131,9 @@ def test_the_view_tells_what_changed_and_what_is_in_the_way() -> None:
     waiting, done = read_set(_set(0), [_pod(ready=False)]), read_set(_set(1), [_pod(ready=True)])
     assert (waiting.done, done.done) == (False, True)
     before: dict[str, str] = {}
-    assert len(lines(before, [waiting])) == 2
-    assert lines(before, [waiting]) == []
-    assert "pod/s-0: Ready" in lines(before, [done])
+    assert len(changes(before, [waiting])) == 2
+    assert changes(before, [waiting]) == []
+    assert "pod/s-0: Ready" in changes(before, [done])
     assert blockers([waiting]).startswith("default/s has 0 of 1 groups ready: s-0 is ")
     assert "0/1 nodes" in blockers([waiting])
     assert blockers([]) == "nothing was applied"
