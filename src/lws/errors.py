@@ -6,6 +6,7 @@ LwsError
 ├── AdmissionError            a pod or object is refused; the text is what the client reads
 ├── TerminalError             retrying cannot help; the key rests until something changes
 ├── StaleError                a cache is behind our own last write; try again when it has caught up
+│   └── PauseError            our writes are undone as they are made; wait before the next
 ├── TransportError            no answer: connection refused, broken, or timed out
 └── ApiError                  the server answered with a failure Status
     ├── BadRequestError       400
@@ -51,6 +52,14 @@ class TerminalError(LwsError):
 
 class StaleError(LwsError):
     """A cache is behind our own last write."""
+
+
+class PauseError(StaleError):
+    """What was just made was undone at once, more than once: it is made again in ``seconds``."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 @dataclass

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import orjson
 import pytest
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
-from lws.errors import AlreadyExistsError, ApiError, ConflictError, StaleError
+from lws.errors import AlreadyExistsError, ApiError, ConflictError, PauseError, StaleError
+from lws.informers.requests import Selection
 from lws.planning.leaderworkerset.ownership import relation
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.runtime import executor as apply
 from lws.runtime.controller import Done, RequeueAfter
 from lws.runtime.events import ObjectRef
-from lws.runtime.executor import Executor, InformerSource
-from lws.runtime.freshness import Ledger
+from lws.runtime.executor import Executor
+from lws.runtime.freshness import InformerSource, Ledger
 from lws.runtime.outcomes import FoundError, Outcome, PlanError, verdict
+from lws_sandbox.virtual_time import VirtualClock
 from tests.planning import making
 from tests.virtual import virtual_time
 
@@ -87,17 +91,34 @@ class Unwatched:
         """There is none."""
 
 
+@dataclass
+class Selected:
+    """A cache of what carries the label of our sets, which knows everything at once."""
+
+    selection: Selection = field(default_factory=lambda: Selection(label_selector=labels.NAME))
+
+    def has_seen(self, namespace: str, name: str, resource_version: int | str) -> bool:
+        """It has."""
+        return True
+
+    def informer(self, resource: object) -> Selected:
+        """One for every kind."""
+        return self
+
+
 class Bench:
     """An executor on a scripted server."""
 
-    def __init__(self) -> None:
+    def __init__(self, caches: object | None = None) -> None:
+        self.clock = VirtualClock()
         self.server, self.recorder = Server(), Recorder()
         self.executor = Executor(
             ApiClient(self.server, user_agent="test", field_manager="lws"),
             self.recorder,
-            cast(InformerSource, Unwatched()),
+            cast(InformerSource, caches or Unwatched()),
             Ledger[tuple[str, str]](lambda key: None),
             ownership=relation,
+            clock=self.clock,
         )
 
     async def run(self, *actions: Any) -> Outcome:
@@ -209,6 +230,100 @@ async def test_worker_set_of_an_earlier_leader_is_not_foreign(kind: str, uid: st
     bench.server.answers["GET", "sample-0"] = (200, owned(kind, uid))
     await bench.run(Create(STATEFULSETS, owned("Pod", "uid-leader-0"), on_foreign=(event("foreign"),)))
     assert bool(bench.recorder.notes) is told
+
+
+OUR_SERVICE: JSON = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {
+        "name": "sample",
+        "namespace": "default",
+        "labels": {labels.NAME: "sample"},
+        "ownerReferences": [{"kind": "LeaderWorkerSet", "name": "sample", "uid": "uid-lws", "controller": True}],
+    },
+    "spec": {"clusterIP": "None", "selector": {labels.NAME: "sample"}},
+}
+MADE = Create(SERVICES, OUR_SERVICE, owner=Reference(LEADERWORKERSETS, "default", "sample", "uid-lws"))
+
+
+def methods(bench: Bench) -> list[str]:
+    """The methods of the requests so far."""
+    return [request.method for request in bench.server.requests]
+
+
+@pytest.mark.parametrize("answer", [(404, {}), (200, {"metadata": {"uid": "uid-of-a-successor"}})])
+@virtual_time
+async def test_dependent_is_made_again_only_for_an_owner_that_is_there(answer: tuple[int, JSON]) -> None:
+    """What was made before is made again once the server has confirmed its owner, whatever the caches show (K3)."""
+    bench = Bench()
+    bench.server.answers["GET", "sample"] = bench.status(404, "NotFound") if answer[0] == 404 else answer
+    await bench.run(MADE)
+    assert methods(bench) == ["POST"]
+    with pytest.raises(StaleError, match="sample is gone"):
+        await bench.run(MADE)
+    assert methods(bench) == ["POST", "GET"]
+    bench.server.answers["GET", "sample"] = (200, {"metadata": {"uid": "uid-lws"}})
+    await bench.run(MADE)
+    assert methods(bench) == ["POST", "GET", "GET", "POST"]
+
+
+@virtual_time
+async def test_creations_that_are_undone_slow_down() -> None:
+    """An object that ends as soon as it is made is made less and less often, and after a quiet time at once again."""
+    bench = Bench()
+    bench.server.answers["GET", "sample"] = (200, {"metadata": {"uid": "uid-lws"}})
+    made_at: list[float] = []
+    begun = bench.clock.monotonic()
+    while bench.clock.monotonic() < begun + 300:
+        try:
+            await bench.run(MADE)
+            made_at.append(bench.clock.monotonic() - begun)
+        except PauseError as pause:
+            await asyncio.sleep(pause.seconds)
+    assert [round(each) for each in made_at[:7]] == [0, 0, 1, 3, 7, 15, 31]
+    assert len(made_at) <= 12
+    await asyncio.sleep(601)
+    since = len(bench.server.requests)
+    await bench.run(MADE)
+    assert methods(bench)[since:] == ["POST"]
+
+
+@virtual_time
+async def test_object_outside_the_caches_is_not_asked_for_at_every_pass() -> None:
+    """A user's own headless Service without our label serves: it is found once a minute, and never written (K5)."""
+    bench = Bench(Selected())
+    bench.server.answers["POST", "services"] = bench.status(409, "AlreadyExists")
+    own = {
+        **OUR_SERVICE,
+        "metadata": {"name": "sample", "namespace": "default", "uid": "uid-own", "resourceVersion": "7"},
+    }
+    bench.server.answers["GET", "sample"] = (200, own)
+    for _ in range(100):
+        outcome = await bench.run(MADE)
+        assert outcome.name_taken
+    assert methods(bench) == ["POST", "GET"]
+    await asyncio.sleep(60)
+    await bench.run(MADE)
+    assert methods(bench) == ["POST", "GET", "POST", "GET"]
+    assert bench.recorder.notes == []
+
+
+@virtual_time
+async def test_object_of_ours_gets_its_label_back() -> None:
+    """What is ours and lost the label by which the caches select is labelled again, so that they show it (K5)."""
+    bench = Bench(Selected())
+    bench.server.answers["POST", "services"] = bench.status(409, "AlreadyExists")
+    meta = {**OUR_SERVICE["metadata"], "labels": {"team": "ml"}, "uid": "uid-ours", "resourceVersion": "7"}
+    bench.server.answers["GET", "sample"] = (200, {**OUR_SERVICE, "metadata": meta})
+    bench.server.answers["PATCH", "sample"] = (200, {"metadata": {**meta, "resourceVersion": "8"}})
+    await bench.run(MADE)
+    assert methods(bench) == ["POST", "GET", "PATCH"]
+    assert orjson.loads(bench.server.requests[-1].body or b"") == {
+        "metadata": {"labels": {labels.NAME: "sample"}, "uid": "uid-ours"}
+    }
+    bench.server.answers["PATCH", "sample"] = bench.status(403, "Forbidden")
+    await asyncio.sleep(60)
+    await bench.run(MADE)
 
 
 @virtual_time
@@ -381,8 +496,7 @@ async def test_key_waits_until_its_caches_know_its_write(seen: bool, waits: bool
     """Every answer's version is noted, so that the key does not act on caches that are older."""
 
     class Informer:
-        class selection:  # noqa: N801
-            label_selector = ""
+        selection = Selection()
 
         def has_seen(self, namespace: str, name: str, resource_version: str) -> bool:
             return seen

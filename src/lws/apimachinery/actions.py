@@ -76,6 +76,9 @@ class Create:
     incarnation's is success too (its deletion wakes the key), anyone else's is ``on_foreign`` and never written. If
     what follows in the plan relies on the object (``required``), one that is not ours ends the run: with a
     `lws.errors.ConflictError` if an earlier incarnation has the name, with the refusal itself if anyone else has.
+
+    ``owner`` is the object that the new one goes with. Before what we have made once is made again the server is asked
+    for it: the cache that shows it may be behind (`lws.errors.StaleError`).
     """
 
     resource: Resource
@@ -84,6 +87,7 @@ class Create:
     on_failure: tuple[EmitEvent, ...] = ()
     on_foreign: tuple[EmitEvent, ...] = ()
     required: bool = False
+    owner: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class Apply:
     writes. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
     all the same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is
     judged first; if it is another object or generation, the plan is stale (`lws.errors.StaleError`); if applying would
-    change nothing, nothing is written either (`lws.apimachinery.drift`).
+    change nothing, nothing is written either (`lws.apimachinery.drift`). ``owner`` is as with `Create`.
     """
 
     resource: Resource
@@ -102,6 +106,7 @@ class Apply:
     digest: str
     look_first: bool = False
     expected: tuple[str, int] | None = None
+    owner: Reference | None = None
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

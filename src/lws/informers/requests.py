@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lws.apimachinery.resources import Resource
 from lws.client.api import Query, query_of
@@ -22,6 +24,12 @@ class Selection:
     def query(self) -> Query:
         """The selectors that are not empty."""
         return query_of(labelSelector=self.label_selector, fieldSelector=self.field_selector)
+
+    def selects(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether an object of this metadata is among them; label selectors here ask for keys, or with a ! for none."""
+        found = metadata.get("labels") or {}
+        terms = self.label_selector.split(",") if self.label_selector else []
+        return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
 
 
 def page_request(resource: Resource, selection: Selection, command: Fetch) -> Request:

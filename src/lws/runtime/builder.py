@@ -105,7 +105,7 @@ class ControllerBuilder(Generic[K]):
         self, client: ApiClient, recorder: Recorder, *, ownership: OwnershipRule = same_controller
     ) -> Executor[K]:
         """An executor whose writes the controller's keys wait for."""
-        return Executor(client, recorder, self, self.ledger, ownership=ownership)
+        return Executor(client, recorder, self, self.ledger, ownership=ownership, clock=self._options.clock)
 
     def build(self, reconcile: Reconcile[K]) -> Controller[K]:
         """The controller, ready to run."""

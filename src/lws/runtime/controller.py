@@ -9,7 +9,8 @@ Guarantees:
 
 Flow:
     ``Done`` rests the key until something changes; ``RequeueAfter`` looks again after so many seconds. Both end the row
-    of failures. `TerminalError` rests the key too. `StaleError` and `ConflictError` try again soon and are no errors.
+    of failures. `TerminalError` rests the key too. `StaleError`, in its pause if it names one, and
+    `ConflictError` try again soon and are no errors.
     Everything else is an error, and the key is tried again with exponential back-off, or when the server asks for it.
     A terminal error, and what is forbidden, is logged once; the same again, until a success, is no news to the reader.
 """
@@ -27,7 +28,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, StaleError, TerminalError
+from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, PauseError, StaleError, TerminalError
 from lws.runtime.errorfields import error_fields
 from lws.runtime.freshness import Ledger
 from lws.telemetry.controllers import RESULTS, ControllerMetrics
@@ -184,6 +185,10 @@ class Controller(Generic[K]):
 
     def _failed(self, key: K, error: BaseException, *, timed_out: bool) -> str:
         match error:
+            case PauseError():
+                self.queue.add_after(key, error.seconds)
+                self._tell_once(key, "waits before it writes the same again", logging.WARNING, **error_fields(error))
+                return "requeue"
             case StaleError():
                 _log.debug("waits for its caches", cause=str(error))
                 self.queue.add_after(key, STALE_SECONDS)

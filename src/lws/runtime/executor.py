@@ -11,6 +11,7 @@ Guarantees:
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
@@ -32,21 +33,24 @@ from lws.apimachinery.actions import (
 )
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.ownership import Relation
+from lws.apimachinery.ownership import Relation, controller_of
 from lws.apimachinery.resources import Resource
 from lws.client.api import ApiClient
+from lws.clock import Clock, SystemClock
 from lws.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
+    PauseError,
     StaleError,
     TransportError,
 )
-from lws.informers.informer import Informer
+from lws.runtime.creations import Creations, Identity, identity_of
 from lws.runtime.events import ObjectRef
-from lws.runtime.freshness import Ledger
+from lws.runtime.freshness import InformerSource, Ledger
 from lws.runtime.outcomes import FoundError, Outcome
 
 K = TypeVar("K", bound=Hashable)
@@ -69,14 +73,6 @@ class Recorder(Protocol):
         ...
 
 
-class InformerSource(Protocol):
-    """The caches that a controller reads, by resource."""
-
-    def informer(self, resource: Resource, /) -> Informer[Any] | None:
-        """The cache of this kind of object, if there is one."""
-        ...
-
-
 REMEMBERED: Final = 10_000  # objects that were told of once, and as many that were seen to end
 
 
@@ -90,6 +86,7 @@ class Executor(Generic[K]):
         ledger: remembers what the controller's keys wrote.
         ownership: whose a live object is that has the name of one to be created: called with its resource, the wanted
             manifest and the live one.
+        clock: measures the pauses between creations of the same object.
     """
 
     def __init__(
@@ -100,12 +97,14 @@ class Executor(Generic[K]):
         ledger: Ledger[K],
         *,
         ownership: OwnershipRule,
+        clock: Clock | None = None,
     ) -> None:
         self._client = client
         self._recorder = recorder
         self._caches = caches
         self._ledger = ledger
         self._ownership = ownership
+        self._creations = Creations(clock or SystemClock())
         self._told: dict[str, None] = {}  # what was told once, oldest first
         self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
 
@@ -121,6 +120,7 @@ class Executor(Generic[K]):
         Raises:
             FoundError: an object has the name of one to be applied that should not exist yet.
             StaleError: the live object is not the one that was planned for.
+            PauseError: an object that is to be made was made and undone more than once.
             ApiError: the server refused an action.
             TransportError: no answer.
         """
@@ -197,6 +197,11 @@ class _Run(Generic[K]):
 
     async def _create(self, action: Create) -> JSON | None:
         client, meta = self.executor._client, action.manifest["metadata"]
+        identity, creations = identity_of(action.resource, action.manifest), self.executor._creations
+        if not action.required and creations.taken_for(identity):
+            self.outcome.name_taken = True
+            return None
+        await self._may_make(action, identity)
         try:
             answer = await client.create(action.resource, action.manifest)
         except AlreadyExistsError as error:
@@ -205,6 +210,8 @@ class _Run(Generic[K]):
                 raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
             self._note(action.resource, live)
             whose = self.executor._ownership(action.resource, action.manifest, live)
+            if whose is Relation.OURS and not self._shown(action.resource, live):
+                await self._show(action, live, identity)
             if action.required and whose is Relation.EARLIER:
                 raise ConflictError(
                     error.status, "Conflict", f"an earlier owner's {meta['name']} is not gone"
@@ -213,10 +220,39 @@ class _Run(Generic[K]):
                 raise
             if whose is Relation.FOREIGN:
                 self.outcome.name_taken = True
+                creations.taken(identity)
                 uid = live["metadata"].get("uid", "")
                 self.tell(tuple(replace(event, once=uid) for event in action.on_foreign))
             return None
+        creations.made(identity)
         return self._wrote("create", action.resource, answer)
+
+    async def _may_make(self, action: Create | Apply, identity: Identity) -> None:
+        """Before an object is made again: not too often, and not for an owner that is gone (K3)."""
+        creations, name = self.executor._creations, action.manifest["metadata"]["name"]
+        pause = creations.pause(identity)
+        if pause:
+            raise PauseError(f"{action.resource} {name} ends as soon as it is made: see who deletes it", pause)
+        if action.owner is not None and creations.again(identity):
+            await self.executor.confirm_exists(action.owner)
+
+    def _shown(self, resource: Resource, live: JSON) -> bool:
+        """Whether some cache shows this object, or will."""
+        informer = self.executor._caches.informer(resource)
+        return informer is None or informer.selection.selects(live.get("metadata") or {})
+
+    async def _show(self, action: Create, live: JSON, identity: Identity) -> None:
+        """Put the labels back that an object of ours lost, so that the caches have it; leave one that others made."""
+        wanted, found = action.manifest["metadata"], live["metadata"]
+        owner = controller_of(wanted)
+        self.outcome.name_taken = True
+        self.executor._creations.taken(identity)
+        if owner is None or (controller := controller_of(found)) is None or controller.uid != owner.uid:
+            return
+        change = {"metadata": {"labels": wanted.get("labels") or {}}}
+        where = (action.resource, wanted["namespace"], wanted["name"])
+        with suppress(ForbiddenError):
+            await self._patch(Patch(*where, found.get("uid", ""), change))
 
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
@@ -224,7 +260,12 @@ class _Run(Generic[K]):
             live = await self._get(action.resource, meta["namespace"], meta["name"])
             if live is not None and self._as_applied(action, live):
                 return None
+        identity = identity_of(action.resource, action.manifest)
+        if action.expected is None:
+            await self._may_make(action, identity)
         answer = await self.executor._client.apply(action.resource, action.manifest)
+        if action.expected is None:
+            self.executor._creations.made(identity)
         self.outcome.applied = Applied.left(action.digest, _meta(answer))
         return self._wrote("apply", action.resource, answer)
 
@@ -319,7 +360,7 @@ class _Run(Generic[K]):
         informer = self.executor._caches.informer(resource)
         meta = answer.get("metadata") or {}
         version = meta.get("resourceVersion", "")
-        if informer is not None and version and _selected(informer.selection.label_selector, meta):
+        if informer is not None and version and informer.selection.selects(meta):
             self.executor._ledger.record(self.key, informer, meta.get("namespace", ""), meta["name"], version)
 
     def tell(self, events: Sequence[EmitEvent], error: str = "") -> None:
@@ -351,13 +392,6 @@ def _remember(found: dict[str, None], uid: str) -> None:
     found[uid] = None
     if len(found) > REMEMBERED:
         del found[next(iter(found))]
-
-
-def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether the cache will ever see the object; our selectors ask that labels be there or, with a !, not there."""
-    found = metadata.get("labels") or {}
-    terms = label_selector.split(",") if label_selector else []
-    return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
 
 
 def _meta(answer: JSON) -> ObjectMeta:

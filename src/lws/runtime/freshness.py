@@ -14,7 +14,10 @@ import heapq
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from lws.apimachinery.resources import Resource
+from lws.informers.informer import Informer
 
 K = TypeVar("K", bound=Hashable)
 
@@ -33,6 +36,14 @@ class SeeingInformer(Protocol):
 
     def on_progress(self, callback: Callable[[], None], /) -> None:
         """Have it told, synchronously, that the position may have moved."""
+        ...
+
+
+class InformerSource(Protocol):
+    """The caches that a controller reads, by resource."""
+
+    def informer(self, resource: Resource, /) -> Informer[Any] | None:
+        """The cache of this kind of object, if there is one."""
         ...
 
 

@@ -116,6 +116,7 @@ def _create(leader: Pod, body: dict[str, object]) -> Create:
     return Create(
         STATEFULSETS,
         body,
+        owner=reference,
         on_success=(events.worker_set_created(reference),),
         on_failure=(events.worker_set_failed(reference),),
         on_foreign=(events.worker_set_failed(reference, _taken(leader)),),

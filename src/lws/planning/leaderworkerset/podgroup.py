@@ -8,10 +8,10 @@ from typing import Any, Final, Protocol
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, PodGroup
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Create
+from lws.apimachinery.actions import Create, Reference
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
-from lws.apimachinery.resources import Resource
+from lws.apimachinery.resources import PODS, Resource
 from lws.errors import TerminalError
 from lws.planning.leaderworkerset import templates
 
@@ -57,7 +57,13 @@ def plan_pod_group(
     """Create the group's PodGroup once; it is never updated."""
     if provider is None or existing is not None or not name_of(leader):
         return ()
-    return (Create(provider.resource, provider.manifest(live, revised, section, leader)),)
+    return (
+        Create(
+            provider.resource,
+            provider.manifest(live, revised, section, leader),
+            owner=Reference.to(PODS, leader.metadata),
+        ),
+    )
 
 
 def min_resources(section: JSON, size: int) -> dict[str, str]:

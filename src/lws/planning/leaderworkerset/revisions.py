@@ -10,6 +10,7 @@ import orjson
 
 from lws.api.leaderworkerset import labels, revisions
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, Create, Delete, EmitEvent, Reference, Update
 from lws.apimachinery.manifests import JSON
@@ -194,8 +195,9 @@ def _make(
     if reused is not None and reused.revision == highest:
         return Choice(key, armed, (), Reference.to(CONTROLLERREVISIONS, reused.metadata), _others(own, key))
     body = manifest(lws, key, contents.data(lws), highest + 1)
+    owner = Reference.to(LEADERWORKERSETS, lws.metadata)
     reference = Reference(CONTROLLERREVISIONS, lws.metadata.namespace, body["metadata"]["name"])
-    created = Create(CONTROLLERREVISIONS, body, on_success=(event(key, reference),), required=True)
+    created = Create(CONTROLLERREVISIONS, body, on_success=(event(key, reference),), required=True, owner=owner)
     if reused is None:
         return Choice(key, armed, (created,), reference, _others(own, key))
     raised = _raise(reused, highest + 1, created)

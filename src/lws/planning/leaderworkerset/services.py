@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, Service
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import SHARED, UNIQUE_PER_REPLICA, LeaderWorkerSet
-from lws.apimachinery.actions import Create, EmitEvent
+from lws.apimachinery.actions import Create, EmitEvent, Reference
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import SERVICES
+from lws.apimachinery.resources import PODS, SERVICES
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.metadata import owned_by_pod, owned_by_set
 
@@ -22,7 +23,8 @@ def shared(lws: LeaderWorkerSet, existing: Service | None) -> tuple[Create | Emi
     if lws.spec.network_config.subdomain_policy != SHARED:
         return ()
     wanted = {labels.NAME: lws.metadata.name}
-    return _ensure(lws, lws.metadata.name, wanted, owned_by_set(lws), existing)
+    owner = Reference.to(LEADERWORKERSETS, lws.metadata)
+    return _ensure(lws, lws.metadata.name, wanted, owned_by_set(lws), existing, owner)
 
 
 def per_replica(lws: LeaderWorkerSet, leader: Pod, existing: Service | None) -> tuple[Create | EmitEvent, ...]:
@@ -34,7 +36,8 @@ def per_replica(lws: LeaderWorkerSet, leader: Pod, existing: Service | None) -> 
         labels.NAME: lws.metadata.name,
         labels.GROUP_INDEX: leader.metadata.label(labels.GROUP_INDEX),
     }
-    return _ensure(lws, leader.metadata.name, wanted, owned_by_pod(leader), existing)
+    owner = Reference.to(PODS, leader.metadata)
+    return _ensure(lws, leader.metadata.name, wanted, owned_by_pod(leader), existing, owner)
 
 
 def serves(cluster_ip: str, selector: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
@@ -43,7 +46,12 @@ def serves(cluster_ip: str, selector: Mapping[str, str] | None, wanted: Mapping[
 
 
 def _ensure(
-    lws: LeaderWorkerSet, name: str, selector: Mapping[str, str], owners: list[JSON], existing: Service | None
+    lws: LeaderWorkerSet,
+    name: str,
+    selector: Mapping[str, str],
+    owners: list[JSON],
+    existing: Service | None,
+    owner: Reference,
 ) -> tuple[Create | EmitEvent, ...]:
     namespace = lws.metadata.namespace
     complaint = NOT_HEADLESS.format(namespace=namespace, name=name)
@@ -56,6 +64,7 @@ def _ensure(
         Create(
             SERVICES,
             body,
+            owner=owner,
             on_failure=(events.service_failed(),),
             on_foreign=(events.service_failed(complaint),),
         ),

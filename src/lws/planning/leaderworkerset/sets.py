@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
-from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Plan
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
@@ -156,8 +157,10 @@ def _leader_statefulset(seen: _Seen) -> list[Action]:
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None)
     if live is None or numbers is None:
-        created = events.leader_set_created(name, choice.reference)
-        return [Apply(STATEFULSETS, body, digest, look_first=True, on_success=(created,), on_failure=(failed,))]
+        created, owner = events.leader_set_created(name, choice.reference), Reference.to(LEADERWORKERSETS, lws.metadata)
+        return [
+            Apply(STATEFULSETS, body, digest, look_first=True, owner=owner, on_success=(created,), on_failure=(failed,))
+        ]
     if leader_statefulset.unchanged(snapshot.applied, digest, live.metadata):
         return []
     applied = Apply(
