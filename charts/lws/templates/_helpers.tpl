@@ -23,7 +23,7 @@ that of the metrics Service, fits into 63 characters. */ -}}
 
 {{- define "lws.image" -}}
 {{- $image := (.Values.image).manager }}
-{{- printf "%s:%s" ($image.repository | default "lws-controller") ($image.tag | default .Chart.AppVersion) }}
+{{- printf "%s:%s" ($image.repository | default "image-not-set.invalid/lws-controller") ($image.tag | default .Chart.AppVersion) }}
 {{- end }}
 
 {{- define "lws.selectorLabels" -}}
