@@ -146,11 +146,11 @@ async def test_in_a_cluster_the_published_bundle_trusts_the_webhook() -> None:
         base = f"http://127.0.0.1:{ports['health']}"
         status, text = await get(f"{base}/readyz?verbose")
         assert (status, text) == (200, operator.readyz.report(verbose=True).text)
-        for check in ("caches", "webhook", "certificate"):
+        for check in ("shutdown", "caches", "watches", "webhook", "certificate"):
             assert f"[+]{check} ok" in text
         status, text = await get(f"{base}/healthz?verbose")
         assert status == 200
-        assert "[+]watches ok" in text
+        assert "[+]informers ok" in text
         assert (await get(f"https://127.0.0.1:{ports['metrics']}/metrics", ssl=False))[0] == 401
         exported = operator.metrics.exposition().decode()
         assert 'lws_certificate_expiry_timestamp_seconds{certificate="serving"}' in exported

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lws.webhook import certs
 from lws.webhook.certs import Pair, make_ca, make_leaf, read_certificates
 from lws.webhook.keychain import OVERLAP, Keychain, distrust, renewed
 
@@ -136,6 +137,20 @@ def test_distrust(good: Keychain) -> None:
     assert distrust(bundle, certificate, ["other"], NOW) == unknown
     assert distrust(b"", certificate, NAMES, NOW) == unknown
     assert distrust(bundle, b"", NAMES, NOW) == "the certificate cannot be read"
+
+
+def test_a_certificate_of_somebody_else_is_kept_while_it_is_valid(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A valid certificate without its authority's key, as cert-manager leaves it, is replaced only near its end."""
+    monkeypatch.setattr(certs, "CA_NAME", "acme")
+    ca = make_ca(NOW)
+    monkeypatch.undo()
+    foreign = Keychain(Pair(ca.certificate, b""), make_leaf(ca, NAMES, NOW))
+    assert renewed(foreign, NAMES, NOW + timedelta(days=320)) == (foreign, "")
+    ours, why = renewed(foreign, NAMES, NOW + timedelta(days=340))
+    assert why
+    assert trusted(ours, ours.ca.certificate, NOW + timedelta(days=340))
+    assert trusted(foreign, ours.ca.certificate, NOW + timedelta(hours=1)), "who serves the former one stays trusted"
+    assert renewed(foreign, ["another.svc"], NOW)[1]
 
 
 def test_the_references_own_secret_is_kept() -> None:

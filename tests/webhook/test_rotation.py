@@ -16,8 +16,9 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from lws.apimachinery.resources import Resource
 from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TransportError
+from lws.webhook import certs
 from lws.webhook.certificate import ServingCertificate
-from lws.webhook.certs import make_ca, make_leaf, read_certificates
+from lws.webhook.certs import Pair, make_ca, make_leaf, read_certificates
 from lws.webhook.rotation import CONFIGURATIONS, CertificateRotator
 from tests.virtual import virtual_time
 
@@ -301,6 +302,65 @@ async def test_a_new_leaf_waits_for_its_bundle() -> None:
 
 
 @virtual_time
+async def test_the_same_bundle_published_again_is_waited_for_as_well() -> None:
+    """After a bundle was wiped, a new leaf is served only once API servers had time to see the restored bundle."""
+    cluster = Cluster(replicas=1)
+    rotator, serving = cluster.rotators[0], cluster.certificates[0]
+    cluster.time.seconds = 0.0
+    await rotator.step()
+    before = serving.certificate
+    ca = Pair(*(base64.b64decode(cluster.api.data[name]) for name in ("ca.crt", "ca.key")))
+    store(cluster, ca, make_leaf(ca, [NAME], cluster.time.now()))
+    cluster.api.wipe_bundles()
+    cluster.time.seconds = 100.0
+    assert await rotator.step() == pytest.approx(10)
+    assert serving.certificate == before
+    cluster.time.seconds = 110.0
+    await rotator.step()
+    assert cluster.whole()
+
+
+def store(cluster: Cluster, ca: Pair, leaf: Pair) -> None:
+    """Put a certificate into the Secret, as a restore does; without the authority's key, as cert-manager does."""
+    members = {"ca.crt": ca.certificate, "ca.key": ca.key, "tls.crt": leaf.certificate, "tls.key": leaf.key}
+    data = {name: base64.b64encode(value).decode() for name, value in members.items() if value}
+    if SECRET in cluster.api.objects:
+        cluster.api.edit(SECRET, data=data)
+    else:
+        cluster.api.objects[SECRET] = {"metadata": {"name": SECRET[1], "resourceVersion": "1"}, "data": data}
+
+
+@pytest.mark.parametrize("kind", ["backup", "cert-manager"])
+def test_a_foreign_but_valid_secret_breaks_no_handshake(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Secret from a backup or of cert-manager is adopted without a moment of distrust; what was before it goes."""
+
+    @virtual_time
+    async def restore() -> None:
+        cluster = Cluster()
+        tasks = await running(cluster)
+        await asyncio.sleep(600)
+        with monkeypatch.context() as patch:
+            patch.setattr(certs, "CA_NAME", "lws-ca" if kind == "backup" else "acme")
+            ca = make_ca(cluster.time.now() - timedelta(days=200))
+        leaf = make_leaf(ca, [NAME], cluster.time.now())
+        store(cluster, ca if kind == "backup" else Pair(ca.certificate, b""), leaf)
+        data = cluster.api.data
+        for _ in range(400):
+            assert [cluster.handshake(replica) for replica in range(3)] == [True] * 3
+            await asyncio.sleep(0.25)
+        assert cluster.whole()
+        assert cluster.api.data == data
+        assert [len(read_certificates(bundle)) for bundle in cluster.api.bundles()] == [2]
+        await asyncio.sleep(660)
+        assert cluster.api.bundles() == {ca.certificate}
+        assert cluster.whole()
+        for task in tasks:
+            task.cancel()
+
+    restore()
+
+
+@virtual_time
 async def test_distrusted_leaf_does_not_wait() -> None:
     """If what is served is not trusted anyhow, the new leaf is served at once."""
     cluster = Cluster(replicas=2)
@@ -454,6 +514,4 @@ def _store_old_authority(cluster: Cluster) -> None:
     now = cluster.time.now()
     old = make_ca(now - timedelta(days=3450))
     leaf = make_leaf(old, [NAME], now)
-    members = {"ca.crt": old.certificate, "ca.key": old.key, "tls.crt": leaf.certificate, "tls.key": leaf.key}
-    data = {name: base64.b64encode(value).decode() for name, value in members.items()}
-    cluster.api.objects[SECRET] = {"metadata": {"name": SECRET[1], "resourceVersion": "1"}, "data": data}
+    store(cluster, old, leaf)

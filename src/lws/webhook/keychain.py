@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from lws.webhook.certs import (
+    CA_NAME,
     CLOCK_SKEW,
     CertificateError,
     Pair,
@@ -31,7 +33,9 @@ CA_KEY: Final = "ca.key"
 LEAF_CERTIFICATE: Final = "tls.crt"
 LEAF_KEY: Final = "tls.key"
 OVERLAP: Final = timedelta(days=1)  # how long a former authority stays in the bundle
+FOREIGN_RENEW: Final = 0.1  # share of its life that is left when a certificate of somebody else's is replaced
 MOST_FORMER: Final = 4  # more former authorities than this are no rotation but an accident
+_OWN_NAME: Final = x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ def renewed(current: Keychain, names: Sequence[str], now: datetime, known: bytes
         now: the time of day.
         known: a bundle of authorities known from elsewhere; they are kept beside a new one if ``current`` is broken.
     """
+    if _is_foreign(current, names, now):
+        return current, ""
     try:
         authority = _authority(current.ca)
     except CertificateError as error:
-        return _anew(names, now, [*_readable(current.ca.certificate), *_readable(known)], str(error))
+        return _anew(names, now, [*readable(current.ca.certificate), *readable(known)], str(error))
     if is_due(authority, now):
-        return _anew(names, now, _readable(current.ca.certificate), "the authority expires")
+        return _anew(names, now, readable(current.ca.certificate), "the authority expires")
     bundle = read_certificates(current.ca.certificate)
     kept = to_pem([authority, *_former(bundle[1:], authority, now)])
     ca = Pair(kept, current.ca.key)
@@ -92,14 +98,14 @@ def distrust(bundle: bytes, certificate: bytes, names: Iterable[str], now: datet
         leaf = read_certificates(certificate)[0]
     except CertificateError as error:
         return str(error)
-    if not _valid(leaf, now):
+    if not is_valid(leaf, now):
         return "certificate has expired or is not yet valid"
-    for authority in _readable(bundle):
+    for authority in readable(bundle):
         try:
             check_leaf(leaf, authority, names)
         except CertificateError:
             continue
-        if _valid(authority, now):
+        if is_valid(authority, now):
             return ""
     return "certificate signed by unknown authority"
 
@@ -109,6 +115,20 @@ def _authority(ca: Pair) -> x509.Certificate:
     if not _is_authority(certificate):
         raise CertificateError("the certificate in ca.crt is no authority")
     return certificate
+
+
+def _is_foreign(current: Keychain, names: Sequence[str], now: datetime) -> bool:
+    """Whether somebody else, such as cert-manager, keeps a valid certificate here."""
+    if current.ca.key or distrust(current.ca.certificate, current.leaf.certificate, names, now):
+        return False
+    try:
+        leaf, _ = read_pair(current.leaf)
+    except CertificateError:
+        return False
+    if leaf.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)[:1] == [_OWN_NAME]:
+        return False
+    life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
+    return now < leaf.not_valid_after_utc - life * FOREIGN_RENEW
 
 
 def _leaf(leaf: Pair, authority: x509.Certificate, names: Sequence[str]) -> x509.Certificate:
@@ -131,12 +151,13 @@ def _former(found: Iterable[x509.Certificate], authority: x509.Certificate, now:
     kept = {
         certificate: None
         for certificate in found
-        if certificate != authority and _is_authority(certificate) and _valid(certificate, now)
+        if certificate != authority and _is_authority(certificate) and is_valid(certificate, now)
     }
     return sorted(kept, key=lambda certificate: certificate.not_valid_before_utc, reverse=True)[:MOST_FORMER]
 
 
-def _readable(bundle: bytes) -> list[x509.Certificate]:
+def readable(bundle: bytes) -> list[x509.Certificate]:
+    """The certificates of a bundle; none if one of them cannot be read."""
     try:
         return read_certificates(bundle)
     except CertificateError:
@@ -151,5 +172,6 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     return constraints.value.ca
 
 
-def _valid(certificate: x509.Certificate, now: datetime) -> bool:
+def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether the time of day is within the certificate's dates."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc

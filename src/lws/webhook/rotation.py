@@ -1,19 +1,21 @@
-"""Keeps the webhook's certificates alive: the Secret, the bundle in the webhook configurations, what is served.
+"""Rotates the webhook's certificates: the Secret, the bundle in the webhook configurations, what is served.
 
-Every replica runs one. Flow of a step: read the Secret, renew it if that is due, see that both configurations publish
-its bundle, and only then serve its leaf.
+Every replica runs one. Flow of a step: read the Secret, renew it if that is due, publish its bundle in both
+configurations, and only then serve its leaf.
 
-Guarantees: replicas agree through the Secret's resourceVersion, the first write wins; no leaf is served before an API
-server can know its authority, unless the one being served is not trusted either; what is deleted, emptied, mismatched
-or wiped is whole again within a minute. Nothing is watched; only the Secret and the two configurations are read, by
-name.
+Guarantees:
+    * Replicas agree through the Secret's resourceVersion: the first write wins.
+    * No leaf is served before an API server can know its authority, unless the one being served is not trusted either,
+      and no authority is withdrawn while a replica may still serve its leaf.
+    * What is deleted, emptied, mismatched or wiped is restored within a minute. A Secret that somebody else filled with
+      a valid certificate is used as it is.
+    * Nothing is watched; only the Secret and the two configurations are read, by name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from random import Random
@@ -25,16 +27,17 @@ from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, V
 from lws.clock import Clock
 from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
 from lws.runtime.errorfields import error_fields
+from lws.webhook.bundles import FormerAuthorities, decoded, published_authorities, with_bundle
 from lws.webhook.certificate import ServingCertificate
-from lws.webhook.certs import CertificateError, read_certificates
-from lws.webhook.keychain import Keychain, distrust, renewed
+from lws.webhook.certs import read_certificates, to_pem
+from lws.webhook.keychain import Keychain, distrust, readable, renewed
 
 JSON = dict[str, Any]
 CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
     (MUTATINGWEBHOOKCONFIGURATIONS, "lws-mutating-webhook-configuration"),
     (VALIDATINGWEBHOOKCONFIGURATIONS, "lws-validating-webhook-configuration"),
 )
-INTERVAL: Final = 30.0  # seconds between two looks: what is broken heals within a minute
+INTERVAL: Final = 30.0  # seconds between two steps: what is broken is restored within a minute
 JITTER: Final = 5.0  # seconds, so that replicas do not step together
 PATIENCE: Final = 300.0  # seconds for which looks may fail before a certificate that was trusted counts as doubtful
 SETTLE: Final = 10.0  # seconds that an API server is given to see a new bundle
@@ -91,8 +94,9 @@ class CertificateRotator:
         self._observe = observe
         self._published: tuple[bytes, float] = (b"", 0.0)  # the bundle, and since when both configurations have it
         self._known = b""  # the last good bundle
+        self._former = FormerAuthorities()
         self._looked_at = float("-inf")  # monotonic, of the last step that succeeded
-        self._fault: str | None = "no certificate was looked at yet"
+        self._fault: str | None = "the certificate has not been read yet"
 
     @property
     def fault(self) -> str | None:
@@ -115,26 +119,30 @@ class CertificateRotator:
             await asyncio.sleep(wait + self._random.uniform(0.0, JITTER))
 
     async def step(self) -> float:
-        """Make things right; returns the seconds until the next step.
+        """Read, renew, publish and serve what is due; returns the seconds until the next step.
 
         Raises:
             LwsError: the API server refused or did not answer, or the Secret's certificate cannot be served.
         """
         keychain = await self._agreed()
-        self._known = keychain.ca.certificate
+        found = [await self._read(resource, "", name) for resource, name in CONFIGURATIONS]
+        bundle = self._former.beside(
+            keychain.ca.certificate, published_authorities(found), self._clock.now(), self._clock.monotonic()
+        )
+        self._known = bundle
         complete = True
-        for resource, name in CONFIGURATIONS:
-            complete &= await self._publish(resource, name, keychain.ca.certificate)
-        if self._published[0] != keychain.ca.certificate:
-            self._published = (keychain.ca.certificate, self._clock.monotonic())
+        for (resource, name), configuration in zip(CONFIGURATIONS, found, strict=True):
+            complete &= await self._publish(resource, name, configuration, bundle)
+        if self._published[0] != bundle:
+            self._published = (bundle, self._clock.monotonic())
         return self._serve(keychain, complete=complete)
 
     async def _agreed(self) -> Keychain:
         """The Secret's content, renewed if that was due; the same for all replicas."""
         for _ in range(TRIES):
             secret = await self._read(SECRETS, self._namespace, self._secret)
-            current = Keychain.from_data(_decoded(secret))
-            known = self._known if _is_whole(current.ca.certificate) else self._known + await self._bundles()
+            current = Keychain.from_data(decoded(secret))
+            known = self._known if readable(current.ca.certificate) else self._known + await self._bundles()
             due, why = renewed(current, self._names, self._clock.now(), known)
             if not why:
                 return current
@@ -154,20 +162,18 @@ class CertificateRotator:
         metadata = {"name": self._secret, "namespace": self._namespace}
         await self._client.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
-    async def _publish(self, resource: Resource, name: str, bundle: bytes) -> bool:
+    async def _publish(self, resource: Resource, name: str, found: JSON | None, bundle: bytes) -> bool:
         """Whether the configuration is there; afterwards all its webhooks have the bundle."""
-        encoded = base64.b64encode(bundle).decode()
         for _ in range(TRIES):
-            found = await self._read(resource, "", name)
             if found is None:
                 return False
-            hooks = found.get("webhooks") or []
-            changed = [_with_bundle(hook, encoded) for hook in hooks]
-            if changed == hooks:
+            changed = with_bundle(found, bundle)
+            if changed == found:
                 return True
             try:
-                await self._client.update(resource, {**found, "webhooks": changed})
+                await self._client.update(resource, changed)
             except ConflictError:
+                found = await self._read(resource, "", name)
                 continue
             # Whatever leaf is new may be served only after API servers had time to see this bundle.
             self._published = (b"", 0.0)
@@ -211,40 +217,11 @@ class CertificateRotator:
 
     async def _bundles(self) -> bytes:
         """The authorities that are published now, for when the Secret does not tell them any more."""
-        bundles = b""
-        for resource, name in CONFIGURATIONS:
-            found = await self._read(resource, "", name) or {}
-            for hook in found.get("webhooks") or []:
-                bundle = _unbase64((hook.get("clientConfig") or {}).get("caBundle"))
-                if _is_whole(bundle):
-                    bundles += bundle
-        return bundles
+        found = [await self._read(resource, "", name) for resource, name in CONFIGURATIONS]
+        return to_pem(published_authorities(found))
 
     async def _read(self, resource: Resource, namespace: str, name: str) -> JSON | None:
         try:
             return await self._client.get(resource, namespace, name)
         except NotFoundError:
             return None
-
-
-def _with_bundle(hook: JSON, encoded: str) -> JSON:
-    return {**hook, "clientConfig": {**(hook.get("clientConfig") or {}), "caBundle": encoded}}
-
-
-def _decoded(secret: JSON | None) -> dict[str, bytes]:
-    data = (secret or {}).get("data") or {}
-    return {name: _unbase64(value) for name, value in data.items()}
-
-
-def _unbase64(value: Any) -> bytes:
-    try:
-        return base64.b64decode(value or "", validate=True)
-    except (binascii.Error, ValueError, TypeError):
-        return b""
-
-
-def _is_whole(bundle: bytes) -> bool:
-    try:
-        return bool(read_certificates(bundle))
-    except CertificateError:
-        return False
