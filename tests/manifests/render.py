@@ -39,12 +39,12 @@ def kustomize(overlay: str) -> Objects:
 
 
 @functools.cache
-def chart(*values: str, helm: str = "helm") -> Objects:
-    """What `helm template` renders for a release called lws in lws-system, by kind and name."""
+def chart(*values: str, helm: str = "helm", release: str = "lws") -> Objects:
+    """What `helm template` renders for a release in lws-system, by kind and name."""
     command = [
         need(helm),
         "template",
-        "lws",
+        release,
         str(ROOT / "charts/lws"),
         "-n",
         "lws-system",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from typing import Any, cast
 
 import kubernetes_validate
 import pytest
 import yaml
 
+from lws.clock import SystemClock
+from lws.manager.metrics_certificate import MetricsCertificate
+from lws.manager.settings import Configuration, Settings
 from tests.manifests.render import CHART_VALUES, DISAGGREGATED, JSON, OVERLAYS, Objects, chart, kustomize, pod_spec
 
 KUBERNETES = "1.36.0"
@@ -131,6 +135,86 @@ def test_the_references_values_are_accepted() -> None:
     assert spec["containers"][0]["resources"]["requests"]["cpu"] == 1
 
 
+NESTED = ("crds", "prometheus", "service", "image", "gangSchedulingManagement", "podAnnotations", "replicaCount")
+LONGEST_RELEASE = "a" * 53  # Helm's own limit
+
+
+@pytest.mark.parametrize("render", [*NESTED, "all"])
+def test_values_that_an_earlier_release_does_not_have_take_their_defaults(render: str) -> None:
+    """With --reuse-values each section can be missing; what is rendered is what the defaults render."""
+    missing = [name for name in NESTED if render in (name, "all")]
+    switches = ("enablePrometheus=true", "enableNetworkPolicy=true")
+    assert chart(*switches, *(f"{name}=null" for name in missing)) == chart(*switches)
+
+
+def test_the_webhooks_port_is_one_everywhere() -> None:
+    """Another port in the values is that of container, Service, NetworkPolicy and configuration."""
+    objects = chart("service.port=10250", "enableNetworkPolicy=true")
+    ports = {each["name"]: each["containerPort"] for each in pod_spec(objects)["containers"][0]["ports"]}
+    assert ports["webhook-server"] == 10250
+    assert objects["Service", "lws-webhook-service"]["spec"]["ports"][0]["targetPort"] == 10250
+    policy = objects["NetworkPolicy", "lws-controller-manager"]["spec"]
+    assert policy["ingress"][0]["ports"][0]["port"] == 10250
+    assert _configuration(objects, "lws").webhook.port == 10250
+
+
+@pytest.mark.parametrize("name", ["lws", "other", "a-rather-long-name-of-thirty-1"])
+def test_the_metrics_certificate_bears_the_name_that_is_scraped(name: str) -> None:
+    """Whatever the full name, the certificate is for the Service that the ServiceMonitor verifies."""
+    objects = chart(f"fullnameOverride={name}", "enablePrometheus=true")
+    (service,) = [found for kind, found in objects if kind == "Service" and found.endswith("metrics-service")]
+    (monitor,) = [each for (kind, _), each in objects.items() if kind == "ServiceMonitor"]
+    settings = Settings(
+        configuration=_configuration(objects, service.removesuffix("-controller-manager-metrics-service"))
+    )
+    certificate = MetricsCertificate(settings, cast("Any", None), clock=SystemClock(), metrics=cast("Any", None))
+    assert certificate.names[0] == monitor["spec"]["endpoints"][0]["tlsConfig"]["serverName"]
+    assert certificate.names[0] == f"{service}.lws-system.svc"
+
+
+def _configuration(objects: Objects, fullname: str) -> Configuration:
+    text = objects["ConfigMap", f"{fullname}-manager-config"]["data"]["controller_manager_config.yaml"]
+    return Configuration.model_validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_every_selector_names_the_instance(render: Render) -> None:
+    """`control-plane: controller-manager` is every kubebuilder operator's: nothing of ours selects by it alone."""
+    for (kind, name), manifest in render().items():
+        spec = manifest.get("spec") or {}
+        found = spec.get("podSelector") or spec.get("selector") or {}
+        selector = found.get("matchLabels", found)
+        if "control-plane" in selector:
+            assert {"app.kubernetes.io/name", "app.kubernetes.io/instance"} <= selector.keys(), (kind, name)
+
+
+def test_the_longest_release_name_fits() -> None:
+    """No name passes 63 characters for the longest name that Helm allows a release."""
+    objects = chart("enablePrometheus=true", "enableNetworkPolicy=true", release=LONGEST_RELEASE)
+    assert max(len(name) for kind, name in objects if kind != "CustomResourceDefinition") <= 63
+    for (kind, _), manifest in objects.items():
+        if kind not in OTHERS_KINDS:
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=kind != "CustomResourceDefinition")
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_the_serving_secret_stays_whoever_fills_it(render: Render) -> None:
+    """The Secret is rendered for both kinds of certificates, without data, so that a switch never deletes it."""
+    secret = render()["Secret", "lws-webhook-server-cert"]
+    assert not {"data", "stringData", "type"} & secret.keys()
+
+
+@pytest.mark.parametrize("render", RENDERINGS)
+def test_a_replica_is_ready_soon_and_gone_soon(render: Render) -> None:
+    """Probes find a replica ready within 2 s, and one that stands still within 6 s; a slow start is waited for."""
+    container = pod_spec(render())["containers"][0]
+    ready, startup = container["readinessProbe"], container["startupProbe"]
+    assert ready["periodSeconds"] <= 2
+    assert ready["failureThreshold"] * ready["periodSeconds"] + ready["timeoutSeconds"] <= 6
+    assert not ready.get("initialDelaySeconds")
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+
+
 @pytest.mark.parametrize("render", RENDERINGS)
 def test_a_dead_webhook_blocks_only_pods_of_leaderworkersets(render: Render) -> None:
     """Pod hooks select the LeaderWorkerSet label; names, paths, policy and timeout are the wire contract's."""
@@ -155,7 +239,7 @@ def test_a_dead_webhook_blocks_only_pods_of_leaderworkersets(render: Render) -> 
         assert hook["failurePolicy"] == "Fail"
         assert hook["sideEffects"] == "None"
         assert hook["admissionReviewVersions"] == ["v1"]
-        assert hook["timeoutSeconds"] == 10
+        assert hook["timeoutSeconds"] == 5
         selector = {"matchExpressions": [{"key": "leaderworkerset.sigs.k8s.io/name", "operator": "Exists"}]}
         assert hook.get("objectSelector") == (selector if "pod" in name else None)
 

@@ -2,18 +2,28 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* The release's name if it contains the chart's, else both. */ -}}
+{{- /* Values that an older release or the reference's chart does not have come as nil with --reuse-values: every nested
+value is read through parentheses and has its default here or where it is used. */ -}}
+
+{{- /* The release's name if it contains the chart's, else both. Cut so that the longest name that is made from it,
+that of the metrics Service, fits into 63 characters. */ -}}
 {{- define "lws.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $full .Values.fullnameOverride | trunc 28 | trimSuffix "-" }}
 {{- end }}
+
+{{- define "lws.webhookPort" -}}
+{{- (.Values.service).port | default 9443 }}
 {{- end }}
+
+{{- define "lws.schedulerProvider" -}}
+{{- (.Values.gangSchedulingManagement).schedulerProvider | default "" }}
+{{- end }}
+
+{{- define "lws.image" -}}
+{{- $image := (.Values.image).manager }}
+{{- printf "%s:%s" ($image.repository | default "lws-controller") ($image.tag | default .Chart.AppVersion) }}
 {{- end }}
 
 {{- define "lws.selectorLabels" -}}
@@ -48,5 +58,5 @@ clientConfig:
 failurePolicy: Fail
 matchPolicy: Equivalent
 sideEffects: None
-timeoutSeconds: 10
+timeoutSeconds: 5
 {{- end }}

@@ -59,9 +59,10 @@ class MetricsCertificate:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The DNS names of the metrics Service, which is named after the webhook's."""
+        """The DNS names of the metrics Service, which is named after the webhook's unless it is configured."""
         prefix = self._managed.webhook_service_name.removesuffix("webhook-service")
-        service = f"{prefix}controller-manager-metrics-service.{self._namespace}.svc"
+        name = self._managed.metrics_service_name or f"{prefix}controller-manager-metrics-service"
+        service = f"{name}.{self._namespace}.svc"
         return service, f"{service}.cluster.local"
 
     async def run(self) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -154,15 +155,18 @@ class LeaderElection(_Section):
 
 
 class InternalCertManagement(_Section):
-    """Whether the controller makes its own certificates, and for which Service and in which Secret."""
+    """Whether the controller makes its own certificates, for which Services and in which Secret."""
 
     enable: StrictBool = True
     webhook_service_name: Text = "lws-webhook-service"
     webhook_secret_name: Text = "lws-webhook-server-cert"  # noqa: S105 -- a name
+    metrics_service_name: Text = ""  # named after the webhook's when empty
 
-    @field_validator("webhook_service_name")
+    @field_validator("webhook_service_name", "metrics_service_name")
     @classmethod
-    def _service(cls, value: str) -> str:
+    def _service(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "metrics_service_name":
+            return value
         if not _LABEL.fullmatch(value):
             raise ValueError(f"{value!r} is not a valid Service name: use lower case letters, digits and -")
         return value
