@@ -83,6 +83,15 @@ class ControllerBuilder(Generic[K]):
 
         informer.on_change(changed)
 
+    def watch_availability(self, informer: Informer[Any], waiting: Callable[[], Iterable[K]]) -> None:
+        """Have the keys that ``waiting`` names woken whenever an optional resource comes or goes."""
+
+        def changed() -> None:
+            for key in sorted(waiting()):
+                self.queue.add(key)
+
+        informer.on_availability(changed)
+
     def read(self, *informers: Informer[Any] | None) -> None:
         """Have keys wait for these caches after they wrote what the caches hold; None is passed over."""
         for informer in informers:

@@ -56,7 +56,7 @@ def _roll(snapshot: SetSnapshot, now: datetime) -> Plan:
         snapshot.contents,
     )
     replicas = statefulset.status.replicas if statefulset is not None else 0
-    described = status.plan_status(lws, budget, replicas, counts, now, snapshot.status_age)
+    described = status.plan_status(lws, budget, replicas, counts, now, snapshot.status_age, snapshot.no_pod_groups)
     actions += described.actions
     if counts.update_done(budget):
         actions += revisions.truncate(lws, snapshot.revisions, choice.key, snapshot.leaders)

@@ -29,6 +29,8 @@ UPDATE_IN_PROGRESS: Final = "UpdateInProgress"
 BLOCKED: Final = "Blocked"
 NOT_OWNED: Final = "StatefulSetNotOwned"
 OWNED: Final = "StatefulSetOwned"
+NO_POD_GROUPS: Final = "PodGroupsUnavailable"
+POD_GROUPS: Final = "PodGroupsAvailable"
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
@@ -139,14 +141,33 @@ def set_true(current: Sequence[Condition], wanted: Sequence[str], generation: in
     return Conditions(seen, turned)
 
 
+def _without_pod_groups(
+    values: Sequence[Condition], problem: str, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions with Blocked True because no PodGroup can be created (CD-39)."""
+    old = next((each for each in values if each.type == BLOCKED), None)
+    stamp = old.last_transition_time if old is not None and old.status == "True" else timestamp(now)
+    blocked = Condition(
+        type=BLOCKED,
+        status="True",
+        reason=NO_POD_GROUPS,
+        message=f"groups wait for their PodGroup: {problem}",
+        last_transition_time=stamp,
+        observed_generation=generation,
+    )
+    return (*(each for each in values if each.type != BLOCKED), blocked)
+
+
 def resolved(values: Sequence[Condition], name: str, now: datetime) -> tuple[Condition, ...]:
-    """The conditions with Blocked turned False, once its cause is gone (CD-03)."""
+    """The conditions with Blocked turned False, once its cause is gone (CD-03, CD-39)."""
+    causes = {NO_POD_GROUPS: (POD_GROUPS, "PodGroups can be created")}
+    owned = (OWNED, f"statefulset {name} is owned by this LeaderWorkerSet")
     return tuple(
         replace(
             each,
             status="False",
-            reason=OWNED,
-            message=f"statefulset {name} is owned by this LeaderWorkerSet",
+            reason=causes.get(each.reason, owned)[0],
+            message=causes.get(each.reason, owned)[1],
             last_transition_time=timestamp(now),
         )
         if each.type == BLOCKED and each.status == "True"
@@ -164,7 +185,13 @@ class StatusPlan:
 
 
 def plan_status(
-    lws: LeaderWorkerSet, budget: Budget, replicas: int, counts: Counts, now: datetime, age: float | None = None
+    lws: LeaderWorkerSet,
+    budget: Budget,
+    replicas: int,
+    counts: Counts,
+    now: datetime,
+    age: float | None = None,
+    no_pod_groups: str = "",
 ) -> StatusPlan:
     """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
 
@@ -172,12 +199,18 @@ def plan_status(
     status ``age`` seconds ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of
     them all; in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly
     groups come up. A change of a condition, of the generation or of the selector is never put off.
+
+    ``no_pod_groups`` says why a group that waits for its PodGroup cannot get one: then the set is Blocked (CD-39).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     conditions = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     after = lws.status.model_copy(
         update={
-            "conditions": resolved(conditions.values, lws.metadata.name, now),
+            "conditions": (
+                _without_pod_groups(conditions.values, no_pod_groups, lws.metadata.generation, now)
+                if no_pod_groups
+                else resolved(conditions.values, lws.metadata.name, now)
+            ),
             "replicas": replicas,
             "ready_replicas": counts.ready,
             "updated_replicas": counts.updated,
