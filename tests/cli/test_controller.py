@@ -110,7 +110,6 @@ def test_what_cannot_start_is_one_sentence(
     ("refuse", "said"),
     [
         ({"leaderworkersets": 403}, "listing leaderworkersets is not allowed"),
-        ({"leaderworkersets": 404}, "kubectl apply --server-side -k config/crd"),
         ({"leaderworkersets": 401}, "does not accept the credentials"),
         ({"leaderworkersets": 429}, "answers with 429"),
         ({"leaderworkersets": 503}, "answers with 503"),
@@ -119,7 +118,7 @@ def test_what_cannot_start_is_one_sentence(
     ],
 )
 async def test_what_the_server_refuses_is_one_sentence(tmp_path: Path, refuse: dict[str, int], said: str) -> None:
-    """Missing permission, missing CRD, bad credentials and a missing namespace are told with their remedy."""
+    """Missing permission, bad credentials and a missing namespace are told with their remedy."""
     api = api_with_namespace() if refuse else SmallApi()
     api.refuse = refuse
     async with serving(api, tmp_path) as config:
