@@ -16,7 +16,7 @@ import yaml
 
 from tests.e2e.conftest import ROOT, Cluster
 from tests.e2e.sites import NAMESPACE, sandbox_site
-from tests.manifests.render import tool
+from tests.tools import need
 
 JSON = dict[str, Any]
 CRD = "leaderworkersets.leaderworkerset.x-k8s.io"
@@ -45,7 +45,7 @@ class Helm:
     def run(self, *arguments: str, chart: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Install or upgrade release lws; our chart unless another is given."""
         command = [
-            tool("helm"),
+            need("helm"),
             arguments[0],
             "lws",
             str(chart or ROOT / "charts/lws"),
@@ -69,7 +69,7 @@ class Helm:
 @pytest.fixture
 def helm(tmp_path: Path) -> Iterator[Helm]:
     """A cluster with nothing of ours."""
-    tool("helm")
+    need("helm")
     with ExitStack() as stack:
         site = stack.enter_context(sandbox_site(tmp_path))
         yield Helm(site.cluster, tmp_path)
