@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
+from types import FrameType
 
 import structlog
 
@@ -30,6 +31,7 @@ from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight, serves_disaggregatedsets
 from lws.manager.settings import Settings
 from lws.manager.version import user_agent, version_text
+from lws.runtime.blocking import BlockingWatch
 from lws.runtime.fence import LeadershipLostError
 from lws.runtime.taskdump import dump_tasks_on
 from lws.telemetry.logs import configure_logging
@@ -106,7 +108,14 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> i
 
 async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
     stopping = asyncio.Event()
-    _on_signals(stopping)
+    with BlockingWatch() as watch:
+        _on_signals(stopping, watch)
+        return await _run_until_stopped(flags, settings, environ, stopping)
+
+
+async def _run_until_stopped(
+    flags: Flags, settings: Settings, environ: Mapping[str, str], stopping: asyncio.Event
+) -> int:
     running = asyncio.create_task(_run_manager(flags, settings, environ), name="manager")
     stopped = asyncio.create_task(stopping.wait(), name="signals")
     await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -151,15 +160,22 @@ async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, s
         await connection.close()
 
 
-def _on_signals(stopping: asyncio.Event) -> None:
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
+def _on_signals(stopping: asyncio.Event, watch: BlockingWatch) -> None:
+    """The first signal stops in order, a second one ends the process, also while the event loop is blocked.
 
+    For that the handlers run between any two steps of the interpreter, and not as callbacks of the loop.
+    """
     loop = asyncio.get_running_loop()
+    signals = iter(range(2))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if next(signals, 1):
+            os._exit(1)
+        watch.request_stop()
+        loop.call_soon_threadsafe(stopping.set)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        signal.signal(number, stop)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -58,9 +58,19 @@ class InformerRegistry:
         self._group: asyncio.TaskGroup | None = None
 
     def informer(
-        self, kind: Kind[T], *, namespace: str = "", label_selector: str = "", field_selector: str = ""
+        self,
+        kind: Kind[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        optional: bool = False,
     ) -> Informer[T]:
-        """The informer for these objects; while the registry runs, a new one is started at once."""
+        """The informer for these objects; while the registry runs, a new one is started at once.
+
+        An ``optional`` one does not keep the process from starting, or from being ready, while the server does not
+        serve its resource or does not grant it; see `Informer.unavailable`.
+        """
         selection = Selection(namespace, label_selector, field_selector)
         key = (id(kind), selection)
         if key not in self._informers:
@@ -71,6 +81,7 @@ class InformerRegistry:
                 clock=self._clock,
                 random=Random(self._random.getrandbits(64)),  # noqa: S311 -- jitter, no secret
                 resync=self._resync,
+                optional=optional,
             )
             self._informers[key] = informer
             if self._group is not None:
@@ -83,8 +94,8 @@ class InformerRegistry:
 
     @property
     def synced(self) -> bool:
-        """Whether every informer is."""
-        return all(informer.synced for informer in self._informers.values())
+        """Whether every informer is, but for optional ones that are unavailable."""
+        return all(informer.synced or informer.unavailable for informer in self._informers.values())
 
     async def wait_synced(self) -> None:
         """Wait until every informer that there is now is synced."""
@@ -93,8 +104,13 @@ class InformerRegistry:
 
     @property
     def healthy(self) -> bool:
-        """Whether every informer is."""
-        return all(informer.healthy for informer in self._informers.values())
+        """Whether every informer is, but for optional ones that are unavailable."""
+        return all(informer.healthy or informer.unavailable for informer in self._informers.values())
+
+    @property
+    def unavailable(self) -> list[str]:
+        """Which optional resources are done without, and why, one sentence each."""
+        return [informer.unavailable for informer in self._informers.values() if informer.unavailable]
 
     @property
     def troubles(self) -> list[str]:

@@ -37,7 +37,14 @@ from lws.reconcilers.leaderworkerset.build import Controllers, build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
-from lws.runtime.caches import broken_informers, cache_service, export_informers, failing_watches, unsynced
+from lws.runtime.caches import (
+    broken_informers,
+    cache_service,
+    export_informers,
+    failing_watches,
+    unavailable_apis,
+    unsynced,
+)
 from lws.runtime.controller import Controller
 from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
@@ -248,6 +255,7 @@ class ControllerManager:
         self.readyz.add("shutdown", lambda: "the process is shutting down" if self._stopping else None)
         self.readyz.add("caches", lambda: unsynced(self.registry))
         self.readyz.add("watches", lambda: failing_watches(self.registry))
+        self.readyz.add_note("optional-apis", lambda: unavailable_apis(self.registry))
         self.healthz.add("informers", lambda: broken_informers(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, sockets=self._sockets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
@@ -88,6 +88,11 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
     ganged = provider is not None and bool(podgroup.name_of(leader)) and snapshot.pod_group is None
     if size == 1 and not ganged:
+        return Plan(tuple(actions))
+    if ganged and snapshot.no_pod_groups:
+        if not podgroup.is_complete(leader, snapshot.worker_statefulset, size):
+            failed = events.pod_group_failed(Reference.to(PODS, leader.metadata), snapshot.no_pod_groups)
+            actions.append(replace(failed, once=f"{leader.metadata.uid} {snapshot.no_pod_groups}"))
         return Plan(tuple(actions))
     revision = find_by_key(lws, snapshot.revisions, revision_key(leader))
     if revision is None:

@@ -138,6 +138,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             or any(not groups.running_and_ready(pod) and not groups.waiting_for_room(pod) for pod in wanted),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
+            no_pod_groups=snapshot.no_pod_groups,
         ),
     )
 
