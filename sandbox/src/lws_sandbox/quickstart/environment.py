@@ -89,7 +89,7 @@ async def controller(home: Home, settings: Settings | None = None) -> AsyncItera
     Raises:
         ConfigurationError: the controller cannot start, or the API server does not heed what was installed.
     """
-    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
+    settings = (settings or Settings(namespace=NAMESPACE, watchdog=None)).model_copy(update={"disaggregated": True})
     await install(home.client("lws-install"), home.reach)
     ready = asyncio.Event()
     task = asyncio.create_task(_keep_running(home, settings, ready), name="operators")
