@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 from sandbox.hack import schemas as published
@@ -57,6 +58,8 @@ FILES: dict[str, Callable[[], str]] = {
     "config/prometheus/dashboard.json": dashboard.dashboard,
     "charts/lws/files/alerts.yaml": monitoring.rules,
     **version.FILES,
+    f"config/operator/crd/{operator_names.GROUP}_{operator_names.PLURAL}.yaml": render_operator_crd,
+    "src/lws/planning/operand/data/objects.json": operand_objects.render,
 }
 
 

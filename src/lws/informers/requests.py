@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from lws.apimachinery.resources import Resource
 from lws.client.api import Query, query_of
 from lws.client.transport import Request
 from lws.errors import ApiError
 from lws.informers.inputs import Fetch, Open, Refused
+from lws.informers.kinds import Kind
+
+_METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,14 @@ class Selection:
         return query_of(labelSelector=self.label_selector, fieldSelector=self.field_selector)
 
 
-def page_request(resource: Resource, selection: Selection, command: Fetch) -> Request:
+def page_request(kind: Kind[Any], selection: Selection, command: Fetch) -> Request:
     """One page of the newest list."""
     query = query_of(limit=command.limit or None, **{"continue": command.token})
-    return Request("GET", resource.path(selection.namespace), selection.query() + query)
+    headers = {"accept": _METADATA.format("PartialObjectMetadataList")} if kind.metadata_only else {}
+    return Request("GET", kind.resource.path(selection.namespace), selection.query() + query, headers)
 
 
-def watch_request(resource: Resource, selection: Selection, command: Open, seconds: int, patience: float) -> Request:
+def watch_request(kind: Kind[Any], selection: Selection, command: Open, seconds: int, patience: float) -> Request:
     """A watch that the server ends after ``seconds``; its answer must begin within ``patience`` seconds."""
     initial = command.position is None
     query = query_of(
@@ -41,7 +46,9 @@ def watch_request(resource: Resource, selection: Selection, command: Open, secon
         resourceVersion=command.position,
         timeoutSeconds=seconds,
     )
-    return Request("GET", resource.path(selection.namespace), selection.query() + query, timeout=patience)
+    headers = {"accept": _METADATA.format("PartialObjectMetadata")} if kind.metadata_only else {}
+    path = kind.resource.path(selection.namespace)
+    return Request("GET", path, selection.query() + query, headers, timeout=patience)
 
 
 def refusal(error: ApiError) -> Refused:

@@ -24,6 +24,7 @@ from lws.apimachinery.actions import (
     Create,
     Delete,
     EmitEvent,
+    JsonPatch,
     Patch,
     Plan,
     Reference,
@@ -34,7 +35,7 @@ from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import Resource
-from lws.client.api import ApiClient
+from lws.client.api import JSON_PATCH, ApiClient
 from lws.errors import (
     AlreadyExistsError,
     ApiError,
@@ -171,7 +172,7 @@ class _Run(Generic[K]):
         if answer is not None:
             self.tell(getattr(action, "on_success", ()))
 
-    async def _write(self, action: Create | Apply | Update | Patch | UpdateStatus | Delete) -> JSON | None:
+    async def _write(self, action: Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete) -> JSON | None:
         """Write; the answer, or None if there was nothing to write."""
         match action:
             case Create():
@@ -182,6 +183,8 @@ class _Run(Generic[K]):
                 return await self._update(action)
             case Patch():
                 return await self._patch(action)
+            case JsonPatch():
+                return await self._json_patch(action)
             case UpdateStatus():
                 return await self._update_status(action)
             case Delete():
@@ -259,6 +262,13 @@ class _Run(Generic[K]):
             raise StaleError(f"{action.resource} {action.name} is gone") from None
         self.outcome.status_written |= action.subresource == "status"
         return self._wrote(f"patch {action.subresource}".rstrip(), action.resource, answer)
+
+    async def _json_patch(self, action: JsonPatch) -> JSON:
+        version = {"op": "replace", "path": "/metadata/resourceVersion", "value": action.resource_version}
+        answer = await self.executor._client.patch(
+            action.resource, action.namespace, action.name, [version, *action.operations], content_type=JSON_PATCH
+        )
+        return self._wrote("patch", action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:
         body = {
@@ -346,10 +356,16 @@ def _remember(found: dict[str, None], uid: str) -> None:
 
 
 def _selected(label_selector: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether the cache will ever see the object; our selectors ask that labels be there or, with a !, not there."""
+    """Whether the cache will ever see the object; selectors of ours ask for a label, its value or its absence (!)."""
     found = metadata.get("labels") or {}
-    terms = label_selector.split(",") if label_selector else []
-    return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
+    return all(_meets(term, found) for term in label_selector.split(",") if term)
+
+
+def _meets(term: str, labels: Mapping[str, str]) -> bool:
+    if term.startswith("!"):
+        return term[1:] not in labels
+    key, equals, value = term.partition("=")
+    return key in labels and (not equals or labels[key] == value)
 
 
 def _meta(answer: JSON) -> ObjectMeta:
