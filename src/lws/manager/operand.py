@@ -1,8 +1,8 @@
 """The composition root of ``lws-operator``: installs and keeps the controller (operator 5.1).
 
 Guarantees:
-    * Nothing is written unless this process leads, by a fence below its clients; the reference's operator and ours share
-      the lease.
+    * Nothing is written unless this process leads, by a fence below its clients; the lease is the reference
+      operator's own.
     * Nothing is global, and without sockets all time is the running loop's, as for `lws.manager.manager`.
     * A missing right or API never ends the process; only the operator's own definition must be there.
 """

@@ -7,6 +7,7 @@ the real one does: by its own handlers, in process.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -326,6 +327,13 @@ class Site:
         ours = [each for each in found if each["regarding"].get("name") == names.OPERATOR_DEPLOYMENT]
         ours.sort(key=lambda each: (each["eventTime"] or "", int(each["metadata"]["resourceVersion"])))
         return [each for each in ours if not reason or each["reason"] == reason]
+
+    async def told(self) -> Counter[str]:
+        """How often each reason was told of the operator's Deployment, repetitions included."""
+        counts: Counter[str] = Counter()
+        for each in await self.events():
+            counts[each["reason"]] += (each.get("series") or {}).get("count", 1)
+        return counts
 
     def counted(self, since: int = 0) -> list[Write]:
         """Writes of the operator but for events, leases and dry runs."""

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from lws.api.operand import names
+from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import labels_of
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
@@ -21,8 +22,6 @@ async def test_a01_a_fresh_cluster_gets_everything_that_needs_no_optional_api() 
     """A01: all objects are there with name, namespace, labels and owner; two pods serve, and the status says so."""
     async with Site() as site:
         found = await site.installed()
-        from lws.api.operand.types import LeaderWorkerSetOperator
-
         operator = LeaderWorkerSetOperator.from_json(found)
         facts = Facts(NAMESPACE, NAMESPACE, operator.metadata.uid)
         for wanted in desired(operator.spec, facts, slim_assets()).objects:
@@ -59,17 +58,16 @@ async def test_a02_at_rest_nothing_is_written() -> None:
         assert [str(each) for each in site.counted(since)] == []
 
 
+STATES = "spec.managementState in body should match '^(Managed|Unmanaged|Force|Removed)$'"
 REFUSED = {
     "name": (operator_manifest("other"), "LeaderWorkerSetOperator is a singleton, .metadata.name must be 'cluster'"),
     "empty state": (
         operator_manifest(managementState=""),
-        'spec.managementState: Invalid value: "": spec.managementState in body should match'
-        " '^(Managed|Unmanaged|Force|Removed)$'",
+        f'spec.managementState: Invalid value: "": {STATES}',
     ),
     "unknown state": (
         operator_manifest(managementState="Paused"),
-        'spec.managementState: Invalid value: "Paused": spec.managementState in body should match'
-        " '^(Managed|Unmanaged|Force|Removed)$'",
+        f'spec.managementState: Invalid value: "Paused": {STATES}',
     ),
     "unknown level": (
         operator_manifest(logLevel="Loud"),

@@ -76,7 +76,7 @@ def desired(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[As
 def stage(key: tuple[str, str]) -> int:
     """The place of an object in the order of applying (operator 3.1, 5.7).
 
-    Definitions come first and the Deployment last; after it there is only the ConfigMap that tells readers what the pods
+    Definitions come first and the Deployment last; after it comes only the ConfigMap that tells readers what its pods
     run with.
     """
     return _LAST if key == (CONFIGMAPS.kind, names.CONFIG_MAP) else _STAGES.get(key[0], _OTHERS)

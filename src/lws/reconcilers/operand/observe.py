@@ -23,11 +23,22 @@ from lws.apimachinery.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
     CONFIGMAPS,
+    CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
     ISSUERS,
     LEASES,
+    MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
+    NETWORKPOLICIES,
+    PODDISRUPTIONBUDGETS,
+    PROMETHEUSRULES,
+    ROLEBINDINGS,
+    ROLES,
     SECRETS,
+    SERVICEACCOUNTS,
+    SERVICEMONITORS,
+    SERVICES,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
     Resource,
 )
 from lws.client.api import ApiClient
@@ -44,6 +55,26 @@ from lws.planning.operand.world import CertificateEnds, Key, Probe, Workloads, W
 from lws.reconcilers.operand.apis import APISERVERS, GROUPS, OPENSHIFT_GROUP, OptionalApis
 from lws.reconcilers.operand.caches import Caches
 
+# What releases apply, this one or another: objects of a kind that this one no longer has are pruned too.
+KNOWN: Final = (
+    CERTIFICATES,
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    CONFIGMAPS,
+    CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
+    ISSUERS,
+    MUTATINGWEBHOOKCONFIGURATIONS,
+    NETWORKPOLICIES,
+    PODDISRUPTIONBUDGETS,
+    PROMETHEUSRULES,
+    ROLEBINDINGS,
+    ROLES,
+    SERVICEACCOUNTS,
+    SERVICEMONITORS,
+    SERVICES,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
+)
 _LEFTOVERS: Final = {CLUSTERROLES.kind: CLUSTERROLES, CLUSTERROLEBINDINGS.kind: CLUSTERROLEBINDINGS}
 SETS_GROUP: Final = "leaderworkerset.x-k8s.io"
 DISAGGREGATED_GROUP: Final = "disaggregatedset.x-k8s.io"
@@ -136,13 +167,14 @@ class Observer:
             probe=probe,
             ends=await self._ends(facts),
             workloads=self._workloads(),
-            resources={(each.resource.api_version, each.resource.kind): each.resource for each in self._assets},
+            resources={(each.api_version, each.kind): each for each, _ in self._caches.labelled()},
             cluster_monitoring=facts.openshift and await self._monitored(namespace),
         )
         return Observation(facts, wanted, world, claims.rival(leases, ours, self._told.namespace, now))
 
     def _follow(self, namespace: str, served: frozenset[str]) -> None:
-        resources = {each.resource: each.resource.group in GROUPS for each in self._assets}
+        known = {*KNOWN, *(each.resource for each in self._assets)}
+        resources = {each: each.group in GROUPS for each in sorted(known, key=str)}
         wanted = {
             resource: optional
             for resource, optional in resources.items()
