@@ -30,6 +30,7 @@ CA_CERTIFICATE: Final = "ca.crt"
 CA_KEY: Final = "ca.key"
 LEAF_CERTIFICATE: Final = "tls.crt"
 LEAF_KEY: Final = "tls.key"
+EXTRA: Final = "extra.crt"  # certificates of others that are to be trusted as well, whatever they are
 OVERLAP: Final = timedelta(days=1)  # how long a former authority stays in the bundle
 MOST_FORMER: Final = 4  # more former authorities than this are no rotation but an accident
 

@@ -3,6 +3,9 @@
 Every replica runs one. Flow of a step: read the Secret, renew it if that is due, see that both configurations publish
 its bundle, and only then serve its leaf.
 
+Certificates that the Secret holds under ``extra.crt`` are published as well: while another source of certificates takes
+over, or has just done so, its pods and ours serve side by side, and both must be trusted (operator 5.5).
+
 Guarantees: replicas agree through the Secret's resourceVersion, the first write wins; no leaf is served before an API
 server can know its authority, unless the one being served is not trusted either; what is deleted, emptied, mismatched
 or wiped is whole again within a minute. Nothing is watched; only the Secret and the two configurations are read, by
@@ -27,7 +30,7 @@ from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundErro
 from lws.runtime.errorfields import error_fields
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import CertificateError, read_certificates
-from lws.webhook.keychain import Keychain, distrust, renewed
+from lws.webhook.keychain import EXTRA, Keychain, distrust, renewed
 
 JSON = dict[str, Any]
 CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
@@ -37,7 +40,7 @@ CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
 INTERVAL: Final = 30.0  # seconds between two looks: what is broken heals within a minute
 JITTER: Final = 5.0  # seconds, so that replicas do not step together
 PATIENCE: Final = 300.0  # seconds for which looks may fail before a certificate that was trusted counts as doubtful
-SETTLE: Final = 10.0  # seconds that an API server is given to see a new bundle
+SETTLE: Final = 15.0  # seconds that an API server is given to see a new bundle
 TRIES: Final = 5  # of one step, when other replicas write at the same time
 _log = structlog.stdlib.get_logger("lws.webhook")
 
@@ -120,28 +123,31 @@ class CertificateRotator:
         Raises:
             LwsError: the API server refused or did not answer, or the Secret's certificate cannot be served.
         """
-        keychain = await self._agreed()
+        keychain, extra = await self._agreed()
         self._known = keychain.ca.certificate
+        bundle = self._known + extra
         complete = True
         for resource, name in CONFIGURATIONS:
-            complete &= await self._publish(resource, name, keychain.ca.certificate)
-        if self._published[0] != keychain.ca.certificate:
-            self._published = (keychain.ca.certificate, self._clock.monotonic())
+            complete &= await self._publish(resource, name, bundle)
+        if self._published[0] != bundle:
+            self._published = (bundle, self._clock.monotonic())
         return self._serve(keychain, complete=complete)
 
-    async def _agreed(self) -> Keychain:
-        """The Secret's content, renewed if that was due; the same for all replicas."""
+    async def _agreed(self) -> tuple[Keychain, bytes]:
+        """The Secret's keys and certificates, renewed if that was due, and extra ones; the same for all replicas."""
         for _ in range(TRIES):
             secret = await self._read(SECRETS, self._namespace, self._secret)
-            current = Keychain.from_data(_decoded(secret))
+            data = _decoded(secret)
+            current, extra = Keychain.from_data(data), data.get(EXTRA, b"")
+            extra = extra if _is_whole(extra) else b""
             known = self._known if _is_whole(current.ca.certificate) else self._known + await self._bundles()
             due, why = renewed(current, self._names, self._clock.now(), known)
             if not why:
-                return current
+                return current, extra
             _log.info("certificates renewed", reason=why, secret=self._secret)
             try:
                 await self._write(secret, due)
-                return due
+                return due, extra
             except (ConflictError, AlreadyExistsError, NotFoundError):
                 continue  # Another replica was first: what it wrote counts.
         raise ConflictError(409, "Conflict", f"the Secret {self._secret} is written by too many at once")

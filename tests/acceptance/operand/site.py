@@ -38,6 +38,7 @@ from lws.planning.operand.assets import Asset, assets, parsed
 from lws.reconcilers.operand.caches import OPERATORS
 from lws.reconcilers.operand.observe import Surroundings
 from lws_sandbox.admission.calling import CallError
+from lws_sandbox.admission.configuration import Target
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.drills import Drills
@@ -143,6 +144,7 @@ class Site:
         self.writes: list[Write] = []
         self.operators: list[Running] = []
         self.reachable = True
+        self.distrust: Callable[[Target], str] = lambda _: ""
         self._objects = slim_assets() if objects is None else tuple(objects)
         self._definitions = tuple(definitions)
         self._controller: asyncio.Task[None] | None = None
@@ -177,7 +179,9 @@ class Site:
                 raise CallError('failed to call webhook: Post "https://lws-webhook-service": connection refused')
             return self._handlers().handle_review(path, body, content_type)
 
-        self.sandbox.local_webhooks.serve(namespace, names.WEBHOOK_SERVICE, answer)
+        self.sandbox.local_webhooks.serve(
+            namespace, names.WEBHOOK_SERVICE, answer, distrust=lambda target: self.distrust(target)
+        )
 
     def _handlers(self) -> Operator:
         if self._admission is None:
@@ -315,11 +319,16 @@ class Site:
         """The operand's Deployment."""
         return await self.client.get(DEPLOYMENTS, self.namespace, names.DEPLOYMENT)
 
-    async def ready_pods(self, namespace: str | None = None) -> list[JSON]:
-        """Ready pods of the operand."""
+    async def pods(self, namespace: str | None = None) -> list[JSON]:
+        """Pods of the operand."""
         selector = ",".join(f"{key}={value}" for key, value in names.POD_LABELS.items())
         found = await self.client.list(PODS, namespace or self.namespace, label_selector=selector)
-        return [pod for pod in found["items"] if is_ready(pod)]
+        pods: list[JSON] = found["items"]
+        return pods
+
+    async def ready_pods(self, namespace: str | None = None) -> list[JSON]:
+        """Ready pods of the operand."""
+        return [pod for pod in await self.pods(namespace) if is_ready(pod)]
 
     async def events(self, reason: str = "") -> list[JSON]:
         """Events about the operator's Deployment, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -255,7 +256,7 @@ async def test_a52_workloads_are_counted() -> None:
             "pods": sum(2 * each.get("replicas", 0) for each in statuses),
         }
         written = [each.time for each in site.counted(since) if each.resource == f"{names.PLURAL}/status"]
-        assert all(later - earlier >= 29 for earlier, later in zip(written, written[1:], strict=False)), written
+        assert all(later - earlier >= 29 for earlier, later in itertools.pairwise(written)), written
 
 
 def is_true(status: JSON, kind: str) -> bool:

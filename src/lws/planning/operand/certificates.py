@@ -16,7 +16,9 @@ _AUTHORITY_LIFE = "87600h"  # ten years
 _AUTHORITY_RENEWAL = "17520h"  # two years before its end
 
 
-def decided(spec: LeaderWorkerSetOperatorSpec, recorded: str, config_map: JSON | None, *, served: bool) -> str:
+def decided(
+    spec: LeaderWorkerSetOperatorSpec, recorded: str, config_map: JSON | None, *, served: bool, ending: bool = False
+) -> str:
     """The mode in force.
 
     Args:
@@ -24,14 +26,14 @@ def decided(spec: LeaderWorkerSetOperatorSpec, recorded: str, config_map: JSON |
         recorded: the mode that the status records; empty if none.
         config_map: the live ConfigMap of the operand, if there is one.
         served: whether cert-manager's API is there.
+        ending: whether cert-manager's certificate is gone, or ends soon.
     """
     if spec.certificates.mode != AUTO:
         return spec.certificates.mode
-    if recorded in (CERT_MANAGER, INTERNAL):
-        return recorded
-    if (found := mode_of(config_map)) is not None:
-        return found
-    return CERT_MANAGER if served else INTERNAL
+    known = recorded if recorded in (CERT_MANAGER, INTERNAL) else mode_of(config_map)
+    if known == CERT_MANAGER and not served and ending:
+        return INTERNAL  # nobody will renew it
+    return known or (CERT_MANAGER if served else INTERNAL)
 
 
 def mode_of(config_map: JSON | None) -> str | None:

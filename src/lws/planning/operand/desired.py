@@ -14,7 +14,7 @@ from typing import Final
 
 from lws.api.operand import names
 from lws.api.operand.names import API_VERSION, KIND, SINGLETON
-from lws.api.operand.types import CERT_MANAGER, ENABLED, LeaderWorkerSetOperatorSpec
+from lws.api.operand.types import CERT_MANAGER, ENABLED, INTERNAL, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, with_annotations
 from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, Resource
 from lws.planning.operand import certificates, configuration, deployment, monitoring
@@ -202,6 +202,8 @@ class _Shaper:
         if names.INJECT_CA in annotations_of(manifest):
             inject = f"{self._facts.namespace}/{names.SERVING_CERTIFICATE}"
             manifest = with_annotations(manifest, {names.INJECT_CA: inject})
+            if INTERNAL in self._facts.in_use:  # cert-manager would put its own bundle over one that is needed
+                manifest = {**manifest, "metadata": {**manifest["metadata"], "annotations": {}}}
         return {**manifest, "webhooks": [self._hook(each) for each in manifest["webhooks"]]}
 
     def _hook(self, hook: JSON) -> JSON:

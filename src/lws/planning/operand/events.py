@@ -50,6 +50,12 @@ def pruned(resource: Resource, live: JSON) -> EmitEvent:
     return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
 
 
+def switched(before: str, now: str) -> EmitEvent:
+    """The certificates come from elsewhere, although nobody asked for that."""
+    note = f"Certificates change from {before} to {now}: cert-manager is gone, and its certificate is gone or ends soon"
+    return EmitEvent("Warning", "CertificatesSwitched", APPLY, note)
+
+
 def taken_over(resource: Resource, name: str) -> EmitEvent:
     """A definition is no longer owned, and so outlives the object that owned it."""
     note = f"Removed the owner of {resource.kind}.{resource.group}/{name}: deleting it no longer deletes every set"

@@ -36,6 +36,7 @@ class Facts:
         openshift: whether the cluster is one of OpenShift's.
         served: kinds that the API server serves, as ``Issuer.cert-manager.io``; of optional APIs only.
         certificates: who makes the certificates: ``CertManager`` or ``Internal``.
+        in_use: whose certificates the operand's pods serve now; more than one kind while they roll.
         tls: the cluster's own TLS settings, if it has some.
     """
 
@@ -48,6 +49,7 @@ class Facts:
     openshift: bool = False
     served: frozenset[str] = field(default_factory=frozenset)
     certificates: str = "Internal"
+    in_use: frozenset[str] = frozenset()
     tls: ClusterTls = ClusterTls()
 
     def serves(self, *resources: Resource) -> bool:

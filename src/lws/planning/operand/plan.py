@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.operand import messages, names
-from lws.api.operand.types import CERT_MANAGER
+from lws.api.operand.types import AUTO, CERT_MANAGER
 from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, Patch
 from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
-from lws.planning.operand import certificates, claims, closed, events, health, managers, narrowing
+from lws.planning.operand import certificates, claims, closed, events, health, managers, narrowing, switching
 from lws.planning.operand.causes import (
     CERTIFICATE_NOT_READY,
     CRD_NARROWED,
@@ -76,6 +76,9 @@ class _Planner:
 
     def plan(self) -> Decision:
         self._release_definitions()
+        recorded = str((self._world.operator.raw_status.get("certificates") or {}).get("mode") or "")
+        if self._world.operator.spec.certificates.mode == AUTO and recorded not in ("", self._facts.certificates):
+            self._out.actions.append(events.switched(recorded, self._facts.certificates))
         if self._kept_off():
             return self._out
         if not self._facts.image_told:
@@ -86,6 +89,7 @@ class _Planner:
             self._one(each)
         if self._serves(self._world.live.get(_DEPLOYMENT)):
             self._prune()
+            self._out.actions += switching.clean_up(self._facts, self._world)
         return self._out
 
     def _release_definitions(self) -> None:
@@ -136,8 +140,18 @@ class _Planner:
         if stage(wanted.key) > 0 and (pending := self._not_established()):
             self._out.waits = ("RollingOut", f"definition {pending} is not served yet")
             return True
-        if kind != "Deployment" or self._facts.certificates != CERT_MANAGER:
+        if kind != "Deployment":
             return False
+        if self._facts.certificates == CERT_MANAGER and self._not_issued(wanted):
+            return True
+        actions, waits = switching.preparation(self._facts, self._world)
+        self._out.actions += actions
+        if waits:
+            self._out.waits = ("WaitingForCertificates", waits)
+        return bool(waits)
+
+    def _not_issued(self, wanted: Wanted) -> bool:
+        """Whether the Deployment has to wait for certificates."""
         if missing := certificates.not_ready(self._live_certificates()):
             name, why = missing[0]
             self._out.waits = ("WaitingForCertificates", f"Certificate {name} is not Ready: {why}")

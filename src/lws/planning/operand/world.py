@@ -56,6 +56,8 @@ class World:
         replica_sets: of the operand.
         leases: of operands and operators, in every namespace.
         probe: the last look at the webhook.
+        secrets: those of certificates that there are, by name.
+        trusted_for: seconds for which both webhook configurations have trusted cert-manager's authority.
         ends: of certificates.
         workloads: of users; None while the cluster does not serve LeaderWorkerSets.
         now: the time of day.
@@ -71,6 +73,8 @@ class World:
     replica_sets: tuple[JSON, ...] = ()
     leases: tuple[JSON, ...] = ()
     probe: Probe | None = None
+    secrets: Mapping[str, JSON] = field(default_factory=dict)
+    trusted_for: float = 0.0
     ends: CertificateEnds = CertificateEnds()
     workloads: Workloads | None = None
     resources: Mapping[tuple[str, str], Resource] = field(default_factory=dict)

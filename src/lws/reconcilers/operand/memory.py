@@ -28,11 +28,13 @@ class Memory:
         probe: the last look at the webhook.
         probed_at: when it was taken, by the monotonic clock.
         failures: passes that failed in a row.
+        trusted_since: since when cert-manager's authority is trusted, by the monotonic clock; infinite if it is not.
     """
 
     probe: Probe | None = None
     probed_at: float = float("-inf")
     failures: int = 0
+    trusted_since: float = float("inf")
     _since: dict[str, float] = field(default_factory=dict)  # reason -> monotonic
     _refused: dict[Key, tuple[str, Cause]] = field(default_factory=dict)
 
@@ -44,6 +46,11 @@ class Memory:
         due = {reason: LASTING_SECONDS - (now - since) for reason, since in self._since.items() if reason in LASTING}
         told = [each for each in found if due.get(each.reason, 0.0) <= 0]
         return told, min((left for left in due.values() if left > 0), default=float("inf"))
+
+    def trusted(self, *, now: float, trusted: bool) -> float:
+        """Seconds for which cert-manager's authority has been trusted; 0 if it is not."""
+        self.trusted_since = min(self.trusted_since, now) if trusted else float("inf")
+        return now - self.trusted_since if trusted else 0.0
 
     def refuse(self, key: Key, manifest: JSON, cause: Cause) -> None:
         """The API server called an object invalid."""

@@ -7,8 +7,9 @@ are wanted and bear no label of ours, and the certificates that are served.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -44,7 +45,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import NotFoundError
-from lws.planning.operand import certificates, claims
+from lws.planning.operand import certificates, claims, switching
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.conditions import MONITORING_LABEL
 from lws.planning.operand.desired import Desired, desired
@@ -76,6 +77,8 @@ KNOWN: Final = (
     VALIDATINGWEBHOOKCONFIGURATIONS,
 )
 _LEFTOVERS: Final = {CLUSTERROLES.kind: CLUSTERROLES, CLUSTERROLEBINDINGS.kind: CLUSTERROLEBINDINGS}
+CERTIFICATE_SECRETS: Final = (names.SERVING_SECRET, names.METRICS_SECRET, names.AUTHORITY, names.INTERNAL_SECRET)
+ENDING: Final = timedelta(days=7)  # before its end a certificate that nobody will renew is replaced
 SETS_GROUP: Final = "leaderworkerset.x-k8s.io"
 DISAGGREGATED_GROUP: Final = "disaggregatedset.x-k8s.io"
 
@@ -150,7 +153,8 @@ class Observer:
         if (deployment := (DEPLOYMENTS.kind, names.DEPLOYMENT)) not in live:
             found = await self._get(DEPLOYMENTS, namespace, names.DEPLOYMENT)
             live |= {deployment: found} if found is not None else {}
-        facts = await self._facts(operator, namespace, served, live)
+        secrets = await self._secrets(namespace)
+        facts = await self._facts(operator, namespace, served, live, secrets)
         wanted = desired(operator.spec, facts, self._assets)
         await self._complete(wanted, live, namespace)
         leases = await self._leases()
@@ -165,7 +169,8 @@ class Observer:
             replica_sets=self._caches.replica_sets(),
             leases=tuple(leases),
             probe=probe,
-            ends=await self._ends(facts),
+            secrets=secrets,
+            ends=_ends(facts, secrets),
             workloads=self._workloads(),
             resources={(each.api_version, each.kind): each for each, _ in self._caches.labelled()},
             cluster_monitoring=facts.openshift and await self._monitored(namespace),
@@ -185,7 +190,12 @@ class Observer:
         self._caches.follow_workloads(served=definition is not None and not definition.metadata.deleting)
 
     async def _facts(
-        self, operator: LeaderWorkerSetOperator, namespace: str, served: frozenset[str], live: dict[Key, JSON]
+        self,
+        operator: LeaderWorkerSetOperator,
+        namespace: str,
+        served: frozenset[str],
+        live: dict[Key, JSON],
+        secrets: Mapping[str, JSON],
     ) -> Facts:
         openshift = self._told.platform == "openshift" or (not self._told.platform and OPENSHIFT_GROUP in served)
         recorded = str((operator.raw_status.get("certificates") or {}).get("mode") or "")
@@ -193,16 +203,20 @@ class Observer:
         if config_map is None and not recorded:
             config_map = await self._get(CONFIGMAPS, namespace, names.CONFIG_MAP)
         cert_manager = {f"{each.kind}.{each.group}" for each in (ISSUERS, CERTIFICATES)} <= served
+        end = _end(secrets.get(names.SERVING_SECRET))
+        ending = end is None or end - self._clock.now() <= ENDING
+        deployment = live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))
         return Facts(
             namespace=namespace,
             operator_namespace=self._told.namespace,
             owner_uid=operator.metadata.uid,
-            image=self._told.image or image_of(live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))),
+            image=self._told.image or image_of(deployment),
             image_told=bool(self._told.image),
             version=self._told.version,
             openshift=openshift,
             served=served,
-            certificates=certificates.decided(operator.spec, recorded, config_map, served=cert_manager),
+            certificates=certificates.decided(operator.spec, recorded, config_map, served=cert_manager, ending=ending),
+            in_use=switching.modes_in_use(deployment, self._caches.replica_sets()),
             tls=await self._cluster_tls() if OPENSHIFT_GROUP in served else ClusterTls(),
         )
 
@@ -246,20 +260,10 @@ class Observer:
             and any(owner.kind == names.KIND for owner in meta.owner_references or ())
         )
 
-    async def _ends(self, facts: Facts) -> CertificateEnds:
-        """When the served certificates end."""
-        if facts.certificates == CERT_MANAGER:
-            serving = await self._end(facts.namespace, names.SERVING_SECRET)
-            return CertificateEnds(serving, await self._end(facts.namespace, names.METRICS_SECRET))
-        return CertificateEnds(await self._end(facts.namespace, names.INTERNAL_SECRET))
-
-    async def _end(self, namespace: str, secret: str) -> str:
-        found = await self._get(SECRETS, namespace, secret)
-        try:
-            pem = base64.b64decode(((found or {}).get("data") or {}).get("tls.crt") or "")
-            return stamp(x509.load_pem_x509_certificate(pem).not_valid_after_utc)
-        except ValueError:
-            return ""
+    async def _secrets(self, namespace: str) -> dict[str, JSON]:
+        """The Secrets of certificates that there are."""
+        found = {name: await self._get(SECRETS, namespace, name) for name in CERTIFICATE_SECRETS}
+        return {name: secret for name, secret in found.items() if secret is not None}
 
     async def _cluster_tls(self) -> ClusterTls:
         """The profile of OpenShift's API server."""
@@ -279,6 +283,22 @@ class Observer:
     def _workloads(self) -> Workloads | None:
         informer = self._caches.workloads
         return None if informer is None or not informer.synced else counted([*informer.store])
+
+
+def _ends(facts: Facts, secrets: Mapping[str, JSON]) -> CertificateEnds:
+    """When the certificates in force end, as far as that is known."""
+    own = facts.certificates != CERT_MANAGER
+    webhook = _end(secrets.get(names.INTERNAL_SECRET if own else names.SERVING_SECRET))
+    metrics = None if own else _end(secrets.get(names.METRICS_SECRET))
+    return CertificateEnds(stamp(webhook) if webhook else "", stamp(metrics) if metrics else "")
+
+
+def _end(secret: JSON | None) -> datetime | None:
+    try:
+        pem = base64.b64decode(((secret or {}).get("data") or {}).get("tls.crt") or "")
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    except ValueError:
+        return None
 
 
 def counted(sets: Sequence[Workload]) -> Workloads:

@@ -16,7 +16,7 @@ from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
-from lws.planning.operand import health, paths
+from lws.planning.operand import health, paths, switching
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync
 from lws.planning.operand.desired import Desired
@@ -148,6 +148,9 @@ class OperandReconciler:
     # Applying.
 
     async def _apply(self, observation: Observation) -> Result:
+        world = observation.world
+        trusted_for = self._memory.trusted(now=self._clock.monotonic(), trusted=switching.trusted(world))
+        observation = replace(observation, world=replace(world, trusted_for=trusted_for))
         refused = self._refused(observation)
         decision = plan(observation.facts, observation.wanted, observation.world, refused=frozenset(refused))
         causes = [*decision.causes, *dict.fromkeys(refused.values())]
@@ -219,7 +222,7 @@ class OperandReconciler:
 
     def _next(self, world: World) -> float:
         waits = [RESYNC_SECONDS]
-        if self._apis.unsettled:
+        if self._apis.unsettled or 0 <= self._clock.monotonic() - self._memory.trusted_since < switching.SETTLE_SECONDS:
             waits.append(SETTLING_SECONDS)
         if self._memory.probe is not None:
             waits.append(self._memory.probed_at + PROBE_SECONDS - self._clock.monotonic())
