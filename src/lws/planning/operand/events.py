@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lws.apimachinery.actions import EmitEvent
 from lws.apimachinery.manifests import JSON, name_of, namespace_of
+from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import Resource
 
 APPLY = "Apply"
@@ -48,6 +49,15 @@ def pruned(resource: Resource, live: JSON) -> EmitEvent:
     """An object that is no longer wanted was deleted."""
     note = f"Deleted {_named(resource, live)} because it is no longer wanted"
     return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
+
+
+def at_risk(definition: ObjectMeta) -> EmitEvent:
+    """A definition is owned, and nothing may be written to change that; told once."""
+    note = (
+        f"Deleting the LeaderWorkerSetOperator would delete CustomResourceDefinition {definition.name} and every set;"
+        " set managementState to Managed first"
+    )
+    return EmitEvent("Warning", "CRDsAtRisk", APPLY, note, once=f"{definition.uid}/at-risk")
 
 
 def switched(before: str, now: str) -> EmitEvent:

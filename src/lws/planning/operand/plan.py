@@ -6,6 +6,7 @@ change that it waits for wakes the key. Nothing is written over what is not ours
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,7 @@ from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
-from lws.planning.operand import certificates, claims, closed, events, health, managers, narrowing, switching
+from lws.planning.operand import access, certificates, claims, closed, events, health, managers, narrowing, switching
 from lws.planning.operand.causes import (
     CERTIFICATE_NOT_READY,
     CRD_NARROWED,
@@ -33,6 +34,7 @@ from lws.planning.operand.world import Key, World
 _ACCESS: Final = frozenset({"Role", "ClusterRole"})
 _BINDINGS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 _DEPLOYMENT: Final = ("Deployment", names.DEPLOYMENT)
+_NEXT: Final = "-next"
 _NO_IMAGE: Final = (
     "no image is known for the operand; set RELATED_IMAGE_OPERAND_IMAGE in the environment of the operator's Deployment"
 )
@@ -198,7 +200,31 @@ class _Planner:
                 Cause(CRD_NARROWED, f"definition {name} stays, it is newer than this operator: {less[0]}; upgrade it")
             )
             return
-        self._bring_about(wanted, live)
+        if not self._later(wanted):
+            self._bring_about(wanted, live)
+
+    def _later(self, wanted: Wanted) -> bool:
+        """Whether a role or binding stays as it is until the rollout is over, so that old pods never miss a right.
+
+        What the new pods need beyond it is granted by a role beside it meanwhile. (A role that holds more than we do
+        could not be changed bit by bit anyway, only replaced.)
+        """
+        kind = wanted.resource.kind
+        deployment = self._world.live.get(_DEPLOYMENT)
+        if kind not in _ACCESS | _BINDINGS or deployment is None or self._serves(deployment):
+            return False
+        role = (
+            wanted.key if kind in _ACCESS else (wanted.manifest["roleRef"]["kind"], wanted.manifest["roleRef"]["name"])
+        )
+        before, after = self._world.live.get(role), self._wanted.get(*role)
+        if before is None or after is None or before.get("rules") == after["rules"]:
+            return False
+        if kind in _ACCESS and not access.covers(before.get("rules") or (), after["rules"]):
+            for each in interim(wanted, self._wanted.objects):
+                present = self._world.live.get(each.key)
+                if present is None or would_change(each.manifest, _comparable(present), names.FIELD_MANAGER):
+                    self._apply(each, present)
+        return True
 
     def _due(self, wanted: Wanted) -> bool:
         """Whether the time of an object has come: of the Deployment with its image, of the readers' file last."""
@@ -287,6 +313,20 @@ class _Planner:
 
     def _resource(self, key: Key, live: JSON) -> Resource | None:
         return self._world.resources.get((str(live.get("apiVersion")), key[0]))
+
+
+def interim(role: Wanted, objects: Iterable[Wanted]) -> Iterator[Wanted]:
+    """A role beside a role, and its bindings, for as long as a rollout lasts."""
+    yield Wanted(role.resource, _renamed(role.manifest))
+    for each in objects:
+        reference = each.manifest.get("roleRef") or {}
+        if (reference.get("kind"), reference.get("name")) == role.key:
+            manifest = _renamed(each.manifest)
+            yield Wanted(each.resource, {**manifest, "roleRef": {**reference, "name": f"{role.key[1]}{_NEXT}"}})
+
+
+def _renamed(manifest: JSON) -> JSON:
+    return {**manifest, "metadata": {**manifest["metadata"], "name": f"{name_of(manifest)}{_NEXT}"}}
 
 
 def _comparable(live: JSON) -> JSON:

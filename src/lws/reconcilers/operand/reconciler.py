@@ -16,7 +16,7 @@ from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
-from lws.planning.operand import health, paths, switching
+from lws.planning.operand import events, health, paths, switching
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync
 from lws.planning.operand.desired import Desired
@@ -122,7 +122,8 @@ class OperandReconciler:
             _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
             return RequeueAfter(PROBE_SECONDS)
         observation = await self._probed(observation)
-        result = await self._apply(observation) if operator.spec.managed else _left_alone(observation)
+        managed = operator.spec.managed
+        result = await self._apply(observation) if managed else await self._left_alone(observation)
         told, wait = await self._tell(observation, result)
         self._listener.passed(observation, told, self._clock.monotonic() - began)
         if result.error is not None:
@@ -192,6 +193,14 @@ class OperandReconciler:
             causes = [*causes, Cause(PERMISSION_DENIED, f"{error.message}; {fields['remedy']}")]
         return Result(causes, error, decision.waits)
 
+    async def _left_alone(self, observation: Observation) -> Result:
+        """A pass that writes nothing but the status, and warns if that puts sets at risk."""
+        world = observation.world
+        warnings = Plan(tuple(events.at_risk(each) for each in world.owned_definitions))
+        await self._executor.run(KEY, warnings, _reference(world.operator))
+        failing = _failing(world)
+        return Result([failing] if failing is not None else [])
+
     # The status.
 
     async def _tell(self, observation: Observation, result: Result) -> tuple[JSON, float]:
@@ -242,12 +251,6 @@ def same(told: JSON, live: JSON) -> bool:
         ),
     }
     return told == known
-
-
-def _left_alone(observation: Observation) -> Result:
-    """A pass that writes nothing but the status."""
-    failing = _failing(observation.world)
-    return Result([failing] if failing is not None else [])
 
 
 def _failing(world: World) -> Cause | None:
