@@ -13,8 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Protocol
-from uuid import UUID
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -22,7 +21,7 @@ from lws.api.operand import crd, names
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import Relation
-from lws.apimachinery.resources import DEPLOYMENTS, LEASES
+from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.client.limiter import TokenBucket
 from lws.client.transport import Transport
@@ -30,9 +29,9 @@ from lws.clock import Clock
 from lws.errors import ConfigurationError, NotFoundError
 from lws.informers.registry import InformerRegistry
 from lws.manager.configfile import validate
-from lws.manager.servers import health_server, metrics_server
+from lws.manager.endpoints import metrics_endpoint, probes
+from lws.manager.metrics import Metrics
 from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint, Settings
-from lws.manager.truth import export_informers
 from lws.manager.version import user_agent
 from lws.planning.operand.assets import Asset, assets
 from lws.reconcilers.operand.apis import OptionalApis
@@ -40,23 +39,27 @@ from lws.reconcilers.operand.caches import KEY, OPERATORS, Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
 from lws.reconcilers.operand.reconciler import OperandReconciler
+from lws.runtime.builder import ControllerBuilder, ControllerOptions
+from lws.runtime.caches import export_informers
 from lws.runtime.controller import Controller
 from lws.runtime.events import EventRecorder, ObjectRef
 from lws.runtime.executor import Executor
 from lws.runtime.fence import Fence
-from lws.runtime.freshness import Ledger
 from lws.runtime.health import Health
-from lws.runtime.leader import LeaderElector, Timing
-from lws.runtime.lifetimes import Manager, Service, background
+from lws.runtime.leader import Timing
+from lws.runtime.leadership import Leadership
+from lws.runtime.lifetimes import Service, Supervisor, background
 from lws.runtime.watchdog import Watchdog
-from lws.telemetry.metrics import Metrics, QueueMetrics
-from lws.workqueue import RateLimitingQueue
 
 TIMING: Final = Timing(lease_duration=137.0, renew_deadline=107.0, retry_period=26.0)  # the reference's
 SYNC_SECONDS: Final = 10.0  # how long the start waits for caches; what is not synced by then is asked for
+RESYNC_SECONDS: Final = 300.0
 DEADLINE: Final = 120.0  # seconds that one pass may take
 _QPS: Final = 50.0
 _BURST: Final = 100
+SetLogLevel: TypeAlias = Callable[[str], None]
+"""Sets how much this process logs: Normal, Debug, Trace or TraceAll."""
+
 _log = structlog.stdlib.get_logger("lws.operand")
 
 
@@ -75,14 +78,6 @@ class OperandSettings:
     hostname: str = "localhost"
     health: str = ":8081"
     metrics: str = ":8443"
-
-
-class LogLevel(Protocol):
-    """Sets how much this process logs."""
-
-    def __call__(self, level: str) -> None:
-        """``level`` is one of the API's: Normal, Debug, Trace or TraceAll."""
-        ...
 
 
 class OperandManager:
@@ -108,7 +103,7 @@ class OperandManager:
         random: Random,
         host: str = "",
         sockets: bool = True,
-        log_level: LogLevel | None = None,
+        log_level: SetLogLevel | None = None,
         objects: Sequence[Asset] | None = None,
     ) -> None:
         self.settings = settings
@@ -124,23 +119,26 @@ class OperandManager:
         self._limiter = TokenBucket(_QPS, _BURST)
         self._namespace = settings.surroundings.namespace
         self._reader = self._client(transport)
-        self.elector = self._make_elector(transport)
-        writer = self._client(Fence(transport, self.elector))
-        self._recorder = self._make_recorder(writer, names.EVENT_COMPONENT)
-        self._level_recorder = self._make_recorder(writer, names.LOGGING_COMPONENT)
-        self.registry = InformerRegistry(self._reader, clock=clock, random=self._chance(), resync=300.0)
-        self._queue: RateLimitingQueue[str] = RateLimitingQueue(
-            self._chance(), clock=clock, observer=QueueMetrics(self.metrics, "operand")
-        )
-        self.metrics.watch_queue("operand", self._queue.statistics)
+        self._reviews = self._client(transport, field_manager=None)
+        self._leadership = self._make_leadership(transport)
+        fence = Fence(transport, self._leadership.elector)
+        writer = self._client(fence)
+        events = self._client(fence, field_manager=None)
+        self._recorder = self._make_recorder(events, names.EVENT_COMPONENT)
+        self._level_recorder = self._make_recorder(events, names.LOGGING_COMPONENT)
+        self.registry = InformerRegistry(self._reader, clock=clock, random=self._chance(), resync=RESYNC_SECONDS)
+        options = ControllerOptions(clock, self._chance(), metrics=self.metrics.controllers, deadline=DEADLINE)
+        self._builder: ControllerBuilder[str] = ControllerBuilder("operand", options)
         self._apis = OptionalApis(self._reader, clock)
-        self.caches = Caches(self.registry, lambda initial: self._queue.add(KEY, initial), self._definition_changed)
+        self.caches = Caches(
+            self.registry, lambda initial: self._builder.queue.add(KEY, initial), self._definition_changed
+        )
         self._exported = OperandMetrics(self.metrics)
         self.controller = self._make_controller(writer, assets() if objects is None else objects)
         self.watchdog = Watchdog(clock, lagged=self.metrics.loop_lag.observe)
-        self.manager = Manager(self._services())
+        self.supervisor = Supervisor(self._services())
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
-        export_informers(self.metrics, self.registry)
+        export_informers(self.metrics, self.registry, "lws_operator")
 
     async def run(self) -> None:
         """Run until cancelled, then stop in order.
@@ -150,11 +148,11 @@ class OperandManager:
             LeadershipLostError: another may lead now.
         """
         await self._preflight()
-        await self.manager.run()
+        await self.supervisor.run()
 
     async def wait_ready(self) -> None:
         """Wait until this process leads and its worker runs."""
-        await self.manager.ready.wait()
+        await self.supervisor.ready.wait()
 
     # What the reconciler tells.
 
@@ -192,33 +190,31 @@ class OperandManager:
 
     # How it is built.
 
-    def _client(self, transport: Transport, *, limited: bool = True) -> ApiClient:
+    def _client(
+        self, transport: Transport, *, limited: bool = True, field_manager: str | None = names.FIELD_MANAGER
+    ) -> ApiClient:
         return ApiClient(
             transport,
             user_agent=user_agent().replace("lws/", "lws-operator/", 1),
-            field_manager=names.FIELD_MANAGER,
+            field_manager=field_manager,
             host=self._host,
             limiter=self._limiter if limited else None,
-            observer=self.metrics.observe_request,
+            observer=self.metrics.client.observe_request,
         )
 
     def _chance(self) -> Random:
         return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
 
-    def _make_elector(self, transport: Transport) -> LeaderElector:
-        chance = self._chance()
-        gauge = self.metrics.leader.labels(names.OPERATOR_LEASE)
-        gauge.set(0)
-        unique = UUID(int=chance.getrandbits(128), version=4)
-        return LeaderElector(
+    def _make_leadership(self, transport: Transport) -> Leadership:
+        return Leadership(
             self._client(transport, limited=False),  # a renewal must not queue behind other requests
             namespace=self._namespace,
             name=names.OPERATOR_LEASE,
-            identity=f"{names.OPERATOR_IDENTITY}{self.settings.hostname}_{unique}",
-            clock=self._clock,
-            random=chance,
+            hostname=f"{names.OPERATOR_IDENTITY}{self.settings.hostname}",
             timing=TIMING,
-            changed=lambda leading: gauge.set(1 if leading else 0),
+            clock=self._clock,
+            rng=self._chance(),
+            metrics=self.metrics.leader,
         )
 
     def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:
@@ -232,19 +228,10 @@ class OperandManager:
         )
 
     def _make_controller(self, writer: ApiClient, objects: Sequence[Asset]) -> Controller[str]:
-        ledger: Ledger[str] = Ledger(self._queue.add)
-        executor = Executor(writer, self, self.caches, ledger, ownership=lambda *_: Relation.FOREIGN)
+        executor = Executor(writer, self, self.caches, self._builder.ledger, ownership=lambda *_: Relation.FOREIGN)
         observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self._clock)
         reconciler = OperandReconciler(writer, self.caches, observer, self._apis, executor, _problem, self._clock, self)
-        return Controller(
-            "operand",
-            reconciler.reconcile,
-            queue=self._queue,
-            clock=self._clock,
-            deadline=DEADLINE,
-            ledger=ledger,
-            metrics=self.metrics,
-        )
+        return self._builder.build(reconciler.reconcile)
 
     def _definition_changed(self, name: str) -> bool:
         """Whether a definition that changed is of interest: that of an optional API, or one of sets."""
@@ -253,15 +240,15 @@ class OperandManager:
     def _services(self) -> list[Service]:
         services: list[Service] = []
         if self._sockets:
-            self.metrics.watch_process()
+            self.metrics.export_process()
             health = HealthEndpoint.model_validate({"healthProbeBindAddress": self.settings.health})
             metrics = MetricsEndpoint.model_validate({"bindAddress": self.settings.metrics})
             served = Settings(configuration=Configuration(metrics=metrics), namespace=self._namespace, development=True)
-            services.append(health_server(health, self.readyz, self.healthz))
-            services.append(metrics_server(served, self._reader, self.metrics, clock=self._clock))
+            services.append(probes(health, self.readyz, self.healthz))
+            services.append(metrics_endpoint(served, self._reader, self._reviews, self.metrics, clock=self._clock))
         services.append(background("watchdog", self.watchdog.run))
         services.append(Service("caches", self._run_caches))
-        services.append(Service("leadership", self._lead))
+        services.append(self._leadership.service(self._recorder))
         services.append(background("events", self._recorder.run))
         services.append(background("log level events", self._level_recorder.run))
         services.append(background(self.controller.name, self.controller.run, stop_seconds=6.0))
@@ -276,17 +263,6 @@ class OperandManager:
             except TimeoutError:
                 _log.warning("not all caches are synced; what they lack is asked for", troubles=self.registry.troubles)
             ready()
-
-    async def _lead(self, ready: Callable[[], None]) -> None:
-        try:
-            await self.elector.acquire()
-            lease = ObjectRef(LEASES.api_version, LEASES.kind, self._namespace, names.OPERATOR_LEASE)
-            note = f"{self.elector.identity} became leader"
-            self._recorder.record(lease, "Normal", "LeaderElection", "LeaderElection", note)
-            ready()
-            await self.elector.hold()
-        finally:
-            await self.elector.release()
 
     async def _preflight(self) -> None:
         try:

@@ -103,7 +103,7 @@ class CertManager:
 
 
 class Tls:
-    """Serves the webhook by what its pods would serve, and refuses as a TLS client does whom the bundle does not help."""
+    """Serves the webhook by what its pods would, and refuses as a client does whom the bundle does not help."""
 
     def __init__(self, site: Site) -> None:
         self._site = site

@@ -31,7 +31,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
-from lws.manager.manager import Operator
+from lws.manager.manager import ControllerManager
 from lws.manager.operand import OperandManager, OperandSettings
 from lws.manager.settings import Configuration, Settings
 from lws.planning.operand.assets import Asset, assets, parsed
@@ -148,7 +148,7 @@ class Site:
         self._objects = slim_assets() if objects is None else tuple(objects)
         self._definitions = tuple(definitions)
         self._controller: asyncio.Task[None] | None = None
-        self._admission: Operator | None = None
+        self._admission: ControllerManager | None = None
 
     async def __aenter__(self) -> Self:
         """Start the sandbox, and install the operator's definition and namespace."""
@@ -177,24 +177,25 @@ class Site:
         async def answer(path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
             if not self.reachable or not await self.ready_pods(namespace):
                 raise CallError('failed to call webhook: Post "https://lws-webhook-service": connection refused')
-            return self._handlers().handle_review(path, body, content_type)
+            answered: tuple[int, bytes] = self._handlers().handle_review(path, body, content_type)
+            return answered
 
         self.sandbox.local_webhooks.serve(
             namespace, names.WEBHOOK_SERVICE, answer, distrust=lambda target: self.distrust(target)
         )
 
-    def _handlers(self) -> Operator:
+    def _handlers(self) -> ControllerManager:
         if self._admission is None:
             self._admission = self._make_controller()
         return self._admission
 
-    def _make_controller(self) -> Operator:
+    def _make_controller(self) -> ControllerManager:
         configuration = Configuration.model_validate(
             {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": False}}
         )
         settings = Settings(configuration=configuration, workers=4, resync=None, watchdog=None, hostname="operand")
         chance = Random(self.random.getrandbits(64))
-        return Operator(settings, self.sandbox.transport(), clock=self.clock, random=chance, sockets=False)
+        return ControllerManager(settings, self.sandbox.transport(), clock=self.clock, random=chance, sockets=False)
 
     async def run_operand(self) -> None:
         """Run the controller that the operand's pods would run; returns when it works."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
 from lws.api.operand.messages import MISSING_CERT_MANAGER
 from lws.apimachinery.manifests import annotations_of
@@ -14,7 +15,6 @@ from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
     ISSUERS,
-    LEADERWORKERSETS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     SECRETS,
     VALIDATINGWEBHOOKCONFIGURATIONS,

@@ -7,13 +7,13 @@ import itertools
 
 import pytest
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONFIGMAPS,
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
-    LEADERWORKERSETS,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
     PODS,
@@ -80,7 +80,7 @@ async def test_a16_unmanaged_leaves_everything_and_still_observes() -> None:
         await site.edit(managementState="Managed")
 
         async def as_before() -> bool:
-            return (await site.deployment())["spec"]["replicas"] == 2
+            return bool((await site.deployment())["spec"]["replicas"] == 2)
 
         await site.until(as_before, seconds=120)
 

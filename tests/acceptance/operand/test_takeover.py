@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import (
@@ -15,7 +16,6 @@ from lws.apimachinery.resources import (
     CLUSTERROLES,
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
-    LEADERWORKERSETS,
     LEASES,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
+from lws.apimachinery.resources import Resource
+
+LEADERWORKERSETS: Final = Resource("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
 
 
 class WorkloadTemplate(CachedStruct, frozen=True):

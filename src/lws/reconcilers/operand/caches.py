@@ -13,11 +13,10 @@ import msgspec
 
 from lws.api.operand import names
 from lws.api.operand.types import LeaderWorkerSetOperator
-from lws.api.operand.workloads import Workload
+from lws.api.operand.workloads import LEADERWORKERSETS, Workload
 from lws.apimachinery.manifests import JSON, name_of
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
-    LEADERWORKERSETS,
     PODS,
     REPLICASETS,
     Resource,

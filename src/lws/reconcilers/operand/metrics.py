@@ -7,37 +7,39 @@ from datetime import datetime
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import JSON
 from lws.reconcilers.operand.observe import Observation
-from lws.telemetry.metrics import Metrics, Samples
+from lws.telemetry.metrics import MetricsRegistry, Samples
 
 
 class OperandMetrics:
     """Hears how passes went; what is exported is that of the last one."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: MetricsRegistry) -> None:
         self._status: JSON = {}
         self._managed = 0
         self._seconds = 0.0
         self._standby = False
-        metrics.watch(
+        metrics.sampled_gauge(
             "lws_operator_condition",
             "1 for the status that a condition has.",
             ("type", "status"),
             self._conditions,
         )
-        metrics.watch("lws_operator_sync_seconds", "How long the last pass took.", (), lambda: [((), self._seconds)])
-        metrics.watch(
+        metrics.sampled_gauge(
+            "lws_operator_sync_seconds", "How long the last pass took.", (), lambda: [((), self._seconds)]
+        )
+        metrics.sampled_gauge(
             "lws_operator_managed_objects", "Objects of the installation.", (), lambda: [((), float(self._managed))]
         )
-        metrics.watch(
+        metrics.sampled_gauge(
             "lws_operator_standby",
             "1 while another operator works on the same object.",
             (),
             lambda: [((), float(self._standby))],
         )
-        metrics.watch(
+        metrics.sampled_gauge(
             "lws_operator_webhook_probe_success", "Whether the operand's webhook answered.", (), self._reachable
         )
-        metrics.watch(
+        metrics.sampled_gauge(
             "lws_operator_certificate_expiry_timestamp_seconds",
             "When a certificate of the operand ends.",
             ("certificate",),

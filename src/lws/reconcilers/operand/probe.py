@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from lws.apimachinery.resources import LEADERWORKERSETS
+from lws.api.operand.workloads import LEADERWORKERSETS
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ForbiddenError, InvalidError, LwsError, NotFoundError, ServerError
 
