@@ -289,12 +289,12 @@ async def test_a_new_leaf_waits_for_its_bundle() -> None:
     before = serving.certificate
     del cluster.api.objects[SECRET]
     cluster.time.seconds = 100.0
-    assert await rotator.step() == pytest.approx(10)
+    assert await rotator.step() == pytest.approx(15)
     assert serving.certificate == before
-    cluster.time.seconds = 109.0
+    cluster.time.seconds = 114.0
     assert await rotator.step() == pytest.approx(1)
     assert serving.certificate == before
-    cluster.time.seconds = 110.0
+    cluster.time.seconds = 115.0
     await rotator.step()
     assert serving.certificate != before
     assert cluster.handshake(0)
@@ -457,3 +457,21 @@ def _store_old_authority(cluster: Cluster) -> None:
     members = {"ca.crt": old.certificate, "ca.key": old.key, "tls.crt": leaf.certificate, "tls.key": leaf.key}
     data = {name: base64.b64encode(value).decode() for name, value in members.items()}
     cluster.api.objects[SECRET] = {"metadata": {"name": SECRET[1], "resourceVersion": "1"}, "data": data}
+
+
+@virtual_time
+async def test_extra_certificates_are_published_beside_our_own() -> None:
+    """What the Secret holds under extra.crt is trusted too, from the next look on until it is taken out again."""
+    cluster = Cluster(replicas=1)
+    (rotator,) = cluster.rotators
+    await rotator.step()
+    (own,) = cluster.api.bundles()
+    extra = make_ca(cluster.time.now()).certificate
+    cluster.api.edit(SECRET, data={**cluster.api.data, "extra.crt": base64.b64encode(extra).decode()})
+    await rotator.step()
+    (both,) = cluster.api.bundles()
+    assert both == own + extra
+    assert cluster.handshake(0)
+    cluster.api.edit(SECRET, data={name: value for name, value in cluster.api.data.items() if name != "extra.crt"})
+    await rotator.step()
+    assert cluster.api.bundles() == {own}
