@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from sandbox.hack import schemas as published
 
-from hack import api_reference, core_schemas, dashboard, monitoring, version
+from hack import api_reference, core_schemas, dashboard, monitoring, operand_objects, operator_rbac, version
 from lws.api import schemas
 from lws.api.customresource import CustomResource
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
@@ -60,6 +60,9 @@ FILES: dict[str, Callable[[], str]] = {
     **version.FILES,
     f"config/operator/crd/{operator_names.GROUP}_{operator_names.PLURAL}.yaml": render_operator_crd,
     "src/lws/planning/operand/data/objects.json": operand_objects.render,
+    "config/operator/rbac/role.yaml": operator_rbac.role,
+    "config/operator/rbac/user_roles.yaml": operator_rbac.user_roles,
+    "config/operator/namespace/role.yaml": operator_rbac.namespace_role,
 }
 
 

@@ -49,6 +49,13 @@ def conditions(facts: Facts, world: World, sync: Sync, before: Sequence[JSON]) -
     return [_stamped(each, before, world.now) for each in sorted(found, key=lambda each: str(each["type"]))]
 
 
+def blind(sync: Sync, before: Sequence[JSON], now: datetime) -> list[JSON]:
+    """The conditions of a pass that could not even look: what it cannot know stays as it was told last."""
+    known = {str(each["type"]): each for each in before}
+    told = {str(each["type"]): _stamped(each, before, now) for each in (_degraded(sync), _sync(sync))}
+    return [each for _, each in sorted((known | told).items())]
+
+
 def _available(world: World, sync: Sync) -> JSON:
     deployment = world.live.get(("Deployment", names.DEPLOYMENT))
     if health.available_replicas(deployment) < 1:

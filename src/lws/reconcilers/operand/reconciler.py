@@ -18,7 +18,7 @@ from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
 from lws.planning.operand import events, health, paths, switching
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
-from lws.planning.operand.conditions import Sync
+from lws.planning.operand.conditions import Sync, blind
 from lws.planning.operand.desired import Desired
 from lws.planning.operand.plan import Decision, plan
 from lws.planning.operand.status import status, workloads_due
@@ -116,7 +116,11 @@ class OperandReconciler:
             return Done()
         self._listener.seen(operator)
         began = self._clock.monotonic()
-        observation = await self._observer.observe(operator, self._memory.probe)
+        try:
+            observation = await self._observer.observe(operator, self._memory.probe)
+        except LwsError as error:
+            await self._tell_blind(operator, error)
+            raise
         self._listener.standby(observation.standby)
         if observation.standby:
             _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
@@ -181,7 +185,6 @@ class OperandReconciler:
 
     def _failed(self, error: LwsError, causes: list[Cause], decision: Decision, wanted: Desired) -> Result:
         self._memory.failures += 1
-        fields = error_fields(error)
         if isinstance(error, InvalidError) and error.details.get("kind") == DEPLOYMENTS.kind:
             told = paths.refusal(error.details.get("causes") or (), error.message)
             cause = Cause(CONFIG_INVALID, f"the Deployment would be invalid: {told}; correct the named field")
@@ -189,9 +192,7 @@ class OperandReconciler:
             assert manifest is not None
             self._memory.refuse((DEPLOYMENTS.kind, names.DEPLOYMENT), manifest, cause)
             return Result([*causes, cause], error, decision.waits)
-        if isinstance(error, ForbiddenError) and "verb" in fields:
-            causes = [*causes, Cause(PERMISSION_DENIED, f"{error.message}; {fields['remedy']}")]
-        return Result(causes, error, decision.waits)
+        return Result([*causes, *_denied(error)], error, decision.waits)
 
     async def _left_alone(self, observation: Observation) -> Result:
         """A pass that writes nothing but the status, and warns if that puts sets at risk."""
@@ -210,15 +211,29 @@ class OperandReconciler:
         sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits)
         world = observation.world
         told = status(observation.facts, observation.wanted, world, sync)
-        if not same(told, world.operator.raw_status):
-            body = {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "metadata": {"name": names.SINGLETON},
-                "status": told,
-            }
-            await self._client.apply(OPERATORS, body, subresource="status", field_manager=names.STATUS_MANAGER)
+        await self._write(world.operator, told)
         return told, min(self._next(world), left + 0.1)
+
+    async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
+        """Say why nothing could be looked at, if that has stood long enough."""
+        if isinstance(error, ConflictError):
+            return
+        self._memory.failures += 1
+        causes, _ = self._memory.standing(_denied(error), self._clock.monotonic())
+        sync = Sync(tuple(causes), self._sync_error(Result([], error), causes))
+        before = operator.raw_status.get("conditions") or ()
+        await self._write(operator, {**operator.raw_status, "conditions": blind(sync, before, self._clock.now())})
+
+    async def _write(self, operator: LeaderWorkerSetOperator, told: JSON) -> None:
+        if same(told, operator.raw_status):
+            return
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": names.SINGLETON},
+            "status": told,
+        }
+        await self._client.apply(OPERATORS, body, subresource="status", field_manager=names.STATUS_MANAGER)
 
     def _sync_error(self, result: Result, causes: Iterable[Cause]) -> str:
         """What is told of a pass that failed: at once if the cause is one that is told at once, else with patience."""
@@ -251,6 +266,15 @@ def same(told: JSON, live: JSON) -> bool:
         ),
     }
     return told == known
+
+
+def _denied(error: LwsError) -> list[Cause]:
+    """The right that is missing, if that is what an error says."""
+    fields = error_fields(error)
+    if not isinstance(error, ForbiddenError) or "verb" not in fields:
+        return []
+    remedy = f"grant the verb {fields['verb']} on {fields['resource']} as config/operator/rbac does"
+    return [Cause(PERMISSION_DENIED, f"{error.message}; {remedy}")]
 
 
 def _failing(world: World) -> Cause | None:
