@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from hack.operand_objects import CONFIG, render
 
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON, labels_of, name_of
 from lws.apimachinery.resources import (
     CLUSTERROLES,
+    CONFIGMAPS,
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
     PODDISRUPTIONBUDGETS,
@@ -19,7 +24,7 @@ from lws.apimachinery.resources import (
     VALIDATINGWEBHOOKCONFIGURATIONS,
     Resource,
 )
-from lws.planning.operand.assets import Asset
+from lws.planning.operand.assets import Asset, parsed
 from tests.acceptance.operand.site import NAMESPACE, Site, slim_assets
 from tests.virtual import virtual_time
 
@@ -250,3 +255,44 @@ def bare(manifest: JSON) -> JSON:
         result["metadata"].pop("annotations", None)
     result.pop("status", None)
     return result
+
+
+def test_what_is_added_to_config_is_installed_healed_and_pruned(tmp_path: Path) -> None:
+    """An object that is put into config/, and nowhere else, comes, comes back and goes with the release that has it."""
+
+    @virtual_time
+    async def follow() -> None:
+        config = tmp_path / "config"
+        shutil.copytree(CONFIG, config)
+        (config / "manager/extra.yaml").write_text(EXTRA)
+        kustomization = config / "manager/kustomization.yaml"
+        kustomization.write_text(kustomization.read_text().replace("resources:\n", "resources:\n- extra.yaml\n", 1))
+        added = parsed(render(config))
+        async with Site() as site:
+            objects = [*slim_assets(), *(each for each in added if each.key[1] == "lws-extra")]
+            await site.start(objects=objects)
+            await site.apply_cr()
+            await site.settled()
+            found = await site.get(CONFIGMAPS, "lws-extra")
+            assert found is not None
+            assert labels_of(found)[names.MANAGED_BY] == names.MANAGED_BY_VALUE
+            await site.client.delete(CONFIGMAPS, NAMESPACE, "lws-extra")
+            await asyncio.sleep(SOON)
+            assert await site.get(CONFIGMAPS, "lws-extra") is not None
+            await site.operators[0].stop()
+            await site.start(objects=slim_assets())
+            await asyncio.sleep(30)
+            assert await site.get(CONFIGMAPS, "lws-extra") is None
+
+    follow()
+
+
+EXTRA = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: extra
+  namespace: system
+data:
+  some: thing
+"""
