@@ -22,7 +22,6 @@ from lws.apimachinery.resources import Resource
 JSON = dict[str, Any]
 CONFIG: Final = Path(__file__).resolve().parent.parent / "config"
 NOT_APPLIED: Final = ("Secret", "Namespace")
-AGGREGATED: Final = "rbac.authorization.k8s.io/aggregate-to-"
 RESOURCES: Final = {each.kind: each for each in vars(resources).values() if isinstance(each, Resource)}
 
 
@@ -34,11 +33,13 @@ def render(config: Path = CONFIG) -> str:
 
 def entries(config: Path) -> Iterator[JSON]:
     """Each object with the component that brings it, or those that take it away or change it."""
-    base = {_key(each): each for each in kustomize(config / "default") if _applied(each)}
+    people = {_key(each) for each in user_roles(config)}
+    base = {_key(each): each for each in kustomize(config / "default") if _applied(each) and _key(each) not in people}
     changed: dict[tuple[str, str], list[str]] = {}
     brought = []
     for component in components(config):
-        found = {_key(each): each for each in _with_component(config, component) if _applied(each)}
+        rendered = (each for each in _with_component(config, component) if _applied(each))
+        found = {_key(each): each for each in rendered if _key(each) not in people}
         for key in [key for key in base if found.get(key) != base[key]]:
             changed.setdefault(key, []).append(component)
         brought += [(component, each) for key, each in found.items() if base.get(key) != each]
@@ -46,6 +47,16 @@ def entries(config: Path) -> Iterator[JSON]:
         yield _entry(manifest, without=changed.get(key, []))
     for component, manifest in brought:
         yield _entry(manifest, component=component)
+
+
+def user_roles(config: Path = CONFIG) -> list[JSON]:
+    """Cluster roles for people: those that nothing in `config/` binds."""
+    base = kustomize(config / "default")
+    every = [*base, *(each for name in components(config) for each in _with_component(config, name))]
+    bound = {
+        each["roleRef"]["name"] for each in every if "roleRef" in each and each["roleRef"]["kind"] == "ClusterRole"
+    }
+    return [each for each in base if each["kind"] == "ClusterRole" and each["metadata"]["name"] not in bound]
 
 
 def components(config: Path) -> list[str]:
@@ -65,8 +76,7 @@ def _with_component(config: Path, component: str) -> list[JSON]:
 
 
 def _applied(manifest: JSON) -> bool:
-    labels = manifest["metadata"].get("labels") or {}
-    return manifest["kind"] not in NOT_APPLIED and not any(label.startswith(AGGREGATED) for label in labels)
+    return manifest["kind"] not in NOT_APPLIED
 
 
 def _key(manifest: JSON) -> tuple[str, str]:

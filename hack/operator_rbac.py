@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from hack.kustomization import render
-from hack.operand_objects import AGGREGATED, CONFIG
+from hack import operand_objects
 from lws.api.operand import names
 from lws.planning.operand.assets import assets
 from lws.reconcilers.operand.observe import CERTIFICATE_SECRETS, KNOWN
@@ -103,12 +102,7 @@ def namespace_role() -> str:
 
 def user_roles() -> str:
     """`config/operator/rbac/user_roles.yaml`: roles for people; to grant them the operator would have to hold them."""
-    found = [
-        each
-        for each in render(CONFIG / "default")
-        if any(label.startswith(AGGREGATED) for label in each["metadata"].get("labels") or {})
-    ]
-    return HEADER + _documents(found)
+    return HEADER + _documents(operand_objects.user_roles())
 
 
 def _role(kind: str, rules: list[JSON], metadata: JSON) -> JSON:

@@ -17,7 +17,8 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from lws.api.operand import crd, names
+from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import Relation
@@ -35,7 +36,7 @@ from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint,
 from lws.manager.version import user_agent
 from lws.planning.operand.assets import Asset, assets
 from lws.reconcilers.operand.apis import OptionalApis
-from lws.reconcilers.operand.caches import KEY, OPERATORS, Caches
+from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
 from lws.reconcilers.operand.reconciler import OperandReconciler
@@ -269,7 +270,7 @@ class OperandManager:
             await self._reader.list(OPERATORS, limit=1)
         except NotFoundError:
             raise ConfigurationError(
-                f"the cluster does not know {crd.NAME}; apply config/operator/crd, or install the bundle"
+                f"the cluster does not know {OPERATORS}; apply config/operator/crd, or install the bundle"
             ) from None
 
     def _deployment(self) -> ObjectRef:

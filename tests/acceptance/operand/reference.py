@@ -107,7 +107,7 @@ async def install(site: Site, **options: Any) -> None:
 
 def definition(namespace: str, owner: JSON, *, conversion: bool) -> JSON:
     """The definition of sets, owned by the operator's object [W-01]."""
-    (found,) = [each.manifest for each in slim_assets() if each.resource == CUSTOMRESOURCEDEFINITIONS]
+    (found,) = [each.manifest for each in slim_assets() if each.key == (CUSTOMRESOURCEDEFINITIONS.kind, names.SETS_CRD)]
     manifest = copy.deepcopy(found)
     meta = manifest["metadata"]
     meta |= {"ownerReferences": [owner], "labels": names.LABELS}
@@ -130,7 +130,7 @@ def _manager_rules() -> list[JSON]:
 
 def _hooks(resource: Resource, namespace: str) -> list[JSON]:
     (ours,) = [each.manifest["webhooks"] for each in slim_assets() if each.resource == resource and not each.component]
-    hooks = [copy.deepcopy(each) for each in ours]
+    hooks = [copy.deepcopy(each) for each in ours if "disaggregated" not in each["name"]]
     for hook in hooks:
         hook["clientConfig"]["service"]["namespace"] = namespace
     if resource == VALIDATINGWEBHOOKCONFIGURATIONS:
@@ -144,7 +144,7 @@ def _deployment() -> JSON:
     secrets = {"cert": names.SERVING_SECRET, "metrics-cert": names.METRICS_SECRET}
     container: JSON = {
         "name": names.CONTAINER,
-        "image": "registry.example/reference@sha256:1",
+        "image": "registry.example/reference:v1.0.0",
         "command": ["/manager"],
         "args": ["--config=/controller_manager_config.yaml", "--zap-log-level=2"],
         "env": [{"name": "REFERENCE", "value": "1"}],

@@ -18,7 +18,8 @@ from typing import Any, Final, Self
 import orjson
 import yaml
 
-from lws.api.operand import crd, names
+from lws.api.operand import names
+from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
@@ -35,7 +36,6 @@ from lws.manager.manager import ControllerManager
 from lws.manager.operand import OperandManager, OperandSettings
 from lws.manager.settings import Configuration, Settings
 from lws.planning.operand.assets import Asset, assets, parsed
-from lws.reconcilers.operand.caches import OPERATORS
 from lws.reconcilers.operand.observe import Surroundings
 from lws_sandbox.admission.calling import CallError
 from lws_sandbox.admission.configuration import Target
@@ -51,7 +51,8 @@ JSON = dict[str, Any]
 Key = tuple[str, str]
 ROOT: Final = Path(__file__).parents[3]
 NAMESPACE: Final = names.OPERATOR_NAMESPACE
-IMAGE: Final = "registry.example/lws@sha256:1"
+IMAGE: Final = "registry.example/lws:v1.1.0"
+NEXT_IMAGE: Final = "registry.example/lws:v1.2.0"
 VERSION: Final = "1.1.0"
 FREE: Final = frozenset({EVENTS.plural, LEASES.plural})
 
@@ -77,6 +78,8 @@ def _slim(found: Sequence[Asset]) -> bytes:
         if asset.resource == CUSTOMRESOURCEDEFINITIONS:
             for version in manifest["spec"]["versions"]:
                 spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+                if "leaderWorkerTemplate" not in spec.get("properties", {}):
+                    continue
                 section = spec["properties"]["leaderWorkerTemplate"]["properties"]
                 section["leaderTemplate"] = section["workerTemplate"] = opaque
                 section["volumeClaimTemplates"] = {"type": "array", "items": opaque}
@@ -153,7 +156,7 @@ class Site:
     async def __aenter__(self) -> Self:
         """Start the sandbox, and install the operator's definition and namespace."""
         await self.sandbox.__aenter__()
-        await self.define([crd.manifest()])
+        await self.define([LEADERWORKERSETOPERATOR.manifest()])
         for name in self._definitions:
             await self.define(fixture(name))
         await self.client.create(NAMESPACES, {"metadata": {"name": self.namespace}})

@@ -25,7 +25,7 @@ from lws.apimachinery.resources import (
     Resource,
 )
 from lws.planning.operand.assets import Asset, parsed
-from tests.acceptance.operand.site import NAMESPACE, Site, slim_assets
+from tests.acceptance.operand.site import NAMESPACE, NEXT_IMAGE, Site, slim_assets
 from tests.virtual import virtual_time
 
 SOON = 5.0  # seconds within which healing begins
@@ -208,7 +208,7 @@ async def test_a37_what_a_release_no_longer_has_is_pruned_after_its_rollout() ->
         await site.installed()
         await site.operators[0].stop()
         fewer = [each for each in slim_assets() if each.key != ("PodDisruptionBudget", names.DEPLOYMENT)]
-        await site.start(objects=fewer, image="registry.example/lws@sha256:2")
+        await site.start(objects=fewer, image=NEXT_IMAGE)
 
         async def rolling() -> bool:
             return (await site.condition("Progressing")).get("reason") == "RollingOut"

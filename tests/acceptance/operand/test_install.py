@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import labels_of
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
 from lws.planning.operand.facts import Facts
-from lws.reconcilers.operand.caches import OPERATORS
 from tests.acceptance.operand.site import NAMESPACE, VERSION, Site, operator_manifest, slim_assets
 from tests.virtual import virtual_time
 

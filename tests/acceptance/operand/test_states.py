@@ -9,6 +9,7 @@ import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONFIGMAPS,
@@ -19,7 +20,6 @@ from lws.apimachinery.resources import (
     PODS,
 )
 from lws.errors import InvalidError
-from lws.reconcilers.operand.caches import OPERATORS
 from tests.acceptance.operand.site import IMAGE, NAMESPACE, Site, fixture, operator_manifest, workload
 from tests.virtual import virtual_time
 

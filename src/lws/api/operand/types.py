@@ -14,6 +14,8 @@ from pydantic import Field
 from lws.api.customresource import Model
 from lws.api.fields import JSON, Core, Shape, enum, int32, text
 from lws.api.operand import messages
+from lws.api.operand.names import SINGLETON
+from lws.api.operand.status import LeaderWorkerSetOperatorStatus
 from lws.apimachinery.objects import ObjectMeta
 
 MANAGED: Final = "Managed"
@@ -212,12 +214,18 @@ class LeaderWorkerSetOperatorSpec(Model):
 class LeaderWorkerSetOperator(Model):
     """The operator's one object.
 
-    ``raw_status`` is the status as the server has it, for what the next one is built upon.
+    ``raw_status`` is the status as the server has it, for what the next one is built upon; ``status`` describes it.
     """
+
+    required = ("spec",)
+    rules: ClassVar[tuple[tuple[str, str], ...]] = ((f"self.metadata.name == '{SINGLETON}'", messages.SINGLETON),)
 
     metadata: ObjectMeta
     spec: LeaderWorkerSetOperatorSpec = Field(
         default_factory=LeaderWorkerSetOperatorSpec, description="What is wanted."
+    )
+    status: LeaderWorkerSetOperatorStatus = Field(
+        default_factory=LeaderWorkerSetOperatorStatus, description="What was last seen."
     )
     raw_status: JSON = Field(default_factory=dict, exclude=True, repr=False)
 

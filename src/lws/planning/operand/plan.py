@@ -12,7 +12,7 @@ from typing import Final
 
 from lws.api.operand import messages, names
 from lws.api.operand.types import AUTO, CERT_MANAGER
-from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, Patch
+from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, JsonPatch
 from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
@@ -105,7 +105,7 @@ class _Planner:
             places = sorted((str(each["path"]).split("/")[3] for each in operations), key=int, reverse=True)
             removals = [{"op": "remove", "path": f"/metadata/ownerReferences/{place}"} for place in places]
             self._out.actions.append(
-                Patch(
+                JsonPatch(
                     CUSTOMRESOURCEDEFINITIONS,
                     "",
                     meta.name,
@@ -252,7 +252,7 @@ class _Planner:
             operations = ({"op": "replace", "path": "/metadata/managedFields", "value": entries},)
             meta = live["metadata"]
             self._out.actions.append(
-                Patch(wanted.resource, namespace_of(live), name_of(live), meta["resourceVersion"], operations)
+                JsonPatch(wanted.resource, namespace_of(live), name_of(live), meta["resourceVersion"], operations)
             )
             self._apply(wanted, live)
             return
@@ -260,7 +260,7 @@ class _Planner:
         if extras:
             version = live["metadata"]["resourceVersion"]
             self._out.actions.append(
-                Patch(
+                JsonPatch(
                     wanted.resource,
                     namespace_of(live),
                     name_of(live),

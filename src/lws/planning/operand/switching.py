@@ -19,7 +19,7 @@ from typing import Final
 
 from lws.api.operand import names
 from lws.api.operand.types import CERT_MANAGER, INTERNAL
-from lws.apimachinery.actions import Action, Create, Delete, Patch
+from lws.apimachinery.actions import Action, Create, Delete, JsonPatch
 from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import SECRETS
 from lws.planning.operand.facts import Facts
@@ -99,7 +99,7 @@ def _to_cert_manager(world: World) -> tuple[list[Action], str]:
         if known
         else {"op": "add", "path": "/data", "value": {EXTRA: value}}
     )
-    patch = Patch(SECRETS, meta["namespace"], meta["name"], meta["resourceVersion"], (operation,))
+    patch = JsonPatch(SECRETS, meta["namespace"], meta["name"], meta["resourceVersion"], (operation,))
     return [patch], waits
 
 
@@ -122,7 +122,7 @@ def clean_up(facts: Facts, world: World) -> list[Action]:
     if secret is not None and EXTRA in (secret.get("data") or {}):
         meta = secret["metadata"]
         operation = {"op": "remove", "path": f"/data/{EXTRA}"}
-        actions.append(Patch(SECRETS, meta["namespace"], meta["name"], meta["resourceVersion"], (operation,)))
+        actions.append(JsonPatch(SECRETS, meta["namespace"], meta["name"], meta["resourceVersion"], (operation,)))
     for name in (names.SERVING_SECRET, names.METRICS_SECRET, names.AUTHORITY):
         found = world.secrets.get(name)
         if found is not None and annotations_of(found).get(names.CERTIFICATE_NAME) in _CERTIFICATES:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.api.operand.workloads import LEADERWORKERSETS, Workload
 from lws.apimachinery.manifests import JSON, name_of
@@ -27,7 +28,6 @@ from lws.informers.registry import InformerRegistry
 from lws.planning.operand.world import Key
 from lws.reconcilers.operand.apis import GROUPS
 
-OPERATORS: Final = Resource(names.GROUP, names.VERSION, names.PLURAL, names.KIND, namespaced=False)
 KEY: Final = names.SINGLETON  # of the one thing that is reconciled
 
 

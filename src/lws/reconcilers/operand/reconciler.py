@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.actions import Plan
 from lws.apimachinery.manifests import JSON
@@ -24,7 +25,7 @@ from lws.planning.operand.plan import Decision, plan
 from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
-from lws.reconcilers.operand.caches import KEY, OPERATORS, Caches
+from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
 from lws.reconcilers.operand.probe import probe
