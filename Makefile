@@ -7,7 +7,7 @@
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
-# make generate / make lock   write the generated files / the locked dependencies anew
+# make generate / make lock / make bundle   write generated files / locked dependencies / the OLM bundle anew
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +32,7 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate lock bench bench-sandbox clean
+.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate bundle lock bench bench-sandbox clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -10
@@ -74,6 +74,10 @@ contracts: $(STAMP)
 
 generate: $(STAMP)
 	$(BIN)/python -m hack.generate
+
+# Takes OPERATOR_IMAGE and OPERAND_IMAGE from the environment.
+bundle: $(STAMP)
+	$(BIN)/python -m hack.bundle
 
 lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh

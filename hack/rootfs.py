@@ -30,10 +30,11 @@ ENTRYPOINT = """\
 import sys
 
 sys.path.insert(0, "/app")
-from lws.cli.controller import main
+from lws.cli.{command} import main
 
 sys.exit(main())
 """
+COMMANDS = {"manager": "controller", "usr/bin/lws-operator": "operator"}
 
 
 def lay_out(out: Path, packages: Path, source: Path) -> None:
@@ -47,9 +48,11 @@ def lay_out(out: Path, packages: Path, source: Path) -> None:
     for library in sorted(_libraries([python, *out.rglob("*.so"), *out.rglob("*.so.*")])):
         _copy_file(library, out)
     _identity(out)
-    entry = out / "manager"
-    entry.write_text(ENTRYPOINT.format(python=python))
-    entry.chmod(0o755)
+    for path, command in COMMANDS.items():
+        entry = out / path
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.write_text(ENTRYPOINT.format(python=python, command=command))
+        entry.chmod(0o755)
     _settle_times(out)
 
 

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from lws.cli import controller
 from lws.cli.flags import parse_flags
+from lws.cli.process import until_signal
 from lws.errors import ConfigurationError
 from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
@@ -229,7 +230,7 @@ async def test_a_signal_tells_what_every_task_waits_for(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.communicate, timeout=20)
     assert process.returncode == 0
-    assert places["manager"][0].startswith("lws.cli.controller.")
+    assert places["main"][0].startswith("lws.cli.controller.run:")
     assert any(call.startswith("lws.runtime.leader.LeaderElector.") for call in places["leadership"])
 
 
@@ -304,7 +305,8 @@ async def test_development_says_what_does_not_happen(tmp_path: Path) -> None:
         flags = parse_flags(argv, terminal=False)
         environ = {**environment(tmp_path), "ENABLE_WEBHOOKS": "true"}
         with capture_logs() as logs:
-            running = asyncio.create_task(controller.run(flags, controller.make_settings(flags, environ), environ))
+            settings = controller.make_settings(flags, environ)
+            running = asyncio.create_task(until_signal(lambda: controller.run(flags, settings, environ)))
             await asyncio.wait_for(api.written.wait(), 20)
             os.kill(os.getpid(), signal.SIGTERM)
             assert await running == 0

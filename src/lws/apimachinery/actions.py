@@ -145,6 +145,19 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonPatch:
+    """JSON patch of one object (RFC 6902), if it is still at this version; otherwise a `lws.errors.ConflictError`."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    resource_version: str
+    operations: tuple[JSON, ...]
+    on_success: tuple[EmitEvent, ...] = ()
+    on_failure: tuple[EmitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStatus:
     """Write the whole status with optimistic locking."""
 
@@ -173,7 +186,7 @@ class Delete:
     witness: Reference | None = None
 
 
-Action: TypeAlias = EmitEvent | Create | Apply | Update | Patch | UpdateStatus | Delete
+Action: TypeAlias = EmitEvent | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
 
 
 @dataclass(frozen=True, slots=True)

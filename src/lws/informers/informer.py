@@ -248,7 +248,7 @@ class Informer(Generic[T]):
 
     async def _fetch(self, command: inputs.Fetch) -> inputs.Input:
         try:
-            response = await self._client.send(page_request(self.kind.resource, self.selection, command))
+            response = await self._client.send(page_request(self.kind, self.selection, command))
             self._heard_at = self._clock.monotonic()
             return self._decoder.page(response.body)
         except ApiError as error:
@@ -259,7 +259,7 @@ class Informer(Generic[T]):
     async def _watch(self, command: inputs.Open) -> inputs.Command | None:
         """Follow one watch to its end; the command that came of it."""
         seconds = BRIEF_SECONDS if command.brief else WATCH_SECONDS * (1 + self._random.random() / 5)
-        request = watch_request(self.kind.resource, self.selection, command, int(seconds), LIST_SILENCE)
+        request = watch_request(self.kind, self.selection, command, int(seconds), LIST_SILENCE)
         begin = asyncio.get_running_loop().time()
         self.counters.watches += 1
         end: inputs.Input

@@ -55,6 +55,7 @@ class InformerRegistry:
         self._random = random
         self._resync = resync
         self._informers: dict[tuple[int, Selection], Informer[Any]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by identity of the informer
         self._group: asyncio.TaskGroup | None = None
 
     def informer(
@@ -88,6 +89,16 @@ class InformerRegistry:
                 self._start(informer)
         found: Informer[T] = self._informers[key]
         return found
+
+    def drop(self, informer: Informer[Any]) -> None:
+        """Stop an informer whose objects nobody needs any more, such as those of an API that is gone. Idempotent.
+
+        What it still holds is not told as deleted.
+        """
+        self._informers = {key: known for key, known in self._informers.items() if known is not informer}
+        task = self._tasks.pop(id(informer), None)
+        if task is not None:
+            task.cancel()
 
     def __iter__(self) -> Iterator[Informer[Any]]:
         return iter([*self._informers.values()])
@@ -128,6 +139,7 @@ class InformerRegistry:
                 self._group.create_task(asyncio.Event().wait(), name="informers")  # also while there is none
         finally:
             self._group = None
+            self._tasks.clear()
 
     def statistics(self) -> list[InformerStatistics]:
         """How every informer is doing."""
@@ -135,7 +147,7 @@ class InformerRegistry:
 
     def _start(self, informer: Informer[Any]) -> None:
         assert self._group is not None
-        self._group.create_task(informer.run(), name=f"informer {informer.kind}")
+        self._tasks[id(informer)] = self._group.create_task(informer.run(), name=f"informer {informer.kind}")
 
 
 def _statistics(informer: Informer[Any]) -> InformerStatistics:
