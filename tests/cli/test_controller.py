@@ -209,7 +209,7 @@ async def test_a_signal_is_obeyed_while_a_reconcile_is_stuck(tmp_path: Path) -> 
 async def test_a_second_signal_ends_a_stuck_process_at_once(tmp_path: Path) -> None:
     """Who asks twice need not wait for the first answer, whatever the event loop does."""
     planted = "import sys; from lws.cli import controller\nasync def run(*_):\n    print('stuck', flush=True)\n"
-    planted += "    while True: pass\ncontroller._run_manager = run\nsys.exit(controller.main(sys.argv[1:]))"
+    planted += "    while True: pass\ncontroller.run = run\nsys.exit(controller.main(sys.argv[1:]))"
     process = start_script(planted, home=tmp_path)
     assert process.stdout is not None
     assert await asyncio.to_thread(process.stdout.readline) == "stuck\n"

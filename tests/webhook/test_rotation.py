@@ -20,7 +20,7 @@ from lws.webhook import certs
 from lws.webhook.bundles import FORMER_SECONDS
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import Pair, make_ca, make_leaf, read_certificates
-from lws.webhook.rotation import CONFIGURATIONS, CertificateRotator
+from lws.webhook.rotation import CONFIGURATIONS, SETTLE, CertificateRotator
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.usefixtures("keys")
@@ -314,9 +314,9 @@ async def test_the_same_bundle_published_again_is_waited_for_as_well() -> None:
     store(cluster, ca, make_leaf(ca, [NAME], cluster.time.now()))
     cluster.api.wipe_bundles()
     cluster.time.seconds = 100.0
-    assert await rotator.step() == pytest.approx(10)
+    assert await rotator.step() == pytest.approx(SETTLE)
     assert serving.certificate == before
-    cluster.time.seconds = 110.0
+    cluster.time.seconds = 100.0 + SETTLE
     await rotator.step()
     assert cluster.whole()
 
