@@ -10,7 +10,10 @@ import sysconfig
 import tomllib
 from pathlib import Path
 
-COMMAND = """#!{python}
+# A first line that names the interpreter could not have spaces; the shell reads the second, Python passes over it.
+COMMAND = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import sys
 from {module} import {function}
 sys.exit({function}())
