@@ -17,6 +17,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
+from lws.planning.leaderworkerset.conditions import AVAILABLE, BLOCKED, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import (
     leaders_by_index,
     own_leaders,
@@ -27,7 +28,6 @@ from lws.planning.leaderworkerset.groups import (
 )
 from lws.planning.leaderworkerset.recovery import container_restarted
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
-from lws.planning.leaderworkerset.status import AVAILABLE, BLOCKED, UPDATE_IN_PROGRESS
 
 MISSING_GROUPS: Final = -1  # stands for the indices of all groups that have no leader
 
@@ -88,7 +88,8 @@ def take_census(snapshot: SetSnapshot, members: Members, per_group: Amounts) -> 
     """
     taking = _Taking(snapshot, members, per_group)
     own = own_leaders(snapshot.leaders, snapshot.leader_statefulset)
-    leaders = leaders_by_index(own, snapshot.lws.metadata.name)
+    ending = tuple(pod for pod in snapshot.leaders if pod.metadata.deleting)
+    leaders = leaders_by_index((*ending, *own), snapshot.lws.metadata.name)
     wanted = {index: leader for index, leader in leaders.items() if index < snapshot.lws.spec.replicas}
     for index, leader in wanted.items():
         taking.look(index, leader)

@@ -16,8 +16,8 @@ from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition, Key
 from lws.clock import Clock
+from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import pod_ready
-from lws.planning.leaderworkerset.status import UPDATE_IN_PROGRESS
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.telemetry.metrics import MetricsRegistry
 
