@@ -60,3 +60,12 @@ matchPolicy: Equivalent
 sideEffects: None
 timeoutSeconds: 5
 {{- end }}
+
+{{- /* Rules with their values in place of @NAME@: dict "rules" … "values" … */ -}}
+{{- define "lws.rules" -}}
+{{- $rules := .rules }}
+{{- range $name, $value := .values }}
+{{- $rules = replace (printf "@%s@" $name) (toString $value) $rules }}
+{{- end }}
+{{- $rules }}
+{{- end }}

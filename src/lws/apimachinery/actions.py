@@ -6,7 +6,7 @@ An executor (`lws.runtime.executor`) runs them in order and stops at the first f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from lws.apimachinery.manifests import JSON
@@ -202,7 +202,6 @@ class Plan:
     error: str | None = None
     terminal: bool = False
     remedy: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""

@@ -177,11 +177,12 @@ class ControllerManager:
         return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
 
     def _make_leadership(self, transport: Transport) -> Leadership | None:
-        if not self.settings.configuration.leader_election.leader_elect:
+        election = self.settings.configuration.leader_election
+        if not election.leader_elect:
+            self.metrics.leader.leader.labels(election.resource_name).set(1)  # whoever runs alone leads
             return None
         # A renewal must not queue behind other requests, so the lease has no rate limit either.
         client = self._client(transport, None)
-        election = self.settings.configuration.leader_election
         return Leadership(
             client,
             namespace=self.settings.lease_namespace,
@@ -195,17 +196,17 @@ class ControllerManager:
 
     def _make_controllers(self, options: ControllerOptions) -> Controllers:
         gang = self.settings.configuration.gang_scheduling_management
-        domain = DomainMetrics(self.metrics, self._clock)
-        domain.watch(self.caches)
-        return build(
+        domain = DomainMetrics(self.metrics, self.caches, self._clock, lambda: self.leading)
+        controllers = build(
             self.caches,
             self.writer,
             self.recorder,
             options,
             provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
-            sets=domain,
             groups=domain,
         )
+        domain.watch(controllers)
+        return controllers
 
     def _make_disaggregated(self, options: ControllerOptions, events: ApiClient) -> Controller[Key]:
         """The controller of DisaggregatedSets, which reports events under a name of its own."""

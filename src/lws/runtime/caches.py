@@ -105,7 +105,7 @@ def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefi
         label,
         sampled(lambda each: each.healthy),
     )
-    metrics.sampled_gauge(
+    metrics.sampled_counter(
         f"{prefix}_informer_faults",
         "Watches and lists that failed since the start.",
         label,

@@ -35,11 +35,24 @@ class PodSpec(CachedStruct, frozen=True):
     init_containers: tuple[Container, ...] | None = ()
 
 
+class ContainerStateTerminated(CachedStruct, frozen=True):
+    """How a container ended."""
+
+    reason: str = ""
+
+
+class ContainerState(CachedStruct, frozen=True):
+    """What a planner reads of a container's earlier state."""
+
+    terminated: ContainerStateTerminated | None = None
+
+
 class ContainerStatus(CachedStruct, frozen=True):
-    """How often a container was restarted."""
+    """How often a container was restarted, and how it ended last."""
 
     name: str = ""
     restart_count: int = 0
+    last_state: ContainerState | None = None
 
 
 class PodStatus(CachedStruct, frozen=True):

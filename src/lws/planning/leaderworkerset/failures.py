@@ -9,7 +9,7 @@ from lws.apimachinery.actions import Delete
 from lws.planning.leaderworkerset import members, recovery
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
-from lws.planning.leaderworkerset.recovery import Failed, Outcome
+from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 
@@ -22,12 +22,14 @@ class Review:
         outcome: what decides; NO_FAILURE if nothing does.
         deletion: the deletion of the leader, if the group is to be recreated.
         error: why a failed pod could not be judged.
+        cause: why the group is to be recreated.
     """
 
     record: MemberRecord | None
     outcome: Outcome = Outcome.NO_FAILURE
     deletion: Delete | None = None
     error: str | None = None
+    cause: Cause | None = None
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -48,7 +50,8 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
             assert leader is not None
-            return Review(record, outcome, recovery.recreate(leader, failed, snapshot.worker_set_of_leader))
+            deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader)
+            return Review(record, outcome, deletion, cause=recovery.cause(failed))
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:

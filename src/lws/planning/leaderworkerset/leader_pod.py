@@ -16,6 +16,7 @@ from lws.planning.leaderworkerset.failures import Review, review
 from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -28,10 +29,11 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, and the group's members as they are to be remembered once it has run."""
+    """A plan, the group's members as they are to be remembered once it has run, and why the group is recreated."""
 
     plan: Plan
     record: MemberRecord | None
+    cause: Cause | None = None
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -46,7 +48,7 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record)
+        return GroupPlan(concluded(found), found.record, found.cause)
     return GroupPlan(_complete(snapshot, lws, leader, provider), found.record)
 
 

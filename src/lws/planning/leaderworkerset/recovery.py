@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet, controlled_by
@@ -14,6 +15,27 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import is_leader, revision_key
+
+
+class Cause(StrEnum):
+    """Why a group was recreated, as metrics tell it: few values, whatever the cluster reports."""
+
+    OOM_KILLED = "OOMKilled"
+    ERROR = "Error"
+    EVICTED = "Evicted"
+    PREEMPTED = "Preempted"
+    NODE_LOST = "NodeLost"
+    DELETED = "Deleted"
+
+
+# Reasons of the condition DisruptionTarget, which whoever ends a pod for the cluster's sake sets first.
+_DISRUPTIONS: Final = {
+    "EvictionByEvictionAPI": Cause.EVICTED,
+    "TerminationByKubelet": Cause.EVICTED,
+    "PreemptionByScheduler": Cause.PREEMPTED,
+    "DeletionByTaintManager": Cause.NODE_LOST,
+    "DeletionByPodGC": Cause.NODE_LOST,
+}
 
 
 class Outcome(Enum):
@@ -65,6 +87,24 @@ def container_restarted(pod: Pod) -> bool:
     status = pod.status
     statuses = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
     return status.phase in ("Running", "Pending") and any(each.restart_count > 0 for each in statuses)
+
+
+def cause(failed: Failed) -> Cause:
+    """Why the pod counts as failed; one that is gone without a trace was deleted by somebody."""
+    if failed.pod is None:
+        return Cause.DELETED
+    for condition in failed.pod.status.conditions or ():
+        if condition.type == "DisruptionTarget" and condition.status == "True":
+            return _DISRUPTIONS.get(condition.reason, Cause.EVICTED)
+    if not container_restarted(failed.pod):
+        return Cause.DELETED
+    status = failed.pod.status
+    ends = [
+        each.last_state.terminated.reason
+        for each in (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
+        if each.last_state is not None and each.last_state.terminated is not None
+    ]
+    return Cause.OOM_KILLED if Cause.OOM_KILLED in ends else Cause.ERROR
 
 
 def pending(group_pods: Sequence[Pod], size: int) -> bool:

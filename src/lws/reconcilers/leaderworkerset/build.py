@@ -17,7 +17,7 @@ from lws.reconcilers.leaderworkerset.group import GroupListener
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer
-from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler, SetListener
+from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
@@ -49,7 +49,6 @@ def build(
     options: ControllerOptions,
     *,
     provider: SchedulerProvider | None = None,
-    sets: SetListener | None = None,
     groups: GroupListener | None = None,
 ) -> Controllers:
     """Make all controllers. Nothing runs yet, but every change in the caches wakes its keys.
@@ -60,7 +59,6 @@ def build(
         recorder: takes events.
         options: what the controllers share.
         provider: the gang scheduler, if there is one.
-        sets: hears how sets are doing.
         groups: hears of recreated groups.
     """
     memory = GroupMemory()
@@ -75,7 +73,7 @@ def build(
     _watch_for_workers(by_worker, caches)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     return Controllers(
-        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, sets).reconcile),
+        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock).reconcile),
         by_leader.build(LeaderPodReconciler(observer, executors[1], memory, provider, groups).reconcile),
         by_worker.build(WorkerPodReconciler(observer, executors[2], memory, groups).reconcile),
         memory,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api.leaderworkerset.objects import ContainerStatus, Pod, PodSpec, PodStatus
+from lws.api.leaderworkerset.objects import ContainerState as PreviousState
+from lws.api.leaderworkerset.objects import ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
 
 
@@ -25,17 +26,16 @@ class Waiting(CachedStruct, frozen=True):
     message: str = ""
 
 
-class Terminated(CachedStruct, frozen=True):
+class Terminated(ContainerStateTerminated, frozen=True):
     """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
 
     exit_code: int = 0
     signal: int = 0
-    reason: str = ""
     message: str = ""
     finished_at: str | None = None
 
 
-class ContainerState(CachedStruct, frozen=True):
+class ContainerState(PreviousState, frozen=True):
     """Exactly one member is set; none means waiting."""
 
     waiting: Waiting | None = None
