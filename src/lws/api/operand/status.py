@@ -39,6 +39,21 @@ _GENERATION: Final = _object(
 )
 _GENERATION["properties"] |= {"lastGeneration": {"type": "integer", "format": "int64"}, "hash": {"type": "string"}}
 _RELATED: Final = _object(("name", "resource"), group="string", resource="string", namespace="string", name="string")
+_ENTRY: Final = _object(
+    ("name", "resource", "verb"), verb="string", resource="string", namespace="string", name="string"
+)
+_PLAN_ENTRIES: Final = Shape({"type": "array", "items": _ENTRY, "x-kubernetes-list-type": "atomic"})
+_ROLLOUT: Final = _object(
+    ("result",),
+    version="string",
+    image="string",
+    configHash="string",
+    started="string",
+    ended="string",
+    result="string",
+    cause="string",
+)
+_HISTORY: Final = Shape({"type": "array", "items": _ROLLOUT, "x-kubernetes-list-type": "atomic"})
 _RELATED_OBJECTS: Final = Shape({"type": "array", "items": _RELATED, "x-kubernetes-list-type": "atomic"})
 
 
@@ -86,6 +101,24 @@ class WorkloadsStatus(Model):
     observed_at: Annotated[str, _TIME] = Field("", description="When this was counted.")
 
 
+class Release(Model):
+    """A version of the operand."""
+
+    version: Annotated[str, text()] = Field("", description="Its version.")
+    image: Annotated[str, text()] = Field("", description="Its image.")
+
+
+class PlanStatus(Model):
+    """What the next rollout would change, or the one under way changes."""
+
+    hash: Annotated[str, text()] = Field("", description="Names this plan; approving it names the hash.")
+    from_: Release = Field(default_factory=Release, description="The release that is in force.", alias="from")
+    to: Release = Field(default_factory=Release, description="The release that is planned.")
+    entries: Annotated[list[JSON], _PLAN_ENTRIES] = Field(default_factory=list, description="Objects that change.")
+    truncated: Annotated[int, int32()] = Field(0, description="Entries that are left out.")
+    restarts_operand: Annotated[bool, _FLAG] = Field(False, description="Whether pods of the operand are replaced.")
+
+
 class LeaderWorkerSetOperatorStatus(Model):
     """What was last seen."""
 
@@ -115,6 +148,8 @@ class LeaderWorkerSetOperatorStatus(Model):
     workloads: WorkloadsStatus = Field(
         default_factory=WorkloadsStatus, description="What the cluster's LeaderWorkerSets are doing."
     )
+    plan: PlanStatus = Field(default_factory=PlanStatus, description="The rollout that is planned or under way.")
+    history: Annotated[list[JSON], _HISTORY] = Field(default_factory=list, description="The last five rollouts.")
     related_objects: Annotated[list[JSON], _RELATED_OBJECTS] = Field(
         default_factory=list, description="Everything that is applied; for oc adm inspect."
     )

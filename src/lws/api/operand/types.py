@@ -180,6 +180,26 @@ _NAMESPACE_IS_KEPT: Final = (
 )
 
 
+class Rollout(Model):
+    """How a new operand reaches the cluster (operator 5.7)."""
+
+    strategy: Annotated[str, enum("Guarded", "Immediate", default="Guarded")] = Field(
+        "Guarded", description="Guarded is watched and rolled back; Immediate applies everything at once."
+    )
+    approval: Annotated[str, enum("Automatic", "Manual", default="Automatic")] = Field(
+        "Automatic", description="Manual waits for an annotation with the hash of status.plan."
+    )
+    soak_seconds: Annotated[int, int32(60, minimum=0, maximum=3600)] = Field(
+        60, description="For how long the new pods must hold before a rollout counts as done."
+    )
+    deadline_seconds: Annotated[int, int32(600, minimum=60, maximum=3600)] = Field(
+        600, description="How long the new pods may take to serve."
+    )
+    on_failure: Annotated[str, enum("Rollback", "Hold", default="Rollback")] = Field(
+        "Rollback", description="Whether a rollout that fails is taken back, or left as it is."
+    )
+
+
 class LeaderWorkerSetOperatorSpec(Model):
     """What is wanted."""
 
@@ -204,6 +224,8 @@ class LeaderWorkerSetOperatorSpec(Model):
 
     monitoring: Monitoring = Field(default_factory=Monitoring, description="How the operand is monitored.")
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy, description="Who may reach the operand.")
+
+    rollout: Rollout = Field(default_factory=Rollout, description="How a new operand reaches the cluster.")
 
     @property
     def managed(self) -> bool:

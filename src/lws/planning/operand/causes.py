@@ -14,6 +14,8 @@ OTHER_INSTALLATION: Final = "OtherInstallation"
 CERTIFICATE_NOT_READY: Final = "CertificateNotReady"
 CRD_NARROWED: Final = "CRDNarrowed"
 OPERAND_FAILING: Final = "OperandFailing"
+ROLLOUT_FAILED: Final = "RolloutFailed"
+ROLLED_BACK: Final = "RolledBack"
 API_NOT_SERVED: Final = "APINotServed"
 PERMISSION_DENIED: Final = "PermissionDenied"
 
@@ -26,6 +28,8 @@ ORDER: Final = (
     CERTIFICATE_NOT_READY,
     CRD_NARROWED,
     OPERAND_FAILING,
+    ROLLOUT_FAILED,
+    ROLLED_BACK,
     API_NOT_SERVED,
     PERMISSION_DENIED,
 )

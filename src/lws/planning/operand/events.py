@@ -45,6 +45,23 @@ def healed(resource: Resource, live: JSON, pointers: list[str]) -> EmitEvent:
     return EmitEvent("Normal", "DriftHealed", APPLY, note)
 
 
+def rollout_planned(plan: JSON) -> EmitEvent:
+    """A rollout begins."""
+    to = plan["to"]
+    note = f"Rolling out {to['version']} ({to['image']}): {len(plan['entries']) + plan['truncated']} objects change"
+    return EmitEvent("Normal", "RolloutPlanned", "Rollout", note)
+
+
+def rollout_finished(version: str, image: str) -> EmitEvent:
+    """A rollout has held."""
+    return EmitEvent("Normal", "RolloutFinished", "Rollout", f"Rolled out {version} ({image})")
+
+
+def rolled_back(version: str, image: str, why: str) -> EmitEvent:
+    """A rollout was taken back."""
+    return EmitEvent("Warning", "RolledBack", "Rollout", f"Rolled back from {version} ({image}): {why}")
+
+
 def pruned(resource: Resource, live: JSON) -> EmitEvent:
     """An object that is no longer wanted was deleted."""
     note = f"Deleted {_named(resource, live)} because it is no longer wanted"

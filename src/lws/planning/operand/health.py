@@ -7,11 +7,12 @@ from typing import Final
 
 from lws.api.operand import names
 from lws.api.operand.types import LeaderWorkerSetOperatorSpec
-from lws.apimachinery.manifests import JSON, name_of
+from lws.apimachinery.manifests import JSON, annotations_of, name_of
 from lws.planning.operand.causes import OPERAND_FAILING, Cause
 
 _PULL: Final = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 _SETUP: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_REVISION: Final = "deployment.kubernetes.io/revision"
 _OOM: Final = "OOMKilled"
 
 
@@ -41,6 +42,14 @@ def image_of(deployment: JSON | None) -> str:
     """The image of the operand's container."""
     containers = (((deployment or {}).get("spec") or {}).get("template") or {}).get("spec", {}).get("containers") or ()
     return next((str(each.get("image") or "") for each in containers if each.get("name") == names.CONTAINER), "")
+
+
+def pods_of(deployment: JSON, replica_sets: Sequence[JSON], pods: Sequence[JSON]) -> list[JSON]:
+    """Pods of the Deployment's newest template."""
+    revision = annotations_of(deployment).get(_REVISION)
+    newest = {each["metadata"]["uid"] for each in replica_sets if annotations_of(each).get(_REVISION) == revision}
+    owners = ((pod, pod["metadata"].get("ownerReferences") or ()) for pod in pods)
+    return [pod for pod, found in owners if any(owner.get("uid") in newest for owner in found)]
 
 
 def image_ids(pods: Sequence[JSON]) -> list[str]:

@@ -56,23 +56,28 @@ class Decision:
     waits: tuple[str, str] = ("", "")
 
 
-def plan(facts: Facts, wanted: Desired, world: World, *, refused: frozenset[Key] = frozenset()) -> Decision:
+def plan(
+    facts: Facts, wanted: Desired, world: World, *, settled: bool = True, refused: frozenset[Key] = frozenset()
+) -> Decision:
     """One step towards what is wanted.
 
     Args:
         facts: the surroundings.
         wanted: the whole installation.
         world: what was observed.
+        settled: whether no rollout is under way, so that roles may narrow and what is no longer wanted may go.
         refused: objects that the API server calls invalid as they are wanted; they stay as they are.
     """
-    return _Planner(facts, wanted, world, refused).plan()
+    return _Planner(facts, wanted, world, settled, refused).plan()
 
 
 class _Planner:
-    def __init__(self, facts: Facts, wanted: Desired, world: World, refused: frozenset[Key]) -> None:
+    def __init__(self, facts: Facts, wanted: Desired, world: World, settled: bool, refused: frozenset[Key]) -> None:
         self._facts = facts
         self._wanted = wanted
         self._world = world
+        self._rolling = not settled
+        self._settled = settled and serves(world, wanted)
         self._refused = refused
         self._out = Decision()
 
@@ -89,7 +94,7 @@ class _Planner:
             if self._must_wait(each):
                 return self._out
             self._one(each)
-        if self._serves(self._world.live.get(_DEPLOYMENT)):
+        if self._settled:
             self._prune()
             self._out.actions += switching.clean_up(self._facts, self._world)
         return self._out
@@ -210,8 +215,7 @@ class _Planner:
         could not be changed bit by bit anyway, only replaced.)
         """
         kind = wanted.resource.kind
-        deployment = self._world.live.get(_DEPLOYMENT)
-        if kind not in _ACCESS | _BINDINGS or deployment is None or self._serves(deployment):
+        if kind not in _ACCESS | _BINDINGS or not self._rolling or self._world.live.get(_DEPLOYMENT) is None:
             return False
         role = (
             wanted.key if kind in _ACCESS else (wanted.manifest["roleRef"]["kind"], wanted.manifest["roleRef"]["name"])
@@ -229,16 +233,8 @@ class _Planner:
     def _due(self, wanted: Wanted) -> bool:
         """Whether the time of an object has come: of the Deployment with its image, of the readers' file last."""
         if wanted.key == _READERS_FILE:
-            return self._serves(self._world.live.get(_DEPLOYMENT))
+            return self._settled
         return wanted.key != _DEPLOYMENT or bool(self._facts.image)
-
-    def _serves(self, deployment: JSON | None) -> bool:
-        """Whether all pods are of what is wanted now."""
-        template = self._wanted.get(*_DEPLOYMENT)
-        if deployment is None or template is None or not health.rolled_out(deployment):
-            return False
-        live, wanted = (annotations_of(each["spec"]["template"]) for each in (deployment, template))
-        return live.get(names.CONFIG_HASH) == wanted.get(names.CONFIG_HASH)
 
     def _bring_about(self, wanted: Wanted, live: JSON) -> None:
         kind = wanted.resource.kind
@@ -313,6 +309,16 @@ class _Planner:
 
     def _resource(self, key: Key, live: JSON) -> Resource | None:
         return self._world.resources.get((str(live.get("apiVersion")), key[0]))
+
+
+def serves(world: World, wanted: Desired) -> bool:
+    """Whether all pods are of what is wanted: of its image and configuration, and available."""
+    live, deployment = world.live.get(_DEPLOYMENT), wanted.get(*_DEPLOYMENT)
+    if live is None or deployment is None or not health.rolled_out(live):
+        return False
+    before, after = (annotations_of(each["spec"]["template"]) for each in (live, deployment))
+    same = before.get(names.CONFIG_HASH) == after.get(names.CONFIG_HASH)
+    return same and health.image_of(live) == health.image_of(deployment)
 
 
 def interim(role: Wanted, objects: Iterable[Wanted]) -> Iterator[Wanted]:

@@ -1,7 +1,7 @@
 """Guarded rollouts: planned, approved if asked for, watched, and rolled back if they fail (operator 5.7).
 
-A change of the operand's pod template is a rollout; everything else is applied at once. Until a rollout has held for the
-soak, roles are not narrowed and nothing is pruned, so that the installation of before can be applied again.
+A change of the operand's pod template is a rollout; everything else is applied at once. Until a rollout has held for
+the soak, roles are not narrowed and nothing is pruned, so that the installation of before can be applied again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from lws.planning.operand.status import stamp
 from lws.planning.operand.world import World
 
 APPROVED: Final = "operator.lws.x-k8s.io/approved-plan"
-UNREADY_SECONDS: Final = 30.0
 MOST_ENTRIES: Final = 50
 _DEPLOYMENT: Final = ("Deployment", names.DEPLOYMENT)
 
@@ -73,6 +72,7 @@ def choose(facts: Facts, wanted: Desired, world: World, record: Record, soaking:
     if attempt is not None and attempt.digest == rendering.digest and attempt.failed:
         return _failed(record, attempt)
     plan = planned(facts, wanted, world, good, rendering)
+    told: list[EmitEvent] = []
     if attempt is None or attempt.digest != rendering.digest or attempt.failed:
         if not _approved(spec, world.operator.metadata.annotation(APPROVED), rendering):
             command = f"kubectl annotate --overwrite {names.PLURAL} {names.SINGLETON} {APPROVED}={rendering.digest}"
@@ -80,17 +80,17 @@ def choose(facts: Facts, wanted: Desired, world: World, record: Record, soaking:
             return Choice(good.desired(), record, waits=waits, plan=plan)
         attempt = Attempt(rendering.digest, stamp(world.now), world.workloads.sets_available if world.workloads else 0)
         record = replace(record, attempt=attempt)
-        told = (events.rollout_planned(plan),)
-    else:
-        told = ()
+        told.append(events.rollout_planned(plan))
     choice = _watched(wanted, rendering, world, replace(record, attempt=attempt), soaking)
-    return replace(choice, plan=plan if choice.plan is None and not choice.settled else None, told=told + choice.told)
+    over = choice.settled or choice.causes
+    return replace(choice, plan=None if over else plan, told=(*told, *choice.told))
 
 
 def _at_once(wanted: Desired, rendering: Rendering, record: Record, soaking: float | None) -> Choice:
     """A first installation, a change that is no rollout, and no change at all."""
+    unchanged = record.good is not None and record.good.template == rendering.template
     if soaking is None:
-        return Choice(wanted, record)
+        return Choice(wanted, record, settled=unchanged)
     if record.good is not None and record.good.digest == rendering.digest and record.attempt is None:
         return Choice(wanted, record, settled=True)
     return Choice(wanted, replace(record, good=rendering, attempt=None), settled=True)
@@ -122,11 +122,10 @@ def _watched(wanted: Desired, rendering: Rendering, world: World, record: Record
 def _reached(world: World, wanted: Desired) -> bool:
     """Whether the Deployment is the one that is wanted, so that its pods tell of it."""
     live, deployment = world.live.get(_DEPLOYMENT), wanted.get(*_DEPLOYMENT)
-    if live is None or deployment is None:
+    if live is None or deployment is None or health.image_of(live) != health.image_of(deployment):
         return False
-    return health.image_of(live) == health.image_of(deployment) and annotations_of(live["spec"]["template"]).get(
-        names.CONFIG_HASH
-    ) == annotations_of(deployment["spec"]["template"]).get(names.CONFIG_HASH)
+    before, after = (annotations_of(each["spec"]["template"]) for each in (live, deployment))
+    return before.get(names.CONFIG_HASH) == after.get(names.CONFIG_HASH)
 
 
 def _broken(world: World, attempt: Attempt, started: datetime) -> str:

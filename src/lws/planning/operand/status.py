@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +21,9 @@ WORKLOADS_SECONDS: Final = 30.0  # at most so often a change of the counts alone
 _HASHED: Final = frozenset({"ConfigMap", "Secret"})
 
 
-def status(facts: Facts, wanted: Desired, world: World, sync: Sync) -> JSON:
+def status(
+    facts: Facts, wanted: Desired, world: World, sync: Sync, *, plan: JSON | None = None, history: Sequence[JSON] = ()
+) -> JSON:
     """The status as it is now; equal to what is there if nothing changed."""
     before = world.operator.raw_status
     deployment = world.live.get(("Deployment", names.DEPLOYMENT))
@@ -33,6 +36,8 @@ def status(facts: Facts, wanted: Desired, world: World, sync: Sync) -> JSON:
         "certificates": _certificates(facts, world, before.get("certificates") or {}),
         "generations": [_generation(each, world) for each in wanted.objects if each.key in world.live],
         "relatedObjects": [_related(each) for each in wanted.objects],
+        "plan": plan,
+        "history": [*history],
     }
     if world.workloads is not None:
         result["workloads"] = _workloads(world.workloads, before.get("workloads") or {}, world.now)

@@ -35,6 +35,7 @@ class Memory:
     probed_at: float = float("-inf")
     failures: int = 0
     trusted_since: float = float("inf")
+    _soaking: tuple[str, float] = ("", 0.0)  # what has served, and since when
     _since: dict[str, float] = field(default_factory=dict)  # reason -> monotonic
     _refused: dict[Key, tuple[str, Cause]] = field(default_factory=dict)
 
@@ -51,6 +52,15 @@ class Memory:
         """Seconds for which cert-manager's authority has been trusted; 0 if it is not."""
         self.trusted_since = min(self.trusted_since, now) if trusted else float("inf")
         return now - self.trusted_since if trusted else 0.0
+
+    def soaked(self, digest: str, *, now: float, serves: bool) -> float | None:
+        """Seconds for which an installation has served; None if it does not."""
+        if not serves:
+            self._soaking = ("", 0.0)
+            return None
+        if self._soaking[0] != digest:
+            self._soaking = (digest, now)
+        return now - self._soaking[1]
 
     def refuse(self, key: Key, manifest: JSON, cause: Cause) -> None:
         """The API server called an object invalid."""

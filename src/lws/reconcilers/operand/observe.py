@@ -51,6 +51,7 @@ from lws.planning.operand.conditions import MONITORING_LABEL
 from lws.planning.operand.desired import Desired, desired
 from lws.planning.operand.facts import ClusterTls, Facts
 from lws.planning.operand.health import image_of
+from lws.planning.operand.record import NAME as RECORD
 from lws.planning.operand.status import stamp
 from lws.planning.operand.world import CertificateEnds, Key, Probe, Workloads, World
 from lws.reconcilers.operand.apis import APISERVERS, GROUPS, OPENSHIFT_GROUP, OptionalApis
@@ -107,6 +108,7 @@ class Observation:
     facts: Facts
     wanted: Desired
     world: World
+    record: JSON | None  # the ConfigMap that says what became of rollouts
     standby: str = ""  # who else works on the same object; empty if nobody
 
 
@@ -175,7 +177,8 @@ class Observer:
             resources={(each.api_version, each.kind): each for each, _ in self._caches.labelled()},
             cluster_monitoring=facts.openshift and await self._monitored(namespace),
         )
-        return Observation(facts, wanted, world, claims.rival(leases, ours, self._told.namespace, now))
+        record = await self._get(CONFIGMAPS, self._told.namespace, RECORD)
+        return Observation(facts, wanted, world, record, claims.rival(leases, ours, self._told.namespace, now))
 
     def _follow(self, namespace: str, served: frozenset[str]) -> None:
         known = {*KNOWN, *(each.resource for each in self._assets)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -11,17 +11,17 @@ import structlog
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
-from lws.apimachinery.actions import Plan
+from lws.apimachinery.actions import Action, Apply, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
-from lws.planning.operand import events, health, paths, switching
+from lws.planning.operand import events, health, paths, record, rollout, switching
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync, blind
-from lws.planning.operand.desired import Desired
-from lws.planning.operand.plan import Decision, plan
+from lws.planning.operand.desired import Desired, owner
+from lws.planning.operand.plan import Decision, plan, serves
 from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
@@ -60,6 +60,15 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the status says of rollouts, and in how many seconds that may change by time alone."""
+
+    plan: JSON | None = None
+    history: Sequence[JSON] = ()
+    look_again: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How a pass went.
 
@@ -67,11 +76,13 @@ class Result:
         causes: of being degraded.
         error: what made it fail, if anything did.
         waits: what the installation waits for.
+        told: what the status says of rollouts.
     """
 
     causes: list[Cause]
     error: LwsError | None = None
     waits: tuple[str, str] = ("", "")
+    told: Told = Told()
 
 
 class OperandReconciler:
@@ -156,20 +167,38 @@ class OperandReconciler:
     async def _apply(self, observation: Observation) -> Result:
         world = observation.world
         trusted_for = self._memory.trusted(now=self._clock.monotonic(), trusted=switching.trusted(world))
-        observation = replace(observation, world=replace(world, trusted_for=trusted_for))
+        world = replace(world, trusted_for=trusted_for)
+        observation = replace(observation, world=world)
         refused = self._refused(observation)
-        decision = plan(observation.facts, observation.wanted, observation.world, refused=frozenset(refused))
-        causes = [*decision.causes, *dict.fromkeys(refused.values())]
-        if failing := _failing(observation.world):
+        choice = self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        decision = Decision(waits=choice.waits)
+        if choice.target is not None:
+            decision = plan(observation.facts, choice.target, world, settled=choice.settled, refused=frozenset(refused))
+            decision.waits = choice.waits if choice.waits[0] else decision.waits
+        causes = [*decision.causes, *choice.causes, *dict.fromkeys(refused.values())]
+        if failing := _failing(world):
             causes.append(failing)
+        actions = (*choice.told, *decision.actions, *_keeping(observation, choice.record))
+        told = Told(choice.plan, choice.record.history, choice.look_again)
         try:
-            await self._executor.run(KEY, Plan(tuple(decision.actions)), _reference(observation.world.operator))
+            await self._executor.run(KEY, Plan(actions), _reference(world.operator))
         except ConflictError as error:
-            return Result(causes, error, decision.waits)
+            return Result(causes, error, decision.waits, told)
         except LwsError as error:
-            return self._failed(error, causes, decision, observation.wanted)
+            return replace(self._failed(error, causes, decision, choice.target or observation.wanted), told=told)
         self._memory.failures = 0
-        return Result(causes, None, decision.waits)
+        return Result(causes, None, decision.waits, told)
+
+    def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
+        """Which installation to apply; what is invalid is not rolled out, and so not given up either."""
+        facts, wanted, world = observation.facts, observation.wanted, observation.world
+        kept = record.decoded(observation.record)
+        if invalid:
+            return rollout.Choice(wanted, kept)
+        good = serves(world, wanted) and world.probe is not None and not world.probe.fault
+        digest = record.Rendering.of(facts, wanted).digest
+        soaking = self._memory.soaked(digest, now=self._clock.monotonic(), serves=good)
+        return rollout.choose(facts, wanted, world, kept, soaking)
 
     def _refused(self, observation: Observation) -> dict[Key, Cause]:
         """Objects that stay as they are, because what is wanted of them is invalid."""
@@ -201,7 +230,8 @@ class OperandReconciler:
         warnings = Plan(tuple(events.at_risk(each) for each in world.owned_definitions))
         await self._executor.run(KEY, warnings, _reference(world.operator))
         failing = _failing(world)
-        return Result([failing] if failing is not None else [])
+        history = record.decoded(observation.record).history
+        return Result([failing] if failing is not None else [], told=Told(None, history))
 
     # The status.
 
@@ -211,9 +241,10 @@ class OperandReconciler:
         causes, left = self._memory.standing(result.causes, now)
         sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits)
         world = observation.world
-        told = status(observation.facts, observation.wanted, world, sync)
+        rollouts = result.told
+        told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
         await self._write(world.operator, told)
-        return told, min(self._next(world), left + 0.1)
+        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1))
 
     async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
         """Say why nothing could be looked at, if that has stood long enough."""
@@ -267,6 +298,14 @@ def same(told: JSON, live: JSON) -> bool:
         ),
     }
     return told == known
+
+
+def _keeping(observation: Observation, kept: record.Record) -> list[Action]:
+    """Write the record, if it is not as it was read."""
+    wanted = record.encoded(kept, observation.facts, owner(observation.facts.owner_uid))
+    if wanted is None or (observation.record or {}).get("data") == wanted.manifest["data"]:
+        return []
+    return [Apply(wanted.resource, wanted.manifest, "")]
 
 
 def _denied(error: LwsError) -> list[Cause]:
