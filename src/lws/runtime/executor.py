@@ -40,6 +40,7 @@ from lws.errors import (
     ApiError,
     ConflictError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     StaleError,
     TransportError,
@@ -165,6 +166,8 @@ class _Run(Generic[K]):
             return
         try:
             answer = await self._write(action)
+        except NamespaceTerminatingError:
+            raise
         except (ApiError, TransportError) as error:
             self.tell(getattr(action, "on_failure", ()), str(error))
             raise
