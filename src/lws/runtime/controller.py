@@ -28,7 +28,16 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, PauseError, StaleError, TerminalError
+from lws.errors import (
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    LwsError,
+    NamespaceTerminatingError,
+    PauseError,
+    StaleError,
+    TerminalError,
+)
 from lws.runtime.errorfields import error_fields
 from lws.runtime.failing import Failing, FailureReason, reason_of
 from lws.runtime.freshness import Ledger
@@ -38,7 +47,7 @@ from lws.workqueue import QueueShutDown, RateLimitingQueue
 K = TypeVar("K", bound=Hashable)
 
 STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
-LONGEST_WISH: Final = 300.0  # a server's wish for patience is granted up to this many seconds
+MAX_RETRY_AFTER: Final = 300.0  # a server's Retry-After is honoured up to this many seconds
 TOLD: Final = 10_000  # keys of which it is remembered what was logged
 _log = structlog.stdlib.get_logger("lws.controller")
 
@@ -201,22 +210,26 @@ class Controller(Generic[K]):
                 self._tell_once(key, "waits before it writes the same again", logging.WARNING, **error_fields(error))
                 return "requeue"
             case StaleError():
-                _log.debug("waits for its caches", cause=str(error))
+                _log.debug("waiting for caches", cause=str(error))
                 self.queue.add_after(key, STALE_SECONDS)
                 return "requeue"
             case ConflictError():
                 self.queue.add_rate_limited(key, charged=False)
                 _log.debug("conflict, retrying", cause=str(error))
                 return "requeue"
+            case NamespaceTerminatingError():
+                self.queue.forget(key)
+                _log.debug("namespace is being deleted, nothing to do", cause=str(error))
+                return "success"
         self._note(key, reason_of(error, timed_out=timed_out))
         match error:
             case TerminalError():
                 self.queue.forget(key)
-                self._tell_once(key, "rests until something changes", logging.ERROR, **error_fields(error))
+                self._tell_once(key, "terminal error, not retrying", logging.ERROR, **error_fields(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
-        delay = self.queue.add_rate_limited(key, at_least=min(asked or 0.0, LONGEST_WISH))
+        delay = self.queue.add_rate_limited(key, at_least=min(asked or 0.0, MAX_RETRY_AFTER))
         if timed_out:
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")

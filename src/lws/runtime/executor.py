@@ -44,6 +44,7 @@ from lws.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     PauseError,
     StaleError,
@@ -174,6 +175,8 @@ class _Run(Generic[K]):
             return
         try:
             answer = await self._write(action)
+        except NamespaceTerminatingError:
+            raise
         except (ApiError, TransportError) as error:
             self.tell(getattr(action, "on_failure", ()), str(error))
             raise
