@@ -1,21 +1,27 @@
-# make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one
-# make test    the whole suite
-# make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
+# make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one;
+#              ARGS="--preset gpu-rack examples/07-exclusive-topology.yaml" for another cluster or manifest
+# make test    the suite; PKG=informers only what is under tests/informers, COVERAGE=1 says what it leaves out
+# make test-long   many more seeds, and 200 simulated lives
+# make check   lint, types, import contracts, the suite and the long tests, with warnings as errors
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
-# make generate / make lock   write the generated files / the locked dependencies anew
-PYTHON ?= python3
+# make generate / make lock / make bundle   write generated files / locked dependencies / the OLM bundle anew
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-run
 ONCE ?=
+PKG ?=
+COVERAGE ?=
+ARGS ?=
 CONTROL_PLANE ?= sandbox
 K8S ?= 1.36
 NODE ?=
 CACHE ?=
-CONTROL_PLANES = $(PYTHON) hack/control_plane.py $(1) $(K8S) $(if $(CACHE),--cache '$(CACHE)')
+CONTROL_PLANES = $(or $(PYTHON),python3) hack/control_plane.py $(1) $(K8S) $(if $(CACHE),--cache '$(CACHE)')
 ASSETS = $(or $(KUBEBUILDER_ASSETS),$(shell $(call CONTROL_PLANES,where) 2>/dev/null))
 WORKERS ?= 2
 SETS ?= 100
@@ -26,28 +32,35 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test control-plane test-real test-real-ci simulate check lint types contracts generate lock bench bench-sandbox clean
+.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate bundle lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -8
+	@sed -n 's/^# //p' Makefile | head -10
 
-$(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable ./sandbox
+$(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
+	@hack/install.sh dev $(VENV) $(PYTHON)
+	@touch $@ $(RUN_STAMP)
+
+$(RUN_STAMP): sandbox/requirements.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
+	@hack/install.sh run $(VENV) $(PYTHON)
 	@touch $@
 
-run: $(STAMP)
-	@ONCE=$(ONCE) KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m lws_sandbox.quickstart.run --control-plane $(CONTROL_PLANE)
+# Ctrl-C is passed over until the command itself can end in order: Python prints a traceback for one that comes early.
+run: $(RUN_STAMP)
+	@trap '' INT; ONCE=$(ONCE) KUBEBUILDER_ASSETS='$(ASSETS)' exec $(BIN)/python -m lws_sandbox.quickstart --control-plane $(CONTROL_PLANE) $(ARGS)
 
 test: $(STAMP)
-	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		$(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
+
+test-long: $(STAMP) simulate
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real"
 
 # One life again tells all of it; of many, those that fail do, and how to run them again.
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-check: lint types contracts simulate test
+check: lint types contracts test test-long
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -61,6 +74,10 @@ contracts: $(STAMP)
 
 generate: $(STAMP)
 	$(BIN)/python -m hack.generate
+
+# Takes OPERATOR_IMAGE and OPERAND_IMAGE from the environment.
+bundle: $(STAMP)
+	$(BIN)/python -m hack.bundle
 
 lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh

@@ -1,4 +1,4 @@
-"""Builds the control plane of a Kubernetes release, its kubectl, and Helm, from the Go modules in hack/control-plane.
+"""Builds a release of Kubernetes, its kubectl, Helm, and Prometheus, from the Go modules in hack/control-plane.
 
     python3 hack/control_plane.py build 1.36 [--node] [--cache FOLDER]
     python3 hack/control_plane.py where 1.36 [--cache FOLDER]
@@ -26,6 +26,7 @@ from typing import Final
 MODULES: Final = Path(__file__).resolve().parent / "control-plane"
 RELEASES: Final = tuple(sorted(path.name for path in MODULES.glob("1.*")))
 ETCD: Final = "go.etcd.io/etcd/server/v3"
+PROMETHEUS_MODULE: Final = "github.com/prometheus/prometheus"
 KUBERNETES: Final = "k8s.io/kubernetes"
 CONTROL_PLANE: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 NODE: Final = ("kubelet", "kube-proxy")
@@ -55,12 +56,14 @@ class Binary:
         module: the folder of the Go module that builds it.
         package: its main package.
         source: the required Go module whose version is the binary's.
+        tags: of the build.
     """
 
     name: str
     module: str
     package: str
     source: str
+    tags: str = ""
 
     @property
     def version(self) -> str:
@@ -82,7 +85,8 @@ class Binary:
         digest = hashlib.sha256(self.link_flags.encode())
         for name in ("go.mod", "go.sum"):
             digest.update((MODULES / self.module / name).read_bytes())
-        return f"{self.package} {self.version} {digest.hexdigest()}\n"
+        package = f"{self.package} -tags {self.tags}" if self.tags else self.package
+        return f"{package} {self.version} {digest.hexdigest()}\n"
 
     def _variables(self) -> Mapping[str, str]:
         if self.source == KUBERNETES:
@@ -91,6 +95,9 @@ class Binary:
             return {f"{package}.{name}": value for package in VERSION_PACKAGES for name, value in values.items()}
         if self.source == ETCD:
             return {}  # its version is in its source
+        if self.source == PROMETHEUS_MODULE:
+            _, minor, patch = self.version.split(".")  # the Go module of 3.16.0 is v0.316.0
+            return {"github.com/prometheus/common/version.Version": f"{minor[:-2]}.{int(minor[-2:])}.{patch}"}
         return {f"{self.source}/internal/version.version": self.version}
 
 
@@ -99,12 +106,18 @@ HELM: Final = tuple(
     for name, module, version in (("helm", "helm3", "v3"), ("helm4", "helm4", "v4"))
 )
 
+# Targets are written down by those who scrape, so no service discovery is built in, nor what it would need.
+PROMETHEUS: Final = tuple(
+    Binary(name, "prometheus", f"{PROMETHEUS_MODULE}/cmd/{name}", PROMETHEUS_MODULE, "remove_all_sd")
+    for name in ("promtool", "prometheus")
+)
+
 
 def binaries(release: str, *, node: bool = False) -> tuple[Binary, ...]:
     """What a release's folder holds, in the order in which it is built."""
     names = (*CONTROL_PLANE, *(NODE if node else ()))
     kubernetes = (Binary(name, release, f"{KUBERNETES}/cmd/{name}", KUBERNETES) for name in names)
-    return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *HELM)
+    return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM)
 
 
 @dataclass(frozen=True)
@@ -163,7 +176,8 @@ class Cache:
 
 
 def _compile(binary: Binary, go: str, target: Path) -> None:
-    flags = ("-mod=readonly", "-trimpath", "-ldflags", binary.link_flags)
+    tags = ("-tags", binary.tags) if binary.tags else ()
+    flags = ("-mod=readonly", "-trimpath", *tags, "-ldflags", binary.link_flags)
     done = subprocess.run(
         [go, "build", *flags, "-o", str(target), binary.package],
         cwd=MODULES / binary.module,

@@ -2,135 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from hack.dashboard import PANELS, quantile
+from hack.alerts import ALERTS, API_SERVER_ALERTS, EVERY, THRESHOLDS, Alert, with_defaults
+from hack.dashboard import PANELS
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.informers.registry import InformerRegistry
 from lws.manager.metrics import Metrics
+from lws.reconcilers.leaderworkerset.build import build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
+from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import export_informers
 from lws.telemetry.metrics import MetricDescription
 
 JSON = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One rule: when it fires, and what it tells whoever is woken."""
-
-    name: str
-    expression: str
-    wait: str
-    severity: str
-    summary: str
-    remedy: str
-
-
-ALERTS = (
-    Alert(
-        "LWSControllerNotLeading",
-        '(max(leader_election_master_status{name="b8b2488c.x-k8s.io"}) or vector(0)) < 1',
-        "5m",
-        "critical",
-        "No replica of the LeaderWorkerSet controller leads.",
-        "Look at the replicas' logs and at lease b8b2488c.x-k8s.io.",
-    ),
-    Alert(
-        "LWSReconcileErrors",
-        "sum by (controller) (rate(controller_runtime_reconcile_errors_total[10m])) > 0.1",
-        "15m",
-        "warning",
-        "Reconciles of {{ $labels.controller }} keep failing.",
-        "The log names the objects and the causes.",
-    ),
-    Alert(
-        "LWSReconcilePanics",
-        "sum by (controller) (increase(controller_runtime_reconcile_panics_total[15m])) > 0",
-        "0m",
-        "warning",
-        "A reconcile of {{ $labels.controller }} failed in a way nobody foresaw.",
-        "The log has the traceback; report it.",
-    ),
-    Alert(
-        "LWSQueueStuck",
-        "max by (name) (workqueue_longest_running_processor_seconds) > 300",
-        "5m",
-        "warning",
-        "A reconcile of {{ $labels.name }} has been running for more than five minutes.",
-        "Look whether the API server answers.",
-    ),
-    Alert(
-        "LWSSetBlocked",
-        "max by (namespace, name) (lws_blocked) > 0",
-        "5m",
-        "warning",
-        "LeaderWorkerSet {{ $labels.namespace }}/{{ $labels.name }} is blocked by a foreign object of its name.",
-        "Its condition Blocked names the object: rename or remove one of them.",
-    ),
-    Alert(
-        "LWSGroupsNotReady",
-        "(max by (namespace, name) (lws_groups_desired) - max by (namespace, name) (lws_groups_ready)) > 0",
-        "30m",
-        "warning",
-        "LeaderWorkerSet {{ $labels.namespace }}/{{ $labels.name }} lacks {{ $value }} ready groups.",
-        "kubectl lws explain-stuck says what it waits for.",
-    ),
-    Alert(
-        "LWSGroupsRecreatedOften",
-        "sum by (namespace, name) (increase(lws_group_recreations_total[30m])) > 10",
-        "0m",
-        "warning",
-        "Groups of LeaderWorkerSet {{ $labels.namespace }}/{{ $labels.name }} are recreated again and again.",
-        "Its pods fail or restart; restartPolicy None stops the storm while you look.",
-    ),
-    Alert(
-        "LWSWebhookErrors",
-        'sum by (webhook) (rate(controller_runtime_webhook_requests_total{code!="200"}[10m])) > 0',
-        "10m",
-        "warning",
-        "Admission requests to {{ $labels.webhook }} fail.",
-        "The log names the requests.",
-    ),
-    Alert(
-        "LWSCertificateEnds",
-        "min by (certificate) (lws_certificate_expiry_timestamp_seconds) - time() < 14 * 86400",
-        "1h",
-        "critical",
-        "The {{ $labels.certificate }} certificate of the LeaderWorkerSet controller ends within two weeks.",
-        "It should have been renewed long ago: see readyz?verbose and the log.",
-    ),
-    Alert(
-        "LWSWatchFailing",
-        "min by (resource) (lws_informer_healthy) < 1",
-        "5m",
-        "warning",
-        "The watch of {{ $labels.resource }} is refused, or the API server is out of reach.",
-        "See readyz?verbose and the log.",
-    ),
-    Alert(
-        "LWSWatchSilent",
-        "max by (resource) (lws_informer_last_event_age_seconds) > 900",
-        "5m",
-        "warning",
-        "The watch of {{ $labels.resource }} has received nothing for a quarter of an hour.",
-        "See readyz?verbose and the log.",
-    ),
-    Alert(
-        "LWSEventLoopSlow",
-        quantile(0.99, "lws_event_loop_lag_seconds", "10m") + " > 1",
-        "10m",
-        "warning",
-        "The controller's event loop is late by more than a second.",
-        "Give it more CPU.",
-    ),
-)
 
 HEAD = """\
 # Metrics
@@ -138,8 +29,17 @@ HEAD = """\
 Generated by `make generate` from the code; do not edit.
 
 Served on port 8443 over TLS under `/metrics`, to callers who may `get` that non-resource URL (role `metrics-reader`).
+While the API server does not answer, callers that it allowed within the last hour are served still.
 A histogram is exported as `_bucket`, `_sum` and `_count`. Times are in seconds. Metrics of the process itself
 (`process_*`, `python_gc_*`) come on top.
+
+Every replica exports what its caches hold of each set; events are counted by the one that leads. A set at rest has 7
+series on each replica and 6 more on the leader. A set in trouble has at most 7 more for the reasons why groups are not
+ready, and two; each extended resource that its pods ask for, such as `nvidia.com/gpu`, adds 3, for at most 4 resources.
+No series is made for a group, pod or node.
+
+A `namespace` label is that of a set. Scrape with `honorLabels: true`, as the ServiceMonitor does: otherwise Prometheus
+writes the controller's own namespace over it.
 
 | Name | Type | Labels | Meaning |
 |---|---|---|---|"""
@@ -147,48 +47,117 @@ TAIL = (
     "## Dashboard",
     "`config/overlays/prometheus`, or `enablePrometheus` of the chart, puts the dashboard into a ConfigMap with label",
     '`grafana_dashboard: "1"`, which is where the sidecar of Grafana\'s chart looks; by hand, import',
-    "[dashboard.json](../config/prometheus/dashboard.json). Its panels and what they ask:",
+    "[dashboard.json](../config/prometheus/dashboard.json). At its top choose cluster, job, namespace and set.",
+    "Its panels and what they ask:",
     "",
     "![The panels of the dashboard](images/dashboard.svg)",
 )
-NOTICE = "# Generated by `make generate` from hack/monitoring.py; do not edit.\n"
+ALERTS_HEAD = """
+## Alerts
+
+Each has its runbook in [troubleshooting](troubleshooting.md#alerts). `job` and `namespace` are those of the controller.
+
+| Alert | When | For |
+|---|---|---|"""
+THRESHOLDS_HEAD = """
+`LWSAdmissionFailing` needs the API server's own metrics, so it is shipped apart: `config/prometheus/apiserver`, or
+`prometheus.apiServerAlerts` of the chart.
+
+## Thresholds
+
+Values under `prometheus.thresholds` of the chart. With kustomize, copy
+[config/prometheus/thresholds](../config/prometheus/thresholds/kustomization.yaml) beside your kustomization, change the
+numbers in it, and name it after `config/prometheus` among your components.
+
+| Value | Default | Meaning |
+|---|---|---|"""
+NOTICE: Final = "# Generated by `make generate` from hack/{source}.py; do not edit.\n"
+RULE_NAME: Final = "lws-controller-manager-alerts"
+API_SERVER_RULE_NAME: Final = "lws-api-server-alerts"
+THRESHOLDS_NOTICE: Final = """\
+# Generated by `make generate` from hack/alerts.py. To change thresholds, copy this folder beside your kustomization,
+# change the numbers, and name the copy after config/prometheus among your components: the numbers here are as shipped.
+"""
 
 
 def queries() -> Iterable[str]:
-    """Every query of the alerts and the dashboard."""
-    yield from (alert.expression for alert in ALERTS)
+    """Every query of the alerts and the dashboard; what stands for values is filled in as shipped."""
+    yield from (with_defaults(alert.expression) for alert in EVERY)
     yield from (query for panel in PANELS for query, _ in panel.queries)
 
 
 def catalogue() -> Sequence[MetricDescription]:
     """Every metric that an operator exports, but for those of its process."""
-    metrics = Metrics()
-    DomainMetrics(metrics, SystemClock())
+    metrics, clock = Metrics(), SystemClock()
     nowhere: Any = None
     client = ApiClient(nowhere, user_agent="lws", field_manager="lws")
-    export_informers(metrics, InformerRegistry(client, clock=SystemClock(), random=Random(0)), "lws")
+    registry = InformerRegistry(client, clock=clock, random=Random(0))
+    caches = Caches.of(registry)
+    domain = DomainMetrics(metrics, caches, clock, lambda: True)
+    domain.watch(build(caches, client, nowhere, ControllerOptions(clock, Random(0))))
+    export_informers(metrics, registry, "lws")
     return sorted(metrics.catalogue, key=lambda each: each.name)
 
 
-def rules() -> str:
-    """The ``spec`` of the PrometheusRule."""
-    groups = [{"name": "leaderworkerset", "rules": [_rule(alert) for alert in ALERTS]}]
-    return NOTICE + yaml.safe_dump({"groups": groups}, sort_keys=False, width=120)
+def chart_rules(alerts: Sequence[Alert]) -> str:
+    """The ``spec`` of a PrometheusRule; the chart puts its values where they are named."""
+    return NOTICE.format(source="alerts") + yaml.safe_dump(_groups(alerts), sort_keys=False, width=120)
 
 
-def prometheus_rule() -> str:
-    """The PrometheusRule for kustomize."""
+def chart_thresholds() -> str:
+    """The thresholds as shipped, over which the chart lays its values."""
+    return NOTICE.format(source="alerts") + yaml.safe_dump(
+        {each.name: each.default for each in THRESHOLDS}, sort_keys=False
+    )
+
+
+def prometheus_rule(name: str, alerts: Sequence[Alert]) -> str:
+    """A PrometheusRule for kustomize."""
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {
-            "name": "lws-controller-manager-alerts",
+            "name": name,
             "namespace": "lws-system",
             "labels": {"control-plane": "controller-manager"},
         },
-        "spec": yaml.safe_load(rules()),
+        "spec": rules(alerts),
     }
-    return NOTICE + yaml.safe_dump(manifest, sort_keys=False, width=120)
+    return NOTICE.format(source="alerts") + yaml.safe_dump(manifest, sort_keys=False, width=120)
+
+
+def rules(alerts: Sequence[Alert] = EVERY) -> JSON:
+    """The rules as shipped."""
+    spec: JSON = yaml.safe_load(with_defaults(yaml.safe_dump(_groups(alerts))))
+    return spec
+
+
+def thresholds_component() -> str:
+    """A kustomize component with each expression that holds a threshold, to be copied and changed."""
+    patches = [
+        operation
+        for number, alert in enumerate(ALERTS)
+        if any(f"@{each.name}@" in alert.expression for each in THRESHOLDS)
+        for operation in (
+            {"op": "test", "path": f"/spec/groups/0/rules/{number}/alert", "value": alert.name},
+            {
+                "op": "replace",
+                "path": f"/spec/groups/0/rules/{number}/expr",
+                "value": with_defaults(alert.expression),
+            },
+        )
+    ]
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "patches": [
+            {
+                "target": {"kind": "PrometheusRule", "name": RULE_NAME},
+                "patch": yaml.safe_dump(patches, sort_keys=False, width=1000),
+            }
+        ],
+    }
+    return THRESHOLDS_NOTICE + yaml.dump(component, Dumper=_BlockDumper, sort_keys=False, width=1000)
 
 
 def reference() -> str:
@@ -197,10 +166,25 @@ def reference() -> str:
     for each in catalogue():
         labels = ", ".join(f"`{label}`" for label in each.labels)
         lines.append(f"| `{each.name}` | {each.type} | {labels} | {each.help} |")
-    lines += ["", "## Alerts", "", "| Alert | When | For | What to do |", "|---|---|---|---|"]
-    for alert in ALERTS:
-        lines.append(f"| {alert.name} | `{alert.expression}` | {alert.wait} | {alert.remedy} |")
-    return "\n".join([*lines, "", *TAIL, ""])
+    return "\n".join([*lines, *_alert_lines(), *_threshold_lines(), "", *TAIL, ""])
+
+
+def _alert_lines() -> Iterator[str]:
+    yield ALERTS_HEAD
+    for alert in EVERY:
+        expression = with_defaults(alert.expression).replace("|", "\\|")
+        yield f"| [{alert.name}](troubleshooting.md#{alert.name.lower()}) | `{expression}` | {alert.wait} |"
+
+
+def _threshold_lines() -> Iterator[str]:
+    yield THRESHOLDS_HEAD
+    for each in THRESHOLDS:
+        yield f"| `{each.name}` | {each.default:g} | {each.meaning} |"
+
+
+def _groups(alerts: Sequence[Alert]) -> JSON:
+    name = "leaderworkerset" if alerts is not API_SERVER_ALERTS else "leaderworkerset-api-server"
+    return {"groups": [{"name": name, "rules": [_rule(alert) for alert in alerts]}]}
 
 
 def _rule(alert: Alert) -> JSON:
@@ -208,6 +192,23 @@ def _rule(alert: Alert) -> JSON:
         "alert": alert.name,
         "expr": alert.expression,
         "for": alert.wait,
+        "keep_firing_for": alert.keep,
         "labels": {"severity": alert.severity},
-        "annotations": {"summary": alert.summary, "description": alert.remedy},
+        "annotations": {
+            "summary": alert.summary,
+            "description": alert.action,
+            "runbook_url": f"@runbooks@#{alert.name.lower()}",
+        },
     }
+
+
+class _BlockDumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_BlockDumper.add_representer(str, _represent_text)

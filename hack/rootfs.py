@@ -3,8 +3,11 @@
     python hack/rootfs.py OUT --packages DIR --source src/lws
 
 Copies this interpreter and its standard library, the packages in DIR, the product, every shared library that one of
-them links to, and the certificate bundle. No shell, no package manager, no pip. Times are set to SOURCE_DATE_EPOCH (0
-when it is not set), so that the same input gives the same tree.
+them links to, and the certificate bundle. No shell, no package manager, no pip, nothing that the controller never
+imports. Everything is compiled, since the running container cannot write bytecode and would compile at each start.
+
+The same input gives the same tree: times are set to SOURCE_DATE_EPOCH (0 when it is not set), and bytecode names the
+source that it was compiled from by its hash, which is not checked again.
 """
 
 from __future__ import annotations
@@ -23,17 +26,26 @@ USER = 65532
 UNUSED = shutil.ignore_patterns(
     *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data", "site-packages"),
     *("__pycache__", "config-*", "*.a", "_tkinter*", "turtle*"),
+    *("curses", "dbm", "distutils", "sqlite3", "unittest", "venv", "xmlrpc"),
+    *("_ctypes_test*", "_curses*", "_dbm*", "_gdbm*", "_sqlite3*", "_test*", "_xxtestfuzz*", "xx*", "readline*"),
 )
+# Packages of the lock that only kubectl lws draws with, and what packages bring besides code.
+UNUSED_PACKAGES = shutil.ignore_patterns(
+    *("rich", "pygments", "markdown_it", "mdurl", "rich-*", "pygments-*", "markdown_it_py-*", "mdurl-*"),
+    *("__pycache__", "bin", "tests", "*.pyi", "*.md", "*.pyx", "*.pxd", "*.c", "*.h"),
+)
+UNUSED_SOURCE = shutil.ignore_patterns("__pycache__", "kubectl")
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt")
 ENTRYPOINT = """\
 #!{python} -I
 import sys
 
 sys.path.insert(0, "/app")
-from lws.cli.controller import main
+from lws.cli.{command} import main
 
 sys.exit(main())
 """
+COMMANDS = {"manager": "controller", "usr/bin/lws-operator": "operator"}
 
 
 def lay_out(out: Path, packages: Path, source: Path) -> None:
@@ -42,15 +54,29 @@ def lay_out(out: Path, packages: Path, source: Path) -> None:
     stdlib = Path(sysconfig.get_path("stdlib")).resolve()
     _copy_file(python, out)
     shutil.copytree(stdlib, _inside(out, stdlib), ignore=UNUSED, symlinks=False)
-    shutil.copytree(packages, out / "app", ignore=shutil.ignore_patterns("__pycache__", "bin", "tests", "*.pyi"))
-    shutil.copytree(source, out / "app" / "lws", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(packages, out / "app", ignore=UNUSED_PACKAGES)
+    shutil.copytree(source, out / "app" / "lws", ignore=UNUSED_SOURCE)
     for library in sorted(_libraries([python, *out.rglob("*.so"), *out.rglob("*.so.*")])):
         _copy_file(library, out)
+    _compile(out, _inside(out, stdlib), out / "app")
     _identity(out)
-    entry = out / "manager"
-    entry.write_text(ENTRYPOINT.format(python=python))
-    entry.chmod(0o755)
+    for path, command in COMMANDS.items():
+        entry = out / path
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.write_text(ENTRYPOINT.format(python=python, command=command))
+        entry.chmod(0o755)
     _settle_times(out)
+
+
+def _compile(out: Path, *folders: Path) -> None:
+    """Write bytecode for every module that a start imports.
+
+    That happens in a process of its own whose hashes do not vary, so that the bytes do not either. Large and imported
+    for auth providers of kubeconfigs only is kubernetes_asyncio.
+    """
+    command = [sys.executable, "-s", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(out), "-p", "/", "-x", "/kubernetes_asyncio/", *map(str, folders)]
+    subprocess.run(command, check=True, env={"PYTHONHASHSEED": "0", "PATH": os.environ.get("PATH", "")})
 
 
 def _identity(out: Path) -> None:

@@ -151,10 +151,12 @@ async def test_whoever_scales_owns_the_replicas() -> None:
 
 
 @virtual_time
-async def test_what_the_sandbox_cannot_do_is_refused() -> None:
-    """Logs, exec and proxies are 405 with a Status: there is no container behind a pod."""
+@pytest.mark.parametrize("subresource", ["log", "exec", "attach", "portforward", "proxy"])
+async def test_what_needs_a_running_container_is_refused_with_the_reason(subresource: str) -> None:
+    """A pod that exists has no log and takes no command, and the answer says why; one that does not is not found."""
     plain = await Plain().begin()
     await _pod(plain, "a")
-    for path in ("log", "exec", "proxy"):
-        answer = await plain.get(f"{PODS}/a/{path}")
-        assert (answer.status, answer.body["reason"]) == (405, "MethodNotAllowed")
+    answer = await plain.get(f"{PODS}/a/{subresource}")
+    assert (answer.status, answer.body["reason"]) == (501, "NotImplemented")
+    assert "sandbox" in answer.body["message"]
+    assert (await plain.get(f"{PODS}/b/{subresource}")).status == 404

@@ -12,6 +12,7 @@ LwsError
     ├── BadRequestError       400
     ├── UnauthorizedError     401
     ├── ForbiddenError        403
+    │   └── NamespaceTerminatingError  nothing can be created any more, and nothing needs to be
     ├── NotFoundError         404
     ├── AlreadyExistsError    409 AlreadyExists
     ├── ConflictError         409 Conflict
@@ -110,6 +111,10 @@ class UnauthorizedError(ApiError):
 
 class ForbiddenError(ApiError):
     """403: not permitted, or refused by admission or quota."""
+
+
+class NamespaceTerminatingError(ForbiddenError):
+    """403 because the namespace is being deleted, and with it whatever the write was for: there is nothing to do."""
 
 
 class NotFoundError(ApiError):

@@ -410,6 +410,40 @@ def test_cd_27_claim_templates_that_change_are_warned_of() -> None:
     assert validation.warnings(manifest(template={"volumeClaimTemplates": same}), old) == []
 
 
+@pytest.mark.parametrize("annotation", ["exclusive-topology", "subgroup-exclusive-topology"])
+@pytest.mark.parametrize(
+    ("key", "warned"),
+    [
+        ("my rack!!", True),
+        ("x" * 80, True),
+        ("a/b/c", True),
+        ("rack", False),
+        ("topology.kubernetes.io/zone", False),
+        ("", False),
+    ],
+)
+def test_cd_41_topologies_that_are_no_label_keys_are_warned_of(annotation: str, key: str, warned: bool) -> None:
+    """A topology that no node can have is admitted with a warning when it is set or changed, not ever after."""
+    name = f"leaderworkerset.sigs.k8s.io/{annotation}"
+    obj = manifest(metadata={"annotations": {name: key}}, template=subgroups(4, 2))
+    assert validate_create(obj) == []
+    found = validation.warnings(obj, None)
+    assert bool(found) is warned
+    assert all(warning.startswith(f"metadata.annotations[{name}]: ") and "\n" not in warning for warning in found)
+    assert bool(validation.warnings(obj, manifest(template=subgroups(4, 2)))) is warned
+    assert validation.warnings(obj, obj) == []
+
+
+def test_cd_42_a_size_that_grows_under_kueue_is_warned_of() -> None:
+    """Only growing, and only with Kueue's label, takes groups down for good."""
+    queued = {"labels": {"kueue.x-k8s.io/queue-name": "q"}}
+    small, large = (manifest(metadata=queued, template={"size": size}) for size in (2, 3))
+    (warning,) = validation.warnings(large, small)
+    assert "Finished (OutOfSync)" in warning
+    assert validation.warnings(small, large) == []
+    assert validation.warnings(manifest(template={"size": 3}), manifest(template={"size": 2})) == []
+
+
 @pytest.mark.parametrize(
     ("length", "replicas", "warned"), [(50, 1, False), (50, 11, True), (51, 1, True), (63, 0, True)]
 )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 
 from lws.cli import controller
 from lws.cli.flags import parse_flags
+from lws.cli.process import until_signal
 from lws.errors import ConfigurationError
 from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
@@ -36,6 +38,13 @@ def start(*argv: str, home: Path) -> subprocess.Popen[str]:
     """Start the command as a process."""
     command = [sys.executable, "-m", "lws", *argv]
     return subprocess.Popen(command, env=environment(home), cwd=home, stderr=subprocess.PIPE, text=True)
+
+
+def start_script(script: str, *argv: str, home: Path) -> subprocess.Popen[str]:
+    """Start a script as a process."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", script, *argv]
+    return subprocess.Popen(command, env=environment(home), cwd=home, stdout=pipe, stderr=pipe, text=True)
 
 
 async def fault(*argv: str, home: Path, environ: dict[str, str] | None = None) -> str:
@@ -110,7 +119,6 @@ def test_what_cannot_start_is_one_sentence(
     ("refuse", "said"),
     [
         ({"leaderworkersets": 403}, "listing leaderworkersets is not allowed"),
-        ({"leaderworkersets": 404}, "kubectl apply --server-side -k config/crd"),
         ({"leaderworkersets": 401}, "does not accept the credentials"),
         ({"leaderworkersets": 429}, "answers with 429"),
         ({"leaderworkersets": 503}, "answers with 503"),
@@ -119,7 +127,7 @@ def test_what_cannot_start_is_one_sentence(
     ],
 )
 async def test_what_the_server_refuses_is_one_sentence(tmp_path: Path, refuse: dict[str, int], said: str) -> None:
-    """Missing permission, missing CRD, bad credentials and a missing namespace are told with their remedy."""
+    """Missing permission, bad credentials and a missing namespace are told with their remedy."""
     api = api_with_namespace() if refuse else SmallApi()
     api.refuse = refuse
     async with serving(api, tmp_path) as config:
@@ -161,6 +169,56 @@ async def test_a_signal_ends_with_0_and_releases_the_lease(tmp_path: Path, numbe
     assert "Traceback" not in err
 
 
+PLANTED: Final = """
+import sys
+from lws.cli.controller import main
+from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
+
+async def reconcile(self, key):
+    print("stuck", flush=True)
+    while True:
+        pass
+
+LeaderWorkerSetReconciler.reconcile = reconcile
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+async def test_a_signal_is_obeyed_while_a_reconcile_is_stuck(tmp_path: Path) -> None:
+    """One SIGTERM ends a process whose event loop is blocked, within its grace period, and the log has the stack."""
+    api = api_with_namespace()
+    stuck = {
+        "metadata": {"name": "a", "namespace": "default", "uid": "u", "resourceVersion": "1"},
+        "spec": {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"containers": []}}}},
+    }
+    api.objects["/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"] = {
+        "items": [stuck],
+        "metadata": {"resourceVersion": "1"},
+    }
+    async with serving(api, tmp_path) as config:
+        process = start_script(PLANTED, "--kubeconfig", str(config), *NO_PORTS, home=tmp_path)
+        assert process.stdout is not None
+        assert await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 60) == "stuck\n"
+        process.send_signal(signal.SIGTERM)
+        _, err = await asyncio.to_thread(process.communicate, timeout=10)
+    assert process.returncode == 1
+    assert err.count("event loop blocked") == 2
+    assert "in reconcile" in err
+
+
+async def test_a_second_signal_ends_a_stuck_process_at_once(tmp_path: Path) -> None:
+    """Who asks twice need not wait for the first answer, whatever the event loop does."""
+    planted = "import sys; from lws.cli import controller\nasync def run(*_):\n    print('stuck', flush=True)\n"
+    planted += "    while True: pass\ncontroller.run = run\nsys.exit(controller.main(sys.argv[1:]))"
+    process = start_script(planted, home=tmp_path)
+    assert process.stdout is not None
+    assert await asyncio.to_thread(process.stdout.readline) == "stuck\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(process.communicate, timeout=4)
+    assert process.returncode == 1
+
+
 async def test_a_signal_tells_what_every_task_waits_for(tmp_path: Path) -> None:
     """After SIGUSR1 the log says in which calls the tasks wait; the process goes on, and ends as ever."""
     api = api_with_namespace()
@@ -172,7 +230,7 @@ async def test_a_signal_tells_what_every_task_waits_for(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.communicate, timeout=20)
     assert process.returncode == 0
-    assert places["manager"][0].startswith("lws.cli.controller.")
+    assert places["main"][0].startswith("lws.cli.controller.run:")
     assert any(call.startswith("lws.runtime.leader.LeaderElector.") for call in places["leadership"])
 
 
@@ -247,7 +305,8 @@ async def test_development_says_what_does_not_happen(tmp_path: Path) -> None:
         flags = parse_flags(argv, terminal=False)
         environ = {**environment(tmp_path), "ENABLE_WEBHOOKS": "true"}
         with capture_logs() as logs:
-            running = asyncio.create_task(controller.run(flags, controller.make_settings(flags, environ), environ))
+            settings = controller.make_settings(flags, environ)
+            running = asyncio.create_task(until_signal(lambda: controller.run(flags, settings, environ)))
             await asyncio.wait_for(api.written.wait(), 20)
             os.kill(os.getpid(), signal.SIGTERM)
             assert await running == 0

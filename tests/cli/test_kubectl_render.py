@@ -13,7 +13,7 @@ from lws.apimachinery.objects import Condition
 from lws.cli.kubectl import render
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
-from lws.planning.leaderworkerset import status as status_planner
+from lws.planning.leaderworkerset import conditions
 from tests.planning.diagnosis_facts import (
     group,
     healthy,
@@ -90,7 +90,7 @@ def test_a_false_condition_does_not_speak_the_words_of_true() -> None:
 
 def test_the_words_of_true_are_those_that_are_written() -> None:
     """What is passed over in a False condition is exactly what the controller writes into a True one."""
-    assert {kind: message for kind, (_, message) in status_planner._TEXTS.items()} == render.TRUE_WORDS
+    assert {kind: message for kind, (_, message) in conditions.TEXTS.items()} == render.TRUE_WORDS
 
 
 def test_history_shows_groups_and_what_each_revision_changed() -> None:

@@ -119,7 +119,7 @@ def numbers(**values: int) -> SetFacts:
     [
         (set_facts(4, metadata={"generation": 2}), "Waiting for the set's latest edit to be observed...", False),
         (numbers(updated=1), "Waiting for rollout to finish: 1 out of 4 groups have been updated...", False),
-        (numbers(present=5), "Waiting for rollout to finish: 1 surge groups have yet to end...", False),
+        (numbers(present=5), "Waiting for rollout to finish: 1 of 5 groups are pending termination...", False),
         (numbers(present=3), "Waiting for rollout to finish: 3 of 4 groups exist...", False),
         (numbers(ready=2), "Waiting for rollout to finish: 2 of 4 groups are ready...", False),
         (numbers(partition=3, updated=1), "partitioned roll out complete: 1 new groups have been updated...", True),

@@ -94,7 +94,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     kubeconfig = folder / "kubeconfig"
     shape = folder / "shape.yaml"
     shape.write_text(SHAPE)
-    command = [sys.executable, "-m", "lws_sandbox.quickstart.run", str(EXAMPLE)]
+    command = [sys.executable, "-m", "lws_sandbox.quickstart", str(EXAMPLE)]
     command += ["--kubeconfig", str(kubeconfig), "--shape", str(shape)]
     environment = {key: value for key, value in os.environ.items() if key != "ONCE"}
     with (

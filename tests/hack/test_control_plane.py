@@ -13,7 +13,9 @@ from hack import control_plane
 from hack.control_plane import KUBERNETES, MODULES, RELEASES, Binary, binaries, main
 
 RELEASE: Final = "1.36"
-NAMES: Final = "etcd kube-apiserver kube-controller-manager kube-scheduler kubectl helm helm4".split()
+NAMES: Final = (
+    "etcd kube-apiserver kube-controller-manager kube-scheduler kubectl promtool prometheus helm helm4".split()
+)
 # Stands in for Go: notes how it was called, and writes the file that it was asked for, unless it is told to fail.
 GO: Final = """\
 #!/bin/sh
@@ -169,7 +171,7 @@ def test_another_requirement_is_another_binary(
 ) -> None:
     """A changed go.sum builds everything of its module again, and nothing of others."""
     copied = tmp_path / "modules"
-    for name in (RELEASE, "helm3", "helm4"):
+    for name in (RELEASE, "helm3", "helm4", "prometheus"):
         (copied / name).mkdir(parents=True)
         for file in ("go.mod", "go.sum"):
             (copied / name / file).write_bytes((MODULES / name / file).read_bytes())
@@ -234,10 +236,10 @@ def test_modules_build_what_is_asked_of_them(release: str) -> None:
 
 
 def test_modules_hold_nothing_but_requirements() -> None:
-    """Go.mod and go.sum of four releases and two Helms, and a page: no code of others is in the tree."""
+    """Go.mod and go.sum of four releases, two Helms and Prometheus, and a page: no code of others is in the tree."""
     assert RELEASES == ("1.34", "1.35", "1.36", "1.37")
     files = {str(path.relative_to(MODULES)) for path in MODULES.rglob("*") if path.is_file()}
-    folders = (*RELEASES, "helm3", "helm4")
+    folders = (*RELEASES, "helm3", "helm4", "prometheus")
     assert files == {"README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
 
 

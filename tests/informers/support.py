@@ -69,7 +69,7 @@ def held(informer: Informer[Any]) -> dict[tuple[str, str], str]:
 
 @asynccontextmanager
 async def following(
-    server: FakeServer, *, seed: int = 0, resync: float | None = None, label: str = ""
+    server: FakeServer, *, seed: int = 0, resync: float | None = None, label: str = "", optional: bool = False
 ) -> AsyncIterator[Informer[Thing]]:
     """An informer at work, checked at the end: it holds the truth, and its handlers were told exactly that."""
     registry = InformerRegistry(
@@ -78,7 +78,7 @@ async def following(
         random=Random(seed),
         resync=resync,
     )
-    informer = registry.informer(THINGS, label_selector=label)
+    informer = registry.informer(THINGS, label_selector=label, optional=optional)
     told = Told(informer)
     task = asyncio.create_task(registry.run())
     try:

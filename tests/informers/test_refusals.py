@@ -53,6 +53,49 @@ async def test_refused_later(code: int) -> None:
         assert (held(informer), informer.healthy) == (server.truth(), True)
 
 
+@pytest.mark.parametrize("code", [403, 404])
+@virtual_time
+async def test_an_optional_resource_is_done_without(code: int) -> None:
+    """What is optional and refused keeps nobody waiting; each time it comes or goes is told once."""
+    server = FakeServer()
+    server.put("a")
+    server.standing = Refusal(code, "Nope")
+    async with following(server, optional=True) as informer:
+        told: list[str] = []
+        informer.on_availability(lambda: told.append(informer.unavailable))
+        await informer.wait_synced()
+        assert not informer.synced
+        assert "Nope" in informer.unavailable
+        await asyncio.sleep(100)
+        server.standing = TransportError("gone")
+        await asyncio.sleep(100)
+        assert "Nope" in informer.unavailable, "a server that is away has changed nothing"
+        server.standing = None
+        await asyncio.sleep(31)
+        assert (informer.synced, informer.unavailable) == (True, "")
+        server.standing = Refusal(code, "Nope again")
+        server.break_streams()
+        await asyncio.sleep(60)
+        assert held(informer), "what was seen stays"
+        assert [bool(each) for each in told] == [True, False, True]
+        server.standing = None
+        await asyncio.sleep(31)
+
+
+@virtual_time
+async def test_only_the_optional_is_done_without() -> None:
+    """A refused resource that is not optional is waited for."""
+    server = FakeServer()
+    server.standing = Refusal(404, "Nope")
+    async with following(server) as informer:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(100):
+                await informer.wait_synced()
+        assert (informer.missing, informer.unavailable) == (True, "")
+        server.standing = None
+        await asyncio.sleep(31)
+
+
 @virtual_time
 async def test_retry_after_is_kept() -> None:
     """A server that sheds load is not asked again before the time it names."""

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import EVENTS, LEASES
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, EVENTS, LEASES
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ConfigurationError, TransportError
 from lws.manager.manager import REVIEW_BURST, REVIEW_QPS
@@ -265,6 +265,26 @@ async def test_a_list_that_is_refused_for_a_moment_only_delays_the_start() -> No
         line.refused = set()
         await works(running)
         assert running.operator.readyz.report().status == 200
+
+
+@virtual_time
+async def test_a_missing_definition_is_waited_for() -> None:
+    """Without the CustomResourceDefinition the process lives and says what it waits for, and works once it is there."""
+    async with Cluster() as cluster:
+        name = "leaderworkersets.leaderworkerset.x-k8s.io"
+        definition = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", name)
+        await cluster.client.delete(CUSTOMRESOURCEDEFINITIONS, "", name)
+        await asyncio.sleep(10)
+        running = await cluster.start(ready=False)
+        await asyncio.sleep(300)
+        assert not running.task.done()
+        assert running.operator.healthz.report().status == 200
+        assert f"install the CustomResourceDefinition {name}" in running.operator.readyz.failures()["caches"]
+        parts = {member: definition[member] for member in ("apiVersion", "kind", "spec")}
+        await cluster.client.create(CUSTOMRESOURCEDEFINITIONS, {**parts, "metadata": {"name": name}})
+        await works(running)
+        await cluster.client.create(LEADERWORKERSETS, manifest())
+        await cluster.available("sample")
 
 
 @virtual_time

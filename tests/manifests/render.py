@@ -22,6 +22,7 @@ CHART_VALUES = {
     "overlays/cert-manager": (DISAGGREGATED, "enableCertManager=true"),
     "overlays/network-policy": (DISAGGREGATED, "enableNetworkPolicy=true"),
     "overlays/prometheus": (DISAGGREGATED, "enablePrometheus=true"),
+    "overlays/prometheus-cert-manager": (DISAGGREGATED, "enablePrometheus=true", "enableCertManager=true"),
     "overlays/volcano": (DISAGGREGATED, "gangSchedulingManagement.schedulerProvider=volcano"),
 }
 

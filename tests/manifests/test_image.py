@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -59,18 +60,66 @@ def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if done.returncode and not os.environ.get("CI"):
         pytest.skip(f"no package index at hand: {done.stderr.splitlines()[-1:]}")
     assert not done.returncode, done.stderr
-    command = [sys.executable, str(ROOT / "hack/rootfs.py"), str(out)]
-    command += ["--packages", str(packages), "--source", str(ROOT / "src/lws")]
-    subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+    _lay_out(out, packages)
     subprocess.run(["chmod", "-R", "a-w,a+rX", str(out)], check=True)
     return out
 
 
+def _lay_out(out: Path, packages: Path) -> None:
+    command = [sys.executable, str(ROOT / "hack/rootfs.py"), str(out)]
+    command += ["--packages", str(packages), "--source", str(ROOT / "src/lws")]
+    subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"})
+
+
 def test_nothing_but_the_controller_is_inside(rootfs: Path) -> None:
-    """There is no shell, no package manager, no compiler cache and no sandbox in the image."""
+    """There is no shell, no package manager, no sandbox and no command line for people in the image."""
     names = {path.name for path in rootfs.rglob("*")}
-    assert not names & {"sh", "bash", "dash", "busybox", "pip", "pip3", "apt", "apk", "__pycache__"}
-    assert not (rootfs / "app/lws/sandbox").exists()
+    assert not names & {"sh", "bash", "dash", "busybox", "pip", "pip3", "apt", "apk"}
+    assert not names & {"lws_sandbox", "kubectl", "rich", "pygments", "unittest", "sqlite3"}
+
+
+def test_everything_that_a_start_imports_is_compiled(rootfs: Path) -> None:
+    """Each module has bytecode that is not checked against its source, since nobody can write it later."""
+    sources = [path for path in rootfs.rglob("*.py") if "kubernetes_asyncio" not in path.parts]
+    assert len(sources) > 500
+    for source in sources:
+        (compiled,) = (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
+        flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
+        assert flags == 0b01, "unchecked hash"
+
+
+def test_the_same_input_gives_the_same_tree(rootfs: Path, tmp_path: Path) -> None:
+    """Laid out once more, every file has the same bytes and times."""
+    again = tmp_path / "rootfs"
+    _lay_out(again, rootfs.parent / "packages")
+    assert _contents(again) == _contents(rootfs)
+
+
+def _contents(tree: Path) -> dict[str, tuple[str, float]]:
+    return {
+        str(path.relative_to(tree)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime)
+        for path in tree.rglob("*")
+        if path.is_file()
+    }
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, "/app")
+import lws
+for module in pkgutil.walk_packages(lws.__path__, "lws."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing root needs to be root")
+def test_nothing_that_is_imported_is_left_out(rootfs: Path) -> None:
+    """Every module of the product can be imported inside."""
+    python = (rootfs / "manager").read_text().splitlines()[0].removeprefix("#!").split()[0]
+    command = ["chroot", str(rootfs), python, "-I", "-B", "-c", IMPORT_ALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing root and user needs to be root")

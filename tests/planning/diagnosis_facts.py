@@ -13,7 +13,7 @@ from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Event, Metadata, NodeReport, PodReport
 from lws.planning.leaderworkerset.diagnosis.words import sentences
-from lws.planning.leaderworkerset.groups import ABSENT, state_of
+from lws.planning.leaderworkerset.groups import ABSENT, own_leaders, state_of
 
 JSON: TypeAlias = dict[str, Any]
 SET_UID = "uid-set"
@@ -132,7 +132,8 @@ def group(
     worker = pod(f"s-{index}-1", group=index, worker=1, key=key) if worker is HEALTHY else worker
     if workers is HEALTHY:
         workers = worker_set(index, key=key, available=int(worker is not None and worker.ready))
-    state = ABSENT if leader is None else state_of(leader, 2, workers, "new")
+    counts = leader is not None and own_leaders((leader,), leader_set())
+    state = state_of(leader, 2, workers, "new") if counts else ABSENT
     return GroupFacts(index, state, 2, leader, (worker,) if worker is not None else (), workers)
 
 

@@ -451,6 +451,13 @@ def test_a_statefulset_of_an_earlier_set_is_waited_for() -> None:
     assert sentence == "StatefulSet s belongs to an earlier set of this name; it waits for its collection."
 
 
+def test_a_leader_of_an_earlier_statefulset_is_waited_for() -> None:
+    """A leader that looks ready and counts for nobody says why (CD-30)."""
+    owner = {"kind": "StatefulSet", "name": "s", "uid": "earlier", "controller": True}
+    (sentence,) = said(with_group_0(group(0, leader(metadata={"ownerReferences": [owner]}))))
+    assert sentence == "Group 0: leader pod s-0 is of an earlier leader StatefulSet, and waits for its collection."
+
+
 def test_ending_pods_of_no_group_are_no_silence() -> None:
     """Beside terminating pods of an earlier set nobody says "waits for nothing" (N3)."""
     gone = pod("s-7", group=7, worker=0, metadata=ENDING)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lws.api.leaderworkerset.objects import ContainerStatus, PastState, Pod, Terminated
+from lws.api.leaderworkerset.objects import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.recovery import Failed, how
@@ -23,7 +23,7 @@ BEFORE, AFTER = "2026-08-01T10:29:59Z", "2026-08-01T10:30:01Z"
 
 def crashed(pod: Pod, finished_at: str = AFTER, count: int = 1, **ended: Any) -> Pod:
     """The pod, its container restarted after it had ended so."""
-    last = PastState(terminated=Terminated(finished_at=finished_at, **({"exit_code": 1} | ended)))
+    last = ContainerState(terminated=ContainerStateTerminated(finished_at=finished_at, **({"exit_code": 1} | ended)))
     container = ContainerStatus(name="main", restart_count=count, last_state=last)
     return replace(pod, status=replace(pod.status, container_statuses=(container,)))
 

@@ -19,7 +19,7 @@ from lws_sandbox import virtual_time as vt
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.nodes import Shape, preset
-from lws_sandbox.quickstart.environment import Home, at_real, at_sandbox, wait_effect
+from lws_sandbox.quickstart.environment import ControllerEnv, real_env, sandbox_env, wait_effective
 from lws_sandbox.quickstart.installation import install
 from lws_sandbox.real.binaries import API_SERVER, Binaries
 from lws_sandbox.real.cluster import RealCluster, real_cluster
@@ -47,18 +47,18 @@ def shape() -> Shape:
     return replace(preset("small"), delays=BRISK)
 
 
-async def prepare(home: Home) -> None:
+async def prepare(env: ControllerEnv) -> None:
     """Install what sets need. Reviews are answered for good, so that they do not depend on operators that come and go.
 
     Raises:
-        ConfigurationError: the API server does not heed it.
+        ConfigurationError: the API server does not act on it.
     """
     settings = Settings(watchdog=None)
-    spare = ControllerManager(settings, home.transport, clock=home.clock, random=Random(0), sockets=False)
-    home.serve(spare.handle_review)
-    client = home.client("test-install")
-    await install(client, home.reach)
-    await wait_effect(client)
+    spare = ControllerManager(settings, env.transport, clock=env.clock, random=Random(0), sockets=False)
+    env.serve_reviews(spare.handle_review)
+    client = env.client("test-install")
+    await install(client, env.reach)
+    await wait_effective(client)
 
 
 class SandboxPlane:
@@ -72,9 +72,9 @@ class SandboxPlane:
         sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7))
         requests = AtServer(sandbox.server)
         async with sandbox:
-            home = at_sandbox(sandbox)
-            await prepare(home)
-            world = World(home, sandbox.loops, name, requests, patience=VIRTUAL_SILENCE, virtual=True)
+            env = sandbox_env(sandbox)
+            await prepare(env)
+            world = World(env, sandbox.loops, name, requests, patience=VIRTUAL_SILENCE, virtual=True)
             async with world:
                 await scenario(world)
 
@@ -87,9 +87,11 @@ class RealPlane:
         cluster: the processes and the loops beside them.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, home: Home, cluster: RealCluster, requests: AuditLog) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, env: ControllerEnv, cluster: RealCluster, requests: AuditLog
+    ) -> None:
         self._loop = loop
-        self.home = home
+        self.env = env
         self.cluster = cluster
         self._requests = requests
         self._numbers = itertools.count()
@@ -105,7 +107,7 @@ class RealPlane:
 
     async def _run(self, scenario: Scenario, name: str) -> None:
         loops, requests = self.cluster.loops, self._requests
-        async with World(self.home, loops, name, requests, patience=SILENCE, virtual=False) as world:
+        async with World(self.env, loops, name, requests, patience=SILENCE, virtual=False) as world:
             await scenario(world)
 
 
@@ -144,8 +146,8 @@ async def _live(
     more = {API_SERVER: [*AuditLog.flags(folder), *flags]}
     async with (
         real_cluster(binaries, shape=shape(), random=random, more=more) as cluster,
-        at_real(cluster, random) as home,
+        real_env(cluster, random) as env,
     ):
-        await prepare(home)
-        made.set_result(RealPlane(asyncio.get_running_loop(), home, cluster, AuditLog(AuditLog.path(folder))))
+        await prepare(env)
+        made.set_result(RealPlane(asyncio.get_running_loop(), env, cluster, AuditLog(AuditLog.path(folder))))
         await stop.wait()

@@ -11,14 +11,16 @@ import yaml
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
-from lws_sandbox.quickstart.run import apply
+from lws_sandbox.quickstart.manifests import apply
 from tests.real.expected import Expected, L, sha1
 from tests.real.planes import Plane
 from tests.real.world import World
 
 JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+EXAMPLES = [
+    path for path in sorted((ROOT / "examples").glob("[0-9]*.yaml")) if "kind: LeaderWorkerSet" in path.read_text()
+]
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
 

@@ -194,7 +194,7 @@ def test_a_leader_that_lost_its_lease_is_replaced(fragile: RealPlane) -> None:
     """A server that is away for longer than a lease holds costs the leadership, and what follows is done once."""
 
     async def scenario(world: World) -> None:
-        async with controller(fragile.home):
+        async with controller(fragile.env):
             await world.create(replicas=3, size=2)
             await world.settled("sample")
             before, leader = world.uids(), await _holder(world)

@@ -20,7 +20,7 @@ def test_the_first_example_comes_up_with_one_command(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "lws_sandbox.quickstart.run",
+        "lws_sandbox.quickstart",
         "--control-plane",
         "real",
         "--kubeconfig",

@@ -17,7 +17,7 @@ from lws.errors import NotFoundError
 from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.control_loops import ControlLoops
-from lws_sandbox.quickstart.environment import Home
+from lws_sandbox.quickstart.environment import ControllerEnv
 from tests.real.ledger import Ledger, Seen, Source
 from tests.real.view import View
 from tests.simulation.cluster import manifest
@@ -30,7 +30,7 @@ class World(View):
     """One namespace; an async context manager, ready when it is entered. At its end nothing of it runs any more.
 
     Args:
-        home: of operators.
+        env: of operators.
         loops: nodes.
         namespace: its name.
         requests: what the API server was asked.
@@ -40,7 +40,7 @@ class World(View):
 
     def __init__(
         self,
-        home: Home,
+        env: ControllerEnv,
         loops: ControlLoops,
         namespace: str,
         requests: Source,
@@ -48,11 +48,11 @@ class World(View):
         patience: float,
         virtual: bool,
     ) -> None:
-        super().__init__(home.client("view"), home.clock, namespace, patience)
-        self.home = home
+        super().__init__(env.client("view"), env.clock, namespace, patience)
+        self.env = env
         self.loops = loops
         self.virtual = virtual
-        self.client = home.client("test")
+        self.client = env.client("test")
         self.requests = Ledger(lambda: [each for each in requests() if self._is_here(each)])
         self.writes: list[Write] = []
         self.operators: list[Running] = []
@@ -97,13 +97,13 @@ class World(View):
         self, wrap: Wrap = lambda transport: transport, *, elect: bool = False, resync: float | None = None
     ) -> Running:
         """Start an operator; returns when it works."""
-        transport = wrap(Recording(_Borrowed(self.home.transport), self.writes))
+        transport = wrap(Recording(_Borrowed(self.env.transport), self.writes))
         configuration = Configuration.model_validate(
             {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": elect}}
         )
         settings = Settings(configuration=configuration, watchdog=None, hostname="test", resync=resync)
-        chance = Random(self.home.random.getrandbits(64))
-        operator = ControllerManager(settings, transport, clock=self.home.clock, random=chance, sockets=False)
+        chance = Random(self.env.rng.getrandbits(64))
+        operator = ControllerManager(settings, transport, clock=self.env.clock, random=chance, sockets=False)
         running = Running(self, operator, transport)
         self.operators.append(running)
         waiting = asyncio.create_task(operator.wait_ready())

@@ -28,17 +28,28 @@ class Write:
     @property
     def resource(self) -> str:
         """The plural, with its subresource."""
-        parts = self.path.split("/")
-        at = parts.index("namespaces") + 2 if "namespaces" in parts else len(parts) - 1
-        return "/".join([parts[at], *parts[at + 2 : at + 3]])
+        plural, _, *subresource = self._parts
+        return "/".join([plural, *subresource[:1]])
 
     @property
     def name(self) -> str:
         """The object's name; for creations that of the manifest."""
         if self.method == "POST":
             return str(orjson.loads(self.body)["metadata"].get("name", ""))
-        parts = self.path.split("/")
-        return parts[parts.index("namespaces") + 3]
+        return self._parts[1]
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing was to be stored."""
+        return ("dryRun", "All") in self.query
+
+    @property
+    def _parts(self) -> list[str]:
+        """Plural, name and subresource, as far as the path has them."""
+        parts = self.path.strip("/").split("/")
+        parts = parts[3 if parts[0] == "apis" else 2 :]
+        parts = parts[2:] if parts[0] == "namespaces" and len(parts) > 2 else parts
+        return [*parts, ""] if len(parts) == 1 else parts
 
     def __str__(self) -> str:
         return f"{self.method} {self.resource} {self.name}"

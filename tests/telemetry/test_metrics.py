@@ -36,12 +36,14 @@ EXPECTED = {
 }
 
 
-def _exercised() -> Metrics:
+async def _exercised() -> Metrics:
     metrics = Metrics()
     queue: RateLimitingQueue[str] = RateLimitingQueue(
         Random(1), clock=VirtualClock(), observer=metrics.controllers.queue_observer("sets")
     )
     metrics.controllers.export_queue("sets", queue.statistics)
+    queue.add("taken")
+    await queue.get()
     queue.add("a")
     queue.add("b", background=True)
     webhook = metrics.webhook
@@ -61,7 +63,7 @@ def _exercised() -> Metrics:
 async def test_names_and_labels_are_those_of_controller_runtime() -> None:
     """Every metric of operations 4 is exported under its name and with its labels."""
     labels: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(_exercised().exposition().decode()):
+    for family in text_string_to_metric_families((await _exercised()).exposition().decode()):
         for sample in family.samples:
             name = sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
             labels.setdefault(name, set()).update(set(sample.labels) - {"le"})
@@ -71,7 +73,7 @@ async def test_names_and_labels_are_those_of_controller_runtime() -> None:
 @virtual_time
 async def test_depth_is_read_when_scraped_and_told_by_class() -> None:
     """A queue's depth is what waits at the moment of the scrape, live and background apart."""
-    registry = _exercised().registry
+    registry = (await _exercised()).registry
     for priority in ("live", "background"):
         labels = {"name": "sets", "controller": "sets", "priority": priority}
         assert registry.get_sample_value("workqueue_depth", labels) == 1
@@ -80,7 +82,7 @@ async def test_depth_is_read_when_scraped_and_told_by_class() -> None:
 @virtual_time
 async def test_two_operators_count_apart() -> None:
     """What one operator counts, another in the same process does not."""
-    one, other = _exercised(), Metrics()
+    one, other = await _exercised(), Metrics()
     assert one.registry.get_sample_value("controller_runtime_reconcile_errors_total", {"controller": "sets"}) == 1
     assert other.registry.get_sample_value("controller_runtime_reconcile_errors_total", {"controller": "sets"}) is None
 

@@ -17,9 +17,10 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from lws.apimachinery.resources import Resource
 from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TransportError
 from lws.webhook import certs
+from lws.webhook.bundles import FORMER_SECONDS
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import Pair, make_ca, make_leaf, read_certificates
-from lws.webhook.rotation import CONFIGURATIONS, CertificateRotator
+from lws.webhook.rotation import CONFIGURATIONS, SETTLE, CertificateRotator
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.usefixtures("keys")
@@ -290,12 +291,12 @@ async def test_a_new_leaf_waits_for_its_bundle() -> None:
     before = serving.certificate
     del cluster.api.objects[SECRET]
     cluster.time.seconds = 100.0
-    assert await rotator.step() == pytest.approx(10)
+    assert await rotator.step() == pytest.approx(15)
     assert serving.certificate == before
-    cluster.time.seconds = 109.0
+    cluster.time.seconds = 114.0
     assert await rotator.step() == pytest.approx(1)
     assert serving.certificate == before
-    cluster.time.seconds = 110.0
+    cluster.time.seconds = 115.0
     await rotator.step()
     assert serving.certificate != before
     assert cluster.handshake(0)
@@ -313,9 +314,9 @@ async def test_the_same_bundle_published_again_is_waited_for_as_well() -> None:
     store(cluster, ca, make_leaf(ca, [NAME], cluster.time.now()))
     cluster.api.wipe_bundles()
     cluster.time.seconds = 100.0
-    assert await rotator.step() == pytest.approx(10)
+    assert await rotator.step() == pytest.approx(SETTLE)
     assert serving.certificate == before
-    cluster.time.seconds = 110.0
+    cluster.time.seconds = 100.0 + SETTLE
     await rotator.step()
     assert cluster.whole()
 
@@ -515,3 +516,24 @@ def _store_old_authority(cluster: Cluster) -> None:
     old = make_ca(now - timedelta(days=3450))
     leaf = make_leaf(old, [NAME], now)
     store(cluster, old, leaf)
+
+
+@virtual_time
+async def test_extra_certificates_are_published_beside_our_own() -> None:
+    """What the Secret holds under extra.crt is trusted too, until all replicas must have seen it taken out again."""
+    cluster = Cluster(replicas=1)
+    (rotator,) = cluster.rotators
+    await rotator.step()
+    (own,) = cluster.api.bundles()
+    extra = make_ca(cluster.time.now()).certificate
+    cluster.api.edit(SECRET, data={**cluster.api.data, "extra.crt": base64.b64encode(extra).decode()})
+    await rotator.step()
+    (both,) = cluster.api.bundles()
+    assert both == own + extra
+    assert cluster.handshake(0)
+    cluster.api.edit(SECRET, data={name: value for name, value in cluster.api.data.items() if name != "extra.crt"})
+    await rotator.step()
+    assert cluster.api.bundles() == {both}
+    await asyncio.sleep(FORMER_SECONDS + 1)
+    await rotator.step()
+    assert cluster.api.bundles() == {own}

@@ -327,12 +327,31 @@ async def test_done_without_get_is_an_error() -> None:
 
 
 @virtual_time
+async def test_keys_wait_for_a_worker_from_the_first_taker_on() -> None:
+    """What is added while nobody takes keys, as on a standby, counts as added when somebody does."""
+    heard = Heard()
+    queue: RateLimitingQueue[str] = RateLimitingQueue(Random(1), clock=VirtualClock(), observer=heard)
+    queue.add("a")
+    queue.add("b", background=True)
+    await asyncio.sleep(86_400)
+    assert heard.heard == []
+    assert (queue.statistics().live, queue.statistics().background) == (0, 0)
+    await queue.get()
+    assert heard.heard == [("added", 0.0), ("added", 0.0), ("handed out", 0.0)]
+    assert (queue.statistics().live, queue.statistics().background) == (0, 1)
+
+
+@virtual_time
 async def test_the_observer_hears_spans() -> None:
     """An observer hears each step with the seconds that it took."""
     heard = Heard()
     queue: RateLimitingQueue[str] = RateLimitingQueue(Random(1), clock=VirtualClock(), observer=heard)
+    getting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    getting.cancel()
     queue.add("a")
     await asyncio.sleep(2)
+    assert queue.statistics().waiting_seconds == pytest.approx(2)
     await queue.get()
     await asyncio.sleep(3)
     assert queue.statistics().longest_seconds == pytest.approx(3)

@@ -23,7 +23,7 @@ that of the metrics Service, fits into 63 characters. */ -}}
 
 {{- define "lws.image" -}}
 {{- $image := (.Values.image).manager }}
-{{- printf "%s:%s" ($image.repository | default "lws-controller") ($image.tag | default .Chart.AppVersion) }}
+{{- printf "%s:%s" ($image.repository | default "image-not-set.invalid/lws-controller") ($image.tag | default .Chart.AppVersion) }}
 {{- end }}
 
 {{- define "lws.selectorLabels" -}}
@@ -59,4 +59,13 @@ failurePolicy: Fail
 matchPolicy: Equivalent
 sideEffects: None
 timeoutSeconds: 5
+{{- end }}
+
+{{- /* Rules with their values in place of @NAME@: dict "rules" … "values" … */ -}}
+{{- define "lws.rules" -}}
+{{- $rules := .rules }}
+{{- range $name, $value := .values }}
+{{- $rules = replace (printf "@%s@" $name) (toString $value) $rules }}
+{{- end }}
+{{- $rules }}
 {{- end }}

@@ -9,12 +9,13 @@ from typing import Any, Final
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
-from lws_sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
+from lws_sandbox.controllers.volumebinding.binder import STORAGE_CLASSES
+from lws_sandbox.controllers.volumebinding.choice import PROVISIONER
 from lws_sandbox.partners import PODGROUPS
 
 JSON = dict[str, Any]
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
-STORAGE_CLASSES: Final = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+STORAGE_CLASS: Final = "standard"
 PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 _PRIORITIES: Final = (
     (

@@ -26,7 +26,8 @@ from lws_sandbox.controllers.nodes import NodeLifecycleLoop, PodGcLoop, TaintEvi
 from lws_sandbox.controllers.recorder import Recorder
 from lws_sandbox.controllers.scheduler.loop import SchedulerLoop
 from lws_sandbox.controllers.statefulset.loop import StatefulSetLoop
-from lws_sandbox.controllers.volumes import ClaimBinderLoop, ClaimProtectionLoop
+from lws_sandbox.controllers.volumebinding.binder import ClaimBinderLoop
+from lws_sandbox.controllers.volumebinding.protection import ClaimProtectionLoop
 from lws_sandbox.controllers.workloads import DeploymentLoop, ReplicaSetLoop
 from lws_sandbox.nodes import Shape
 

@@ -60,7 +60,7 @@ def published(path: Path, content: bytes) -> Iterator[None]:
         ConfigurationError: it cannot be written, is no sandbox's, or is of a sandbox that still answers.
     """
     try:
-        _check_free(path)
+        check_unused(path)
         write_private(path, content)
     except OSError as error:
         problem = error.strerror or error
@@ -76,7 +76,13 @@ def published(path: Path, content: bytes) -> Iterator[None]:
                 path.unlink()
 
 
-def _check_free(path: Path) -> None:
+def check_unused(path: Path) -> None:
+    """Whether a kubeconfig may be written to this path.
+
+    Raises:
+        ConfigurationError: the file is no sandbox's, or leads to a sandbox that still answers.
+        OSError: it cannot be read.
+    """
     if not path.exists() or not path.stat().st_size:
         return
     server = urlsplit(_server(path) or "")

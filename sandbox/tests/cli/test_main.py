@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lws_sandbox.cli.arguments import seconds
-from lws_sandbox.cli.drills import request
+from lws_sandbox.cli.drills import NODE_DRILLS, POD_DRILLS, request
 from lws_sandbox.cli.main import main, parser
-from lws_sandbox.quickstart.view import blockers, lines, read_set
+from lws_sandbox.drills import GROUPS, Drills
+from lws_sandbox.quickstart.view import blockers, changes, read_set
 from lws_sandbox.real.binaries import VARIABLE
 
 JSON = dict[str, Any]
@@ -129,9 +132,9 @@ def test_the_view_tells_what_changed_and_what_is_in_the_way() -> None:
     waiting, done = read_set(_set(0), [_pod(ready=False)]), read_set(_set(1), [_pod(ready=True)])
     assert (waiting.done, done.done) == (False, True)
     before: dict[str, str] = {}
-    assert len(lines(before, [waiting])) == 2
-    assert lines(before, [waiting]) == []
-    assert "pod/s-0: Ready" in lines(before, [done])
+    assert len(changes(before, [waiting])) == 2
+    assert changes(before, [waiting]) == []
+    assert "pod/s-0: Ready" in changes(before, [done])
     assert blockers([waiting]).startswith("default/s has 0 of 1 groups ready: s-0 is ")
     assert "0/1 nodes" in blockers([waiting])
     assert blockers([]) == "nothing was applied"
@@ -145,3 +148,21 @@ def test_a_port_is_a_port(capsys: pytest.CaptureFixture[str], port: str) -> None
     assert "argument --port: " in capsys.readouterr().err
     assert main(["start", "--webhook", f"a/b=127.0.0.1:{port}"]) == 1
     assert "--webhook is NAMESPACE/SERVICE=HOST:PORT" in capsys.readouterr().err
+
+
+def _drills() -> set[str]:
+    """Every drill that the command line offers."""
+    nodes = {f"node.{name}" for name in NODE_DRILLS}
+    pods = {f"pod.{name}" for name in POD_DRILLS}
+    others = ("api.slow", "api.error", "api.heal", "api.compact", "api.break", "clock.show", "clock.forward")
+    return nodes | pods | {*others, "clock.speed", "metric.set", "cluster.status", "cluster.stop"}
+
+
+def test_every_drill_is_a_command_and_is_documented() -> None:
+    """What Python offers, the command line does, and the page tells of."""
+    methods = {name.replace("_", ".", 1).replace("_", "-") for name in dir(Drills) if GROUPS.match(name)}
+    assert methods == _drills()
+    page = (Path(__file__).parents[2] / "README.md").read_text()
+    for drill in _drills():
+        word = drill.partition(".")[2]
+        assert re.search(rf"[` ]{word}[` ]", page), f"{drill} is not in sandbox/README.md"

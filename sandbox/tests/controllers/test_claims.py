@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import Any
 
+import pytest
 from sandbox.tests.controllers.stage import small_cluster
 
-from lws.apimachinery.resources import NAMESPACES, PERSISTENTVOLUMECLAIMS
-from lws_sandbox.controllers.volumes import PROVISIONER, STORAGE_CLASS
+from lws.apimachinery.resources import NAMESPACES, PERSISTENTVOLUMECLAIMS, PODS
+from lws_sandbox import virtual_time as vt
+from lws_sandbox.bootstrap import STORAGE_CLASS
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.controllers.pods import is_ready
+from lws_sandbox.controllers.volumebinding.binder import VOLUMES
+from lws_sandbox.controllers.volumebinding.choice import PROVISIONER, Bind, Provision, Wait, decide
+from lws_sandbox.nodes import Shape, uniform
 from tests.virtual import virtual_time
 
 CLAIM: dict[str, Any] = {
@@ -35,3 +43,82 @@ async def test_a_bound_claim_says_so_to_a_real_scheduler() -> None:
         "volume.beta.kubernetes.io/storage-provisioner": PROVISIONER,
         "volume.kubernetes.io/storage-provisioner": PROVISIONER,
     }
+
+
+def _claim(storage_class: str | None = "fast", **spec: Any) -> dict[str, Any]:
+    named = {} if storage_class is None else {"storageClassName": storage_class}
+    return {"metadata": CLAIM["metadata"] | {"uid": "u"}, "spec": {**CLAIM["spec"], **named, **spec}}
+
+
+def _volume(name: str, size: str, **spec: Any) -> dict[str, Any]:
+    shape = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": size}, "storageClassName": "fast"}
+    return {"metadata": {"name": name}, "spec": {**shape, **spec}}
+
+
+WAITS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
+    (_claim(""), None, "FailedBinding", "no storage class is set"),
+    (_claim(), None, "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found'),
+    (_claim(), {"provisioner": "csi.example.com"}, "ExternalProvisioning", "external provisioner 'csi.example.com'"),
+    (
+        _claim(),
+        {"provisioner": PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"},
+        "WaitForFirstConsumer",
+        "waiting for first consumer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("claim", "storage_class", "reason", "words"), WAITS)
+def test_a_claim_that_nobody_provisions_waits_and_says_why(
+    claim: dict[str, Any], storage_class: dict[str, Any] | None, reason: str, words: str
+) -> None:
+    """The reasons and messages are those of the real controller."""
+    decision = decide(claim, storage_class, [], used=False)
+    assert isinstance(decision, Wait)
+    assert decision.reason == reason
+    assert words in decision.message
+
+
+def test_the_first_consumer_ends_the_wait() -> None:
+    """A pod that uses the claim is what its class waits for."""
+    storage_class = {"provisioner": PROVISIONER, "volumeBindingMode": "WaitForFirstConsumer"}
+    assert decide(_claim(), storage_class, [], used=True) == Provision()
+
+
+def test_the_smallest_volume_that_fits_is_bound() -> None:
+    """Size, class, access modes and a reservation for another claim decide which volumes fit."""
+    volumes = [
+        _volume("large", "5Gi"),
+        _volume("right", "2Gi"),
+        _volume("small", "1Mi"),
+        _volume("elsewhere", "1Gi", storageClassName="slow"),
+        _volume("shared", "1Gi", accessModes=["ReadOnlyMany"]),
+        _volume("taken", "1Gi", claimRef={"namespace": "claims", "name": "other"}),
+    ]
+    assert decide(_claim(), None, volumes, used=False) == Bind(volumes[1])
+    assert isinstance(decide(_claim(volumeName="large"), None, volumes, used=False), Bind)
+    kept = [_volume("kept", "1Gi", claimRef={"namespace": "claims", "name": "disk"})]
+    assert decide(_claim(), None, kept, used=False) == Bind(kept[0])
+
+
+@virtual_time
+async def test_a_pod_waits_for_its_claim_until_somebody_makes_a_volume() -> None:
+    """An unknown class keeps claim and pod Pending, with the reason; a volume made by hand ends it, and is kept."""
+    shape = Shape(uniform(1), heartbeat=0.0)
+    async with Sandbox(shape=shape, clock=vt.VirtualClock(), random=Random(1)) as sandbox:
+        client = sandbox.client()
+        await client.create(PERSISTENTVOLUMECLAIMS, {**_claim(), "metadata": {"name": "disk", "namespace": "default"}})
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "disk"}}]
+        spec = {"containers": [{"name": "main", "image": "app:1"}], "volumes": volumes}
+        await client.create(PODS, {"metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+        await asyncio.sleep(30)
+        pod = await client.get(PODS, "default", "p")
+        (scheduled,) = pod["status"]["conditions"]
+        assert scheduled["message"].startswith("0/1 nodes are available: pod has unbound immediate")
+        await client.create(VOLUMES, _volume("hand", "1Gi", hostPath={"path": "/data"}))
+        await asyncio.sleep(30)
+        assert is_ready(await client.get(PODS, "default", "p"))
+        await client.delete(PODS, "default", "p")
+        await client.delete(PERSISTENTVOLUMECLAIMS, "default", "disk")
+        await asyncio.sleep(30)
+        assert (await client.get(VOLUMES, "", "hand"))["status"]["phase"] == "Released"

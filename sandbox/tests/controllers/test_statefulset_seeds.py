@@ -13,7 +13,7 @@ from lws_sandbox.controllers.pods import is_ready
 from tests.virtual import virtual_time
 
 JSON = dict[str, Any]
-SEEDS = [range(start, start + 25) for start in range(0, 100, 25)]
+SEEDS = [range(10), *(pytest.param(range(start, start + 30), marks=pytest.mark.long) for start in range(10, 100, 30))]
 every_seed = pytest.mark.parametrize("seeds", SEEDS, ids=lambda seeds: f"seeds-{seeds.start}")
 
 

@@ -18,7 +18,7 @@ from lws_sandbox.certificates import Authority
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.nodes import preset
 from lws_sandbox.quickstart import environment as environment
-from lws_sandbox.quickstart.environment import at_sandbox, controller, wait_effect
+from lws_sandbox.quickstart.environment import controller, sandbox_env, wait_effective
 from lws_sandbox.quickstart.installation import WEBHOOK_SERVICE, by_url, install, manifests
 from lws_sandbox.quickstart.reviews import reviews
 from lws_sandbox.quickstart.run import main
@@ -33,11 +33,11 @@ def _sandbox() -> Sandbox:
 
 
 def test_webhooks_are_reached_through_the_service_or_at_an_address() -> None:
-    """All four paths are the same either way; an address comes with the authority that vouches for it."""
+    """All paths are the same either way; an address comes with the authority that vouches for it."""
     served = [hook for kind, one in manifests() if kind in CONFIGURATIONS for hook in one["webhooks"]]
     reach = by_url("https://127.0.0.1:9443/", b"pem")
     addressed = [hook for kind, one in manifests(reach) if kind in CONFIGURATIONS for hook in one["webhooks"]]
-    assert len(served) == len(addressed) == 4
+    assert len(served) == len(addressed) == 5
     for by_service, by_address in zip(served, addressed, strict=True):
         service = by_service["clientConfig"]["service"]
         assert service["name"] == WEBHOOK_SERVICE
@@ -53,12 +53,12 @@ async def test_reviews_go_to_whom_was_named_last() -> None:
     now = datetime.now(UTC)
     authority = Authority(now)
     trust = ssl.create_default_context(cadata=authority.certificate.decode())
-    async with reviews(authority, now) as taking, aiohttp.ClientSession() as session:
-        async with session.post(f"{taking.url}/path?timeout=10s", data=b"review", ssl=trust) as answer:
+    async with reviews(authority, now) as server, aiohttp.ClientSession() as session:
+        async with session.post(f"{server.url}/path?timeout=10s", data=b"review", ssl=trust) as answer:
             assert answer.status == 503
-        taking.give_to(lambda path, body, kind: (418, f"{path} {body.decode()} {kind}".encode()))
+        server.set_handler(lambda path, body, kind: (418, f"{path} {body.decode()} {kind}".encode()))
         headers = {"content-type": "application/json"}
-        async with session.post(f"{taking.url}/path?timeout=10s", data=b"review", headers=headers, ssl=trust) as answer:
+        async with session.post(f"{server.url}/path?timeout=10s", data=b"review", headers=headers, ssl=trust) as answer:
             assert (answer.status, await answer.read()) == (418, b"/path review application/json")
 
 
@@ -66,25 +66,25 @@ async def test_reviews_go_to_whom_was_named_last() -> None:
 async def test_the_controller_is_there_when_its_rules_are_in_force() -> None:
     """Nothing is left of the probe, and the rules are found in force again."""
     async with _sandbox() as sandbox:
-        home = at_sandbox(sandbox)
-        async with controller(home):
+        env = sandbox_env(sandbox)
+        async with controller(env):
             before = sandbox.server.storage.revision
-            await wait_effect(home.client("test"))
+            await wait_effective(env.client("test"))
             assert sandbox.server.storage.revision == before
 
 
 @virtual_time
 async def test_rules_that_are_not_in_force_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Webhooks that nobody answers end the wait with the server's own words."""
-    monkeypatch.setattr(environment, "EFFECT", 2.0)
+    monkeypatch.setattr(environment, "EFFECTIVE_TIMEOUT", 2.0)
     async with _sandbox() as sandbox:
-        home = at_sandbox(sandbox)
-        with pytest.raises(ConfigurationError, match=r"does not heed .* 404 page not found"):
-            await wait_effect(home.client("test"))
-        await install(home.client("test"), home.reach)
+        env = sandbox_env(sandbox)
+        with pytest.raises(ConfigurationError, match=r"does not act on .* 404 page not found"):
+            await wait_effective(env.client("test"))
+        await install(env.client("test"), env.reach)
         await asyncio.sleep(1)
         with pytest.raises(ConfigurationError, match=r'failed calling webhook "mleaderworkerset\.kb\.io"'):
-            await wait_effect(home.client("test"))
+            await wait_effective(env.client("test"))
 
 
 def test_a_real_control_plane_needs_its_binaries(

@@ -99,7 +99,7 @@ AGE = Column("Age", "date", ".metadata.creationTimestamp")
 
 @dataclass(frozen=True, slots=True)
 class CustomResource:
-    """One kind of an API, namespaced, with a status.
+    """One kind of an API, with a status.
 
     Attributes:
         resource: its names.
@@ -140,7 +140,7 @@ class CustomResource:
             "spec": {
                 "group": self.resource.group,
                 "names": names,
-                "scope": "Namespaced",
+                "scope": "Namespaced" if self.resource.namespaced else "Cluster",
                 "versions": [self._version()],
             },
         }
@@ -154,7 +154,7 @@ class CustomResource:
         }
         parts = {name: struct(model, text) for name, model, text in self._parts()}
         out = {"description": self.description, "type": "object", "properties": type_meta | parts}
-        return out | ({"required": sorted(self.model.required)} if self.model.required else {})
+        return out | _demands(self.model)
 
     def _version(self) -> JSON:
         subresources: JSON = {"status": {}}
@@ -182,8 +182,12 @@ def struct(model: type[Model], description: str = "") -> JSON:
     properties: JSON = {name: _field(field) for name, field in fields.items()}
     out: JSON = {"description": description} if description else {}
     out |= {"type": "object", "properties": dict(sorted(properties.items()))}
-    if model.required:
-        out["required"] = sorted(model.required)
+    return out | _demands(model)
+
+
+def _demands(model: type[Model]) -> JSON:
+    """What a model requires of its members, alone and among each other."""
+    out: JSON = {"required": sorted(model.required)} if model.required else {}
     if model.rules:
         out["x-kubernetes-validations"] = [{"rule": rule, "message": message} for rule, message in model.rules]
     return out

@@ -6,7 +6,7 @@ An executor (`lws.runtime.executor`) runs them in order and stops at the first f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from lws.apimachinery.manifests import JSON
@@ -145,6 +145,19 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonPatch:
+    """JSON patch of one object (RFC 6902), if it is still at this version; otherwise a `lws.errors.ConflictError`."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    resource_version: str
+    operations: tuple[JSON, ...]
+    on_success: tuple[EmitEvent, ...] = ()
+    on_failure: tuple[EmitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateStatus:
     """Write the whole status with optimistic locking."""
 
@@ -191,7 +204,8 @@ class Relabel:
     on_failure: tuple[EmitEvent, ...] = ()
 
 
-Action: TypeAlias = EmitEvent | Relabel | Create | Apply | Update | Patch | UpdateStatus | Delete
+Write: TypeAlias = Relabel | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
+Action: TypeAlias = EmitEvent | Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +221,6 @@ class Plan:
     error: str | None = None
     terminal: bool = False
     remedy: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""

@@ -6,11 +6,7 @@ and if leadership is lost. A second signal ends the process at once. SIGUSR1 log
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import importlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +16,7 @@ import structlog
 
 from lws.cli.flags import Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
+from lws.cli.process import run_process
 from lws.client.api import ApiClient
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
@@ -30,8 +27,6 @@ from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight, serves_disaggregatedsets
 from lws.manager.settings import Settings
 from lws.manager.version import user_agent, version_text
-from lws.runtime.fence import LeadershipLostError
-from lws.runtime.taskdump import dump_tasks_on
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"
@@ -47,19 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _tell_version()
         configure_logging(flags.logs)
         settings = make_settings(flags, os.environ)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(run(flags, settings, os.environ))
+        return run_process("lws-controller", lambda: run(flags, settings, os.environ))
     except ConfigurationError as error:
         sys.stderr.write(f"lws-controller: {error}\n")
         return 1
-    except LeadershipLostError as error:
-        _log.error("ending", cause=str(error))
-        return 1
-    except Exception:
-        _log.exception("ending because of an unforeseen error")
-        return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def _tell_version() -> int:
@@ -93,36 +79,13 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
     )
 
 
-async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run the manager until a signal comes; returns the exit code.
+async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Run the manager.
 
     Raises:
         ConfigurationError: something is configured wrong or cannot be started.
         LeadershipLostError: another may lead now.
     """
-    with dump_tasks_on(signal.SIGUSR1):
-        return await _run_until_signal(flags, settings, environ)
-
-
-async def _run_until_signal(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> int:
-    stopping = asyncio.Event()
-    _on_signals(stopping)
-    running = asyncio.create_task(_run_manager(flags, settings, environ), name="manager")
-    stopped = asyncio.create_task(stopping.wait(), name="signals")
-    await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        stopped.cancel()
-        running.result()
-        return 1
-    _log.info("stopping")
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-    _log.info("stopped")
-    return 0
-
-
-async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> None:
     # Finding credentials may wait for a plugin, and so for people: a signal ends that too.
     connection = await connect(flags.kubeconfig or None, flags.context or None, environ=environ)
     lease_transport = connection.separate_transport()
@@ -149,26 +112,6 @@ async def _run_manager(flags: Flags, settings: Settings, environ: Mapping[str, s
     finally:
         await lease_transport.close()
         await connection.close()
-
-
-def _on_signals(stopping: asyncio.Event) -> None:
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """The quicker loop where the extra ``fast`` is installed."""
-    try:
-        factory: type[asyncio.AbstractEventLoop] = importlib.import_module("uvloop").Loop
-    except ImportError:
-        return None
-    return factory
 
 
 if __name__ == "__main__":

@@ -123,10 +123,12 @@ class ApiClient:
         name: str = "",
         subresource: str = "",
         field_manager: str = "",
+        dry_run: bool = False,
     ) -> JSON:
         """Create an object; its namespace is that of the manifest unless given.
 
-        ``name`` and ``subresource`` together address what is created below an object, such as an eviction.
+        ``name`` and ``subresource`` together address what is created below an object, such as an eviction. A dry run
+        goes through all of admission and stores nothing.
 
         Raises:
             AlreadyExistsError: the name is taken.
@@ -134,7 +136,8 @@ class ApiClient:
         """
         where = _namespace(manifest) if namespace is None else namespace
         path = resource.path(where, name, subresource)
-        return await self._call("POST", path, query_of(fieldManager=field_manager or self.field_manager), manifest)
+        query = query_of(fieldManager=field_manager or self.field_manager, dryRun="All" if dry_run else None)
+        return await self._call("POST", path, query, manifest)
 
     async def update(
         self,

@@ -17,6 +17,7 @@ from lws.errors import (
     ExpiredError,
     ForbiddenError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     ServerError,
     TooManyRequestsError,
@@ -55,7 +56,7 @@ def error_from_status(
     details = details if isinstance(details, dict) else {}
     text = body[:BODY_LIMIT].decode("utf-8", "replace")
     message = _text(document.get("message")) or text.strip()[:200] or f"the server answered with status {code}"
-    return _kind(code, reason)(
+    return _kind(code, reason, details)(
         status=code,
         reason=reason,
         message=message,
@@ -65,12 +66,19 @@ def error_from_status(
     )
 
 
-def _kind(status: int, reason: str) -> type[ApiError]:
+def _kind(status: int, reason: str, details: Mapping[str, Any]) -> type[ApiError]:
+    causes = details.get("causes")
+    if status == 403 and isinstance(causes, list) and any(map(_is_namespace_terminating, causes)):
+        return NamespaceTerminatingError
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExistsError
     if status >= 500:
         return ServerError
     return _BY_STATUS.get(status, ApiError)
+
+
+def _is_namespace_terminating(cause: object) -> bool:
+    return isinstance(cause, dict) and cause.get("reason") == "NamespaceTerminating"
 
 
 def _status_object(body: bytes) -> Mapping[str, Any]:

@@ -73,6 +73,7 @@ class Informer(Generic[T]):
         clock: for ages.
         random: for jitter.
         resync: seconds between resyncs; None for never.
+        optional: whether the process does without these objects while the server does not serve or grant them.
     """
 
     def __init__(
@@ -84,9 +85,11 @@ class Informer(Generic[T]):
         clock: Clock,
         random: Random,
         resync: float | None = None,
+        optional: bool = False,
     ) -> None:
         self.kind = kind
         self.selection = selection
+        self.optional = optional
         self.counters = Counters()
         self._client = client
         self._clock = clock
@@ -100,8 +103,11 @@ class Informer(Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._progress: list[Callable[[], None]] = []
         self._synced = asyncio.Event()
+        self._settled = asyncio.Event()  # synced, or optional and found to be unavailable
+        self._availability: list[Callable[[], None]] = []
         self._trouble: inputs.Trouble | None = None
         self._trouble_since = 0.0
+        self._refusal = ""  # the last 403 or 404 since all was well, in one sentence
         self._failing_since: float | None = None  # since when this informer keeps failing by an internal error
         self._bookmarks = False  # whether this server was seen to send them
         self._heard_at = clock.monotonic()
@@ -137,14 +143,18 @@ class Informer(Generic[T]):
         """Have it told, synchronously, that the position may have moved."""
         self._progress.append(callback)
 
+    def on_availability(self, callback: Callable[[], None]) -> None:
+        """Have it told, synchronously, that `unavailable` changed between empty and not."""
+        self._availability.append(callback)
+
     @property
     def synced(self) -> bool:
         """Whether a list has been whole once."""
         return self._synced.is_set()
 
     async def wait_synced(self) -> None:
-        """Wait until `synced`."""
-        await self._synced.wait()
+        """Wait until `synced`; for an optional informer, or until the server has said that there is nothing to have."""
+        await self._settled.wait()
 
     @property
     def position(self) -> int:
@@ -172,6 +182,19 @@ class Informer(Generic[T]):
         if self._trouble is None:
             return ""
         return f"{self.kind}: {self._trouble.problem}{remedy(self._trouble.status, self.kind.resource)}"
+
+    @property
+    def missing(self) -> bool:
+        """Whether the server does not serve the resource, such as before its CustomResourceDefinition is installed."""
+        return self._trouble is not None and self._trouble.status == 404
+
+    @property
+    def unavailable(self) -> str:
+        """Why an optional informer is done without, in one sentence; empty if it is not, or is not optional.
+
+        What the store holds meanwhile is what was last seen.
+        """
+        return self._refusal if self.optional else ""
 
     @property
     def healthy(self) -> bool:
@@ -225,7 +248,7 @@ class Informer(Generic[T]):
 
     async def _fetch(self, command: inputs.Fetch) -> inputs.Input:
         try:
-            response = await self._client.send(page_request(self.kind.resource, self.selection, command))
+            response = await self._client.send(page_request(self.kind, self.selection, command))
             self._heard_at = self._clock.monotonic()
             return self._decoder.page(response.body)
         except ApiError as error:
@@ -236,7 +259,7 @@ class Informer(Generic[T]):
     async def _watch(self, command: inputs.Open) -> inputs.Command | None:
         """Follow one watch to its end; the command that came of it."""
         seconds = BRIEF_SECONDS if command.brief else WATCH_SECONDS * (1 + self._random.random() / 5)
-        request = watch_request(self.kind.resource, self.selection, command, int(seconds), LIST_SILENCE)
+        request = watch_request(self.kind, self.selection, command, int(seconds), LIST_SILENCE)
         begin = asyncio.get_running_loop().time()
         self.counters.watches += 1
         end: inputs.Input
@@ -328,6 +351,7 @@ class Informer(Generic[T]):
         first = not self._synced.is_set()
         self._told(changes, initial=first)
         self._synced.set()
+        self._settled.set()
         self._moved()
 
     def _skipped(self, output: inputs.Skipped) -> None:
@@ -341,28 +365,43 @@ class Informer(Generic[T]):
 
     def _troubled(self, trouble: inputs.Trouble) -> None:
         self.counters.faults += 1
+        before = self.unavailable
         news = self._trouble is None or self._trouble.status != trouble.status
         if self._trouble is None:
             self._trouble_since = self._clock.monotonic()
         self._trouble = trouble
+        if trouble.status in (403, 404):
+            self._refusal = self.trouble
         if news:
             level = self._log.warning if trouble.status or not self.synced else self._log.info
             level("watch failing", problem=self.trouble, status=trouble.status or None)
+        if self.unavailable:
+            self._settled.set()
+        self._tell_availability(before)
 
     def _recovered(self) -> None:
         self._failing_since = None
         if self._trouble is not None:
-            self._trouble = None
+            before = self.unavailable
+            self._trouble, self._refusal = None, ""
             self._log.info("watch recovered")
+            self._tell_availability(before)
+
+    def _tell_availability(self, before: str) -> None:
+        if bool(before) != bool(self.unavailable):
+            self._call(self._availability)
 
     def _moved(self) -> None:
         if self._state.phase in (Phase.WATCHING, Phase.RESUME):
             self._position = self._state.position
-        for callback in self._progress:
+        self._call(self._progress)
+
+    def _call(self, callbacks: Sequence[Callable[[], None]]) -> None:
+        for callback in callbacks:
             try:
                 callback()
             except Exception:
-                self._log.exception("progress callback failed")
+                self._log.exception("callback failed")
 
     # Handlers.
 

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 from msgspec.structs import force_setattr
 
-from lws.apimachinery.objects import Condition, Object, ObjectMeta
+from lws.apimachinery.objects import CachedStruct, Condition, Object, ObjectMeta
 from lws.apimachinery.resources import Resource
 from lws.informers.decode import Decoder
 
@@ -40,11 +40,15 @@ share: Final = sharing(sys.intern)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[T]):
-    """A resource, and how its objects are decoded; two kinds are the same only if they are one object."""
+    """A resource, and how its objects are decoded; two kinds are the same only if they are one object.
+
+    Of a kind with ``metadata_only`` the server is asked for nothing but metadata.
+    """
 
     resource: Resource
     struct: Any
     finish: Callable[[Any], T]
+    metadata_only: bool = False
 
     def decoder(self) -> Decoder[T]:
         """A new decoder."""
@@ -72,6 +76,24 @@ def _raw_object(raw: Any) -> RawObject:
     document = orjson.loads(memoryview(raw))
     metadata = msgspec.convert(document.get("metadata") or {}, ObjectMeta)
     return RawObject(metadata, document)
+
+
+class MetadataObject(CachedStruct, frozen=True):
+    """The metadata of an object, which is all that was asked for."""
+
+    metadata: ObjectMeta
+
+
+def metadata_kind(resource: Resource) -> Kind[MetadataObject]:
+    """Nothing but the metadata of any resource, for objects that are large or not to be read; one kind for each."""
+    if resource not in _METADATA_KINDS:
+        _METADATA_KINDS[resource] = Kind(resource, MetadataObject, _pooled_metadata, metadata_only=True)
+    return _METADATA_KINDS[resource]
+
+
+def _pooled_metadata(obj: MetadataObject) -> MetadataObject:
+    pool_metadata(obj.metadata, every_annotation)
+    return obj
 
 
 def every_annotation(_: str) -> bool:
@@ -134,3 +156,4 @@ def pool_member(struct: msgspec.Struct, member: str) -> None:
 
 
 _RAW_KINDS: dict[Resource, Kind[RawObject]] = {}
+_METADATA_KINDS: dict[Resource, Kind[MetadataObject]] = {}

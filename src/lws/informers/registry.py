@@ -55,12 +55,23 @@ class InformerRegistry:
         self._random = random
         self._resync = resync
         self._informers: dict[tuple[int, Selection], Informer[Any]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by identity of the informer
         self._group: asyncio.TaskGroup | None = None
 
     def informer(
-        self, kind: Kind[T], *, namespace: str = "", label_selector: str = "", field_selector: str = ""
+        self,
+        kind: Kind[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        optional: bool = False,
     ) -> Informer[T]:
-        """The informer for these objects; while the registry runs, a new one is started at once."""
+        """The informer for these objects; while the registry runs, a new one is started at once.
+
+        An ``optional`` one does not keep the process from starting, or from being ready, while the server does not
+        serve its resource or does not grant it; see `Informer.unavailable`.
+        """
         selection = Selection(namespace, label_selector, field_selector)
         key = (id(kind), selection)
         if key not in self._informers:
@@ -71,6 +82,7 @@ class InformerRegistry:
                 clock=self._clock,
                 random=Random(self._random.getrandbits(64)),  # noqa: S311 -- jitter, no secret
                 resync=self._resync,
+                optional=optional,
             )
             self._informers[key] = informer
             if self._group is not None:
@@ -78,13 +90,23 @@ class InformerRegistry:
         found: Informer[T] = self._informers[key]
         return found
 
+    def drop(self, informer: Informer[Any]) -> None:
+        """Stop an informer whose objects nobody needs any more, such as those of an API that is gone. Idempotent.
+
+        What it still holds is not told as deleted.
+        """
+        self._informers = {key: known for key, known in self._informers.items() if known is not informer}
+        task = self._tasks.pop(id(informer), None)
+        if task is not None:
+            task.cancel()
+
     def __iter__(self) -> Iterator[Informer[Any]]:
         return iter([*self._informers.values()])
 
     @property
     def synced(self) -> bool:
-        """Whether every informer is."""
-        return all(informer.synced for informer in self._informers.values())
+        """Whether every informer is, but for optional ones that are unavailable."""
+        return all(informer.synced or informer.unavailable for informer in self._informers.values())
 
     async def wait_synced(self) -> None:
         """Wait until every informer that there is now is synced."""
@@ -93,8 +115,13 @@ class InformerRegistry:
 
     @property
     def healthy(self) -> bool:
-        """Whether every informer is."""
-        return all(informer.healthy for informer in self._informers.values())
+        """Whether every informer is, but for optional ones that are unavailable."""
+        return all(informer.healthy or informer.unavailable for informer in self._informers.values())
+
+    @property
+    def unavailable(self) -> list[str]:
+        """Which optional resources are done without, and why, one sentence each."""
+        return [informer.unavailable for informer in self._informers.values() if informer.unavailable]
 
     @property
     def troubles(self) -> list[str]:
@@ -112,6 +139,7 @@ class InformerRegistry:
                 self._group.create_task(asyncio.Event().wait(), name="informers")  # also while there is none
         finally:
             self._group = None
+            self._tasks.clear()
 
     def statistics(self) -> list[InformerStatistics]:
         """How every informer is doing."""
@@ -119,7 +147,7 @@ class InformerRegistry:
 
     def _start(self, informer: Informer[Any]) -> None:
         assert self._group is not None
-        self._group.create_task(informer.run(), name=f"informer {informer.kind}")
+        self._tasks[id(informer)] = self._group.create_task(informer.run(), name=f"informer {informer.kind}")
 
 
 def _statistics(informer: Informer[Any]) -> InformerStatistics:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lws.apimachinery.resources import Resource
 from lws.client.api import Query, query_of
 from lws.client.transport import Request
 from lws.errors import ApiError
 from lws.informers.inputs import Fetch, Open, Refused
+from lws.informers.kinds import Kind
+
+_METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,26 @@ class Selection:
         return query_of(labelSelector=self.label_selector, fieldSelector=self.field_selector)
 
     def selects(self, metadata: Mapping[str, Any]) -> bool:
-        """Whether an object of this metadata is among them; label selectors here ask for keys, or with a ! for none."""
+        """Whether an object of this metadata is selected; selectors ask for a key, its value, or its absence."""
         found = metadata.get("labels") or {}
-        terms = self.label_selector.split(",") if self.label_selector else []
-        return all((term[1:] not in found) if term.startswith("!") else term in found for term in terms)
+        return all(_meets(term, found) for term in self.label_selector.split(",") if term)
 
 
-def page_request(resource: Resource, selection: Selection, command: Fetch) -> Request:
+def _meets(term: str, labels: Mapping[str, str]) -> bool:
+    if term.startswith("!"):
+        return term[1:] not in labels
+    key, equals, value = term.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def page_request(kind: Kind[Any], selection: Selection, command: Fetch) -> Request:
     """One page of the newest list."""
     query = query_of(limit=command.limit or None, **{"continue": command.token})
-    return Request("GET", resource.path(selection.namespace), selection.query() + query)
+    headers = {"accept": _METADATA.format("PartialObjectMetadataList")} if kind.metadata_only else {}
+    return Request("GET", kind.resource.path(selection.namespace), selection.query() + query, headers)
 
 
-def watch_request(resource: Resource, selection: Selection, command: Open, seconds: int, patience: float) -> Request:
+def watch_request(kind: Kind[Any], selection: Selection, command: Open, seconds: int, patience: float) -> Request:
     """A watch that the server ends after ``seconds``; its answer must begin within ``patience`` seconds."""
     initial = command.position is None
     query = query_of(
@@ -49,7 +59,9 @@ def watch_request(resource: Resource, selection: Selection, command: Open, secon
         resourceVersion=command.position,
         timeoutSeconds=seconds,
     )
-    return Request("GET", resource.path(selection.namespace), selection.query() + query, timeout=patience)
+    headers = {"accept": _METADATA.format("PartialObjectMetadata")} if kind.metadata_only else {}
+    path = kind.resource.path(selection.namespace)
+    return Request("GET", path, selection.query() + query, headers, timeout=patience)
 
 
 def refusal(error: ApiError) -> Refused:

@@ -20,6 +20,7 @@ from lws.manager.settings import Settings
 from lws.runtime.health import Health
 from lws.runtime.lifetimes import Service, background
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
+from lws.webhook.certs import CA_VALIDITY, LEAF_VALIDITY
 from lws.webhook.handlers import AdmissionHandlers
 from lws.webhook.rotation import CertificateRotator
 from lws.webhook.server import WebhookServer
@@ -45,8 +46,10 @@ class Admission:
         configuration = settings.configuration
         policy = configuration.tls.policy
         self.certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
+        handlers = AdmissionHandlers(gang=settings.gang, observer=metrics.webhook)
+        metrics.webhook.expect(sorted(handlers.paths))
         self.server = WebhookServer(
-            AdmissionHandlers(gang=settings.gang),
+            handlers,
             self.certificate,
             clock=clock,
             host=configuration.webhook.host,
@@ -146,6 +149,8 @@ class Admission:
     def _observe_ends(self, leaf: datetime, authority: datetime) -> None:
         self._metrics.certificate_expiry.labels("serving").set(leaf.timestamp())
         self._metrics.certificate_expiry.labels("authority").set(authority.timestamp())
+        self._metrics.certificate_lifetime.labels("serving").set(LEAF_VALIDITY.total_seconds())
+        self._metrics.certificate_lifetime.labels("authority").set(CA_VALIDITY.total_seconds())
 
     async def _watch_files(self, ready: Callable[[], None]) -> None:
         def observe(good: bool) -> None:

@@ -22,7 +22,9 @@ def note_read(metrics: Metrics, name: str, served: bytes | None, *, good: bool) 
     if served is None:
         return
     try:
-        end = read_certificates(served)[0].not_valid_after_utc
+        certificate = read_certificates(served)[0]
     except (CertificateError, IndexError):
         return
+    end = certificate.not_valid_after_utc
     metrics.certificate_expiry.labels(name).set(end.timestamp())
+    metrics.certificate_lifetime.labels(name).set((end - certificate.not_valid_before_utc).total_seconds())

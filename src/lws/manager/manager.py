@@ -37,7 +37,14 @@ from lws.reconcilers.leaderworkerset.build import Controllers, build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
-from lws.runtime.caches import broken_informers, cache_service, export_informers, failing_watches, unsynced
+from lws.runtime.caches import (
+    broken_informers,
+    cache_service,
+    export_informers,
+    failing_watches,
+    unavailable_apis,
+    unsynced,
+)
 from lws.runtime.controller import Controller
 from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
@@ -170,11 +177,12 @@ class ControllerManager:
         return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
 
     def _make_leadership(self, transport: Transport) -> Leadership | None:
-        if not self.settings.configuration.leader_election.leader_elect:
+        election = self.settings.configuration.leader_election
+        if not election.leader_elect:
+            self.metrics.leader.leader.labels(election.resource_name).set(1)  # whoever runs alone leads
             return None
         # A renewal must not queue behind other requests, so the lease has no rate limit either.
         client = self._client(transport, None)
-        election = self.settings.configuration.leader_election
         return Leadership(
             client,
             namespace=self.settings.lease_namespace,
@@ -188,17 +196,17 @@ class ControllerManager:
 
     def _make_controllers(self, options: ControllerOptions) -> Controllers:
         gang = self.settings.configuration.gang_scheduling_management
-        domain = DomainMetrics(self.metrics, self._clock)
-        domain.watch(self.caches)
-        return build(
+        domain = DomainMetrics(self.metrics, self.caches, self._clock, lambda: self.leading)
+        controllers = build(
             self.caches,
             self.writer,
             self.recorder,
             options,
             provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
-            sets=domain,
             groups=domain,
         )
+        domain.watch(controllers)
+        return controllers
 
     def _make_disaggregated(self, options: ControllerOptions, events: ApiClient) -> Controller[Key]:
         """The controller of DisaggregatedSets, which reports events under a name of its own."""
@@ -248,6 +256,7 @@ class ControllerManager:
         self.readyz.add("shutdown", lambda: "the process is shutting down" if self._stopping else None)
         self.readyz.add("caches", lambda: unsynced(self.registry))
         self.readyz.add("watches", lambda: failing_watches(self.registry))
+        self.readyz.add_note("optional-apis", lambda: unavailable_apis(self.registry))
         self.healthz.add("informers", lambda: broken_informers(self.registry))
         self.healthz.add("event-loop", lambda: self.watchdog.problem)
         self.admission.add_checks(self.readyz, sockets=self._sockets)

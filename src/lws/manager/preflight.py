@@ -23,15 +23,17 @@ _log = structlog.stdlib.get_logger("lws.manager")
 
 
 async def preflight(client: ApiClient, server: str, source: str, settings: Settings) -> None:
-    """Check that the server answers, knows LeaderWorkerSets, and has the lease's namespace.
+    """Check that the server answers, lets us in, and has the lease's namespace.
+
+    That it does not serve LeaderWorkerSets yet is said, and waited for.
 
     Raises:
         ConfigurationError: it does not; one sentence with the remedy.
     """
     try:
-        await client.list(LEADERWORKERSETS, limit=1)
         if settings.configuration.leader_election.leader_elect:
             await _namespace(client, settings.lease_namespace)
+        await client.list(LEADERWORKERSETS, limit=1)
     except TransportError as error:
         raise ConfigurationError(
             f"the API server {server} cannot be reached: {error}; check that it runs, and the kubeconfig ({source})"
@@ -44,10 +46,11 @@ async def preflight(client: ApiClient, server: str, source: str, settings: Setti
         raise ConfigurationError(
             f"listing leaderworkersets is not allowed: {error}; grant the role of the controller (config/rbac)"
         ) from error
-    except NotFoundError as error:
-        raise ConfigurationError(
-            "the API server does not know LeaderWorkerSets; install them: kubectl apply --server-side -k config/crd"
-        ) from error
+    except NotFoundError:
+        _log.warning(
+            "the API server does not serve LeaderWorkerSets yet, waiting:"
+            " kubectl apply --server-side -k config/crd installs them"
+        )
     except ApiError as error:
         raise ConfigurationError(
             f"the API server {server} answers with {error.status}: {error.message}; "

@@ -9,11 +9,15 @@ from collections.abc import Mapping
 import lws
 
 
+def build_information(environ: Mapping[str, str] = os.environ) -> tuple[str, str, str]:
+    """Version, commit and build date."""
+    return f"v{lws.__version__}", environ.get("LWS_COMMIT") or "unknown", environ.get("LWS_BUILD_DATE") or "N/A"
+
+
 def version_text(environ: Mapping[str, str] = os.environ) -> str:
     """The three lines of ``--version``."""
-    commit = environ.get("LWS_COMMIT") or "unknown"
-    built = environ.get("LWS_BUILD_DATE") or "N/A"
-    return f"Version: v{lws.__version__}\nBuild Date: {built}\nGit Commit: {commit}"
+    version, commit, built = build_information(environ)
+    return f"Version: {version}\nBuild Date: {built}\nGit Commit: {commit}"
 
 
 def user_agent(environ: Mapping[str, str] = os.environ) -> str:

@@ -2,7 +2,9 @@
 
 Guarantees:
     * Without a token the server is not asked. What it allowed is cached for a minute, what it refused for ten seconds,
-      and never the token itself, only its digest. A server that cannot be asked refuses with 500.
+      and never the token itself, only its digest.
+    * While the server does not answer, whom it allowed within the last hour is let in: an outage is when metrics are
+      needed most. They wait for it no longer than ``PATIENCE``, for scrapes have a deadline. Everyone else gets 500.
     * Callers are strangers: whatever they send, at most ``CONCURRENT`` reviews are in flight, one for each token, and
       who comes beyond that gets 503 at once. Refused tokens cannot push allowed ones out of the cache.
 """
@@ -20,12 +22,14 @@ import structlog
 from lws.apimachinery.resources import SUBJECTACCESSREVIEWS, TOKENREVIEWS
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.errors import LwsError
+from lws.errors import LwsError, ServerError, TooManyRequestsError, TransportError
 from lws.runtime.errorfields import error_fields
 
 JSON: TypeAlias = dict[str, Any]
 
 ALLOWED_SECONDS: Final = 60.0
+OUTAGE_SECONDS: Final = 3600.0  # for how long a token is good that was allowed, while nobody can judge it anew
+PATIENCE: Final = 2.0
 REFUSED_SECONDS: Final = 10.0
 CACHED: Final = 1000  # tokens of either kind
 CONCURRENT: Final = 8
@@ -75,6 +79,9 @@ class Reviewer:
             if len(self._reviews) >= CONCURRENT:
                 return _BUSY
             review = self._reviews[digest] = asyncio.create_task(self._decide(digest, token, path), name="review")
+        if self._known(digest):
+            await asyncio.wait({review}, timeout=PATIENCE)
+            return review.result() if review.done() else None
         return await asyncio.shield(review)  # others may wait for it too
 
     async def _decide(self, digest: bytes, token: str, path: str) -> Refusal | None:
@@ -83,7 +90,8 @@ class Reviewer:
             answer = await self._ask(token, path)
         except LwsError as error:
             _log.warning("callers of metrics cannot be authenticated", **error_fields(error))
-            return _UNCHECKED
+            outage = isinstance(error, TransportError | ServerError | TooManyRequestsError)
+            return None if outage and self._known(digest) else _UNCHECKED
         finally:
             del self._reviews[digest]
         if answer is None:
@@ -93,6 +101,11 @@ class Reviewer:
             self._allowed.pop(digest, None)
             _remember(self._refused, digest, begun + REFUSED_SECONDS, answer)
         return answer
+
+    def _known(self, digest: bytes) -> bool:
+        """Whether this token was allowed lately enough to be let in while nobody can judge it."""
+        allowed = self._allowed.get(digest)
+        return allowed is not None and self._clock.monotonic() < allowed[0] - ALLOWED_SECONDS + OUTAGE_SECONDS
 
     async def _ask(self, token: str, path: str) -> Refusal | None:
         review = await self._create(TOKENREVIEWS, {"token": token})

@@ -92,6 +92,15 @@ class ControllerBuilder(Generic[K]):
         for follow in sources:
             await follow()
 
+    def watch_availability(self, informer: Informer[Any], waiting: Callable[[], Iterable[K]]) -> None:
+        """Have the keys that ``waiting`` names woken whenever an optional resource comes or goes."""
+
+        def changed() -> None:
+            for key in sorted(waiting()):
+                self.queue.add(key)
+
+        informer.on_availability(changed)
+
     def read(self, *informers: Informer[Any] | None) -> None:
         """Have keys wait for these caches after they wrote what the caches hold; None is passed over."""
         for informer in informers:

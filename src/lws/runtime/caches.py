@@ -27,7 +27,8 @@ def cache_service(registry: InformerRegistry, *, clock: Clock, patience: float) 
         registry: the informers.
         clock: measures how long a list has been refused.
         patience: for how many seconds, at the start, the server may refuse a list before the service ends with a
-            `ConfigurationError`: a server that keeps refusing is a fault of the installation.
+            `ConfigurationError`: a server that keeps refusing is a fault of the installation. A resource that is not
+            served is waited for: its CustomResourceDefinition may be installed later.
     """
 
     async def run(ready: Callable[[], None]) -> None:
@@ -45,7 +46,9 @@ async def _synced(registry: InformerRegistry, clock: Clock, patience: float) -> 
     syncing = asyncio.create_task(registry.wait_synced(), name="caches")
     try:
         while not (await asyncio.wait([syncing], timeout=0.5))[0]:
-            refused = [each for each in registry if not each.synced and not each.healthy]
+            refused = [
+                each for each in registry if not (each.synced or each.healthy or each.missing or each.unavailable)
+            ]
             now = clock.monotonic()
             if not refused:
                 refused_since = None
@@ -58,15 +61,21 @@ async def _synced(registry: InformerRegistry, clock: Clock, patience: float) -> 
 
 
 def unsynced(registry: InformerRegistry) -> str | None:
-    """Which caches are not synced, and what stands in the way; None if all are."""
-    missing = sorted(str(each.kind) for each in registry if not each.synced)
+    """Which caches are not synced, and what stands in the way; None if all are, or are optional and unavailable."""
+    missing = sorted(str(each.kind) for each in registry if not (each.synced or each.unavailable))
     troubles = "; ".join(registry.troubles)
     return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
 
 
 def failing_watches(registry: InformerRegistry) -> str | None:
     """Which watches the server refuses, or has not answered for a minute; None if there are none."""
-    return "; ".join(each.trouble or str(each.kind) for each in registry if not each.healthy) or None
+    failing = (each for each in registry if not (each.healthy or each.unavailable))
+    return "; ".join(each.trouble or str(each.kind) for each in failing) or None
+
+
+def unavailable_apis(registry: InformerRegistry) -> str | None:
+    """Which optional resources the server does not serve or grant, and the remedy; None if there are none."""
+    return "; ".join(registry.unavailable) or None
 
 
 def broken_informers(registry: InformerRegistry) -> str | None:
@@ -96,7 +105,7 @@ def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefi
         label,
         sampled(lambda each: each.healthy),
     )
-    metrics.sampled_gauge(
+    metrics.sampled_counter(
         f"{prefix}_informer_faults",
         "Watches and lists that failed since the start.",
         label,

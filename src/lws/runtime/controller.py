@@ -21,15 +21,25 @@ import asyncio
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import structlog
 
 from lws.clock import Clock
-from lws.errors import ApiError, ConflictError, ForbiddenError, LwsError, PauseError, StaleError, TerminalError
+from lws.errors import (
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    LwsError,
+    NamespaceTerminatingError,
+    PauseError,
+    StaleError,
+    TerminalError,
+)
 from lws.runtime.errorfields import error_fields
+from lws.runtime.failing import Failing, FailureReason, reason_of
 from lws.runtime.freshness import Ledger
 from lws.telemetry.controllers import RESULTS, ControllerMetrics
 from lws.workqueue import QueueShutDown, RateLimitingQueue
@@ -37,7 +47,7 @@ from lws.workqueue import QueueShutDown, RateLimitingQueue
 K = TypeVar("K", bound=Hashable)
 
 STALE_SECONDS: Final = 1.0  # how soon to look whether a cache has caught up, should nothing wake the key before
-LONGEST_WISH: Final = 300.0  # a server's wish for patience is granted up to this many seconds
+MAX_RETRY_AFTER: Final = 300.0  # a server's Retry-After is honoured up to this many seconds
 TOLD: Final = 10_000  # keys of which it is remembered what was logged
 _log = structlog.stdlib.get_logger("lws.controller")
 
@@ -101,6 +111,15 @@ class Controller(Generic[K]):
         self._count = _Counts(metrics, name, workers) if metrics is not None else None
         self._ids = itertools.count(1)
         self._told: OrderedDict[K, str] = OrderedDict()  # key -> lasting error that was logged last
+        self._failing: dict[K, Failing] = {}
+
+    @property
+    def failing(self) -> Mapping[K, Failing]:
+        """The keys whose reconcile has failed since it last ended well, bounded by the keys that there are.
+
+        A key whose object is gone ends well, so it does not stay.
+        """
+        return self._failing
 
     async def run(self) -> None:
         """Work until cancelled; then finish what is under way and raise `asyncio.CancelledError`.
@@ -174,6 +193,7 @@ class Controller(Generic[K]):
     def _rest(self, key: K, verdict: Verdict) -> str:
         self.queue.forget(key)
         self._told.pop(key, None)
+        self._failing.pop(key, None)
         match verdict:
             case Done():
                 return "success"
@@ -190,20 +210,26 @@ class Controller(Generic[K]):
                 self._tell_once(key, "waits before it writes the same again", logging.WARNING, **error_fields(error))
                 return "requeue"
             case StaleError():
-                _log.debug("waits for its caches", cause=str(error))
+                _log.debug("waiting for caches", cause=str(error))
                 self.queue.add_after(key, STALE_SECONDS)
                 return "requeue"
             case ConflictError():
                 self.queue.add_rate_limited(key, charged=False)
                 _log.debug("conflict, retrying", cause=str(error))
                 return "requeue"
+            case NamespaceTerminatingError():
+                self.queue.forget(key)
+                _log.debug("namespace is being deleted, nothing to do", cause=str(error))
+                return "success"
+        self._note(key, reason_of(error, timed_out=timed_out))
+        match error:
             case TerminalError():
                 self.queue.forget(key)
-                self._tell_once(key, "rests until something changes", logging.ERROR, **error_fields(error))
+                self._tell_once(key, "terminal error, not retrying", logging.ERROR, **error_fields(error))
                 self._fault("terminal")
                 return "error"
         asked = error.retry_after if isinstance(error, ApiError) else None
-        delay = self.queue.add_rate_limited(key, at_least=min(asked or 0.0, LONGEST_WISH))
+        delay = self.queue.add_rate_limited(key, at_least=min(asked or 0.0, MAX_RETRY_AFTER))
         if timed_out:
             _log.error("reconcile exceeded its deadline", deadline=self._deadline, retry_in=round(delay, 3))
             self._fault("timeout")
@@ -224,6 +250,13 @@ class Controller(Generic[K]):
             self._told.popitem(last=False)
         _log.log(logging.DEBUG if known else level, event, **fields)
 
+    def _note(self, key: K, reason: FailureReason) -> None:
+        before = self._failing.get(key)
+        since = self._clock.now().timestamp() if before is None else before.since
+        self._failing[key] = Failing(since, reason)
+        if self._count is not None:
+            self._count.failures[reason].inc()
+
     def _fault(self, kind: str) -> None:
         if self._count is not None:
             self._count.faults[kind].inc()
@@ -238,6 +271,7 @@ class _Counts:
         self.seconds = metrics.reconcile_seconds.labels(name)
         self.errors = metrics.reconcile_errors.labels(name)
         self.results = {result: metrics.reconciles.labels(name, result) for result in RESULTS}
+        self.failures = {reason: metrics.reconcile_failures.labels(name, reason) for reason in FailureReason}
         self.faults = {
             "terminal": metrics.terminal_errors.labels(name),
             "timeout": metrics.timeouts.labels(name),

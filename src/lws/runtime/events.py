@@ -37,6 +37,7 @@ from lws.errors import (
     ApiError,
     ForbiddenError,
     LwsError,
+    NamespaceTerminatingError,
     NotFoundError,
     ServerError,
     TooManyRequestsError,
@@ -223,7 +224,7 @@ class EventRecorder:
                 if (event := self._remembered.get(sort)) is not None:
                     await self._look(sort, event)
             except Exception:
-                _log.exception("event lost by a fault of ours", reason=sort.reason, name=sort.regarding.name)
+                _log.exception("internal error, event dropped", reason=sort.reason, name=sort.regarding.name)
                 self._forget(sort)
             finally:
                 self._queue.done(sort)
@@ -319,7 +320,9 @@ class EventRecorder:
         if self._dropped is not None:
             self._dropped(cause)
         what = {"reason": sort.reason, "namespace": sort.regarding.namespace, "name": sort.regarding.name}
-        if isinstance(error, ForbiddenError):
+        if isinstance(error, NamespaceTerminatingError):
+            _log.debug("namespace is being deleted, event dropped", **what)
+        elif isinstance(error, ForbiddenError):
             known, self._forbidden = self._forbidden == error.message, error.message
             _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **error_fields(error), **what)
         else:

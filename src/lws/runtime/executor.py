@@ -25,18 +25,20 @@ from lws.apimachinery.actions import (
     Create,
     Delete,
     EmitEvent,
+    JsonPatch,
     Patch,
     Plan,
     Reference,
     Relabel,
     Update,
     UpdateStatus,
+    Write,
 )
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import Relation, controller_of
 from lws.apimachinery.resources import Resource
-from lws.client.api import ApiClient
+from lws.client.api import JSON_PATCH, ApiClient
 from lws.clock import Clock, SystemClock
 from lws.errors import (
     AlreadyExistsError,
@@ -44,6 +46,7 @@ from lws.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     PauseError,
     StaleError,
@@ -162,13 +165,15 @@ class _Run(Generic[K]):
             return
         try:
             answer = await self._write(action)
+        except NamespaceTerminatingError:
+            raise
         except (ApiError, TransportError) as error:
             self.tell(getattr(action, "on_failure", ()), str(error))
             raise
         if answer is not None:
             self.tell(getattr(action, "on_success", ()))
 
-    async def _write(self, action: Relabel | Create | Apply | Update | Patch | UpdateStatus | Delete) -> JSON | None:
+    async def _write(self, action: Write) -> JSON | None:
         """Write; the answer, or None if there was nothing to write."""
         match action:
             case Create():
@@ -179,6 +184,8 @@ class _Run(Generic[K]):
                 return await self._update(action)
             case Patch():
                 return await self._patch(action)
+            case JsonPatch():
+                return await self._json_patch(action)
             case UpdateStatus():
                 return await self._update_status(action)
             case Delete():
@@ -314,6 +321,13 @@ class _Run(Generic[K]):
             raise StaleError(f"{action.resource} {action.name} is gone") from None
         self.outcome.status_written |= action.subresource == "status"
         return self._wrote(f"patch {action.subresource}".rstrip(), action.resource, answer)
+
+    async def _json_patch(self, action: JsonPatch) -> JSON:
+        version = {"op": "replace", "path": "/metadata/resourceVersion", "value": action.resource_version}
+        answer = await self.executor._client.patch(
+            action.resource, action.namespace, action.name, [version, *action.operations], content_type=JSON_PATCH
+        )
+        return self._wrote("patch", action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:
         body = {

@@ -20,6 +20,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -104,6 +105,7 @@ class LeaderElector:
         self._spec: JSON = {}  # the part whose change shows that its holder lives
         self._spec_seen_at = 0.0  # monotonic
         self._complaint = ""
+        self._succeeded = ""  # when the holder before us renewed the lease last, as it wrote
 
     @property
     def leading(self) -> bool:
@@ -119,6 +121,14 @@ class LeaderElector:
     def holder(self) -> str:
         """Who holds the lease, as far as we know; empty if nobody."""
         return str(self._spec.get("holderIdentity") or "")
+
+    @property
+    def vacancy(self) -> float:
+        """Seconds from the last renewal of an earlier holder, or its release, until we began to lead; 0 without one."""
+        if not self._succeeded:
+            return 0.0
+        acquired, before = (datetime.fromisoformat(each) for each in (self._spec["acquireTime"], self._succeeded))
+        return max(0.0, (acquired - before).total_seconds())
 
     async def acquire(self) -> None:
         """Wait until this process leads. What stands in the way is logged, and tried again."""
@@ -197,7 +207,10 @@ class LeaderElector:
             return True
         if self._taken:
             return False
+        before = self._spec
         self._saw(await self._client.update(LEASES, self._record()))
+        if before.get("holderIdentity") != self.identity:
+            self._succeeded = before.get("renewTime") or ""
         return True
 
     @property

@@ -42,9 +42,11 @@ class Leadership:
         metrics: LeaderMetrics | None = None,
     ) -> None:
         self._lease = ObjectRef(LEASES.api_version, LEASES.kind, namespace, name)
-        gauge = metrics.leader.labels(name) if metrics is not None else None
-        if gauge is not None:
-            gauge.set(0)
+        self._name = name
+        self._clock = clock
+        self._metrics = metrics
+        if metrics is not None:
+            metrics.leader.labels(name).set(0)
         self.elector = LeaderElector(
             client,
             namespace=namespace,
@@ -53,9 +55,17 @@ class Leadership:
             clock=clock,
             random=rng,
             timing=timing,
-            changed=lambda leading: gauge.set(1 if leading else 0) if gauge is not None else None,
+            changed=self._changed,
             slow_path=metrics.slow_path.labels(name).inc if metrics is not None else None,
         )
+
+    def _changed(self, leading: bool) -> None:
+        if self._metrics is None:
+            return
+        self._metrics.leader.labels(self._name).set(1 if leading else 0)
+        if leading:
+            self._metrics.acquired.labels(self._name).set(self._clock.now().timestamp())
+            self._metrics.vacancy.labels(self._name).set(self.elector.vacancy)
 
     def service(self, recorder: EventRecorder) -> Service:
         """Leads for as long as it runs; ready once it leads, and gives the lease up when it is stopped."""

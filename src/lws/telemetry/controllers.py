@@ -37,16 +37,29 @@ class QueueStatistics(Protocol):
         """How long the longest of them has been there."""
         ...
 
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the live key that has waited longest has waited."""
+        ...
+
 
 class ControllerMetrics:
-    """The metrics of all controllers of a process, and of their queues."""
+    """The metrics of all controllers of a process, and of their queues.
 
-    def __init__(self, metrics: MetricsRegistry) -> None:
-        self._count_reconciles(metrics)
-        self._count_keys(metrics)
+    Args:
+        metrics: where to register them.
+        prefix: begins the names of those that the Go libraries do not have.
+    """
 
-    def _count_reconciles(self, metrics: MetricsRegistry) -> None:
+    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
+        self._count_reconciles(metrics, prefix)
+        self._count_keys(metrics, prefix)
+
+    def _count_reconciles(self, metrics: MetricsRegistry, prefix: str) -> None:
         controller = ("controller",)
+        self.reconcile_failures = metrics.counter(
+            f"{prefix}_reconcile_failures", "Reconciles that failed, by reason.", (*controller, "reason")
+        )
         self.reconciles = metrics.counter(
             "controller_runtime_reconcile", "Reconciles by controller and result.", (*controller, "result")
         )
@@ -72,7 +85,7 @@ class ControllerMetrics:
             "controller_runtime_active_workers", "Workers that reconcile now.", controller
         )
 
-    def _count_keys(self, metrics: MetricsRegistry) -> None:
+    def _count_keys(self, metrics: MetricsRegistry, prefix: str) -> None:
         queue = ("name", "controller")
         self.queue_adds = metrics.counter("workqueue_adds", "Keys that began to wait.", queue)
         self.queue_retries = metrics.counter("workqueue_retries", "Keys that were added with a delay.", queue)
@@ -95,6 +108,12 @@ class ControllerMetrics:
             "How long the longest of the keys in work has been there.",
             queue,
             lambda: self._spans("longest_seconds"),
+        )
+        metrics.sampled_gauge(
+            f"{prefix}_workqueue_longest_wait_seconds",
+            "How long the live key that has waited longest has waited for a worker.",
+            queue,
+            lambda: self._spans("waiting_seconds"),
         )
 
     def queue_observer(self, name: str) -> QueueObserver:

@@ -7,7 +7,7 @@ here is global. Whoever has something to count registers it: the framework's par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -21,7 +21,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -74,8 +74,17 @@ class MetricsRegistry:
 
     def sampled_gauge(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a gauge whose samples, label values and number, are computed when scraped."""
-        self.registry.register(_SampledGauge(name, help_, labels, samples))
-        self.catalogue.append(MetricDescription(name, "gauge", labels, help_))
+        self.sampled([MetricDescription(name, "gauge", labels, help_)], lambda: {name: samples()})
+
+    def sampled_counter(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
+        """Export a counter that is kept elsewhere and read when scraped; it is exported with the suffix ``_total``."""
+        total = f"{name}_total"
+        self.sampled([MetricDescription(total, "counter", labels, help_)], lambda: {total: samples()})
+
+    def sampled(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Mapping[str, Samples]]) -> None:
+        """Export gauges and counters that one call computes when scraped: samples by the name of the metric."""
+        self.registry.register(_Sampled(descriptions, collect))
+        self.catalogue += descriptions
 
     def export_process(self) -> None:
         """Export what the process uses: CPU, memory, descriptors, and the collector's work."""
@@ -87,18 +96,23 @@ class MetricsRegistry:
         return generate_latest(self.registry)
 
 
-class _SampledGauge(Collector):
-    def __init__(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
-        self._family = (name, help_, labels)
-        self._samples = samples
+class _Sampled(Collector):
+    def __init__(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Mapping[str, Samples]]) -> None:
+        self._descriptions = descriptions
+        self._collect = collect
 
     def describe(self) -> Iterator[Metric]:
-        name, help_, labels = self._family
-        yield GaugeMetricFamily(name, help_, labels=labels)
+        yield from map(_family, self._descriptions)
 
     def collect(self) -> Iterator[Metric]:
-        name, help_, labels = self._family
-        family = GaugeMetricFamily(name, help_, labels=labels)
-        for values, number in self._samples():
-            family.add_metric(values, number)
-        yield family
+        collected = self._collect()
+        for description in self._descriptions:
+            family = _family(description)
+            for values, number in collected.get(description.name, ()):
+                family.add_metric(values, number)
+            yield family
+
+
+def _family(description: MetricDescription) -> GaugeMetricFamily | CounterMetricFamily:
+    family = GaugeMetricFamily if description.type == "gauge" else CounterMetricFamily
+    return family(description.name, description.help, labels=description.labels)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from lws.telemetry.metrics import SPAN_BUCKETS, MetricsRegistry
 
+MOST_RULES: Final = 50
 REQUEST_BUCKETS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
@@ -29,12 +31,25 @@ class ClientMetrics:
 
 
 class LeaderMetrics:
-    """Leader election."""
+    """Leader election.
 
-    def __init__(self, metrics: MetricsRegistry) -> None:
+    Args:
+        metrics: where to register them.
+        prefix: begins the names of those that the Go libraries do not have.
+    """
+
+    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
         self.leader = metrics.gauge("leader_election_master_status", "1 while this process leads, else 0.", ("name",))
         self.slow_path = metrics.counter(
             "leader_election_slowpath", "Renewals that had to read the lease first.", ("name",)
+        )
+        self.acquired = metrics.gauge(
+            f"{prefix}_leader_acquired_timestamp_seconds", "When this process began to lead, in Unix time.", ("name",)
+        )
+        self.vacancy = metrics.gauge(
+            f"{prefix}_leader_vacancy_seconds",
+            "How long after the last sign of an earlier leader this process began to lead; 0 if there was none.",
+            ("name",),
         )
 
 
@@ -49,9 +64,14 @@ class CertificateMetrics:
 
 
 class WebhookMetrics:
-    """Hears of admission reviews; an observer as `lws.webhook.server.Observer` describes it."""
+    """Hears of admission reviews, as `lws.webhook.server.Observer` and `lws.webhook.handlers.Observer` describe it.
 
-    def __init__(self, metrics: MetricsRegistry) -> None:
+    Args:
+        metrics: where to register them.
+        prefix: begins the names of those that the Go libraries do not have.
+    """
+
+    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
         self._requests = metrics.counter(
             "controller_runtime_webhook_requests",
             "Admission requests by path and HTTP status code.",
@@ -63,6 +83,31 @@ class WebhookMetrics:
         self._in_flight = metrics.gauge(
             "controller_runtime_webhook_requests_in_flight", "Admission requests being served.", ("webhook",)
         )
+
+        self._panics = metrics.counter(
+            "controller_runtime_webhook_panics", "Admission requests that failed in a way nobody foresaw."
+        )
+        self._denials = metrics.counter(
+            f"{prefix}_admission_denials", "Objects refused, by the field that broke a rule.", ("webhook", "rule")
+        )
+        self._rules: set[str] = set()
+
+    def expect(self, webhooks: Iterable[str]) -> None:
+        """Begin the counters of these paths at zero, so that the first failure is an increase."""
+        for webhook in webhooks:
+            self._in_flight.labels(webhook)
+            for code in ("200", "500"):
+                self._requests.labels(webhook, code)
+
+    def denied(self, webhook: str, rule: str) -> None:
+        """An object was refused; rules beyond the first `MOST_RULES` are counted as one."""
+        if len(self._rules) < MOST_RULES:
+            self._rules.add(rule)
+        self._denials.labels(webhook, rule if rule in self._rules else "other").inc()
+
+    def panicked(self, webhook: str) -> None:  # noqa: ARG002 -- controller-runtime's counter has no labels
+        """A handler failed in a way nobody foresaw."""
+        self._panics.inc()
 
     def started(self, webhook: str) -> None:
         """A review began."""

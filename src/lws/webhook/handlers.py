@@ -7,10 +7,11 @@ name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -52,7 +53,20 @@ DISAGGREGATEDSET_KIND: Final = GroupVersionKind(
 POD_KIND: Final = GroupVersionKind(PODS.group, PODS.version, PODS.kind)
 
 Handler = Callable[[Question], Answer]
+_INDEX: Final = re.compile(r"\[[^]]*\]")
 _log = structlog.get_logger("lws.webhook")
+
+
+class Observer(Protocol):
+    """Hears of refusals, for metrics."""
+
+    def denied(self, webhook: str, rule: str) -> None:
+        """An object was refused by this rule."""
+        ...
+
+    def panicked(self, webhook: str) -> None:
+        """A handler failed in a way nobody foresaw."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +81,10 @@ class Endpoint:
 class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
-    def __init__(self, *, gang: bool = False) -> None:
-        """With ``gang``, pods are marked for their PodGroup (spec 4.5)."""
+    def __init__(self, *, gang: bool = False, observer: Observer | None = None) -> None:
+        """With ``gang``, pods are marked for their PodGroup (spec 4.5); ``observer`` hears of refusals."""
         self._gang = gang
+        self._observer = observer
         write_operations = frozenset({"CREATE", "UPDATE"})
         self._endpoints = {
             MUTATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _default_leaderworkerset),
@@ -97,6 +112,8 @@ class AdmissionHandlers:
             if not error.uid:
                 return _failure(error.status, str(error))
             uid, answer = error.uid, refused(str(error), error.status)
+        if not answer.allowed and self._observer is not None:
+            self._observer.denied(path, answer.rule)
         return int(HTTPStatus.OK), write(uid, answer)
 
     def _answer(self, endpoint: Endpoint, path: str, body: bytes, content_type: str) -> tuple[str, Answer]:
@@ -109,7 +126,27 @@ class AdmissionHandlers:
             raise ReviewError(wrong_type, uid=error.uid, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE) from error
         if wrong_type is not None:
             raise ReviewError(wrong_type, uid=question.uid, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        return question.uid, _guarded(endpoint, path, question)
+        return question.uid, self._guarded(endpoint, path, question)
+
+    def _guarded(self, endpoint: Endpoint, path: str, question: Question) -> Answer:
+        """The endpoint's answer; a fault of ours refuses this one object and is logged."""
+        if question.sub_resource:
+            return Answer()  # The rules name whole objects only; nothing is to be said about parts.
+        if question.kind != endpoint.kind:
+            raise ReviewError(f"expected kind {endpoint.kind}, not {question.kind}", uid=question.uid)
+        if question.operation not in endpoint.operations:
+            return Answer()
+        try:
+            return endpoint.handler(question)
+        except ReviewError:
+            raise
+        except Exception as error:
+            place = {"namespace": question.namespace, "name": question.name}
+            _log.exception("review failed", webhook=path, uid=question.uid, **place)
+            if self._observer is not None:
+                self._observer.panicked(path)
+            message = f"the object could not be judged: {type(error).__name__}"
+            return refused(message, HTTPStatus.BAD_REQUEST, rule="unexpected")
 
     def _mutate_pod(self, question: Question) -> Answer:
         pod = object_of(question, question.object, "object")
@@ -118,25 +155,7 @@ class AdmissionHandlers:
         except MalformedPodError as error:
             return refused(str(error), HTTPStatus.BAD_REQUEST)
         except AdmissionError as error:
-            return refused(str(error))
-
-
-def _guarded(endpoint: Endpoint, path: str, question: Question) -> Answer:
-    """The endpoint's answer; a fault of ours refuses this one object and is logged."""
-    if question.sub_resource:
-        return Answer()  # The rules name whole objects only; nothing is to be said about parts.
-    if question.kind != endpoint.kind:
-        raise ReviewError(f"expected kind {endpoint.kind}, not {question.kind}", uid=question.uid)
-    if question.operation not in endpoint.operations:
-        return Answer()
-    try:
-        return endpoint.handler(question)
-    except ReviewError:
-        raise
-    except Exception as error:
-        place = {"namespace": question.namespace, "name": question.name}
-        _log.exception("review failed", webhook=path, uid=question.uid, **place)
-        return refused(f"the object could not be judged: {type(error).__name__}", HTTPStatus.BAD_REQUEST)
+            return refused(str(error), rule="pod")
 
 
 def _default_leaderworkerset(question: Question) -> Answer:
@@ -164,7 +183,8 @@ def _validate_disaggregatedset(question: Question) -> Answer:
 def _judged(errors: list[str], warnings: list[str]) -> Answer:
     """Warnings are given with a refusal too."""
     if errors:
-        return Answer(False, HTTPStatus.FORBIDDEN, aggregate(errors), warnings=warnings)
+        rule = _INDEX.sub("", errors[0].partition(":")[0])
+        return Answer(False, HTTPStatus.FORBIDDEN, aggregate(errors), warnings=warnings, rule=rule)
     return Answer(warnings=warnings)
 
 

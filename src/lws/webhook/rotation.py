@@ -7,6 +7,8 @@ Guarantees:
     * Replicas agree through the Secret's resourceVersion: the first write wins.
     * No leaf is served before an API server can know its authority, unless the one being served is not trusted either,
       and no authority is withdrawn while a replica may still serve its leaf.
+    * Certificates that the Secret holds under ``extra.crt`` are published as well: while another source of
+      certificates takes over, its pods and ours serve side by side, and both must be trusted (operator 5.5).
     * What is deleted, emptied, mismatched or wiped is restored within a minute. A Secret that somebody else filled with
       a valid certificate is used as it is.
     * Nothing is watched; only the Secret and the two configurations are read, by name.
@@ -30,7 +32,7 @@ from lws.runtime.errorfields import error_fields
 from lws.webhook.bundles import FormerAuthorities, decoded, published_authorities, with_bundle
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import read_certificates, to_pem
-from lws.webhook.keychain import Keychain, distrust, readable, renewed
+from lws.webhook.keychain import EXTRA, Keychain, distrust, readable, renewed
 
 JSON = dict[str, Any]
 CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
@@ -40,7 +42,7 @@ CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
 INTERVAL: Final = 30.0  # seconds between two steps: what is broken is restored within a minute
 JITTER: Final = 5.0  # seconds, so that replicas do not step together
 PATIENCE: Final = 300.0  # seconds for which looks may fail before a certificate that was trusted counts as doubtful
-SETTLE: Final = 10.0  # seconds that an API server is given to see a new bundle
+SETTLE: Final = 15.0  # seconds that an API server is given to see a new bundle
 TRIES: Final = 5  # of one step, when other replicas write at the same time
 _log = structlog.stdlib.get_logger("lws.webhook")
 
@@ -124,10 +126,10 @@ class CertificateRotator:
         Raises:
             LwsError: the API server refused or did not answer, or the Secret's certificate cannot be served.
         """
-        keychain = await self._agreed()
+        keychain, extra = await self._agreed()
         found = [await self._read(resource, "", name) for resource, name in CONFIGURATIONS]
         bundle = self._former.beside(
-            keychain.ca.certificate, published_authorities(found), self._clock.now(), self._clock.monotonic()
+            keychain.ca.certificate + extra, published_authorities(found), self._clock.now(), self._clock.monotonic()
         )
         self._known = bundle
         complete = True
@@ -137,19 +139,21 @@ class CertificateRotator:
             self._published = (bundle, self._clock.monotonic())
         return self._serve(keychain, complete=complete)
 
-    async def _agreed(self) -> Keychain:
-        """The Secret's content, renewed if that was due; the same for all replicas."""
+    async def _agreed(self) -> tuple[Keychain, bytes]:
+        """The Secret's keys and certificates, renewed if that was due, and extra ones; the same for all replicas."""
         for _ in range(TRIES):
             secret = await self._read(SECRETS, self._namespace, self._secret)
-            current = Keychain.from_data(decoded(secret))
+            data = decoded(secret)
+            current, extra = Keychain.from_data(data), data.get(EXTRA, b"")
+            extra = extra if readable(extra) else b""
             known = self._known if readable(current.ca.certificate) else self._known + await self._bundles()
             due, why = renewed(current, self._names, self._clock.now(), known)
             if not why:
-                return current
+                return current, extra
             _log.info("certificates renewed", reason=why, secret=self._secret)
             try:
                 await self._write(secret, due)
-                return due
+                return due, extra
             except (ConflictError, AlreadyExistsError, NotFoundError):
                 continue  # Another replica was first: what it wrote counts.
         raise ConflictError(409, "Conflict", f"the Secret {self._secret} is written by too many at once")

@@ -9,6 +9,8 @@ Guarantees:
       background key with *p* others before it leaves within ``(p + 1) * (LIVE_RUN + 1)`` hand-outs.
     * A background key that is added as live becomes live; a live key never becomes background.
     * Memory is bounded by the number of distinct keys that wait or are with a worker.
+    * Nothing is told to the observer, and `Queue.statistics` are all zero, before the first `Queue.get`: where nobody
+      takes keys yet, as on a standby, none waits for a worker. What is there then begins to wait at that moment.
 
 Caveats:
     Additions after `Queue.shut_down` are ignored. Not for use from several threads.
@@ -61,6 +63,7 @@ class QueueStatistics:
         in_work: keys that are with a worker.
         unfinished_seconds: sum over the keys in work of how long they have been there.
         longest_seconds: how long the longest of them has been there.
+        waiting_seconds: how long the live key that has waited longest has waited.
     """
 
     live: int = 0
@@ -69,6 +72,7 @@ class QueueStatistics:
     in_work: int = 0
     unfinished_seconds: float = 0.0
     longest_seconds: float = 0.0
+    waiting_seconds: float = 0.0
 
 
 class Queue(Generic[K]):
@@ -92,6 +96,7 @@ class Queue(Generic[K]):
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idle_waiters: list[asyncio.Future[None]] = []
         self._shut = False
+        self._open = False  # whether anybody ever took keys
 
     def add(self, key: K, background: bool = False) -> None:
         """Make a key wait for a worker, unless it waits already. Never blocks."""
@@ -108,6 +113,7 @@ class Queue(Generic[K]):
         Raises:
             QueueShutDown: the queue is shut down, and nothing is left that it may hand out.
         """
+        self._begin()
         while not (self._live or self._background):
             if self._shut and not self._again:
                 raise QueueShutDown
@@ -162,6 +168,8 @@ class Queue(Generic[K]):
 
     def statistics(self) -> QueueStatistics:
         """What the queue holds right now."""
+        if not self._open:
+            return QueueStatistics()
         now = self._clock.monotonic()
         spans = [now - started for started in self._work.values()]
         return QueueStatistics(
@@ -170,7 +178,20 @@ class Queue(Generic[K]):
             in_work=len(self._work),
             unfinished_seconds=sum(spans),
             longest_seconds=max(spans, default=0.0),
+            waiting_seconds=max((now - since for since in self._live.values()), default=0.0),
         )
+
+    def _begin(self) -> None:
+        """Somebody takes keys from now on."""
+        if self._open:
+            return
+        self._open = True
+        now = self._clock.monotonic()
+        for waiting in (self._live, self._background):
+            for key in waiting:
+                waiting[key] = now
+                if self._observer is not None:
+                    self._observer.added()
 
     def _wait(self, key: K, background: bool) -> None:
         if key in self._live:
@@ -179,7 +200,7 @@ class Queue(Generic[K]):
         if since is not None and background:
             return
         if since is None:
-            if self._observer is not None:
+            if self._open and self._observer is not None:
                 self._observer.added()
             since = self._clock.monotonic()
         if background:

@@ -21,8 +21,8 @@ from lws_sandbox.drills.podfailures import PodFailureDrills
 from lws_sandbox.drills.pods import PodDrills
 from lws_sandbox.drills.whole import ClusterDrills
 
-__all__ = ["DrillError", "Drills"]
-_NAMES: Final = re.compile(r"(cluster|node|pod|api|clock|metric)_")
+__all__ = ["GROUPS", "DrillError", "Drills"]
+GROUPS: Final = re.compile(r"(cluster|node|pod|api|clock|metric)_")
 
 
 class Drills(ClusterDrills, NodeDrills, PodDrills, PodFailureDrills, ApiDrills, ClockDrills):
@@ -48,5 +48,5 @@ class Drills(ClusterDrills, NodeDrills, PodDrills, PodFailureDrills, ApiDrills, 
             raise DrillError(str(error)) from error
 
     def _table(self) -> dict[str, Callable[..., Awaitable[JSON]]]:
-        names = [name for name in dir(self) if _NAMES.match(name)]
+        names = [name for name in dir(self) if GROUPS.match(name)]
         return {name.replace("_", ".", 1).replace("_", "-"): getattr(self, name) for name in names}

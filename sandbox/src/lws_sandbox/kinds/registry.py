@@ -42,7 +42,7 @@ class Features:
 
 _OWN: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     ("", "pods"): (pods.PodKind, {"returns_deleted": True, "generation": True}),
-    ("", "services"): (ServiceKind, {"returns_deleted": True}),
+    ("", "services"): (ServiceKind, {"returns_deleted": True, "create_on_update": True}),
     **workloads.KINDS,
     **statefulsets.KINDS,
     **cluster.KINDS,

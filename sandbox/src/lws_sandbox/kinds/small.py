@@ -153,7 +153,6 @@ class BudgetKind(Kind):
             causes.not_supported("spec.unhealthyPodEvictionPolicy", policy, ["AlwaysAllow", "IfHealthyBudget"])
 
 
-_BUDGET: Final = "policy.v1.PodDisruptionBudgetStatus"
 _TABLES: Final = {
     "configmaps": (
         shown_name(),
@@ -202,6 +201,8 @@ KINDS: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     ("", "configmaps"): (ConfigMapKind, {"table": _TABLES["configmaps"]}),
     ("", "secrets"): (SecretKind, {"table": _TABLES["secrets"], "fields": {"type": text_at("type")}}),
     ("", "serviceaccounts"): (Kind, {"table": _TABLES["serviceaccounts"], "returns_deleted": True}),
+    ("", "limitranges"): (Kind, {"create_on_update": True}),
+    ("", "endpoints"): (Kind, {"create_on_update": True}),
     ("", "podtemplates"): (Kind, {"returns_deleted": True, "generation": True}),
     ("coordination.k8s.io", "leases"): (
         LeaseKind,

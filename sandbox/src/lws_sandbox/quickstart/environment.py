@@ -25,46 +25,46 @@ from lws_sandbox.quickstart.reviews import Answer, reviews
 from lws_sandbox.real.cluster import RealCluster
 
 JSON = dict[str, Any]
-RESTART: Final = 1.0  # seconds until a controller that ended is started again
-EFFECT: Final = 30.0  # seconds for an API server to heed what was installed
-LOOK: Final = 0.1
+RESTART_DELAY: Final = 1.0  # seconds until a controller that ended is started again
+EFFECTIVE_TIMEOUT: Final = 30.0  # seconds for an API server to act on what was installed
+INTERVAL: Final = 0.1  # seconds between two tries
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """What a controller needs of the cluster that it lives beside.
+class ControllerEnv:
+    """What a controller needs of the cluster that it runs beside.
 
     Attributes:
         transport: to the API server, as somebody who may do everything.
         clock: of the cluster.
-        random: for all chance.
+        rng: for jitter and names.
         reach: how the API server reaches our webhooks.
-        serve: names the one who answers reviews from now on.
+        serve_reviews: sets the handler that answers reviews from now on.
     """
 
     transport: Transport
     clock: Clock
-    random: Random
+    rng: Random
     reach: Reach
-    serve: Callable[[Answer], None]
+    serve_reviews: Callable[[Answer], None]
 
     def client(self, user_agent: str) -> ApiClient:
         """A client that may do everything."""
         return ApiClient(self.transport, user_agent=user_agent, field_manager=None)
 
 
-def at_sandbox(sandbox: Sandbox) -> Home:
-    """Beside a sandbox, without sockets."""
+def sandbox_env(sandbox: Sandbox) -> ControllerEnv:
+    """For a controller beside a sandbox, without sockets."""
 
     def serve(answer: Answer) -> None:
         sandbox.local_webhooks.serve(NAMESPACE, WEBHOOK_SERVICE, answer)
 
-    return Home(sandbox.transport(), sandbox.clock, sandbox.random, by_service, serve)
+    return ControllerEnv(sandbox.transport(), sandbox.clock, sandbox.random, by_service, serve)
 
 
 @asynccontextmanager
-async def at_real(cluster: RealCluster, random: Random) -> AsyncIterator[Home]:
-    """Beside a real control plane, which asks for reviews over HTTPS on loopback.
+async def real_env(cluster: RealCluster, rng: Random) -> AsyncIterator[ControllerEnv]:
+    """For a controller beside a real control plane, which asks for reviews over HTTPS on loopback.
 
     Raises:
         ConfigurationError: the socket cannot be had.
@@ -72,33 +72,33 @@ async def at_real(cluster: RealCluster, random: Random) -> AsyncIterator[Home]:
     authority = cluster.plane.keys.authority
     transport = cluster.plane.transport()
     try:
-        async with reviews(authority, cluster.clock.now()) as taking:
-            reach = by_url(taking.url, authority.certificate)
-            yield Home(transport, cluster.clock, random, reach, taking.give_to)
+        async with reviews(authority, cluster.clock.now()) as server:
+            reach = by_url(server.url, authority.certificate)
+            yield ControllerEnv(transport, cluster.clock, rng, reach, server.set_handler)
     finally:
         await transport.close()
 
 
 @asynccontextmanager
-async def controller(home: Home, settings: Settings | None = None) -> AsyncIterator[None]:
+async def controller(env: ControllerEnv, settings: Settings | None = None) -> AsyncIterator[None]:
     """Install LeaderWorkerSets into a cluster and run their controller beside it, without ports of its own.
 
     A controller that loses its lease ends, as when the clock jumps; another one takes its place, as a Deployment would
     have it.
 
     Raises:
-        ConfigurationError: the controller cannot start, or the API server does not heed what was installed.
+        ConfigurationError: the controller cannot start, or the API server does not act on what was installed.
     """
-    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
-    await install(home.client("lws-install"), home.reach)
+    settings = (settings or Settings(namespace=NAMESPACE, watchdog=None)).model_copy(update={"disaggregated": True})
+    await install(env.client("lws-install"), env.reach)
     ready = asyncio.Event()
-    task = asyncio.create_task(_keep_running(home, settings, ready), name="operators")
+    task = asyncio.create_task(_keep_running(env, settings, ready), name="operators")
     waiting = asyncio.create_task(ready.wait(), name="operator ready")
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
-        await wait_effect(home.client("lws-install"))
+        await wait_effective(env.client("lws-install"))
         yield
     finally:
         waiting.cancel()
@@ -107,7 +107,7 @@ async def controller(home: Home, settings: Settings | None = None) -> AsyncItera
             await task
 
 
-async def wait_effect(client: ApiClient) -> None:
+async def wait_effective(client: ApiClient) -> None:
     """Wait until sets are served, and an object that breaks one of our rules is refused by our rule.
 
     API servers come to know of definitions and webhooks by watches of their own, a moment after they are stored.
@@ -115,14 +115,16 @@ async def wait_effect(client: ApiClient) -> None:
     Raises:
         ConfigurationError: they do not within half a minute; the message tells the last answer.
     """
-    deadline = asyncio.get_running_loop().time() + EFFECT
-    while trouble := await _trouble(client):
+    deadline = asyncio.get_running_loop().time() + EFFECTIVE_TIMEOUT
+    while problem := await _problem(client):
         if asyncio.get_running_loop().time() > deadline:
-            raise ConfigurationError(f"the API server does not heed what was installed after {EFFECT:.0f} s: {trouble}")
-        await asyncio.sleep(LOOK)
+            raise ConfigurationError(
+                f"the API server does not act on what was installed after {EFFECTIVE_TIMEOUT:.0f} s: {problem}"
+            )
+        await asyncio.sleep(INTERVAL)
 
 
-async def _trouble(client: ApiClient) -> str:
+async def _problem(client: ApiClient) -> str:
     """Why our rules are not in force yet; empty when they are."""
     try:
         made = await _try(client, {})
@@ -152,24 +154,24 @@ async def _try(client: ApiClient, section: JSON) -> JSON:
     return made
 
 
-async def _keep_running(home: Home, settings: Settings, ready: asyncio.Event) -> None:
+async def _keep_running(env: ControllerEnv, settings: Settings, ready: asyncio.Event) -> None:
     while True:
         operator = ControllerManager(
             settings,
-            home.transport,
-            clock=home.clock,
-            random=Random(home.random.getrandbits(64)),  # noqa: S311 -- simulation, no secret
+            env.transport,
+            clock=env.clock,
+            random=Random(env.rng.getrandbits(64)),  # noqa: S311 -- simulation, no secret
             sockets=False,
         )
-        home.serve(operator.handle_review)
+        env.serve_reviews(operator.handle_review)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_tell_ready(operator, ready))
+                group.create_task(_set_when_ready(operator, ready))
                 group.create_task(operator.run())
         except* LeadershipLostError:
-            await asyncio.sleep(RESTART)
+            await asyncio.sleep(RESTART_DELAY)
 
 
-async def _tell_ready(operator: ControllerManager, ready: asyncio.Event) -> None:
+async def _set_when_ready(operator: ControllerManager, ready: asyncio.Event) -> None:
     await operator.wait_ready()
     ready.set()

@@ -1,4 +1,4 @@
-"""Reviews over HTTPS on loopback, for an API server that is another process and asks a controller in this one."""
+"""Admission reviews over HTTPS on loopback: for an API server of another process, and a controller in this one."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Answer = Callable[[str, bytes, str], tuple[int, bytes]]
 
 
 class Reviews:
-    """Hands every review to whom it was last told; until then there is nobody.
+    """Forwards each review to the current handler; 503 until one is set.
 
     Attributes:
-        url: where reviews are taken; empty while they are not.
+        url: where reviews are accepted; empty while they are not.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self._answer: Answer | None = None
 
-    def give_to(self, answer: Answer) -> None:
+    def set_handler(self, answer: Answer) -> None:
         """Let ``answer(path, body, content_type)`` give HTTP status and body from now on."""
         self._answer = answer
 
-    async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:  # noqa: ARG002 -- anybody may ask
+    async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:  # noqa: ARG002 -- anybody may send one
         """Answer one request."""
         if self._answer is None:
-            return of_text("no controller is there yet\n", HTTPStatus.SERVICE_UNAVAILABLE)
+            return of_text("no controller runs yet\n", HTTPStatus.SERVICE_UNAVAILABLE)
         status, body = self._answer(request.path, request.body, request.headers.get("content-type", ""))
         return Reply(status, {"content-type": "application/json"}, body)
 
@@ -49,16 +49,16 @@ class Reviews:
 
 @asynccontextmanager
 async def reviews(authority: Authority, now: datetime) -> AsyncIterator[Reviews]:
-    """Take reviews at an address that clients who trust the authority trust.
+    """Serve reviews over HTTPS with a certificate of the authority.
 
     Raises:
         ConfigurationError: the socket cannot be had.
     """
-    taking = Reviews()
+    server = Reviews()
     async with AsyncExitStack() as stack:
         try:
             tls = server_tls(authority, HOST, now)
-            taking.url = (await stack.enter_async_context(serve(taking, host=HOST, tls=tls))).url
+            server.url = (await stack.enter_async_context(serve(server, host=HOST, tls=tls))).url
         except OSError as error:
             raise ConfigurationError(f"the webhook cannot be served on {HOST}: {error}") from error
-        yield taking
+        yield server

@@ -1,4 +1,4 @@
-"""Groups and pods of LeaderWorkerSets as people want to see them: a table that lives, or plain lines."""
+"""Groups and pods of LeaderWorkerSets as people want to see them: a table that is drawn over, or plain lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,11 +14,13 @@ from lws.api.leaderworkerset import labels
 
 JSON = dict[str, Any]
 _STYLES: Final = {"Ready": "green", "Running": "yellow", "Pending": "dim", "Terminating": "magenta"}
+_CONSOLE: Final = Console()  # only measures
+_FRAME: Final = 2  # lines of a set beside its pods: title and column names
 
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """One pod: what it is called, where it is, and how far it has come."""
+    """One pod: its name, where it is, and how far it has come."""
 
     name: str
     group: str
@@ -44,6 +46,13 @@ class SetRow:
         """Whether every group is ready and the set says so."""
         return self.condition == "Available" and self.ready == self.desired
 
+    @property
+    def title(self) -> str:
+        """Its name and numbers; surge beyond the wanted groups is counted apart."""
+        extra = max(0, self.ready - self.desired)
+        ready = f"{self.ready - extra}/{self.desired} groups ready" + (f" (+{extra} surge)" if extra else "")
+        return f"{self.namespace}/{self.name}  {ready}  {self.condition}"
+
 
 def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     """What is to be shown of a set and the pods of its namespace."""
@@ -63,37 +72,72 @@ def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     )
 
 
-def draw(sets: Sequence[SetRow], hints: Sequence[str]) -> Group:
-    """The view as a picture."""
+def draw(sets: Sequence[SetRow], width: int, height: int, notice: str = "") -> Group:
+    """The view as a picture of at most ``height`` lines, each reason whole: ready pods are left out first."""
     parts: list[Any] = []
-    for row in sets:
-        style = "bold green" if row.done else "bold"
-        title = Text(
-            f"{row.namespace}/{row.name}  {row.ready}/{row.desired} groups ready  {row.condition}", style=style
-        )
-        table = Table(title=title, title_justify="left", expand=False, pad_edge=False)
-        for column in ("Group", "Index", "Pod", "Node", "State", ""):
-            table.add_column(column, no_wrap=column != "")
-        for pod in row.pods:
-            style = _STYLES.get(pod.state, "red")
-            table.add_row(pod.group, pod.index, pod.name, pod.node or "-", Text(pod.state, style=style), pod.why[:80])
-        parts.append(table)
-    if hints:
-        parts.append(Text("\n".join(hints), style="cyan"))
+    room = max(1, height - (1 if notice else 0))
+    for position, row in enumerate(sets):
+        share = room // (len(sets) - position)
+        reasons, used = _reasons(row.pods, width, share // 2)
+        shown, line = _fitting(row.pods, max(1, share - _FRAME - used))
+        parts += [Text(row.title, style="bold green" if row.done else "bold"), _table(shown)]
+        parts += [Text(line, style="dim")] if line else []
+        parts += [Text(reason, style="yellow") for reason in reasons]
+        room -= _FRAME + used + len(shown) + (1 if line else 0)
+    if notice:
+        parts.append(Text(notice, style="red", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
 
 
-def lines(before: dict[str, str], sets: Sequence[SetRow]) -> list[str]:
+def _reasons(pods: Sequence[PodRow], width: int, room: int) -> tuple[list[str], int]:
+    """Why pods wait, each reason once, as many as there is room for; and the lines that they take."""
+    waiting: dict[str, list[str]] = {}
+    for pod in pods:
+        if pod.why:
+            waiting.setdefault(pod.why, []).append(pod.name)
+    reasons, used = [], 0
+    for why, names in waiting.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        reason = f"{names[0]}{more}: {why}"
+        lines = len(Text(reason).wrap(_CONSOLE, width))
+        if used + lines > room:
+            break
+        reasons.append(reason)
+        used += lines
+    return reasons, used
+
+
+def _fitting(pods: Sequence[PodRow], room: int) -> tuple[list[PodRow], str]:
+    """As many pods as there is room for, in their order, and a line that counts the others."""
+    if len(pods) <= room:
+        return list(pods), ""
+    urgent = sorted(range(len(pods)), key=lambda place: (pods[place].state == "Ready", place))[: room - 1]
+    left = [pod for place, pod in enumerate(pods) if place not in urgent]
+    ready = sum(1 for pod in left if pod.state == "Ready")
+    return [pods[place] for place in sorted(urgent)], f"and {len(left)} more pods, {ready} of them Ready"
+
+
+def _table(pods: Sequence[PodRow]) -> Table:
+    table = Table(expand=False, pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    for column in ("Group", "Index", "Pod", "Node", "State"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", header_style="dim")
+    for pod in pods:
+        state = Text(pod.state, style=_STYLES.get(pod.state, "red"))
+        table.add_row(pod.group, pod.index, pod.name, pod.node or "-", state)
+    return table
+
+
+def changes(before: dict[str, str], sets: Sequence[SetRow]) -> list[str]:
     """What changed since the last look, one line each; ``before`` is brought up to date."""
-    told = []
+    lines = []
     for row in sets:
         where = "" if row.namespace == "default" else f"{row.namespace}/"
         for pod in row.pods:
             words = f"{pod.state}{f' on {pod.node}' if pod.node else ''}{_reason(pod)}"
-            told.append(_changed(before, f"pod/{where}{pod.name}", words))
+            lines.append(_changed(before, f"pod/{where}{pod.name}", words))
         words = f"{row.ready}/{row.desired} groups ready, {row.condition}"
-        told.append(_changed(before, f"leaderworkerset/{where}{row.name}", words))
-    return [line for line in told if line]
+        lines.append(_changed(before, f"leaderworkerset/{where}{row.name}", words))
+    return [line for line in lines if line]
 
 
 def blockers(sets: Sequence[SetRow]) -> str:
@@ -145,4 +189,4 @@ def _label(pod: JSON, key: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else -1
+    return int(text) if text.isdigit() and len(text) < 10 else -1

@@ -89,6 +89,8 @@ async def _delete(
     plan = _plan(strategy, live, options, core.clock.now())
     if plan.pending:
         return Deleted(live, gone=False)
+    if asked is not None and plan.graceful:  # the strategy has written the grace period into the options by now
+        asked = dataclasses.replace(asked, options=_with_grace(asked.options, plan.grace))
     if plan.changed:
         await _ask(core, call, asked)
         stored, live = _keep(core, strategy, stored, plan.obj, dry_run=options.dry_run)
@@ -250,6 +252,12 @@ async def _terminate(
     changed = {**live, "metadata": meta, "status": {**(live.get("status") or {}), "phase": "Terminating"}}
     _, read = _keep(core, call.strategy, stored, changed, dry_run=options.dry_run)
     return Deleted(read, gone=False)
+
+
+def _with_grace(options: JSON, grace: int) -> JSON:
+    """Options with the grace period that the kind decided on, in the order of their Go type."""
+    rest = {name: value for name, value in options.items() if name != "gracePeriodSeconds"}
+    return {"kind": rest.pop("kind"), "apiVersion": rest.pop("apiVersion"), "gracePeriodSeconds": grace, **rest}
 
 
 def delete_json(options: DeleteOptions) -> JSON:

@@ -1,4 +1,4 @@
-"""Subresources besides status: scale, binding, eviction, resize, finalize, log."""
+"""Subresources besides status: scale, binding, eviction, resize, finalize; and those of running containers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ CREATED: Final[JSON] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "s
 BINDING: Final = GenericStrategy(Resource("", "v1", "bindings", "Binding"))
 EVICTION: Final = GenericStrategy(Resource("policy", "v1", "evictions", "Eviction"))
 BUDGETS: Final = "poddisruptionbudgets.policy"
+_SEE_STATUS: Final = "see the pod's status and events, and its environment by: lws-sandbox pod env"
+_RUNS_NOTHING: Final = {
+    "log": f"containers of the sandbox run nothing, so there is no log: {_SEE_STATUS}",
+    "exec": f"containers of the sandbox run nothing, so no command can be executed: {_SEE_STATUS}",
+    "attach": f"containers of the sandbox run nothing, so there is nothing to attach to: {_SEE_STATUS}",
+    "portforward": "containers of the sandbox run nothing, so no port is open: use a cluster that runs them",
+    "proxy": "nothing in the sandbox listens behind pods, services and nodes, so there is nothing to proxy to",
+}
 
 
 async def serve(core: Core, call: Call) -> Answer:
@@ -39,6 +47,9 @@ async def serve(core: Core, call: Call) -> Answer:
         "finalize": _finalize,
     }
     handler = handlers.get(call.subresource)
+    if handler is None and call.subresource in _RUNS_NOTHING:
+        core.find(call)
+        raise StatusError(501, "NotImplemented", _RUNS_NOTHING[call.subresource])
     if handler is None:
         what = GroupResource(call.info.group, f"{call.info.resource}/{call.subresource}")
         raise method_not_supported(what, call.info.verb)

@@ -35,28 +35,27 @@ class PodSpec(CachedStruct, frozen=True):
     init_containers: tuple[Container, ...] | None = ()
 
 
-class Terminated(CachedStruct, frozen=True):
+class ContainerStateTerminated(CachedStruct, frozen=True):
     """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
 
     exit_code: int = 0
     signal: int = 0
     reason: str = ""
-    message: str = ""
     finished_at: str | None = None
 
 
-class PastState(CachedStruct, frozen=True):
-    """How the instance of a container before the present one ended."""
+class ContainerState(CachedStruct, frozen=True):
+    """What a planner reads of a container's earlier state."""
 
-    terminated: Terminated | None = None
+    terminated: ContainerStateTerminated | None = None
 
 
 class ContainerStatus(CachedStruct, frozen=True):
-    """How often a container was restarted, and how it ended the last time."""
+    """How often a container was restarted, and how it ended last."""
 
     name: str = ""
     restart_count: int = 0
-    last_state: PastState | None = None
+    last_state: ContainerState | None = None
 
 
 class PodStatus(CachedStruct, frozen=True):

@@ -22,6 +22,7 @@ MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
+KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 
 
 def validate_create(obj: JSON) -> list[str]:
@@ -35,12 +36,17 @@ def validate_update(obj: JSON, old: JSON) -> list[str]:
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """What is admitted but will not do what its author may expect (CD-27, spec 1.6)."""
-    found = []
+    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, spec 1.6)."""
+    found = [*_topology_keys(_annotations(obj), {} if old is None else _annotations(old))]
     if old is not None and _claims(obj) != _claims(old):
         found.append(
             f"{_TEMPLATE}.volumeClaimTemplates: the claim templates of a StatefulSet cannot change, so this edit is "
             "never applied; delete and create the LeaderWorkerSet instead"
+        )
+    if old is not None and member(_metadata(obj), "labels").get(KUEUE_QUEUE) and _size(obj) > _size(old):
+        found.append(
+            f"{_TEMPLATE}.size: Kueue does not renew the Workloads of running groups when their size grows: delete "
+            "each Workload that becomes Finished (OutOfSync), or its group stays gated"
         )
     name = _metadata(obj).get("name")
     if isinstance(name, str) and too_long_for(name, _size(obj), _most_groups(obj)):
@@ -61,6 +67,20 @@ def _most_groups(obj: JSON) -> int:
         return replicas + min(replicas, max(scaled(surge, replicas, round_up=True), 0))
     except ValueError:
         return replicas
+
+
+def _topology_keys(annotations: JSON, before: JSON) -> Iterator[str]:
+    """Topologies that no node can have, since they are no label keys: such groups never get a node (CD-41)."""
+    for annotation in (labels.EXCLUSIVE_TOPOLOGY, labels.SUBGROUP_EXCLUSIVE_TOPOLOGY):
+        key = annotations.get(annotation)
+        if not isinstance(key, str) or not key or key == before.get(annotation):
+            continue
+        why = nameformats.qualified_name(key)
+        if why:
+            yield (
+                f"metadata.annotations[{annotation}]: {quoted(key)} cannot be the key of a node label, so no group "
+                f"ever finds a node: {why[0]}; name a label of the nodes, such as topology.kubernetes.io/zone"
+            )
 
 
 def _general(obj: JSON) -> Iterator[str]:
@@ -168,6 +188,10 @@ def _changes(obj: JSON, old: JSON) -> Iterator[str]:
 
 def _metadata(obj: JSON) -> JSON:
     return member(obj, "metadata")
+
+
+def _annotations(obj: JSON) -> JSON:
+    return member(_metadata(obj), "annotations")
 
 
 def _spec(obj: JSON) -> JSON:

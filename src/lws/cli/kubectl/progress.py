@@ -26,7 +26,8 @@ def of_rollout(lws: SetFacts) -> Progress:
     if lws.updated < wanted:
         return Progress(f"Waiting for rollout to finish: {lws.updated} out of {wanted} groups have been updated...")
     if lws.present > lws.replicas:
-        return Progress(f"Waiting for rollout to finish: {lws.present - lws.replicas} surge groups have yet to end...")
+        ending = lws.present - lws.replicas
+        return Progress(f"Waiting for rollout to finish: {ending} of {lws.present} groups are pending termination...")
     if lws.present < lws.replicas:
         return Progress(f"Waiting for rollout to finish: {lws.present} of {lws.replicas} groups exist...")
     if lws.ready < lws.replicas:

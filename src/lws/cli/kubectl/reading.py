@@ -18,7 +18,7 @@ from lws.apimachinery.intstr import scaled
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Metadata, PodReport
-from lws.planning.leaderworkerset.groups import ABSENT, leaders_by_index, state_of
+from lws.planning.leaderworkerset.groups import ABSENT, leaders_by_index, own_leaders, state_of
 
 JSON: TypeAlias = dict[str, Any]
 _LEADER_READY: Final = "LeaderReady"
@@ -67,6 +67,7 @@ def read_groups(
     for pod in every:
         if _worker_index(pod) > 0:
             members.setdefault(pod.metadata.label(labels.GROUP_INDEX), []).append(pod)
+    own = {pod.metadata.name for pod in own_leaders(leaders.values(), leader_set)}
     key = leader_set.metadata.label(labels.REVISION) if leader_set is not None else ""
     sizes = {one.metadata.label(labels.REVISION): _revision_size(one) for one in revisions}
     groups = []
@@ -77,7 +78,7 @@ def read_groups(
         workers = sorted(members.pop(str(index), ()), key=_worker_index)
         name = f"{lws.name}-{index}"
         worker_set = statefulsets.get(name)
-        state = ABSENT if leader is None else state_of(leader, size, worker_set, key)
+        state = state_of(leader, size, worker_set, key) if leader is not None and name in own else ABSENT
         groups.append(GroupFacts(index, state, size, leader, tuple(workers), worker_set))
     counted = {pod.metadata.name for group in groups for pod in group.pods}
     return tuple(groups), tuple(pod for pod in every if pod.metadata.name not in counted)

@@ -20,6 +20,8 @@ BLOCKED: Final = "Blocked"
 NOT_OWNED: Final = "StatefulSetNotOwned"
 OWNED: Final = "StatefulSetOwned"
 APPLIED: Final = "StatefulSetApplied"
+NO_POD_GROUPS: Final = "PodGroupsUnavailable"
+POD_GROUPS: Final = "PodGroupsAvailable"
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     AVAILABLE: (events.ALL_GROUPS_READY, "All replicas are ready"),
@@ -89,12 +91,22 @@ def refused(
     return with_condition(values, Wanted(BLOCKED, reason, message), generation, now)
 
 
+def without_pod_groups(
+    values: Sequence[Condition], problem: str, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions with Blocked True because no PodGroup can be created (CD-44)."""
+    wanted = Wanted(BLOCKED, NO_POD_GROUPS, f"groups wait for their PodGroup: {problem}")
+    return with_condition(values, wanted, generation, now)
+
+
 def resolved(values: Sequence[Condition], name: str, now: datetime) -> tuple[Condition, ...]:
-    """The conditions with Blocked turned False, once its cause is gone (CD-03)."""
+    """The conditions with Blocked turned False, once its cause is gone (CD-03, CD-44)."""
     old = find(values, BLOCKED)
     if old is None or old.status != "True":
         return tuple(values)
     reason, message = APPLIED, f"statefulset {name} was applied"
     if old.reason == NOT_OWNED:
         reason, message = OWNED, f"statefulset {name} is owned by this LeaderWorkerSet"
+    if old.reason == NO_POD_GROUPS:
+        reason, message = POD_GROUPS, "PodGroups can be created"
     return with_condition(values, Wanted(BLOCKED, reason, message, "False"), old.observed_generation, now)

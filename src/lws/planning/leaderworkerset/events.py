@@ -98,6 +98,12 @@ def worker_set_failed(leader: Reference, error: str = "{error}", once: str = "")
     return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader, once=once)
 
 
+def pod_group_failed(leader: Reference, error: str = "{error}") -> EmitEvent:
+    """Event 15 (CD-44)."""
+    note = f"Failed to create pod group for leader pod {leader.name}: {error}"
+    return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader)
+
+
 def mistaken_annotation(leader: Reference) -> EmitEvent:
     """Event 13: the cluster ignores StatefulSet start ordinals, so groups would nest endlessly."""
     note = (

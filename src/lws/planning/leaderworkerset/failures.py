@@ -11,7 +11,7 @@ from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import events, members, recovery, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
 from lws.planning.leaderworkerset.members import LOST, MemberRecord
-from lws.planning.leaderworkerset.recovery import Failed, Outcome
+from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 
@@ -26,6 +26,7 @@ class Review:
         error: why a failed pod could not be judged.
         told: events about members that are neither well nor failed.
         settled: by pod UID, how many restarts count no more.
+        cause: why the group is to be recreated.
     """
 
     record: MemberRecord | None
@@ -34,6 +35,7 @@ class Review:
     error: str | None = None
     told: tuple[EmitEvent, ...] = ()
     settled: Mapping[str, int] = field(default_factory=dict)
+    cause: Cause | None = None
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -58,7 +60,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if outcome is Outcome.RECREATE:
             assert leader is not None
             deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, missing.absent)
-            return Review(record, outcome, deletion, settled=settled)
+            return Review(record, outcome, deletion, settled=settled, cause=recovery.cause(failed))
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:

@@ -18,6 +18,7 @@ from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -30,11 +31,19 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, and what is to be remembered of the group once it has run: its members, and restarts that are over."""
+    """A plan, what is to be remembered of the group once it has run, and why the group is recreated.
+
+    Attributes:
+        plan: what to do.
+        record: the group's members.
+        settled: by pod UID, how many restarts count no more; None if nothing was looked at.
+        cause: why the group is recreated.
+    """
 
     plan: Plan
     record: MemberRecord | None
     settled: Mapping[str, int] | None = None
+    cause: Cause | None = None
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -49,7 +58,7 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.settled)
+        return GroupPlan(concluded(found), found.record, found.settled, found.cause)
     plan = _complete(snapshot, lws, leader, provider)
     return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
 
@@ -92,6 +101,11 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
     ganged = provider is not None and bool(podgroup.name_of(leader)) and snapshot.pod_group is None
     if size == 1 and not ganged:
+        return Plan(tuple(actions))
+    if ganged and snapshot.no_pod_groups:
+        if not podgroup.is_complete(leader, snapshot.worker_statefulset, size):
+            failed = events.pod_group_failed(Reference.to(PODS, leader.metadata), snapshot.no_pod_groups)
+            actions.append(replace(failed, once=f"{leader.metadata.uid} {snapshot.no_pod_groups}"))
         return Plan(tuple(actions))
     revision = find_by_key(lws, snapshot.revisions, revision_key(leader))
     if revision is None:

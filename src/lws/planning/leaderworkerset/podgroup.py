@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, PodGroup
+from lws.api.leaderworkerset.objects import Pod, PodGroup, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Create, Reference
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
 from lws.apimachinery.resources import PODS, Resource
 from lws.errors import TerminalError
-from lws.planning.leaderworkerset import templates
+from lws.planning.leaderworkerset import events, templates
+from lws.planning.leaderworkerset.groups import pod_ready
 
 Resources = dict[str, Quantity]
 
@@ -46,6 +47,11 @@ def name_of(leader: Pod) -> str:
     return leader.metadata.annotation(labels.POD_GROUP_NAME) or ""
 
 
+def is_complete(leader: Pod, workers: StatefulSet | None, size: int) -> bool:
+    """Whether the group was started: it does without its PodGroup, however that was lost."""
+    return pod_ready(leader) if size == 1 else workers is not None
+
+
 def plan_pod_group(
     provider: SchedulerProvider | None,
     live: LeaderWorkerSet,
@@ -57,13 +63,9 @@ def plan_pod_group(
     """Create the group's PodGroup once; it is never updated."""
     if provider is None or existing is not None or not name_of(leader):
         return ()
-    return (
-        Create(
-            provider.resource,
-            provider.manifest(live, revised, section, leader),
-            owner=Reference.to(PODS, leader.metadata),
-        ),
-    )
+    owner = Reference.to(PODS, leader.metadata)
+    body = provider.manifest(live, revised, section, leader)
+    return (Create(provider.resource, body, on_failure=(events.pod_group_failed(owner),), owner=owner),)
 
 
 def min_resources(section: JSON, size: int) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet, controlled_by
@@ -15,6 +16,27 @@ from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import is_leader, revision_key
 from lws.planning.leaderworkerset.restarts import restarts, statuses
+
+
+class Cause(StrEnum):
+    """Why a group was recreated, as metrics tell it: few values, whatever the cluster reports."""
+
+    OOM_KILLED = "OOMKilled"
+    ERROR = "Error"
+    EVICTED = "Evicted"
+    PREEMPTED = "Preempted"
+    NODE_LOST = "NodeLost"
+    DELETED = "Deleted"
+
+
+# Reasons of the condition DisruptionTarget, which whoever ends a pod for the cluster's sake sets first.
+_DISRUPTIONS: Final = {
+    "EvictionByEvictionAPI": Cause.EVICTED,
+    "TerminationByKubelet": Cause.EVICTED,
+    "PreemptionByScheduler": Cause.PREEMPTED,
+    "DeletionByTaintManager": Cause.NODE_LOST,
+    "DeletionByPodGC": Cause.NODE_LOST,
+}
 
 
 class Outcome(Enum):
@@ -60,7 +82,29 @@ class Failed:
 
 def failing(pod: Pod, settled: int = 0) -> bool:
     """Whether a pod that is there counts as failed: being deleted, or with a restarted container (spec 9.1)."""
-    return pod.metadata.deleting or (pod.status.phase in ("Running", "Pending") and restarts(pod) > settled)
+    return pod.metadata.deleting or container_restarted(pod, settled)
+
+
+def container_restarted(pod: Pod, settled: int = 0) -> bool:
+    """Whether some init or regular container restarted, in phase Running or Pending, beyond what is over."""
+    return pod.status.phase in ("Running", "Pending") and restarts(pod) > settled
+
+
+def cause(failed: Failed) -> Cause:
+    """Why the pod counts as failed; one that is gone without a trace was deleted by somebody."""
+    if failed.pod is None:
+        return Cause.DELETED
+    for condition in failed.pod.status.conditions or ():
+        if condition.type == "DisruptionTarget" and condition.status == "True":
+            return _DISRUPTIONS.get(condition.reason, Cause.EVICTED)
+    if not container_restarted(failed.pod, failed.settled):
+        return Cause.DELETED
+    ends = [
+        each.last_state.terminated.reason
+        for each in statuses(failed.pod)
+        if each.last_state is not None and each.last_state.terminated is not None
+    ]
+    return Cause.OOM_KILLED if Cause.OOM_KILLED in ends else Cause.ERROR
 
 
 def pending(group_pods: Sequence[Pod], size: int) -> bool:

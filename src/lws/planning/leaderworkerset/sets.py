@@ -66,7 +66,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     seen = _look(snapshot)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
-    return Plan(described.actions, requeue_after=described.put_off, facts={**_facts(seen), "blocked": int(final)})
+    return Plan(described.actions, requeue_after=described.put_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if seen.counts.update_done(seen.budget):
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off, facts={**_facts(seen), "blocked": 0})
+    return Plan(tuple(actions), requeue_after=described.put_off)
 
 
 def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
@@ -132,6 +132,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             moving=_moving(seen),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
+            no_pod_groups=snapshot.no_pod_groups,
         ),
     )
 
@@ -142,10 +143,6 @@ def _moving(seen: _Seen) -> bool:
     wanted = {index: pod for index, pod in leaders.items() if index < seen.budget.replicas}
     unready = [pod for index, pod in wanted.items() if not seen.states[index].ready]
     return len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
-
-
-def _facts(seen: _Seen) -> dict[str, int]:
-    return {"ready": seen.counts.ready, "updated": seen.counts.updated, "desired": seen.budget.replicas}
 
 
 def _leader_statefulset(seen: _Seen) -> list[Action]:
@@ -194,8 +191,4 @@ def _blocked(snapshot: SetSnapshot, now: datetime) -> Plan:
     )
     existed = status.ever_owned(lws)
     event = events.leader_set_failed(lws.metadata.name, existed=existed, error=message)
-    return Plan(
-        status.plan_blocked(lws, message, event, now),
-        requeue_after=FOREIGN_RECHECK,
-        facts={"blocked": 1},
-    )
+    return Plan(status.plan_blocked(lws, message, event, now), requeue_after=FOREIGN_RECHECK)

@@ -26,6 +26,7 @@ class SetSnapshot:
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
         status_age: seconds since we last wrote the status; None after a start.
+        no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
         contents: memo of revision contents.
     """
 
@@ -37,6 +38,7 @@ class SetSnapshot:
     service: Service | None = None
     applied: Applied | None = None
     status_age: float | None = None
+    no_pod_groups: str = ""
     contents: Contents = field(default_factory=Contents)
 
 
@@ -54,6 +56,7 @@ class GroupSnapshot:
         revisions: every ControllerRevision with the set's label.
         service: the Service of the leader's name.
         pod_group: the PodGroup that the leader's annotation names.
+        no_pod_groups: why the API server has no PodGroups for us; empty if it has (CD-44).
         node: the node that the leader is bound to.
         record: what is remembered of the group's members (CD-01).
         going: the leader UID whose deletion we have already asked for.
@@ -71,6 +74,7 @@ class GroupSnapshot:
     revisions: tuple[ControllerRevision, ...] = ()
     service: Service | None = None
     pod_group: PodGroup | None = None
+    no_pod_groups: str = ""
     node: Node | None = None
     record: MemberRecord | None = None
     going: str = ""

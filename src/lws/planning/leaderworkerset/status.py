@@ -126,12 +126,14 @@ class Circumstances:
         moving: whether a leader that is not ready may become so without anybody's doing.
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
+        no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
     """
 
     age: float | None = None
     moving: bool = True
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
+    no_pod_groups: str = ""
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -155,7 +157,7 @@ def plan_status(
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
-    values = _blocked(turned.values, lws, besides.refusal, now)
+    values = _blocked(turned.values, lws, besides, now)
     after = lws.status.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
@@ -179,8 +181,11 @@ def plan_status(
 
 
 def _blocked(
-    values: tuple[Condition, ...], lws: LeaderWorkerSet, refusal: Refusal | None, now: datetime
+    values: tuple[Condition, ...], lws: LeaderWorkerSet, besides: Circumstances, now: datetime
 ) -> tuple[Condition, ...]:
+    refusal = besides.refusal
+    if refusal is None and besides.no_pod_groups:
+        return conditions.without_pod_groups(values, besides.no_pod_groups, lws.metadata.generation, now)
     if refusal is None:
         return conditions.resolved(values, lws.metadata.name, now)
     if refusal is UNDECIDED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
@@ -16,7 +17,7 @@ from lws.reconcilers.leaderworkerset.group import GroupListener
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer
-from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler, SetListener
+from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
@@ -48,7 +49,6 @@ def build(
     options: ControllerOptions,
     *,
     provider: SchedulerProvider | None = None,
-    sets: SetListener | None = None,
     groups: GroupListener | None = None,
 ) -> Controllers:
     """Make all controllers. Nothing runs yet, but every change in the caches wakes its keys.
@@ -59,7 +59,6 @@ def build(
         recorder: takes events.
         options: what the controllers share.
         provider: the gang scheduler, if there is one.
-        sets: hears how sets are doing.
         groups: hears of recreated groups.
     """
     memory = GroupMemory()
@@ -72,8 +71,9 @@ def build(
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
     _watch_for_workers(by_worker, caches)
+    _watch_pod_groups(by_set, by_leader, caches, observer)
     return Controllers(
-        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, sets).reconcile),
+        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock).reconcile),
         by_leader.build(LeaderPodReconciler(observer, executors[1], memory, provider, groups).reconcile),
         by_worker.build(WorkerPodReconciler(observer, executors[2], memory, groups).reconcile),
         memory,
@@ -101,6 +101,23 @@ def _watch_for_leaders(builder: ControllerBuilder[Key], caches: Caches) -> None:
     if caches.pod_groups is not None:
         builder.watch(caches.pod_groups, triggers.leaders_of_dependent)
     builder.watch(caches.sets, leaders_of_set)
+
+
+def _watch_pod_groups(
+    by_set: ControllerBuilder[Key], by_leader: ControllerBuilder[Key], caches: Caches, observer: Observer
+) -> None:
+    """Groups that wait for a PodGroup go on when the API comes, and say why they wait when it goes (CD-44)."""
+    if caches.pod_groups is None:
+        return
+    by_leader.watch_availability(
+        caches.pod_groups, lambda: {leader.metadata.key for leader in observer.waiting_leaders()}
+    )
+    by_set.watch_availability(
+        caches.pod_groups,
+        lambda: {
+            (leader.metadata.namespace, leader.metadata.label(labels.NAME)) for leader in observer.waiting_leaders()
+        },
+    )
 
 
 def _watch_for_workers(builder: ControllerBuilder[Key], caches: Caches) -> None:

@@ -12,6 +12,7 @@ from lws.apimachinery.actions import Delete, Reference
 from lws.apimachinery.objects import Key
 from lws.errors import StaleError
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
+from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.runtime.controller import Verdict
@@ -23,8 +24,8 @@ from lws.runtime.outcomes import verdict
 class GroupListener(Protocol):
     """Hears of groups that are recreated, for metrics."""
 
-    def recreated(self, set_key: Key, leader: str, reason: str) -> None:
-        """The leader's deletion was accepted."""
+    def recreated(self, set_key: Key, leader: str, cause: Cause) -> None:
+        """The deletion of the leader of this name was accepted."""
         ...
 
 
@@ -66,8 +67,8 @@ async def carry_out(
     except BaseException:
         memory.release(leader_key, deletion.uid)
         raise
-    if outcome.deleted and listener is not None and snapshot.lws is not None:
-        listener.recreated(snapshot.lws.metadata.key, leader_key[1], "failure")
+    if outcome.deleted and listener is not None and snapshot.lws is not None and group.cause is not None:
+        listener.recreated(snapshot.lws.metadata.key, leader_key[1], group.cause)
     return verdict(group.plan)
 
 

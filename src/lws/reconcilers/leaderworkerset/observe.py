@@ -18,8 +18,8 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, Object
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
-from lws.planning.leaderworkerset.groups import is_leader
-from lws.planning.leaderworkerset.podgroup import name_of
+from lws.planning.leaderworkerset.groups import is_leader, size_of
+from lws.planning.leaderworkerset.podgroup import is_complete, name_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.reconcilers.leaderworkerset import kinds
@@ -83,7 +83,7 @@ class Caches:
         statefulsets.add_index(BY_SET, by_set)
         revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
         revisions.add_index(BY_SET, by_set)
-        groups = registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=ours) if gang else None
+        groups = _pod_groups(registry, namespace) if gang else None
         return cls(
             sets=registry.informer(kinds.LEADERWORKERSETS, namespace=namespace),
             statefulsets=statefulsets,
@@ -97,6 +97,11 @@ class Caches:
     def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.pod_groups)
         return (each for each in every if each is not None)
+
+
+def _pod_groups(registry: InformerRegistry, namespace: str) -> Informer[PodGroup]:
+    """PodGroups are somebody else's API: without it, only the groups that need one wait (CD-44)."""
+    return registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=labels.NAME, optional=True)
 
 
 class Observer:
@@ -135,8 +140,30 @@ class Observer:
             service=caches.services.store.get(namespace, name),
             applied=applied,
             status_age=status_age,
+            no_pod_groups=self._no_pod_groups(lws),
             contents=self._contents,
         )
+
+    def waiting_leaders(self) -> Iterator[Pod]:
+        """The leaders whose PodGroup is not there."""
+        return (pod for pod in self._caches.pods.store if is_leader(pod) and self._lacks_pod_group(pod))
+
+    def _no_pod_groups(self, lws: LeaderWorkerSet) -> str:
+        """Why the API server has no PodGroups for us, if a group of this set waits for one; else empty."""
+        caches, where = self._caches, "/".join(lws.metadata.key)
+        if caches.pod_groups is None or not caches.pod_groups.unavailable:
+            return ""
+        revisions = tuple(caches.revisions.store.by_index(BY_SET, where))
+        for leader in caches.pods.store.by_index(LEADERS_BY_SET, where):
+            workers = caches.statefulsets.store.get(*leader.metadata.key)
+            size = size_of(leader, lws, revisions, self._contents)
+            if self._lacks_pod_group(leader) and not is_complete(leader, workers, size):
+                return caches.pod_groups.unavailable
+        return ""
+
+    def _lacks_pod_group(self, leader: Pod) -> bool:
+        groups, name = self._caches.pod_groups, name_of(leader)
+        return groups is not None and bool(name) and groups.store.get(leader.metadata.namespace, name) is None
 
     def pod(self, key: Key) -> Pod | None:
         """One pod."""
@@ -161,6 +188,7 @@ class Observer:
             revisions=tuple(caches.revisions.store.by_index(BY_SET, f"{namespace}/{set_name}")),
             service=caches.services.store.get(namespace, name),
             pod_group=None if groups is None or leader is None else groups.store.get(namespace, name_of(leader)),
+            no_pod_groups="" if groups is None else groups.unavailable,
             node=None if leader is None else caches.nodes.store.get("", leader.spec.node_name),
             record=self._memory.record(leader_key),
             going=self._memory.going(leader_key, leader),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -24,18 +24,6 @@ from lws.runtime.outcomes import FoundError, Outcome, verdict
 PASSING: Final = (401, 408, 429, 502, 503, 504)  # failures that say nothing of the object
 
 
-class SetListener(Protocol):
-    """Hears how sets are doing, for metrics."""
-
-    def planned(self, key: Key, plan: Plan) -> None:
-        """A pass over this set was planned; ``plan.facts`` has its numbers."""
-        ...
-
-    def gone(self, key: Key) -> None:
-        """The set is gone."""
-        ...
-
-
 class LeaderWorkerSetReconciler:
     """Brings one set's leader StatefulSet, Service, revisions and status to what they should be.
 
@@ -46,16 +34,12 @@ class LeaderWorkerSetReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         clock: stamps conditions.
-        listener: hears how sets are doing.
     """
 
-    def __init__(
-        self, observer: Observer, executor: Executor[Key], clock: Clock, listener: SetListener | None = None
-    ) -> None:
+    def __init__(self, observer: Observer, executor: Executor[Key], clock: Clock) -> None:
         self._observer = observer
         self._executor = executor
         self._clock = clock
-        self._listener = listener
         self._applied: dict[Key, Applied] = {}
         self._status_written: dict[Key, float] = {}  # when the status was last written, by the monotonic clock
 
@@ -67,8 +51,6 @@ class LeaderWorkerSetReconciler:
         if snapshot is None:
             self._applied.pop(key, None)
             self._status_written.pop(key, None)
-            if self._listener is not None:
-                self._listener.gone(key)
             return Done()
         try:
             return await self._pass(key, snapshot)
@@ -94,8 +76,6 @@ class LeaderWorkerSetReconciler:
             await self._run(key, snapshot, plan, Outcome())
 
     async def _run(self, key: Key, snapshot: SetSnapshot, plan: Plan, outcome: Outcome) -> None:
-        if self._listener is not None:
-            self._listener.planned(key, plan)
         try:
             await self._executor.run(key, plan, regarding(snapshot.lws), outcome)
         finally:

@@ -37,6 +37,7 @@ from lws_sandbox.partners import PODGROUPS
 
 NAME: Final = "default-scheduler"
 GANG_SCHEDULER: Final = "volcano"
+UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
 FIRST_RETRY: Final = 1.0
 LAST_RETRY: Final = 10.0
 _TURN: Final = 25  # placements between which others get their turn
@@ -239,7 +240,7 @@ class SchedulerLoop:
         return Gang(name, minimum or len(waiting) + 1, placed, sorted(waiting, key=_order), known=found is not None)
 
     def _prefilter(self, item: _Waiting) -> str:
-        """Why no node at all could take the pod: a claim of it is missing or on its way out."""
+        """Why no node at all could take the pod: a claim of it is missing, on its way out or without a volume."""
         if not self._books.nodes:
             return NO_NODES
         for volume in item.pod["spec"].get("volumes") or ():
@@ -251,6 +252,8 @@ class SchedulerLoop:
                 return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" not found')
             if is_terminating(found.raw):
                 return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" is being deleted')
+            if (found.raw.get("status") or {}).get("phase") != "Bound":
+                return prefilter_message(len(self._books.nodes), UNBOUND)
         return ""
 
     def _explain(self, item: _Waiting, explained: dict[tuple[str, str], str]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lws.api.leaderworkerset.objects import Terminated
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, pod_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
-from lws.planning.leaderworkerset.diagnosis.objects import ContainerReport, PodReport
+from lws.planning.leaderworkerset.diagnosis.objects import ContainerReport, PodReport, Terminated
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, quoted
 
 _STARTING: Final = ("", "ContainerCreating", "PodInitializing")

@@ -11,6 +11,7 @@ from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import listed, quoted
+from lws.planning.leaderworkerset.groups import own_leaders
 
 _FOREGROUND: Final = "foregroundDeletion"
 _LABEL_LIMIT: Final = "must be no more than 63"
@@ -31,6 +32,10 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
     found = diagnose_pod(facts, leader, group.index)
     if leader.metadata.deleting:
         yield from _ending_group(facts, group, leader, found)
+        return
+    if found is None and not own_leaders((leader,), facts.leader_set):
+        text = "is of an earlier leader StatefulSet, and waits for its collection"
+        yield _about(group, ("leader pod", leader.metadata.name), Reason.TERMINATING, text)
         return
     if found is not None:
         yield found

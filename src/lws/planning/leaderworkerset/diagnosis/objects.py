@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lws.api.leaderworkerset.objects import ContainerStatus, PastState, Pod, PodSpec, PodStatus, Terminated
+from lws.api.leaderworkerset.objects import ContainerState as PreviousState
+from lws.api.leaderworkerset.objects import ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
 
 
@@ -25,11 +26,18 @@ class Waiting(CachedStruct, frozen=True):
     message: str = ""
 
 
-class ContainerState(PastState, frozen=True):
+class Terminated(ContainerStateTerminated, frozen=True):
+    """A container that ended, with its last words."""
+
+    message: str = ""
+
+
+class ContainerState(PreviousState, frozen=True):
     """Exactly one member is set; none means waiting."""
 
     waiting: Waiting | None = None
     running: dict[str, Any] | None = None
+    terminated: Terminated | None = None
 
 
 class ContainerReport(ContainerStatus, frozen=True):

@@ -1,0 +1,287 @@
+"""The composition root of ``lws-operator``: installs and keeps the controller (operator 5.1).
+
+Guarantees:
+    * Nothing is written unless this process leads, by a fence below its clients; the lease is the reference
+      operator's own.
+    * Nothing is global, and without sockets all time is the running loop's, as for `lws.manager.manager`.
+    * A missing right or API never ends the process; only the operator's own definition must be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final, TypeAlias
+
+import structlog
+
+from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
+from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.ownership import Relation
+from lws.apimachinery.resources import DEPLOYMENTS
+from lws.client.api import ApiClient
+from lws.client.limiter import TokenBucket
+from lws.client.transport import Transport
+from lws.clock import Clock
+from lws.errors import ConfigurationError, NotFoundError
+from lws.informers.registry import InformerRegistry
+from lws.manager.configfile import validate
+from lws.manager.endpoints import metrics_endpoint, probes
+from lws.manager.metrics import Metrics
+from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint, Settings
+from lws.manager.version import user_agent
+from lws.planning.operand.assets import Asset, assets
+from lws.reconcilers.operand.apis import OptionalApis
+from lws.reconcilers.operand.caches import KEY, Caches
+from lws.reconcilers.operand.metrics import OperandMetrics
+from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
+from lws.reconcilers.operand.reconciler import OperandReconciler
+from lws.runtime.builder import ControllerBuilder, ControllerOptions
+from lws.runtime.caches import export_informers
+from lws.runtime.controller import Controller
+from lws.runtime.events import EventRecorder, ObjectRef
+from lws.runtime.executor import Executor
+from lws.runtime.fence import Fence
+from lws.runtime.health import Health
+from lws.runtime.leader import Timing
+from lws.runtime.leadership import Leadership
+from lws.runtime.lifetimes import Service, Supervisor, background
+from lws.runtime.watchdog import Watchdog
+
+TIMING: Final = Timing(lease_duration=137.0, renew_deadline=107.0, retry_period=26.0)  # the reference's
+SYNC_SECONDS: Final = 10.0  # how long the start waits for caches; what is not synced by then is asked for
+RESYNC_SECONDS: Final = 300.0
+DEADLINE: Final = 120.0  # seconds that one pass may take
+_QPS: Final = 50.0
+_BURST: Final = 100
+SetLogLevel: TypeAlias = Callable[[str], None]
+"""Sets how much this process logs: Normal, Debug, Trace or TraceAll."""
+
+_log = structlog.stdlib.get_logger("lws.operand")
+
+
+@dataclass(frozen=True, slots=True)
+class OperandSettings:
+    """Everything that the operator is told.
+
+    Attributes:
+        surroundings: where it runs, and what it installs.
+        hostname: part of its identity.
+        health: address of the probes; ``0`` for none.
+        metrics: address of the metrics; ``0`` for none.
+    """
+
+    surroundings: Surroundings
+    hostname: str = "localhost"
+    health: str = ":8081"
+    metrics: str = ":8443"
+
+
+class OperandManager:
+    """One operator process; see the module for its guarantees.
+
+    Args:
+        settings: everything that can be set.
+        transport: reaches the API server; the caller closes it.
+        clock: the time of day, and spans.
+        random: source of all chance.
+        host: the API server's name, for metrics.
+        sockets: whether to serve metrics and probes on ports.
+        log_level: sets the level of this process's log; nothing happens if absent.
+        objects: what is installed; the objects of this release if absent.
+    """
+
+    def __init__(
+        self,
+        settings: OperandSettings,
+        transport: Transport,
+        *,
+        clock: Clock,
+        random: Random,
+        host: str = "",
+        sockets: bool = True,
+        log_level: SetLogLevel | None = None,
+        objects: Sequence[Asset] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.readyz = Health("readyz")
+        self.healthz = Health("healthz")
+        self._clock = clock
+        self._random = random
+        self._host = host
+        self._sockets = sockets
+        self._set_log_level = log_level
+        self._log_level = "Normal"
+        self._limiter = TokenBucket(_QPS, _BURST)
+        self._namespace = settings.surroundings.namespace
+        self._reader = self._client(transport)
+        self._reviews = self._client(transport, field_manager=None)
+        self._leadership = self._make_leadership(transport)
+        fence = Fence(transport, self._leadership.elector)
+        writer = self._client(fence)
+        events = self._client(fence, field_manager=None)
+        self._recorder = self._make_recorder(events, names.EVENT_COMPONENT)
+        self._level_recorder = self._make_recorder(events, names.LOGGING_COMPONENT)
+        self.registry = InformerRegistry(self._reader, clock=clock, random=self._chance(), resync=RESYNC_SECONDS)
+        options = ControllerOptions(clock, self._chance(), metrics=self.metrics.controllers, deadline=DEADLINE)
+        self._builder: ControllerBuilder[str] = ControllerBuilder("operand", options)
+        self._apis = OptionalApis(self._reader, clock)
+        self.caches = Caches(
+            self.registry, lambda initial: self._builder.queue.add(KEY, initial), self._definition_changed
+        )
+        self._exported = OperandMetrics(self.metrics)
+        self.controller = self._make_controller(writer, assets() if objects is None else objects)
+        self.watchdog = Watchdog(clock, lagged=self.metrics.loop_lag.observe)
+        self.supervisor = Supervisor(self._services())
+        self.healthz.add("event-loop", lambda: self.watchdog.problem)
+        export_informers(self.metrics, self.registry, "lws_operator")
+
+    async def run(self) -> None:
+        """Run until cancelled, then stop in order.
+
+        Raises:
+            ConfigurationError: the operator's definition is missing, or a port cannot be opened.
+            LeadershipLostError: another may lead now.
+        """
+        await self._preflight()
+        await self.supervisor.run()
+
+    async def wait_ready(self) -> None:
+        """Wait until this process leads and its worker runs."""
+        await self.supervisor.ready.wait()
+
+    # What the reconciler tells.
+
+    def seen(self, operator: LeaderWorkerSetOperator) -> None:
+        """Follow the object's level of this process's own log."""
+        level = operator.spec.operator_log_level or "Normal"
+        if level == self._log_level:
+            return
+        if self._set_log_level is not None:
+            self._set_log_level(level)
+        note = f'Operator log level changed from "{self._log_level}" to "{level}"'
+        self._log_level = level
+        self._level_recorder.record(self._deployment(), "Normal", "OperatorLogLevelChange", "LogLevel", note)
+
+    def passed(self, observation: Observation, status: JSON, seconds: float) -> None:
+        """Export how a pass went."""
+        self._exported.passed(observation, status, seconds)
+
+    def standby(self, other: str) -> None:
+        """Export whether somebody else works on the same object."""
+        self._exported.standby(other)
+
+    def record(
+        self,
+        regarding: ObjectRef,
+        type: str,  # noqa: A002 -- the field's own word
+        reason: str,
+        action: str,
+        note: str,
+        related: ObjectRef | None = None,
+    ) -> None:
+        """Record an event about the operator's Deployment, as the reference does, and about the object itself."""
+        for each in (self._deployment(), regarding):
+            self._recorder.record(each, type, reason, action, note, related)
+
+    # How it is built.
+
+    def _client(
+        self, transport: Transport, *, limited: bool = True, field_manager: str | None = names.FIELD_MANAGER
+    ) -> ApiClient:
+        return ApiClient(
+            transport,
+            user_agent=user_agent().replace("lws/", "lws-operator/", 1),
+            field_manager=field_manager,
+            host=self._host,
+            limiter=self._limiter if limited else None,
+            observer=self.metrics.client.observe_request,
+        )
+
+    def _chance(self) -> Random:
+        return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
+
+    def _make_leadership(self, transport: Transport) -> Leadership:
+        return Leadership(
+            self._client(transport, limited=False),  # a renewal must not queue behind other requests
+            namespace=self._namespace,
+            name=names.OPERATOR_LEASE,
+            hostname=f"{names.OPERATOR_IDENTITY}{self.settings.hostname}",
+            timing=TIMING,
+            clock=self._clock,
+            rng=self._chance(),
+            metrics=self.metrics.leader,
+        )
+
+    def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:
+        return EventRecorder(
+            client,
+            component=component,
+            hostname=self.settings.hostname,
+            clock=self._clock,
+            random=self._chance(),
+            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
+        )
+
+    def _make_controller(self, writer: ApiClient, objects: Sequence[Asset]) -> Controller[str]:
+        executor = Executor(writer, self, self.caches, self._builder.ledger, ownership=lambda *_: Relation.FOREIGN)
+        observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self._clock)
+        reconciler = OperandReconciler(writer, self.caches, observer, self._apis, executor, _problem, self._clock, self)
+        return self._builder.build(reconciler.reconcile)
+
+    def _definition_changed(self, name: str) -> bool:
+        """Whether a definition that changed is of interest: that of an optional API, or one of sets."""
+        return self._apis.changed(name) or name.partition(".")[2] in (SETS_GROUP, DISAGGREGATED_GROUP)
+
+    def _services(self) -> list[Service]:
+        services: list[Service] = []
+        if self._sockets:
+            self.metrics.export_process()
+            health = HealthEndpoint.model_validate({"healthProbeBindAddress": self.settings.health})
+            metrics = MetricsEndpoint.model_validate({"bindAddress": self.settings.metrics})
+            served = Settings(configuration=Configuration(metrics=metrics), namespace=self._namespace, development=True)
+            services.append(probes(health, self.readyz, self.healthz))
+            services.append(metrics_endpoint(served, self._reader, self._reviews, self.metrics, clock=self._clock))
+        services.append(background("watchdog", self.watchdog.run))
+        services.append(Service("caches", self._run_caches))
+        services.append(self._leadership.service(self._recorder))
+        services.append(background("events", self._recorder.run))
+        services.append(background("log level events", self._level_recorder.run))
+        services.append(background(self.controller.name, self.controller.run, stop_seconds=6.0))
+        return services
+
+    async def _run_caches(self, ready: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.registry.run(), name="informers")
+            try:
+                async with asyncio.timeout(SYNC_SECONDS):
+                    await self.registry.wait_synced()
+            except TimeoutError:
+                _log.warning("not all caches are synced; what they lack is asked for", troubles=self.registry.troubles)
+            ready()
+
+    async def _preflight(self) -> None:
+        try:
+            await self._reader.list(OPERATORS, limit=1)
+        except NotFoundError:
+            raise ConfigurationError(
+                f"the cluster does not know {OPERATORS}; apply config/operator/crd, or install the bundle"
+            ) from None
+
+    def _deployment(self) -> ObjectRef:
+        """The operator's own Deployment, which events are about as in the reference."""
+        return ObjectRef(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, self._namespace, names.OPERATOR_DEPLOYMENT)
+
+
+def _problem(configuration: JSON) -> str:
+    """What is wrong with a configuration file of the operand; empty if nothing."""
+    try:
+        validate(configuration, "the configuration")
+    except ConfigurationError as error:
+        return str(error)
+    return ""

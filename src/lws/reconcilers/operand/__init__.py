@@ -1,0 +1,1 @@
+"""Brings about what a LeaderWorkerSetOperator asks for: observe, plan, apply (operator 5)."""

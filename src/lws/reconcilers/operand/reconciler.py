@@ -1,0 +1,326 @@
+"""One pass over the installation: observe, plan, apply, and say how it went (operator 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import structlog
+
+from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
+from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.apimachinery.actions import Action, Apply, Plan
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import DEPLOYMENTS
+from lws.client.api import ApiClient
+from lws.clock import Clock
+from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
+from lws.planning.operand import events, health, paths, record, rollout, switching
+from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
+from lws.planning.operand.conditions import Sync, blind
+from lws.planning.operand.desired import Desired, owner
+from lws.planning.operand.plan import Decision, plan, serves
+from lws.planning.operand.status import status, workloads_due
+from lws.planning.operand.world import Key, Probe, World
+from lws.reconcilers.operand.apis import OptionalApis
+from lws.reconcilers.operand.caches import KEY, Caches
+from lws.reconcilers.operand.memory import PATIENCE, Memory
+from lws.reconcilers.operand.observe import Observation, Observer
+from lws.reconcilers.operand.probe import probe
+from lws.runtime.controller import Done, RequeueAfter, Verdict
+from lws.runtime.errorfields import error_fields
+from lws.runtime.events import ObjectRef
+from lws.runtime.executor import Executor
+
+PROBE_SECONDS: Final = 60.0
+RESYNC_SECONDS: Final = 300.0
+SETTLING_SECONDS: Final = 2.0  # between looks at an API that is about to be served
+_log = structlog.stdlib.get_logger("lws.operand")
+
+Validate = Callable[[JSON], str]
+"""What is wrong with an operand's configuration file; empty if nothing."""
+
+
+class Listener(Protocol):
+    """Hears how passes went, for metrics and the operator's own log level."""
+
+    def seen(self, operator: LeaderWorkerSetOperator) -> None:
+        """The object was read."""
+        ...
+
+    def passed(self, observation: Observation, status: JSON, seconds: float) -> None:
+        """A pass ended, with this status."""
+        ...
+
+    def standby(self, other: str) -> None:
+        """Somebody else works on the same object; empty if nobody does any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the status says of rollouts, and in how many seconds that may change by time alone."""
+
+    plan: JSON | None = None
+    history: Sequence[JSON] = ()
+    look_again: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a pass went.
+
+    Attributes:
+        causes: of being degraded.
+        error: what made it fail, if anything did.
+        waits: what the installation waits for.
+        told: what the status says of rollouts.
+    """
+
+    causes: list[Cause]
+    error: LwsError | None = None
+    waits: tuple[str, str] = ("", "")
+    told: Told = Told()
+
+
+class OperandReconciler:
+    """Brings about what the one LeaderWorkerSetOperator asks for.
+
+    Args:
+        client: reads, probes, and writes the status.
+        caches: where the object is read.
+        observer: looks.
+        apis: tells whether discovery is about to change.
+        executor: applies.
+        validate: judges the operand's configuration file.
+        clock: measures.
+        listener: hears how it went.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        caches: Caches,
+        observer: Observer,
+        apis: OptionalApis,
+        executor: Executor[str],
+        validate: Validate,
+        clock: Clock,
+        listener: Listener,
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._observer = observer
+        self._apis = apis
+        self._executor = executor
+        self._validate = validate
+        self._clock = clock
+        self._listener = listener
+        self._memory = Memory()
+
+    async def reconcile(self, key: str) -> Verdict:
+        """One pass; without the object nothing is done, and that is no error."""
+        operator = self._caches.operators.store.get("", key)
+        if operator is None or operator.metadata.deleting:
+            self._memory = Memory()
+            return Done()
+        self._listener.seen(operator)
+        began = self._clock.monotonic()
+        try:
+            observation = await self._observer.observe(operator, self._memory.probe)
+        except LwsError as error:
+            await self._tell_blind(operator, error)
+            raise
+        self._listener.standby(observation.standby)
+        if observation.standby:
+            _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
+            return RequeueAfter(PROBE_SECONDS)
+        observation = await self._probed(observation)
+        managed = operator.spec.managed
+        result = await self._apply(observation) if managed else await self._left_alone(observation)
+        told, wait = await self._tell(observation, result)
+        self._listener.passed(observation, told, self._clock.monotonic() - began)
+        if result.error is not None:
+            raise result.error
+        return RequeueAfter(wait)
+
+    # The webhook.
+
+    async def _probed(self, observation: Observation) -> Observation:
+        """Ask the webhook, if it is time; nothing can be asked while no pod is there."""
+        memory, world = self._memory, observation.world
+        if health.available_replicas(world.live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))) < 1:
+            memory.probe, memory.probed_at = None, float("-inf")
+            return replace(observation, world=replace(world, probe=None))
+        if self._clock.monotonic() - memory.probed_at >= PROBE_SECONDS - 1:
+            try:
+                fault = await probe(self._client, observation.facts.namespace)
+            except LwsError as error:
+                fault = str(error)
+            memory.probe, memory.probed_at = Probe(self._clock.now(), fault), self._clock.monotonic()
+        return replace(observation, world=replace(world, probe=memory.probe))
+
+    # Applying.
+
+    async def _apply(self, observation: Observation) -> Result:
+        world = observation.world
+        trusted_for = self._memory.trusted(now=self._clock.monotonic(), trusted=switching.trusted(world))
+        world = replace(world, trusted_for=trusted_for)
+        observation = replace(observation, world=world)
+        refused = self._refused(observation)
+        choice = self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        decision = Decision(waits=choice.waits)
+        if choice.target is not None:
+            decision = plan(observation.facts, choice.target, world, settled=choice.settled, refused=frozenset(refused))
+            decision.waits = choice.waits if choice.waits[0] else decision.waits
+        causes = [*decision.causes, *choice.causes, *dict.fromkeys(refused.values())]
+        if failing := _failing(world):
+            causes.append(failing)
+        actions = (*choice.told, *decision.actions, *_keeping(observation, choice.record))
+        told = Told(choice.plan, choice.record.history, choice.look_again)
+        try:
+            await self._executor.run(KEY, Plan(actions), _reference(world.operator))
+        except ConflictError as error:
+            return Result(causes, error, decision.waits, told)
+        except LwsError as error:
+            return replace(self._failed(error, causes, decision, choice.target or observation.wanted), told=told)
+        self._memory.failures = 0
+        return Result(causes, None, decision.waits, told)
+
+    def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
+        """Which installation to apply; what is invalid is not rolled out, and so not given up either."""
+        facts, wanted, world = observation.facts, observation.wanted, observation.world
+        kept = record.decoded(observation.record)
+        if invalid:
+            return rollout.Choice(wanted, kept)
+        good = serves(world, wanted) and world.probe is not None and not world.probe.fault
+        digest = record.Rendering.of(facts, wanted).digest
+        soaking = self._memory.soaked(digest, now=self._clock.monotonic(), serves=good)
+        return rollout.choose(facts, wanted, world, kept, soaking)
+
+    def _refused(self, observation: Observation) -> dict[Key, Cause]:
+        """Objects that stay as they are, because what is wanted of them is invalid."""
+        wanted = observation.wanted
+        found = self._memory.refused((each.key, each.manifest) for each in wanted.objects)
+        if problem := self._validate(wanted.config):
+            where = "spec.unsupportedConfigOverrides"
+            cause = Cause(CONFIG_INVALID, f"the configuration would be invalid: {problem}; correct {where}")
+            deployment = (DEPLOYMENTS.kind, names.DEPLOYMENT)
+            found |= dict.fromkeys(
+                (deployment, ("ConfigMap", names.CONFIG_MAP), ("ConfigMap", wanted.config_map)), cause
+            )
+        return found
+
+    def _failed(self, error: LwsError, causes: list[Cause], decision: Decision, wanted: Desired) -> Result:
+        self._memory.failures += 1
+        if isinstance(error, InvalidError) and error.details.get("kind") == DEPLOYMENTS.kind:
+            told = paths.refusal(error.details.get("causes") or (), error.message)
+            cause = Cause(CONFIG_INVALID, f"the Deployment would be invalid: {told}; correct the named field")
+            manifest = wanted.get(DEPLOYMENTS.kind, names.DEPLOYMENT)
+            assert manifest is not None
+            self._memory.refuse((DEPLOYMENTS.kind, names.DEPLOYMENT), manifest, cause)
+            return Result([*causes, cause], error, decision.waits)
+        return Result([*causes, *_denied(error)], error, decision.waits)
+
+    async def _left_alone(self, observation: Observation) -> Result:
+        """A pass that writes nothing but the status, and warns if that puts sets at risk."""
+        world = observation.world
+        warnings = Plan(tuple(events.at_risk(each) for each in world.owned_definitions))
+        await self._executor.run(KEY, warnings, _reference(world.operator))
+        failing = _failing(world)
+        history = record.decoded(observation.record).history
+        return Result([failing] if failing is not None else [], told=Told(None, history))
+
+    # The status.
+
+    async def _tell(self, observation: Observation, result: Result) -> tuple[JSON, float]:
+        """Write the status if it changed; returns it, and seconds until the next pass."""
+        now = self._clock.monotonic()
+        causes, left = self._memory.standing(result.causes, now)
+        sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits)
+        world = observation.world
+        rollouts = result.told
+        told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
+        await self._write(world.operator, told)
+        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1))
+
+    async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
+        """Say why nothing could be looked at, if that has stood long enough."""
+        if isinstance(error, ConflictError):
+            return
+        self._memory.failures += 1
+        causes, _ = self._memory.standing(_denied(error), self._clock.monotonic())
+        sync = Sync(tuple(causes), self._sync_error(Result([], error), causes))
+        before = operator.raw_status.get("conditions") or ()
+        await self._write(operator, {**operator.raw_status, "conditions": blind(sync, before, self._clock.now())})
+
+    async def _write(self, operator: LeaderWorkerSetOperator, told: JSON) -> None:
+        if same(told, operator.raw_status):
+            return
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": names.SINGLETON},
+            "status": told,
+        }
+        await self._client.apply(OPERATORS, body, subresource="status", field_manager=names.STATUS_MANAGER)
+
+    def _sync_error(self, result: Result, causes: Iterable[Cause]) -> str:
+        """What is told of a pass that failed: at once if the cause is one that is told at once, else with patience."""
+        at_once = [each.message for each in causes if each.reason not in LASTING]
+        if at_once:
+            return cut("; ".join(at_once))
+        if result.error is not None and self._memory.failures >= PATIENCE:
+            return cut(str(result.error))
+        return ""
+
+    def _next(self, world: World) -> float:
+        waits = [RESYNC_SECONDS]
+        if self._apis.unsettled or 0 <= self._clock.monotonic() - self._memory.trusted_since < switching.SETTLE_SECONDS:
+            waits.append(SETTLING_SECONDS)
+        if self._memory.probe is not None:
+            waits.append(self._memory.probed_at + PROBE_SECONDS - self._clock.monotonic())
+        observed = str((world.operator.raw_status.get("workloads") or {}).get("observedAt") or "")
+        if world.workloads is not None and (due := workloads_due(observed, world.now)) > 0:
+            waits.append(due)
+        return max(1.0, min(waits))
+
+
+def same(told: JSON, live: JSON) -> bool:
+    """Whether the status says already what is to be told; conditions of others do not count."""
+    ours = {each["type"] for each in told["conditions"]}
+    known = {
+        **live,
+        "conditions": sorted(
+            (each for each in live.get("conditions") or () if each["type"] in ours), key=lambda each: str(each["type"])
+        ),
+    }
+    return told == known
+
+
+def _keeping(observation: Observation, kept: record.Record) -> list[Action]:
+    """Write the record, if it is not as it was read."""
+    wanted = record.encoded(kept, observation.facts, owner(observation.facts.owner_uid))
+    if wanted is None or (observation.record or {}).get("data") == wanted.manifest["data"]:
+        return []
+    return [Apply(wanted.resource, wanted.manifest, "")]
+
+
+def _denied(error: LwsError) -> list[Cause]:
+    """The right that is missing, if that is what an error says."""
+    fields = error_fields(error)
+    if not isinstance(error, ForbiddenError) or "verb" not in fields:
+        return []
+    remedy = f"grant the verb {fields['verb']} on {fields['resource']} as config/operator/rbac does"
+    return [Cause(PERMISSION_DENIED, f"{error.message}; {remedy}")]
+
+
+def _failing(world: World) -> Cause | None:
+    deployment = world.live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))
+    return health.failing(deployment, world.replica_sets, world.pods, world.operator.spec)
+
+
+def _reference(operator: LeaderWorkerSetOperator) -> ObjectRef:
+    return ObjectRef.to(OPERATORS, operator.metadata)

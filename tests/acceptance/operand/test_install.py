@@ -1,0 +1,162 @@
+"""Installing and resting: A01 to A04, A12 to A14."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
+from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.apimachinery.manifests import labels_of
+from lws.errors import InvalidError
+from lws.planning.operand.desired import desired
+from lws.planning.operand.facts import Facts
+from tests.acceptance.operand.site import NAMESPACE, VERSION, Site, operator_manifest, slim_assets
+from tests.virtual import virtual_time
+
+
+@virtual_time
+async def test_a01_a_fresh_cluster_gets_everything_that_needs_no_optional_api() -> None:
+    """A01: all objects are there with name, namespace, labels and owner; two pods serve, and the status says so."""
+    async with Site() as site:
+        found = await site.installed()
+        operator = LeaderWorkerSetOperator.from_json(found)
+        facts = Facts(NAMESPACE, NAMESPACE, operator.metadata.uid)
+        for wanted in desired(operator.spec, facts, slim_assets()).objects:
+            kind, name = wanted.key
+            live = await site.get(wanted.resource, name)
+            assert live is not None, wanted.key
+            assert labels_of(live).items() >= {**names.LABELS, names.MANAGED_BY: "lws-operator"}.items()
+            owners = [each["uid"] for each in live["metadata"].get("ownerReferences") or ()]
+            assert owners == ([] if kind == "CustomResourceDefinition" else [found["metadata"]["uid"]])
+        assert len(await site.ready_pods()) == 2
+        status = found["status"]
+        assert {each["type"]: each["status"] for each in status["conditions"]} == {
+            "Available": "True",
+            "Degraded": "False",
+            "MonitoringReady": "False",
+            "Progressing": "False",
+            "TargetConfigControllerDegraded": "False",
+            "Upgradeable": "True",
+        }
+        assert status["certificates"]["mode"] == "Internal"
+        assert status["version"] == VERSION
+        assert status["readyReplicas"] == 2
+        assert status["operand"]["webhook"]["reachable"] is True
+
+
+@virtual_time
+async def test_a02_at_rest_nothing_is_written() -> None:
+    """A02: in an hour at rest the operator writes its lease and nothing else; dry runs store nothing."""
+    async with Site() as site:
+        await site.installed()
+        await asyncio.sleep(60)
+        since = len(site.writes)
+        await asyncio.sleep(3600)
+        assert [str(each) for each in site.counted(since)] == []
+
+
+STATES = "spec.managementState in body should match '^(Managed|Unmanaged|Force|Removed)$'"
+REFUSED = {
+    "name": (operator_manifest("other"), "LeaderWorkerSetOperator is a singleton, .metadata.name must be 'cluster'"),
+    "empty state": (
+        operator_manifest(managementState=""),
+        f'spec.managementState: Invalid value: "": {STATES}',
+    ),
+    "unknown state": (
+        operator_manifest(managementState="Paused"),
+        f'spec.managementState: Invalid value: "Paused": {STATES}',
+    ),
+    "unknown level": (
+        operator_manifest(logLevel="Loud"),
+        'spec.logLevel: Unsupported value: "Loud": supported values: "", "Normal", "Debug", "Trace", "TraceAll"',
+    ),
+    "no spec": (
+        {key: value for key, value in operator_manifest().items() if key != "spec"},
+        "spec: Required value",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a03_what_is_not_allowed_is_refused(case: str) -> None:
+    """A03: the definition refuses other names, states and levels with the words of a real API server."""
+
+    @virtual_time
+    async def refuse() -> None:
+        manifest, text = REFUSED[case]
+        async with Site() as site:
+            with pytest.raises(InvalidError) as refused:
+                await site.client.create(OPERATORS, manifest)
+            assert text in str(refused.value)
+
+    refuse()
+
+
+@virtual_time
+async def test_a04_without_its_object_the_operator_does_nothing() -> None:
+    """A04: the process is ready, creates nothing and logs no error; the object made later is heeded."""
+    async with Site() as site:
+        running = await site.start()
+        await asyncio.sleep(600)
+        assert site.counted() == []
+        assert running.operator.readyz.failures() == {}
+        assert running.operator.metrics.registry.get_sample_value(
+            "controller_runtime_reconcile_errors_total", {"controller": "operand"}
+        ) in (None, 0.0)
+        await site.apply_cr()
+        assert (await site.settled())["status"]["readyReplicas"] == 2
+
+
+@virtual_time
+async def test_a12_log_levels_reach_the_operand_and_the_operator() -> None:
+    """A12: each level of the operand is its flag; the operator's own changes without a restart, told by one event."""
+    levels: list[str] = []
+    async with Site() as site:
+        await site.start(log_level=levels.append)
+        await site.installed()
+        for level, number in (("Debug", 4), ("Trace", 6), ("TraceAll", 9), ("", 2), ("Normal", 2)):
+            await site.edit(logLevel=level)
+            await site.settled()
+            arguments = (await site.deployment())["spec"]["template"]["spec"]["containers"][0]["args"]
+            assert arguments == ["--config=/controller_manager_config.yaml", f"--zap-log-level={number}"]
+        await site.edit(operatorLogLevel="Debug")
+        await asyncio.sleep(10)
+        assert levels == ["Debug"]
+        (event,) = await site.events("OperatorLogLevelChange")
+        assert event["note"] == 'Operator log level changed from "Normal" to "Debug"'
+        assert event["reportingController"] == "openshift-lws-operator-loggingsyncer"
+
+
+@virtual_time
+async def test_a13_node_placement_arrives_and_goes() -> None:
+    """A13: selector and tolerations stand literally on the Deployment; set back to null, both are empty again."""
+    placement = {"nodeSelector": {"zone": "zone-1"}, "tolerations": [{"key": "a", "operator": "Exists"}]}
+    async with Site() as site:
+        await site.installed(nodePlacement=placement)
+        spec = (await site.deployment())["spec"]["template"]["spec"]
+        assert {name: spec[name] for name in placement} == placement
+        await site.edit(nodePlacement=None)
+        await site.settled()
+        spec = (await site.deployment())["spec"]["template"]["spec"]
+        assert not spec.get("nodeSelector")
+        assert not spec.get("tolerations")
+
+
+@virtual_time
+async def test_a14_an_invalid_toleration_leaves_the_operand_as_it_is() -> None:
+    """A14: the condition names the field of the object that is wrong, and the Deployment stays as it was."""
+    async with Site() as site:
+        await site.installed()
+        before = await site.deployment()
+        await site.edit(nodePlacement={"tolerations": [{"operator": "Bogus"}]})
+        degraded = await site.becomes("Degraded", "True", "ConfigInvalid")
+        assert "spec.nodePlacement.tolerations[0].operator" in degraded["message"]
+        assert await site.deployment() == before
+        since = len(site.writes)
+        await asyncio.sleep(600)
+        assert [str(each) for each in site.counted(since)] == []
+        await site.edit(nodePlacement=None)
+        await site.becomes("Degraded", "False")

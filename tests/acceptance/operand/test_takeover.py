@@ -1,0 +1,263 @@
+"""Taking over what others installed: A21 to A24, A48, A54."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.operand import names
+from lws.api.operand.crd import OPERATORS
+from lws.apimachinery.manifests import JSON, annotations_of
+from lws.apimachinery.resources import (
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
+    LEASES,
+    MUTATINGWEBHOOKCONFIGURATIONS,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
+)
+from lws.errors import NotFoundError
+from lws.runtime.timestamps import micro_time
+from tests.acceptance.operand import reference
+from tests.acceptance.operand.certmanager import CertManager
+from tests.acceptance.operand.site import Site, slim_assets
+from tests.acceptance.operand.test_drift import everything
+from tests.acceptance.operand.test_states import user_pods, with_sets
+from tests.virtual import virtual_time
+
+
+@virtual_time
+async def test_a21_definitions_lose_their_owner_before_anything_else_is_written() -> None:
+    """A21: it is the first write; killed right after it, and the object deleted, every set lives [OD-01]."""
+    async with Site(definitions=["cert-manager"]) as site:
+        manager = CertManager(site)
+        await site.apply_cr()
+        await reference.install(site)
+        pods = await with_sets(site, 2)
+        running = await site.start()
+
+        async def written() -> bool:
+            return bool(site.counted())
+
+        await site.until(written, every=0.001)
+        first = site.counted()[0]
+        assert (first.resource, first.name) == ("customresourcedefinitions", names.SETS_CRD)
+        assert [each["op"] for each in orjson.loads(first.body)] == ["replace", "test", "remove"]
+        await running.crash()
+        await site.client.delete(OPERATORS, "", names.SINGLETON)
+        await asyncio.sleep(300)
+        assert await site.get(DEPLOYMENTS, names.DEPLOYMENT) is None
+        assert len((await site.client.list(LEADERWORKERSETS))["items"]) == 2
+        assert await user_pods(site) == pods
+        manager.task.cancel()
+
+
+@pytest.mark.parametrize("state", ["Unmanaged", "Removed"])
+def test_a21_what_is_not_managed_is_warned_of(state: str) -> None:
+    """Under Unmanaged and Removed the definitions keep their owner, and an event says what that puts at risk."""
+
+    @virtual_time
+    async def warn() -> None:
+        async with Site(definitions=["cert-manager"]) as site:
+            await site.apply_cr(managementState=state)
+            await reference.install(site)
+            await site.start()
+            await asyncio.sleep(30)
+            definition = await site.get(CUSTOMRESOURCEDEFINITIONS, names.SETS_CRD)
+            assert definition is not None
+            assert definition["metadata"]["ownerReferences"]
+            (event,) = await site.events("CRDsAtRisk")
+            assert event["type"] == "Warning"
+
+    warn()
+
+
+@virtual_time
+async def test_a22_the_references_installation_is_taken_over() -> None:
+    """A22: one rollout, no pod of a set restarts, its leftovers go, and no field stays that it alone declared."""
+    async with Site(definitions=["cert-manager"]) as site:
+        manager = CertManager(site)
+        await site.apply_cr()
+        await reference.install(site)
+        pods = await with_sets(site, 2)
+        before = len((await site.client.list(REPLICASETS, site.namespace))["items"])
+        await site.start()
+        await asyncio.sleep(60)
+        found = await site.settled()
+        assert found["status"]["certificates"]["mode"] == "CertManager"
+        assert len((await site.client.list(REPLICASETS, site.namespace))["items"]) == before + 1
+        assert await user_pods(site) == pods
+        for kind, name in names.LEFTOVERS:
+            resource = CLUSTERROLES if kind == "ClusterRole" else CLUSTERROLEBINDINGS
+            assert await site.get(resource, name) is None, name
+        for name in ("lws-manager-role-next", "lws-manager-rolebinding-next"):
+            assert await site.get(CLUSTERROLES, name) is None
+        role = await site.get(CLUSTERROLES, names.MANAGER_ROLE)
+        assert role is not None
+        assert not any("secrets" in rule.get("resources", ()) for rule in role["rules"])
+        for resource, live in await everything(site):
+            assert fields_of(live, reference.MANAGER, "Update") in ({}, None), (resource.kind, live["metadata"]["name"])
+            assert "app.kubernetes.io/created-by" not in live["metadata"]["labels"]
+        (container,) = (await site.deployment())["spec"]["template"]["spec"]["containers"]
+        assert "command" not in container
+        hooks = await site.get(VALIDATINGWEBHOOKCONFIGURATIONS, names.VALIDATING)
+        assert hooks is not None
+        assert hooks["webhooks"]
+        wanted = [each for each in slim_assets() if each.key[1] == names.VALIDATING and not each.component]
+        assert [each["name"] for each in hooks["webhooks"]] == [each["name"] for each in wanted[0].manifest["webhooks"]]
+        assert {each["clientConfig"]["caBundle"] for each in hooks["webhooks"]} != {None}
+        since = len(site.writes)
+        await asyncio.sleep(600)
+        assert [str(each) for each in site.counted(since)] == []
+        manager.task.cancel()
+
+
+def fields_of(live: JSON, manager: str, operation: str) -> Any:
+    """What a manager owns of an object; None if nothing."""
+    entries = live["metadata"].get("managedFields") or ()
+    mine = (each for each in entries if each["manager"] == manager and each["operation"] == operation)
+    return next((each["fieldsV1"] for each in mine if not each.get("subresource")), None)
+
+
+@pytest.mark.parametrize("conversion", [True, False])
+def test_a23_the_conversion_of_the_definition_stays_as_it_was(conversion: bool) -> None:
+    """A23: a definition with the reference's conversion webhook, and one with none, are taken over unchanged there."""
+
+    @virtual_time
+    async def take_over() -> None:
+        async with Site(definitions=["cert-manager"]) as site:
+            manager = CertManager(site)
+            await site.apply_cr()
+            await reference.install(site, conversion=conversion)
+            before = await site.get(CUSTOMRESOURCEDEFINITIONS, names.SETS_CRD)
+            await site.start()
+            await asyncio.sleep(60)
+            await site.settled()
+            after = await site.get(CUSTOMRESOURCEDEFINITIONS, names.SETS_CRD)
+            assert before is not None
+            assert after is not None
+            assert after["spec"]["conversion"] == before["spec"]["conversion"]
+            assert not after["metadata"].get("ownerReferences")
+            assert annotations_of(after)["helm.sh/resource-policy"] == "keep"
+            manager.task.cancel()
+
+    take_over()
+
+
+@virtual_time
+async def test_a24_another_installation_is_named_and_left_alone() -> None:
+    """A24: with upstream in another namespace nothing of it is written, and the condition names where it is."""
+    async with Site(definitions=["cert-manager"]) as site:
+        await site.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})
+        for resource, manifest in reference.objects("lws-system", {}):
+            manifest["metadata"].pop("ownerReferences")
+            await site.client.create(resource, manifest, field_manager="kubectl")
+        watched = (
+            (MUTATINGWEBHOOKCONFIGURATIONS, names.MUTATING),
+            (VALIDATINGWEBHOOKCONFIGURATIONS, names.VALIDATING),
+            (CLUSTERROLEBINDINGS, names.MANAGER_BINDING),
+            (CUSTOMRESOURCEDEFINITIONS, names.SETS_CRD),
+        )
+        await asyncio.sleep(5)
+        before = [await site.get(*each) for each in watched]
+        await site.start()
+        await site.apply_cr()
+        degraded = await site.becomes("Degraded", "True", "OtherInstallation")
+        assert "lws-system" in degraded["message"]
+        await asyncio.sleep(3600)
+        assert [await site.get(*each) for each in watched] == before
+        assert {each.resource for each in site.counted()} == {f"{names.PLURAL}/status"}
+
+
+@pytest.mark.parametrize("where", [names.OPERATOR_NAMESPACE, "elsewhere"])
+def test_a48_while_the_references_operator_leads_ours_waits(where: str) -> None:
+    """A48: its lease, here or in any other namespace, keeps ours from writing, until it is no longer renewed."""
+
+    @virtual_time
+    async def wait() -> None:
+        async with Site() as site:
+            if where != site.namespace:
+                await site.client.create(NAMESPACES, {"metadata": {"name": where}})
+
+            async def renew() -> None:
+                meta = {"name": names.OPERATOR_LEASE, "namespace": where}
+                spec: JSON = {"holderIdentity": "openshift-lws-operator-7d9_x", "leaseDurationSeconds": 137}
+                while True:
+                    spec["renewTime"] = spec["acquireTime"] = micro_time(site.clock.now())
+                    try:
+                        live = await site.client.get(LEASES, where, names.OPERATOR_LEASE)
+                        await site.client.update(LEASES, {**live, "spec": spec})
+                    except NotFoundError:
+                        await site.client.create(LEASES, {"metadata": meta, "spec": spec})
+                    await asyncio.sleep(26)
+
+            renewing = asyncio.create_task(renew())
+            await asyncio.sleep(1)
+            running = await site.start(ready=where != site.namespace)
+            await site.apply_cr()
+            await asyncio.sleep(900)
+            assert site.counted() == []
+            if where != site.namespace:
+                value = running.operator.metrics.registry.get_sample_value("lws_operator_standby", {})
+                assert value == 1.0
+            renewing.cancel()
+            await asyncio.sleep(300)
+            await site.settled()
+
+    wait()
+
+
+@virtual_time
+async def test_a54_the_references_own_checks_pass() -> None:
+    """A54: tests 1 to 5 of the reference's e2e suite, replayed as API calls (operator 3.12)."""
+    async with Site(definitions=["cert-manager"]) as site:
+        manager = CertManager(site)
+        await site.installed()
+        await degraded_by_nothing(site)
+        placement = {"nodeSelector": {"zone": "zone-1"}, "tolerations": [{"key": "a", "operator": "Exists"}]}
+        await site.edit(nodePlacement=placement)
+        await site.settled()
+        spec = (await site.deployment())["spec"]["template"]["spec"]
+        assert {name: spec[name] for name in placement} == placement
+        await site.edit(nodePlacement=None)
+        await site.settled()
+        spec = (await site.deployment())["spec"]["template"]["spec"]
+        assert not spec.get("nodeSelector")
+        assert not spec.get("tolerations")
+        for pod in (await site.client.list(PODS, site.namespace, label_selector="control-plane=controller-manager"))[
+            "items"
+        ]:
+            await site.client.delete(PODS, site.namespace, pod["metadata"]["name"])
+        await site.until(lambda: count(site, 2), seconds=180)
+        for state in ("Unmanaged", "Removed"):
+            await site.edit(managementState=state)
+            await asyncio.sleep(5)
+            await site.client.patch(DEPLOYMENTS, site.namespace, names.DEPLOYMENT, {"spec": {"replicas": 3}})
+            await asyncio.sleep(120)
+            assert await count(site, 3)
+            await site.edit(managementState="Managed")
+            await site.until(lambda: count(site, 2), seconds=120)
+            await degraded_by_nothing(site)
+        manager.task.cancel()
+
+
+async def count(site: Site, wanted: int) -> bool:
+    """Whether so many pods bear the label of the operand and are Ready."""
+    found = await site.client.list(PODS, site.namespace, label_selector="control-plane=controller-manager")
+    live = [each for each in found["items"] if not each["metadata"].get("deletionTimestamp")]
+    return len(live) == wanted == len(await site.ready_pods())
+
+
+async def degraded_by_nothing(site: Site) -> None:
+    """No condition whose type ends in Degraded is True, and Available is."""
+    conditions = (await site.operator())["status"]["conditions"]
+    assert not [each for each in conditions if each["type"].endswith("Degraded") and each["status"] == "True"]
+    await site.becomes("Available", "True")

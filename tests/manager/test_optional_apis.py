@@ -1,0 +1,117 @@
+"""Gang scheduling whose API is not there, comes, and goes: what does not need it is not affected (CD-44)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, PODS, STATEFULSETS
+from lws.errors import NotFoundError
+from tests.manager.test_manager import Line
+from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+CRD = "podgroups.scheduling.volcano.sh"
+
+
+async def take_away(cluster: Cluster) -> JSON:
+    """Delete the definition of PodGroups; returns it, ready to be created again."""
+    found = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", CRD)
+    await cluster.client.delete(CUSTOMRESOURCEDEFINITIONS, "", CRD)
+
+    async def gone() -> bool:
+        try:
+            await cluster.client.list(PODGROUPS)
+        except NotFoundError:
+            return True
+        return False
+
+    await cluster.until(gone, seconds=60)
+    return {**{name: found[name] for name in ("apiVersion", "kind", "spec")}, "metadata": {"name": CRD}}
+
+
+async def blocked(cluster: Cluster, name: str) -> tuple[str, str, str]:
+    """Status, reason and message of a set's condition Blocked; empty if there is none."""
+    lws = await cluster.client.get(LEADERWORKERSETS, NAMESPACE, name)
+    for each in (lws.get("status") or {}).get("conditions", ()):
+        if each["type"] == "Blocked":
+            return each["status"], each["reason"], each["message"]
+    return "", "", ""
+
+
+def probes(running: Running) -> tuple[int, int, str]:
+    """Both probes' statuses, and what readiness says verbosely."""
+    operator = running.operator
+    return operator.readyz.report().status, operator.healthz.report().status, operator.readyz.report(verbose=True).text
+
+
+async def waits(cluster: Cluster, name: str) -> None:
+    """The set has its leaders and nothing else, and says why; the events tell it once for each group."""
+
+    async def told() -> bool:
+        return (await blocked(cluster, name))[:2] == ("True", "PodGroupsUnavailable")
+
+    await cluster.until(told, seconds=60)
+    assert len(await cluster.all(PODS, f"leaderworkerset.sigs.k8s.io/name={name}")) == 2
+    assert [each["metadata"]["name"] for each in await cluster.all(STATEFULSETS)].count(name) == 1
+    assert "podgroups" in (await blocked(cluster, name))[2]
+    notes = [note for note in await cluster.events("FailedCreate") if f"leader pod {name}-" in note]
+    assert len(notes) == 2
+    assert all(f"pod group for leader pod {name}-" in note and "podgroups" in note for note in notes)
+
+
+@virtual_time
+async def test_without_the_api_only_those_who_need_it_wait() -> None:
+    """Without PodGroups the process is ready and alive, groups that need one wait with a reason, and go on later."""
+    async with Cluster(gang=True) as cluster:
+        definition = await take_away(cluster)
+        running = await cluster.start()
+        ready, alive, text = probes(running)
+        assert (ready, alive) == (200, 200)
+        assert f"[+]optional-apis ok: {CRD}" in text
+        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2))
+        await waits(cluster, "web")
+        await asyncio.sleep(120)
+        await waits(cluster, "web")
+        assert probes(running)[:2] == (200, 200)
+        await cluster.client.create(CUSTOMRESOURCEDEFINITIONS, definition)
+        await cluster.available("web", seconds=90)
+        assert (await blocked(cluster, "web"))[:2] == ("False", "PodGroupsAvailable")
+        assert "optional-apis" not in probes(running)[2]
+
+
+@virtual_time
+async def test_an_api_that_goes_hurts_no_group_that_runs() -> None:
+    """When the definition is deleted under us, whole groups stay, new ones wait, and probes stay green."""
+    async with Cluster(gang=True) as cluster:
+        running = await cluster.start()
+        await cluster.client.create(LEADERWORKERSETS, manifest("old", replicas=1, size=2))
+        await cluster.available("old")
+        pods = {pod["metadata"]["uid"] for pod in await cluster.all(PODS)}
+        await take_away(cluster)
+        await asyncio.sleep(120)
+        assert probes(running)[:2] == (200, 200)
+        assert {pod["metadata"]["uid"] for pod in await cluster.all(PODS)} == pods
+        await cluster.client.create(LEADERWORKERSETS, manifest("new", replicas=2, size=2))
+        await waits(cluster, "new")
+        assert (await blocked(cluster, "old"))[0] != "True"
+
+
+@virtual_time
+async def test_a_right_that_is_lost_and_granted_again() -> None:
+    """A 403 on PodGroups is like a missing API: the remedy is named, and groups go on when the right is back."""
+    line = Line()
+    async with Cluster(gang=True) as cluster:
+        running = await cluster.start(line.wrap)
+        line.refused = {PODGROUPS.plural}
+        line.break_streams()
+        await asyncio.sleep(5)
+        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2))
+        await waits(cluster, "web")
+        ready, alive, text = probes(running)
+        assert (ready, alive) == (200, 200)
+        assert "grant the verbs list and watch" in text
+        line.refused = set()
+        await cluster.available("web", seconds=90)
