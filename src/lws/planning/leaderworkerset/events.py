@@ -119,12 +119,12 @@ def name_too_long(note: str, once: str) -> EmitEvent:
 
 
 def rollout_waiting(note: str, once: str) -> EmitEvent:
-    """A rollout that cannot go on by itself; an addition to the reference's events (CD-41)."""
+    """A rollout that cannot go on by itself; an addition to the reference's events (CD-48)."""
     return EmitEvent("Warning", ROLLOUT_WAITING, UPDATE, note, once=once)
 
 
 def unadmitted(note: str, once: str) -> EmitEvent:
-    """Pods that no webhook has seen; an addition to the reference's events (CD-42)."""
+    """Pods that no webhook has seen; an addition to the reference's events (CD-49)."""
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
 
 
