@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.actions import Create, EmitEvent, Plan
+from lws.api.leaderworkerset.objects import LabelSelector
+from lws.apimachinery.actions import Create, EmitEvent, Patch, Plan, Relabel
+from lws.planning.leaderworkerset import worker_statefulset
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -73,10 +76,56 @@ def test_missing_labels_5_5_step_1(label: str, message: str) -> None:
 
 
 def test_set_gone_5_5_step_2() -> None:
-    """Without its set, or while that is going, nothing is made for a leader."""
+    """Without its set, or while that goes with its leader StatefulSet, nothing is made for a leader."""
     shot = snapshot()
     assert not plan(replace(shot, lws=None))
-    assert not plan(snapshot(metadata={"deletionTimestamp": making.STAMP}))
+    going = snapshot(metadata={"deletionTimestamp": making.STAMP})
+    assert not plan(replace(going, leader_statefulset=None))
+    leader_set = making.leader_set(making.key_of(making.lws(size=3)), deletion_timestamp=making.STAMP)
+    assert not plan(replace(going, leader_statefulset=leader_set))
+
+
+def test_cd_46_set_that_is_held_is_served() -> None:
+    """While a finalizer holds a deleted set and its leader StatefulSet stays, a replaced leader gets its workers."""
+    held = snapshot(metadata={"deletionTimestamp": making.STAMP})
+    assert kinds(plan(held)) == ["StatefulSet"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "adopted"),
+    [
+        ({}, True),
+        ({"group-key": "other"}, False),
+        ({"template-revision-hash": "other"}, False),
+        ({"deleting": making.STAMP}, False),
+    ],
+)
+def test_cd_47_orphaned_worker_set_is_adopted(changes: dict[str, str], adopted: bool) -> None:
+    """A StatefulSet that selects what the leader's own would, of its revision and nobody's, gets its owner back."""
+    shot = snapshot()
+    assert shot.leader is not None
+    assert shot.lws is not None
+    key = making.key_of(shot.lws)
+    keeper = making.controller("Backup", "keeper", "uid-keeper")
+    keeper = msgspec.structs.replace(keeper, controller=False)
+    found = making.worker_set(0, changes.get("template-revision-hash", key), size=3, owner_references=(keeper,))
+    chosen = {**worker_statefulset.selector(shot.lws, shot.leader)}
+    if "group-key" in changes:
+        chosen[labels.GROUP_KEY] = changes["group-key"]
+    found = msgspec.structs.replace(
+        found,
+        metadata=msgspec.structs.replace(found.metadata, deletion_timestamp=changes.get("deleting")),
+        spec=msgspec.structs.replace(found.spec, selector=LabelSelector(match_labels=chosen)),
+    )
+    (action,) = plan(replace(shot, worker_statefulset=found)).actions
+    assert isinstance(action, Patch if adopted else EmitEvent)
+    if isinstance(action, Patch):
+        assert (action.uid, action.resource.kind) == ("uid-workers-0", "StatefulSet")
+        kept, owner = action.change["metadata"]["ownerReferences"]
+        assert kept == {"apiVersion": "v1", "kind": "Backup", "name": "keeper", "uid": "uid-keeper"}
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("Pod", "uid-leader-0", True)
+    else:
+        assert "delete it, and its workers are made anew" in action.note
 
 
 def test_mistaken_annotation_5_5_step_5() -> None:
@@ -231,14 +280,30 @@ def test_cd_26_foreign_worker_set_is_told_once(owner: Any, foreign: bool) -> Non
 
 
 def test_cd_28_worker_set_waits_for_its_names() -> None:
-    """While a pod of its names exists, ending or not, no worker StatefulSet is created, and no timer runs."""
+    """While a pod of its names ends, or its owner is gone, no worker StatefulSet is created, and no timer runs.
+
+    Of an owner that no cache shows the server is asked, for it may only have lost its label (K5).
+    """
     shot = snapshot()
     former = making.controller("StatefulSet", "sample-0", "uid-of-former-set")
     for ending in (making.STAMP, None):
         pod = making.worker(0, 2, "old", owner=former, deletion_timestamp=ending)
         found = plan(replace(shot, workers={"sample-0-2": pod}))
-        assert (found.actions, found.requeue_after, found.error) == ((), None, None)
+        asked = () if ending else ("uid-of-former-set",)
+        assert tuple(each.uid for each in found.actions if isinstance(each, Relabel)) == asked
+        assert (len(found.actions), found.requeue_after, found.error) == (len(asked), None, None)
     assert kinds(plan(shot)) == ["StatefulSet"]
+
+
+def test_cd_28_living_foreign_pod_blocks_its_own_name_only() -> None:
+    """Workers made by hand, controlled by the leader itself, are told of once; the others are made."""
+    by_hand = making.worker(0, 2, "old", owner=making.controller("Pod", "sample-0", "uid-leader-0"))
+    found = plan(replace(snapshot(), workers={"sample-0-2": by_hand}))
+    told, made = found.actions
+    assert isinstance(told, EmitEvent)
+    assert (told.type, told.reason, told.once) == ("Warning", "FailedCreate", by_hand.metadata.uid)
+    assert "pod default/sample-0-2 exists and is not of this group" in told.note
+    assert isinstance(made, Create)
 
 
 def test_cd_28_names_beyond_the_group_do_not_matter() -> None:

@@ -174,7 +174,8 @@ class UpdateStatus:
 class Delete:
     """Delete one object, only if it still has this UID; gone or replaced is success without an event.
 
-    ``witness`` is what the judgement rests on: unless the server still has it, the plan is not to be run.
+    ``witness`` is what the judgement rests on: unless the server still has it, the plan is not to be run. ``absent`` is
+    what it takes for gone: while the server has it, under the UID if one is given, the plan is not to be run either.
     """
 
     resource: Resource
@@ -184,9 +185,27 @@ class Delete:
     propagation: Propagation | None = None
     on_success: tuple[EmitEvent, ...] = ()
     witness: Reference | None = None
+    absent: Reference | None = None
 
 
-Action: TypeAlias = EmitEvent | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
+@dataclass(frozen=True, slots=True)
+class Relabel:
+    """Put labels back on an object that lost those by which the caches select, if it is there and has this controller.
+
+    The server is asked for it by name, no more than once a minute.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    controller: str
+    labels: Mapping[str, str]
+    on_failure: tuple[EmitEvent, ...] = ()
+
+
+Write: TypeAlias = Relabel | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
+Action: TypeAlias = EmitEvent | Write
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ class OwnerReference(CachedStruct, frozen=True):
     controller: bool | None = False
     api_version: str = ""
 
+    def as_json(self) -> dict[str, object]:
+        """The reference as it is written."""
+        out: dict[str, object] = {"apiVersion": self.api_version, "kind": self.kind, "name": self.name, "uid": self.uid}
+        return {**out, "controller": True} if self.controller else out
+
 
 class ObjectMeta(CachedStruct, frozen=True):
     """The metadata that planners read. Absent members read as empty."""

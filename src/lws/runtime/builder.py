@@ -20,7 +20,8 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.informers.informer import Informer
 from lws.runtime.controller import Controller, Reconcile
-from lws.runtime.executor import Executor, OwnershipRule, Recorder
+from lws.runtime.events import Recorder
+from lws.runtime.executor import Executor, OwnershipRule
 from lws.runtime.freshness import Ledger
 from lws.telemetry.controllers import ControllerMetrics
 from lws.workqueue import RateLimitingQueue

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
 
@@ -87,6 +87,22 @@ class ObjectRef:
             "resourceVersion": self.resource_version,
         }
         return {name: value for name, value in members.items() if value}
+
+
+class Recorder(Protocol):
+    """Records events without blocking."""
+
+    def record(
+        self,
+        regarding: ObjectRef,
+        type: str,  # noqa: A002 -- the field's own word
+        reason: str,
+        action: str,
+        note: str,
+        related: ObjectRef | None = None,
+    ) -> None:
+        """Record one event."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from lws.apimachinery.actions import (
     Patch,
     Plan,
     Reference,
+    Relabel,
     Update,
     UpdateStatus,
 )
@@ -51,28 +52,12 @@ from lws.errors import (
     TransportError,
 )
 from lws.runtime.creations import Creations, Identity, identity_of
-from lws.runtime.events import ObjectRef
+from lws.runtime.events import ObjectRef, Recorder
 from lws.runtime.freshness import InformerSource, Ledger
 from lws.runtime.outcomes import FoundError, Outcome
 
 K = TypeVar("K", bound=Hashable)
 OwnershipRule: TypeAlias = Callable[[Resource, JSON, JSON], Relation]
-
-
-class Recorder(Protocol):
-    """Records events without blocking."""
-
-    def record(
-        self,
-        regarding: ObjectRef,
-        type: str,  # noqa: A002 -- the field's own word
-        reason: str,
-        action: str,
-        note: str,
-        related: ObjectRef | None = None,
-    ) -> None:
-        """Record one event."""
-        ...
 
 
 REMEMBERED: Final = 10_000  # objects that were told of once, and as many that were seen to end
@@ -133,6 +118,13 @@ class Executor(Generic[K]):
         run.outcome.failed = None
         return run.outcome
 
+    async def find(self, reference: Reference) -> JSON | None:
+        """The object as the server has it, whatever the caches show; None if there is none of that name."""
+        try:
+            return await self._client.get(reference.resource, reference.namespace, reference.name)
+        except NotFoundError:
+            return None
+
     async def confirm_exists(self, witness: Reference) -> None:
         """Ask the server whether it still has an object that a plan rests on.
 
@@ -141,11 +133,8 @@ class Executor(Generic[K]):
             ApiError: the server refused to tell.
             TransportError: no answer.
         """
-        try:
-            live = await self._client.get(witness.resource, witness.namespace, witness.name)
-        except NotFoundError:
-            live = {"metadata": {}}
-        if live["metadata"].get("uid") != witness.uid:
+        live = await self.find(witness)
+        if live is None or live["metadata"].get("uid") != witness.uid:
             raise StaleError(f"{witness.resource} {witness.name} is gone")
 
     def _first_time(self, once: str) -> bool:
@@ -183,7 +172,9 @@ class _Run(Generic[K]):
         if answer is not None:
             self.tell(getattr(action, "on_success", ()))
 
-    async def _write(self, action: Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete) -> JSON | None:
+    async def _write(
+        self, action: Relabel | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
+    ) -> JSON | None:
         """Write; the answer, or None if there was nothing to write."""
         match action:
             case Create():
@@ -200,6 +191,8 @@ class _Run(Generic[K]):
                 return await self._update_status(action)
             case Delete():
                 return await self._delete(action)
+            case Relabel():
+                return await self._relabel(action)
 
     async def _create(self, action: Create) -> JSON | None:
         client, meta = self.executor._client, action.manifest["metadata"]
@@ -255,10 +248,25 @@ class _Run(Generic[K]):
         self.executor._creations.taken(identity)
         if owner is None or (controller := controller_of(found)) is None or controller.uid != owner.uid:
             return
-        change = {"metadata": {"labels": wanted.get("labels") or {}}}
-        where = (action.resource, wanted["namespace"], wanted["name"])
+        where = (action.resource, wanted["namespace"], wanted["name"], found.get("uid", ""))
+        await self._put_back(where, wanted.get("labels") or {})
+
+    async def _relabel(self, action: Relabel) -> JSON | None:
+        where = (action.resource, action.namespace, action.name, action.uid)
+        if self.executor._creations.taken_for(where):
+            return None
+        self.executor._creations.taken(where)
+        live = await self._get(action.resource, action.namespace, action.name)
+        if live is None or live["metadata"].get("uid") != action.uid or self._shown(action.resource, live):
+            return None
+        owner = controller_of(live["metadata"])
+        return None if owner is None or owner.uid != action.controller else await self._put_back(where, action.labels)
+
+    async def _put_back(self, where: Identity, labels: Mapping[str, str]) -> JSON | None:
+        """Label an object of ours, unless that is not among our rights."""
         with suppress(ForbiddenError):
-            await self._patch(Patch(*where, found.get("uid", ""), change))
+            return await self._patch(Patch(*where, {"metadata": {"labels": dict(labels)}}))
+        return None
 
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]

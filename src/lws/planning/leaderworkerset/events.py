@@ -15,6 +15,7 @@ RECREATE_GROUP = "RecreateGroup"
 NAME_TOO_LONG = "NameTooLong"
 ROLLOUT_WAITING = "RolloutWaiting"
 UNADMITTED = "Unadmitted"
+LOST_LABEL = "LostLabel"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -122,6 +123,15 @@ def rollout_waiting(note: str, once: str) -> EmitEvent:
 def unadmitted(note: str, once: str) -> EmitEvent:
     """Pods that no webhook has seen; an addition to the reference's events (CD-42)."""
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
+
+
+def lost_label(pod: str, uid: str) -> EmitEvent:
+    """A member that is there and counts as missing; an addition to the reference's events (resilience 2.3)."""
+    note = (
+        f"Pod {pod} lost its label {labels.NAME} and counts as missing, but its group is left alone while it is there: "
+        "put the label back, or delete the pod"
+    )
+    return EmitEvent("Warning", LOST_LABEL, UPDATE, note, once=uid)
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

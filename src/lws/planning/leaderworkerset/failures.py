@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset.objects import Pod
-from lws.apimachinery.actions import Delete
-from lws.planning.leaderworkerset import members, recovery
+from lws.apimachinery.actions import Delete, EmitEvent, Reference
+from lws.apimachinery.resources import PODS
+from lws.planning.leaderworkerset import events, members, recovery
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
-from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.members import LOST, MemberRecord
 from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -23,6 +25,7 @@ class Review:
         deletion: the deletion of the leader, if the group is to be recreated.
         error: why a failed pod could not be judged.
         cause: why the group is to be recreated.
+        told: events about members that are neither well nor failed.
     """
 
     record: MemberRecord | None
@@ -30,6 +33,7 @@ class Review:
     deletion: Delete | None = None
     error: str | None = None
     cause: Cause | None = None
+    told: tuple[EmitEvent, ...] = ()
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -45,12 +49,13 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     """
     record, named, gone = _members(snapshot)
     leader = snapshot.leader
-    missing = _Missing.of(leader, gone, record)
+    gone, told = _apart(snapshot, record, gone)
+    missing = _Missing.of(leader, gone, record, snapshot.released)
     for failed in (*((Failed(name, pod),) if pod is not None else ()), *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
             assert leader is not None
-            deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader)
+            deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, missing.absent)
             return Review(record, outcome, deletion, cause=recovery.cause(failed))
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
@@ -59,7 +64,23 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
-    return Review(record)
+    return Review(record, told=told)
+
+
+def _apart(
+    snapshot: GroupSnapshot, record: MemberRecord | None, gone: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[EmitEvent, ...]]:
+    """The members that are really gone, and word of those that only lost their label (resilience 2.3)."""
+    if snapshot.leader is None or record is None or not snapshot.released:
+        return gone, ()
+    names = {index: f"{snapshot.leader.metadata.name}-{index}" for index in gone}
+    there = {
+        index: name
+        for index, name in names.items()
+        if name in snapshot.released and record.uids[index] in (LOST, snapshot.released[name])
+    }
+    told = tuple(events.lost_label(name, snapshot.released[name]) for name in there.values())
+    return tuple(index for index in gone if index not in there), told
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +93,20 @@ class _Missing:
     names: frozenset[str] = frozenset()
     suspect: tuple[Failed, ...] = ()
     pending: bool = False
+    absent: Reference | None = None
 
     @classmethod
-    def of(cls, leader: Pod | None, gone: tuple[int, ...], record: MemberRecord | None) -> _Missing:
+    def of(
+        cls, leader: Pod | None, gone: tuple[int, ...], record: MemberRecord | None, released: Collection[str]
+    ) -> _Missing:
         """Those at these indices; starting still if one of them was when it was last seen."""
         if leader is None or record is None or not gone:
-            return cls()
+            return cls(frozenset(released))
         names = [f"{leader.metadata.name}-{index}" for index in gone]
-        return cls(frozenset(names), (Failed(names[0], None, gone=True),), not record.pending.isdisjoint(gone))
+        uid = record.uids[gone[0]]
+        absent = Reference(PODS, leader.metadata.namespace, names[0], "" if uid == LOST else uid)
+        suspect = Failed(names[0], None, gone=True)
+        return cls(frozenset((*names, *released)), (suspect,), not record.pending.isdisjoint(gone), absent)
 
 
 def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Pod], tuple[int, ...]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Plan, Reference
+from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Patch, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
 from lws.planning.leaderworkerset.failures import Review, review
 from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.revisions import find_by_key
@@ -44,12 +46,13 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
     problem = unlabelled(leader)
     if problem is not None:
         return GroupPlan(problem, snapshot.record)
-    if lws is None or lws.metadata.deleting or of_earlier_set(leader, lws, snapshot.leader_statefulset):
+    if lws is None or not snapshot.served or of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
         return GroupPlan(concluded(found), found.record, found.cause)
-    return GroupPlan(_complete(snapshot, lws, leader, provider), found.record)
+    plan = _complete(snapshot, lws, leader, provider)
+    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record)
 
 
 def unlabelled(pod: Pod) -> Plan | None:
@@ -65,7 +68,7 @@ def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
         return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
-    return Plan((found.deletion,)) if found.deletion is not None else DONE
+    return Plan((found.deletion,)) if found.deletion is not None else Plan(found.told)
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:
@@ -106,13 +109,13 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     if size == 1 or waiting:
         return Plan(tuple(actions))
     if snapshot.worker_statefulset is not None:
-        return Plan((*actions, *_existing(leader, snapshot.worker_statefulset)))
+        return Plan((*actions, *_existing(lws, leader, snapshot.worker_statefulset)))
     place = topology.placement(lws, leader, snapshot.node)
     if place.waiting or place.error is not None:
         return Plan(tuple(actions), error=place.error, remedy=place.remedy)
     taken = worker_statefulset.names_taken(snapshot.workers, leader, size)
     if taken.ending:
-        return Plan(tuple(actions))
+        return Plan((*actions, *_hidden(lws, leader, taken.ending)))
     actions += [_name_taken(leader, pod) for pod in taken.foreign]
     body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector)
     return Plan((*actions, _create(leader, body)))
@@ -130,6 +133,17 @@ def _create(leader: Pod, body: dict[str, object]) -> Create:
     )
 
 
+def _hidden(lws: LeaderWorkerSet, leader: Pod, ending: Iterable[Pod]) -> list[Relabel]:
+    """The worker StatefulSets that pods name which are not ending: maybe one is there, without our label (K5)."""
+    names = {pod.metadata.controller for pod in ending if not pod.metadata.deleting}
+    marks = {**worker_statefulset.selector(lws, leader), labels.REVISION: revision_key(leader)}
+    return [
+        Relabel(STATEFULSETS, leader.metadata.namespace, owner.name, owner.uid, leader.metadata.uid, marks)
+        for owner in sorted((each for each in names if each is not None), key=lambda each: each.uid)
+        if owner.kind == STATEFULSETS.kind
+    ]
+
+
 def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
     """A worker that cannot be made, told once for each pod that has its name (CD-28)."""
     meta = pod.metadata
@@ -137,13 +151,22 @@ def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
     return events.worker_set_failed(Reference.to(PODS, leader.metadata), error, once=meta.uid)
 
 
-def _existing(leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
-    """An existing StatefulSet is accepted as it is; someone else's is only complained about (CD-26)."""
-    if ownership.of_worker_set(leader.metadata.name, statefulset.metadata) is not Relation.FOREIGN:
-        return ()
-    reference = Reference.to(PODS, leader.metadata)
-    return (events.worker_set_failed(reference, _taken(leader), once=statefulset.metadata.uid),)
+def _existing(lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
+    """An existing StatefulSet is accepted as it is, and one of ours that lost its controller is adopted (CD-47).
+
+    Someone else's, or one of ours of another revision, is only complained about (CD-26).
+    """
+    meta, reference = statefulset.metadata, Reference.to(PODS, leader.metadata)
+    match ownership.of_worker_set(leader.metadata.name, meta):
+        case Relation.OURS:
+            return ()
+        case _ if ownership.orphaned_worker_set(lws, leader, statefulset):
+            owners = [*(owner.as_json() for owner in meta.owner_references or ()), *owned_by_pod(leader)]
+            change = {"metadata": {"ownerReferences": owners}}
+            return (Patch(STATEFULSETS, meta.namespace, meta.name, meta.uid, change),)
+    return (events.worker_set_failed(reference, _taken(leader), once=meta.uid),)
 
 
 def _taken(leader: Pod) -> str:
-    return f"statefulset {leader.metadata.namespace}/{leader.metadata.name} exists and is not owned by the leader pod"
+    where = f"{leader.metadata.namespace}/{leader.metadata.name}"
+    return f"statefulset {where} exists and is not owned by the leader pod: delete it, and its workers are made anew"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta, OwnerReference
 from lws.apimachinery.ownership import Relation, controller_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, SERVICES, STATEFULSETS, Resource
-from lws.planning.leaderworkerset import services
+from lws.planning.leaderworkerset import services, worker_statefulset
+from lws.planning.leaderworkerset.groups import revision_key
 from lws.planning.leaderworkerset.leader_statefulset import selector
 
 
@@ -38,6 +39,18 @@ def of_worker_set(leader_name: str, meta: ObjectMeta) -> Relation:
     if owner is not None and owner.kind == "Pod" and owner.name == leader_name:
         return Relation.OURS
     return Relation.FOREIGN
+
+
+def orphaned_worker_set(lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet) -> bool:
+    """Whether a StatefulSet without a controller is this leader's, as a backup or `--cascade=orphan` leaves it (CD-47).
+
+    It selects what the leader's own would select, and is of the leader's revision.
+    """
+    meta, selector = statefulset.metadata, statefulset.spec.selector
+    if meta.controller is not None or meta.deleting or selector is None:
+        return False
+    ours = selector.match_labels == worker_statefulset.selector(lws, leader)
+    return ours and revision_key(statefulset) == revision_key(leader) != ""
 
 
 def relation(resource: Resource, wanted: JSON, live: JSON) -> Relation:

@@ -187,18 +187,21 @@ def _stale(failed: Failed, leader: Pod | None, worker_set: StatefulSet | None) -
     return None if current else Outcome.STALE_MEMBER
 
 
-def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None) -> Delete:
+def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None, absent: Reference | None = None) -> Delete:
     """Delete the leader that was judged and no successor of it; the rest of the group goes first (spec 9.5, CD-02).
 
     A worker's end counts only while the StatefulSet that spoke for it is there. One that is deleted in the background
     takes its pods along, and their end may be seen before its own; one in foreground deletion was there (spec 5.7).
+    ``absent`` is the member that is gone: it may only have lost the label that the caches select by.
     """
     meta = leader.metadata
     event = events.group_recreated(failed.name, Reference.to(PODS, meta), meta.label(labels.GROUP_INDEX))
     witness = None
     if worker_set is not None and not worker_set.metadata.deleting and _spoken_for(failed):
         witness = Reference.to(STATEFULSETS, worker_set.metadata)
-    return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,), witness)
+    return Delete(
+        PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,), witness, absent if failed.gone else None
+    )
 
 
 def _spoken_for(failed: Failed) -> bool:

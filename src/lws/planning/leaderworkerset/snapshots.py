@@ -60,6 +60,7 @@ class GroupSnapshot:
         node: the node that the leader is bound to.
         record: what is remembered of the group's members (CD-01).
         going: the leader UID whose deletion we have already asked for.
+        released: UIDs of workers that are there without our label, so that no cache shows them, by name.
         contents: memo of revision contents.
     """
 
@@ -76,6 +77,7 @@ class GroupSnapshot:
     node: Node | None = None
     record: MemberRecord | None = None
     going: str = ""
+    released: Mapping[str, str] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property
@@ -84,6 +86,14 @@ class GroupSnapshot:
         if self.leader is None or self.worker_statefulset is None:
             return None
         return self.worker_statefulset if controlled_by(self.worker_statefulset.metadata, self.leader) else None
+
+    @property
+    def served(self) -> bool:
+        """Whether anything is done for the group: its set is there, or is held while its groups go on (CD-46)."""
+        if self.lws is None:
+            return False
+        statefulset = self.leader_statefulset
+        return not self.lws.metadata.deleting or (statefulset is not None and not statefulset.metadata.deleting)
 
     @property
     def group_index(self) -> str:

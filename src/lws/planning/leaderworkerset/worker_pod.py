@@ -16,7 +16,7 @@ def plan_worker_pod(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Grou
         if problem is not None:
             return GroupPlan(problem, snapshot.record)
     lws, leader = snapshot.lws, snapshot.leader
-    if lws is None or lws.metadata.deleting:
+    if lws is None or not snapshot.served:
         return GroupPlan(DONE, snapshot.record)
     if leader is not None and of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)

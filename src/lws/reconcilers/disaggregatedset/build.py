@@ -18,7 +18,7 @@ from lws.reconcilers.disaggregatedset.observe import Caches, Observer
 from lws.reconcilers.disaggregatedset.sets import DisaggregatedSetReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.controller import Controller
-from lws.runtime.executor import Recorder
+from lws.runtime.events import Recorder
 
 NAME: Final = "disaggregatedset"
 

@@ -22,7 +22,7 @@ from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.controller import Controller
-from lws.runtime.executor import Recorder
+from lws.runtime.events import Recorder
 
 SETS = "leaderworkerset"
 LEADERS = "pod"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Delete
+from lws.apimachinery.actions import Delete, Reference
 from lws.apimachinery.objects import Key
+from lws.errors import StaleError
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -53,7 +55,7 @@ async def carry_out(
         memory: what is remembered of groups.
         listener: hears of recreated groups.
     """
-    snapshot, group, deletion = await _judged(look, executor)
+    snapshot, group, deletion = await _judged(leader_key, look, executor, memory)
     if deletion is None:
         memory.remember(leader_key, group.record)
         return verdict(group.plan, await executor.run(key, group.plan, regarding(snapshot.lws)))
@@ -69,14 +71,35 @@ async def carry_out(
 
 
 async def _judged(
-    look: Callable[[], tuple[GroupSnapshot, GroupPlan]], executor: Executor[Key]
+    leader_key: Key,
+    look: Callable[[], tuple[GroupSnapshot, GroupPlan]],
+    executor: Executor[Key],
+    memory: GroupMemory,
 ) -> tuple[GroupSnapshot, GroupPlan, Delete | None]:
     """The snapshot, its plan, and the deletion in it; judged again once its witness was heard, which takes a while."""
-    heard = ""
+    heard: set[Reference] = set()
     while True:
         snapshot, group = look()
         deletion = next((action for action in group.plan.actions if isinstance(action, Delete)), None)
-        if deletion is None or deletion.witness is None or deletion.witness.uid == heard:
+        if deletion is None:
+            return snapshot, group, None
+        if deletion.witness is not None and deletion.witness not in heard:
+            await executor.confirm_exists(deletion.witness)
+            heard.add(deletion.witness)
+        elif deletion.absent is not None and deletion.absent not in heard:
+            await _ask_for(leader_key, deletion.absent, executor, memory)
+            heard.add(deletion.absent)
+        else:
             return snapshot, group, deletion
-        await executor.confirm_exists(deletion.witness)
-        heard = deletion.witness.uid
+
+
+async def _ask_for(leader_key: Key, absent: Reference, executor: Executor[Key], memory: GroupMemory) -> None:
+    """Whether a member that vanished from the caches is there all the same, without our label (resilience 2.3)."""
+    live = await executor.find(absent)
+    meta = {} if live is None else live["metadata"]
+    if live is None or meta.get("deletionTimestamp") or absent.uid not in ("", meta.get("uid")):
+        return
+    if labels.NAME not in (meta.get("labels") or {}):
+        memory.release_member(leader_key, absent.name, meta["uid"])
+    elif absent.uid:
+        raise StaleError(f"{absent.resource} {absent.name} is there, the caches do not show it")

@@ -6,6 +6,8 @@ All of it may be lost at any time: records are seeded again from what is seen
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.members import MemberRecord
@@ -21,6 +23,7 @@ class GroupMemory:
     def __init__(self) -> None:
         self._records: dict[Key, MemberRecord] = {}
         self._going: dict[Key, str] = {}
+        self._released: dict[Key, dict[str, str]] = {}
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -32,6 +35,22 @@ class GroupMemory:
             self._records.pop(leader, None)
         else:
             self._records[leader] = record
+
+    def release_member(self, leader: Key, name: str, uid: str) -> None:
+        """A worker of this leader was found to be there, though no cache shows it."""
+        self._released.setdefault(leader, {})[name] = uid
+
+    def released(self, leader: Key, shown: Collection[str]) -> dict[str, str]:
+        """UIDs of such workers by name, as long as no cache shows a pod of the name."""
+        known = self._released.get(leader)
+        if not known:
+            return {}
+        left = {name: uid for name, uid in known.items() if name not in shown}
+        if left:
+            self._released[leader] = left
+        else:
+            del self._released[leader]
+        return left
 
     def claim(self, leader: Key, uid: str) -> None:
         """The deletion of this leader is being asked for."""
@@ -54,7 +73,8 @@ class GroupMemory:
         """The leader is gone."""
         self._records.pop(leader, None)
         self._going.pop(leader, None)
+        self._released.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
-        return len(self._records.keys() | self._going.keys())
+        return len(self._records.keys() | self._going.keys() | self._released.keys())
