@@ -477,7 +477,7 @@ def test_a_held_update_is_told_from_a_moving_one() -> None:
     groups = (*(group(index, key="old") for index in range(3)), group(3))
     facts = healthy(4, groups=groups, lws=set_facts(4, partition=2))
     assert said(facts) == (
-        "The rolling update has yet to replace groups 2: 1 may be down and 0 extra at once.",
+        "The rolling update has yet to replace group 2: 1 may be down and 0 extra at once.",
         (
             "Groups 0-1 keep their revision: rollingUpdateConfiguration.partition is 2. Lower the partition to update "
             "them."
@@ -495,7 +495,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     """A broken group uses the budget up: the update says so (L12); with Kueue, surge has a way out (Q1)."""
     broken = pod("s-0", group=0, worker=0, key="old", status=terminated(1))
     facts = healthy(groups=(group(0, broken, key="old"), group(1, key="old")))
-    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for groups 0.")
+    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for group 0.")
     surge = group(
         2, pod("s-2", group=2, worker=0, status=unscheduled(NO_GPU), spec={"nodeName": ""}), None, workers=None
     )
