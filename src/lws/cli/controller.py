@@ -11,10 +11,11 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
+from urllib.parse import urlsplit
 
 import structlog
 
-from lws.cli.flags import Flags, overlaid, parse_flags
+from lws.cli.flags import AUTO, Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
 from lws.cli.process import run_process
 from lws.client.api import ApiClient
@@ -96,6 +97,7 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
             server=connection.server,
             found=connection.source,
         )
+        settings = settings.model_copy(update={"local_webhook_host": webhook_host(flags, settings, connection.server)})
         client = ApiClient(connection.transport, user_agent=user_agent(), field_manager=None, host=connection.host)
         served = await serves_disaggregatedsets(client)
         manager = ControllerManager(
@@ -112,6 +114,30 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
     finally:
         await lease_transport.close()
         await connection.close()
+
+
+def webhook_host(flags: Flags, settings: Settings, server: str) -> str:
+    """As what API servers reach this machine, for --serve-webhooks-locally; empty without that flag.
+
+    Raises:
+        ConfigurationError: the flag was given inside a cluster, or the machine has no way to the server.
+    """
+    if flags.serve_webhooks_locally is None:
+        return ""
+    if not settings.development:
+        raise ConfigurationError("--serve-webhooks-locally is for running outside a cluster; remove it")
+    if flags.serve_webhooks_locally != AUTO:
+        return flags.serve_webhooks_locally
+    parts = urlsplit(server)
+    try:
+        family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as way:
+            way.connect((parts.hostname, parts.port or 443))  # sends nothing: the system only picks the way
+            return str(way.getsockname()[0])
+    except OSError as error:
+        raise ConfigurationError(
+            f"no address of this machine leads to {server}: {error}; give --serve-webhooks-locally=HOST"
+        ) from error
 
 
 if __name__ == "__main__":
