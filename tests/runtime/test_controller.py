@@ -194,6 +194,27 @@ async def test_conflicts_in_a_row_back_off() -> None:
 
 
 @virtual_time
+async def test_conflicts_use_up_nobody_elses_retries() -> None:
+    """After conflicts of 3,000 keys, the first failure of another is retried within milliseconds."""
+    tried: list[float] = []
+
+    async def reconcile(key: Key) -> Verdict:
+        if key[0] == "conflicts":
+            raise ConflictError(409, "Conflict", "newer")
+        tried.append(asyncio.get_running_loop().time())
+        raise ServerError(500, "InternalError", "no")
+
+    bench = Bench(reconcile)
+    for number in range(3000):
+        bench.queue.add(("conflicts", str(number)))
+    bench.queue.add(A)
+    while len(tried) < 2:
+        await asyncio.sleep(0.001)
+    assert tried[1] - tried[0] <= 0.005
+    await bench.stop()
+
+
+@virtual_time
 async def test_a_stale_cache_is_no_error() -> None:
     """A reconcile that finds its cache behind is tried again soon and is not counted as an error."""
     bench = Bench(scripted(StaleError("behind")))
