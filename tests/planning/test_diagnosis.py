@@ -179,6 +179,15 @@ def test_a_pod_whose_containers_do_not_start_quotes_its_event(reason: str, messa
     assert said(facts)[0] == f"Group 0: leader pod s-0 on node-1 cannot start ({reason}): {message}."
 
 
+@pytest.mark.parametrize(("moment", "blamed"), [("2026-01-01T00:00:05.5Z", True), ("2025-12-31T23:59:59Z", False)])
+def test_containers_that_cannot_start_again_quote_the_newer_event(moment: str, blamed: bool) -> None:
+    """After a reboot of the node the old exit code is no cause: what keeps the pod from starting is newer."""
+    warning = event("Pod", "s-0", "FailedCreatePodSandBox", "no network", time=moment)
+    status = terminated(143, finishedAt="2026-01-01T00:00:05Z")
+    facts = with_group_0(group(0, leader(status=status), None, workers=None), events=(warning,))
+    assert ("cannot start (FailedCreatePodSandBox): no network" in said(facts)[0]) is blamed
+
+
 def test_a_failing_probe_is_quoted() -> None:
     """A running pod that is not ready says which probe fails."""
     unready = {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"running": {}}}]}
