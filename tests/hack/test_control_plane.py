@@ -13,7 +13,9 @@ from hack import control_plane
 from hack.control_plane import KUBERNETES, MODULES, RELEASES, Binary, binaries, main
 
 RELEASE: Final = "1.36"
-NAMES: Final = "etcd kube-apiserver kube-controller-manager kube-scheduler kubectl promtool prometheus helm helm4".split()
+NAMES: Final = (
+    "etcd kube-apiserver kube-controller-manager kube-scheduler kubectl promtool prometheus helm helm4".split()
+)
 # Stands in for Go: notes how it was called, and writes the file that it was asked for, unless it is told to fail.
 GO: Final = """\
 #!/bin/sh
