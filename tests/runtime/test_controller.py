@@ -11,9 +11,18 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
+from lws.errors import (
+    ConflictError,
+    ForbiddenError,
+    ServerError,
+    StaleError,
+    TerminalError,
+    TooManyRequestsError,
+    TransportError,
+)
 from lws.manager.metrics import Metrics
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
+from lws.runtime.failing import Failing, FailureReason
 from lws.runtime.freshness import Ledger
 from lws.workqueue import RateLimitingQueue
 from lws_sandbox.virtual_time import VirtualClock
@@ -431,3 +440,21 @@ async def test_a_write_that_was_seen_already_is_not_waited_for() -> None:
     ledger.record(A, cache, "default", "x", "")
     assert not ledger.stale(A)
     assert len(ledger) == 0
+
+
+@virtual_time
+async def test_failing_keys_are_known_with_their_begin_and_reason() -> None:
+    """From its first failure until it ends well a key is failing, since then and for the last reason; conflicts are not."""
+    forbidden = ForbiddenError(403, "Forbidden", "exceeded quota: q")
+    bench = Bench(scripted(ConflictError(409, "Conflict", "x"), forbidden, ServerError(500, "", "x"), Done()))
+    bench.queue.add(A)
+    await asyncio.sleep(0.006)
+    first = dict(bench.controller.failing)
+    assert first[A].reason == "Quota"
+    await asyncio.sleep(0.012)
+    assert bench.controller.failing[A] == Failing(first[A].since, FailureReason.SERVER)
+    await asyncio.sleep(10)
+    assert bench.controller.failing == {}
+    assert bench.count("lws_reconcile_failures_total", reason="Quota") == 1
+    assert bench.count("lws_reconcile_failures_total", reason="ServerError") == 1
+    await bench.stop()
