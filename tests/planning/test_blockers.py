@@ -1,4 +1,4 @@
-"""What is told of a set that is not Available, or cannot become so by itself (CD-29, CD-40 to CD-42, S7, Q4)."""
+"""What is told of a set that is not Available, or cannot become so by itself (CD-29, CD-40, CD-48, CD-49, CD-52)."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def waiting_world() -> World:
     return world
 
 
-def test_cd_41_rollout_that_waits_for_a_broken_group_says_so() -> None:
+def test_cd_48_rollout_that_waits_for_a_broken_group_says_so() -> None:
     """A group that is down below the partition and uses the budget up is named, with what may be done."""
     plan = waiting_world().plan()
     told = warnings(plan)["RolloutWaiting"]
@@ -140,7 +140,7 @@ def test_cd_41_rollout_that_waits_for_a_broken_group_says_so() -> None:
     )
 
 
-def test_cd_41_rollout_that_goes_on_is_not_told_of() -> None:
+def test_cd_48_rollout_that_goes_on_is_not_told_of() -> None:
     """With a larger budget, or while a released group is on its way, nothing waits."""
     world = waiting_world()
     world.edit(replicas=4, image="app:2", rolling={"maxUnavailable": 2})
@@ -152,7 +152,7 @@ def test_cd_41_rollout_that_goes_on_is_not_told_of() -> None:
     assert "RolloutWaiting" not in warnings(world.plan())
 
 
-def test_cd_42_pods_that_no_webhook_saw_are_told_of_once() -> None:
+def test_cd_49_pods_that_no_webhook_saw_are_told_of_once() -> None:
     """One warning for the set names a pod, the variables that it lacks, and what to do."""
     world = World.at_rest(replicas=2)
     assert warnings(world.plan()) == {}

@@ -10,6 +10,7 @@ from tests.planning import making
 from tests.planning.group import GONE, Group, worker
 
 AVAILABLE = {
+    "observedGeneration": 3,
     "conditions": [
         {
             "type": "Available",
@@ -18,7 +19,7 @@ AVAILABLE = {
             "message": "All replicas are ready",
             "lastTransitionTime": "2026-08-01T10:30:00Z",
         }
-    ]
+    ],
 }
 WRITTEN = "2026-08-01T10:30:00Z"
 OVER = "2026-08-01T10:30:10Z"  # as far as the clocks of two API servers may be apart

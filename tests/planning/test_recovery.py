@@ -119,7 +119,7 @@ def test_row_9_recreates_in_the_foreground() -> None:
     group.workers[0] = worker(group.key, **FAILED)
     (deletion,) = group.worker_pass()
     assert (deletion.name, deletion.propagation) == ("sample-0", "Foreground")
-    (event,) = deletion.on_success
+    event, _ = deletion.on_success
     assert (event.type, event.reason, event.action) == ("Normal", "RecreateGroup", "Delete")
     assert event.note == "Worker pod sample-0-1 failed, deleted leader pod sample-0 to recreate group 0"
     assert event.related is not None

@@ -10,6 +10,7 @@ from lws.api.leaderworkerset import revisions as content
 from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Create, Update
+from lws.apimachinery.objects import OwnerReference
 from lws.planning.leaderworkerset import revisions
 from lws.planning.leaderworkerset.revisions import Choice, Contents
 from tests.planning import making
@@ -189,3 +190,19 @@ def test_equality_is_semantic_6_3() -> None:
     stored = making.revision(OLD)
     legacy = ControllerRevision(metadata=stored.metadata, revision=1, data=data)
     assert choose(OLD, making.leader_set(OLD_KEY), legacy)[0].actions == ()
+
+
+def test_cd_47_orphaned_revisions_get_their_owner_back() -> None:
+    """A revision that nobody controls is the set's, and is owned by it from the next quiet pass on."""
+    lws = making.lws()
+    key = making.key_of(lws)
+    keeper = OwnerReference(kind="Backup", name="keeper", uid="uid-keeper", api_version="v1")
+    orphan = making.revision(lws, 1, owner_references=(keeper,))
+    choice = revisions.choose(lws, making.leader_set(key), [orphan], Contents())
+    (update,) = choice.actions
+    assert isinstance(update, Update)
+    assert (update.name, update.resource_version) == (orphan.metadata.name, "201")
+    kept, owner = update.change["metadata"]["ownerReferences"]
+    assert kept == {"apiVersion": "v1", "kind": "Backup", "name": "keeper", "uid": "uid-keeper"}
+    assert (owner["uid"], owner["controller"]) == (making.UID, True)
+    assert revisions.choose(lws, making.leader_set(key), [making.revision(lws, 1)], Contents()).actions == ()

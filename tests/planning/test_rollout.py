@@ -290,7 +290,7 @@ def test_contents_are_computed_once() -> None:
     assert len(contents) == 0
 
 
-def test_cd_44_second_edit_arms_at_all_groups() -> None:
+def test_cd_45_second_edit_arms_at_all_groups() -> None:
     """An edit in mid-rollout releases nothing by itself, surge groups included; so maxUnavailable 0 is kept."""
     budget = Budget(4, 0, 1)
     armed = decide(budget, LeaderNumbers(5, 3, 4), groups_of("oooxo"), armed=True, surging=True)

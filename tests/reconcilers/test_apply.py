@@ -20,7 +20,7 @@ from lws.errors import AlreadyExistsError, ApiError, ConflictError, PauseError, 
 from lws.informers.requests import Selection
 from lws.planning.leaderworkerset.ownership import relation
 from lws.reconcilers.leaderworkerset.group import regarding
-from lws.runtime import executor as apply
+from lws.runtime import bounded
 from lws.runtime.controller import Done, RequeueAfter
 from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor
@@ -205,7 +205,7 @@ async def test_cd_26_already_there_and_foreign_is_told_once() -> None:
 @virtual_time
 async def test_what_was_told_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of objects told of once only the latest are remembered, however many there are in the life of a process."""
-    monkeypatch.setattr(apply, "REMEMBERED", 3)
+    monkeypatch.setattr(bounded, "REMEMBERED", 3)
     bench = Bench()
     for uid in ("a", "b", "c", "d", "d", "b", "a"):
         await bench.run(event(uid, once=uid))

@@ -29,7 +29,7 @@ class Selection:
         return query_of(labelSelector=self.label_selector, fieldSelector=self.field_selector)
 
     def selects(self, metadata: Mapping[str, Any]) -> bool:
-        """Whether an object of this metadata is selected; label selectors ask for a key, its value, or its absence."""
+        """Whether an object of this metadata is selected; selectors ask for a key, its value, or its absence."""
         found = metadata.get("labels") or {}
         return all(_meets(term, found) for term in self.label_selector.split(",") if term)
 

@@ -13,18 +13,16 @@ Guarantees:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
 from lws.apimachinery.resources import Resource
 from lws.clock import Clock
-
-V = TypeVar("V")
+from lws.runtime.bounded import Bounded
 
 Identity: TypeAlias = tuple[Resource, str, str, str]  # resource, namespace, name, UID of the controller
 
-REMEMBERED: Final = 10_000
 LONGEST_PAUSE: Final = 60.0
 FORGET_SECONDS: Final = 600.0  # a creation so long ago has nothing to do with the next one
 TAKEN_SECONDS: Final = 59.0  # less than the 60 s after which a taken name is looked at again
@@ -47,8 +45,8 @@ class Creations:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._made: _Bounded[_Made] = _Bounded()
-        self._taken: _Bounded[float] = _Bounded()
+        self._made: Bounded[Identity, _Made] = Bounded()
+        self._taken: Bounded[Identity, float] = Bounded()
 
     def again(self, identity: Identity) -> bool:
         """Whether this object was made not long ago, and so has ended since."""
@@ -86,19 +84,3 @@ def identity_of(resource: Resource, manifest: JSON) -> Identity:
     meta = manifest["metadata"]
     owner = controller_of(meta)
     return resource, meta["namespace"], meta["name"], "" if owner is None else owner.uid
-
-
-class _Bounded(Generic[V]):
-    """A dict that lets its oldest entries go."""
-
-    def __init__(self) -> None:
-        self._entries: dict[Identity, V] = {}
-
-    def get(self, identity: Identity) -> V | None:
-        return self._entries.get(identity)
-
-    def put(self, identity: Identity, value: V) -> None:
-        self._entries.pop(identity, None)
-        self._entries[identity] = value
-        if len(self._entries) > REMEMBERED:
-            del self._entries[next(iter(self._entries))]

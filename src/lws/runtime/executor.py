@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,6 +32,7 @@ from lws.apimachinery.actions import (
     Relabel,
     Update,
     UpdateStatus,
+    Write,
 )
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
@@ -51,6 +52,7 @@ from lws.errors import (
     StaleError,
     TransportError,
 )
+from lws.runtime.bounded import Bounded
 from lws.runtime.creations import Creations, Identity, identity_of
 from lws.runtime.events import ObjectRef, Recorder
 from lws.runtime.freshness import InformerSource, Ledger
@@ -58,9 +60,6 @@ from lws.runtime.outcomes import FoundError, Outcome
 
 K = TypeVar("K", bound=Hashable)
 OwnershipRule: TypeAlias = Callable[[Resource, JSON, JSON], Relation]
-
-
-REMEMBERED: Final = 10_000  # objects that were told of once, and as many that were seen to end
 
 
 class Executor(Generic[K]):
@@ -92,8 +91,8 @@ class Executor(Generic[K]):
         self._ledger = ledger
         self._ownership = ownership
         self._creations = Creations(clock or SystemClock())
-        self._told: dict[str, None] = {}  # what was told once, oldest first
-        self._ended: dict[str, None] = {}  # UIDs of what was deleted and is gone, though a cache may hold it still
+        self._told: Bounded[str, bool] = Bounded()  # what was told once
+        self._ended: Bounded[str, bool] = Bounded()  # UIDs of what is gone, though a cache may hold it still
 
     async def run(self, key: K, plan: Plan, regarding: ObjectRef | None, outcome: Outcome | None = None) -> Outcome:
         """Carry out a plan for this key; events are about the given object, and dropped if there is none.
@@ -137,15 +136,6 @@ class Executor(Generic[K]):
         if live is None or live["metadata"].get("uid") != witness.uid:
             raise StaleError(f"{witness.resource} {witness.name} is gone")
 
-    def _first_time(self, once: str) -> bool:
-        if once in self._told:
-            return False
-        _remember(self._told, once)
-        return True
-
-    def _note_end(self, uid: str) -> None:
-        _remember(self._ended, uid)
-
 
 @dataclass(slots=True)
 class _Run(Generic[K]):
@@ -172,9 +162,7 @@ class _Run(Generic[K]):
         if answer is not None:
             self.tell(getattr(action, "on_success", ()))
 
-    async def _write(
-        self, action: Relabel | Create | Apply | Update | Patch | JsonPatch | UpdateStatus | Delete
-    ) -> JSON | None:
+    async def _write(self, action: Write) -> JSON | None:
         """Write; the answer, or None if there was nothing to write."""
         match action:
             case Create():
@@ -360,7 +348,7 @@ class _Run(Generic[K]):
         if (answer.get("metadata") or {}).get("name") == action.name:
             self._note(action.resource, answer)
         else:  # a Status without a version for which a cache could be awaited
-            self.executor._note_end(action.uid)
+            self.executor._ended.put(action.uid, True)
         return answer
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
@@ -390,7 +378,7 @@ class _Run(Generic[K]):
         if regarding is None:
             return
         for event in events:
-            if event.once and not self.executor._first_time(event.once):
+            if event.once and not self.executor._told.add(event.once, True):
                 continue
             note = event.note.replace("{error}", error) if error else event.note
             related = None if event.related is None else self._reference(event.related)
@@ -406,13 +394,6 @@ class _Run(Generic[K]):
             reference.uid or meta.get("uid", ""),
             meta.get("resourceVersion", "") or reference.resource_version,
         )
-
-
-def _remember(found: dict[str, None], uid: str) -> None:
-    """Add to the end, and let the oldest go beyond the bound."""
-    found[uid] = None
-    if len(found) > REMEMBERED:
-        del found[next(iter(found))]
 
 
 def _meta(answer: JSON) -> ObjectMeta:

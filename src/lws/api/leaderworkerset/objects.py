@@ -36,9 +36,12 @@ class PodSpec(CachedStruct, frozen=True):
 
 
 class ContainerStateTerminated(CachedStruct, frozen=True):
-    """How a container ended."""
+    """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
 
+    exit_code: int = 0
+    signal: int = 0
     reason: str = ""
+    finished_at: str | None = None
 
 
 class ContainerState(CachedStruct, frozen=True):

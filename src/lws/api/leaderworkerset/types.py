@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from lws.api.customresource import Conditions, Model
 from lws.api.fields import JSON, PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
+from lws.api.leaderworkerset import labels
 from lws.apimachinery.objects import ObjectMeta
 
 GROUP: Final = "leaderworkerset.x-k8s.io"
@@ -156,7 +157,7 @@ class LeaderWorkerSet(Model):
     """A set of groups, each of one leader pod and its workers.
 
     ``raw_spec`` is the spec as it was stored, for revisions (spec 6.2). ``status_written`` is when a controller last
-    changed the status, by the server's clock; empty if that is not known.
+    wrote the status, by the server's clock; empty if that is not known, or somebody else wrote its Available.
     """
 
     metadata: ObjectMeta
@@ -183,6 +184,16 @@ class LeaderWorkerSet(Model):
 
 
 def _status_written(metadata: JSON) -> str:
-    """The latest time at which a manager is noted to have changed the status."""
+    """When a controller of these sets last wrote a status whose Available is its own, by the server's record.
+
+    What anybody else wrote into the status proves nothing of the groups (L13).
+    """
     entries = metadata.get("managedFields") or ()
-    return max((entry.get("time") or "" for entry in entries if entry.get("subresource") == "status"), default="")
+    return max((entry.get("time") or "" for entry in entries if _of_controller(entry)), default="")
+
+
+def _of_controller(entry: JSON) -> bool:
+    if entry.get("subresource") != "status" or entry.get("manager") != labels.FIELD_MANAGER:
+        return False
+    conditions = ((entry.get("fieldsV1") or {}).get("f:status") or {}).get("f:conditions") or {}
+    return "f:status" in (conditions.get('k:{"type":"Available"}') or {})

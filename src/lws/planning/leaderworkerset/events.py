@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.actions import EmitEvent, Reference
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import PODS
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -16,6 +18,7 @@ NAME_TOO_LONG = "NameTooLong"
 ROLLOUT_WAITING = "RolloutWaiting"
 UNADMITTED = "Unadmitted"
 LOST_LABEL = "LostLabel"
+GROUP_FAILED = "GroupFailed"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -116,13 +119,19 @@ def name_too_long(note: str, once: str) -> EmitEvent:
 
 
 def rollout_waiting(note: str, once: str) -> EmitEvent:
-    """A rollout that cannot go on by itself; an addition to the reference's events (CD-41)."""
+    """A rollout that cannot go on by itself; an addition to the reference's events (CD-48)."""
     return EmitEvent("Warning", ROLLOUT_WAITING, UPDATE, note, once=once)
 
 
 def unadmitted(note: str, once: str) -> EmitEvent:
-    """Pods that no webhook has seen; an addition to the reference's events (CD-42)."""
+    """Pods that no webhook has seen; an addition to the reference's events (CD-49)."""
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
+
+
+def group_failed(group: str, how: str, pod: ObjectMeta | None) -> EmitEvent:
+    """Beside event 14, what failed; an addition to the reference's events (resilience 2.2)."""
+    related = None if pod is None else Reference.to(PODS, pod)
+    return EmitEvent("Warning", GROUP_FAILED, DELETE, f"Group {group} failed: {how}", related)
 
 
 def lost_label(pod: str, uid: str) -> EmitEvent:

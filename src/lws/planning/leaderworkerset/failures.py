@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, members, recovery
+from lws.planning.leaderworkerset import events, members, recovery, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
 from lws.planning.leaderworkerset.members import LOST, MemberRecord
 from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
@@ -24,16 +24,18 @@ class Review:
         outcome: what decides; NO_FAILURE if nothing does.
         deletion: the deletion of the leader, if the group is to be recreated.
         error: why a failed pod could not be judged.
-        cause: why the group is to be recreated.
         told: events about members that are neither well nor failed.
+        settled: by pod UID, how many restarts count no more.
+        cause: why the group is to be recreated.
     """
 
     record: MemberRecord | None
     outcome: Outcome = Outcome.NO_FAILURE
     deletion: Delete | None = None
     error: str | None = None
-    cause: Cause | None = None
     told: tuple[EmitEvent, ...] = ()
+    settled: Mapping[str, int] = field(default_factory=dict)
+    cause: Cause | None = None
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -51,20 +53,32 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     leader = snapshot.leader
     gone, told = _apart(snapshot, record, gone)
     missing = _Missing.of(leader, gone, record, snapshot.released)
-    for failed in (*((Failed(name, pod),) if pod is not None else ()), *missing.suspect):
+    settled = _settled(snapshot)
+    named_pod = () if pod is None else (Failed(name, pod, settled=settled.get(pod.metadata.uid, 0)),)
+    for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
             assert leader is not None
             deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, missing.absent)
-            return Review(record, outcome, deletion, cause=recovery.cause(failed))
+            return Review(record, outcome, deletion, settled=settled, cause=recovery.cause(failed))
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:
-            return Review(record, outcome)
+            return Review(record, outcome, settled=settled)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
-    return Review(record, told=told)
+    return Review(record, told=told, settled=settled)
+
+
+def _settled(snapshot: GroupSnapshot) -> dict[str, int]:
+    lws, leader = snapshot.lws, snapshot.leader
+    assert lws is not None
+    proof = members.evidence(lws, snapshot.leader_statefulset)
+    index = None if leader is None else group_index(leader, lws.metadata.name)
+    covered = proof if proof is not None and index is not None and index < proof.groups else None
+    pods = [*snapshot.group_pods, *([] if leader is None else [leader])]
+    return restarts.settled(snapshot.settled, pods, tolerated=recovery.tolerates(lws), proof=covered)
 
 
 def _apart(

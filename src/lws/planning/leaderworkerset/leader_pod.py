@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,10 +31,18 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, the group's members as they are to be remembered once it has run, and why the group is recreated."""
+    """A plan, what is to be remembered of the group once it has run, and why the group is recreated.
+
+    Attributes:
+        plan: what to do.
+        record: the group's members.
+        settled: by pod UID, how many restarts count no more; None if nothing was looked at.
+        cause: why the group is recreated.
+    """
 
     plan: Plan
     record: MemberRecord | None
+    settled: Mapping[str, int] | None = None
     cause: Cause | None = None
 
 
@@ -50,9 +58,9 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.cause)
+        return GroupPlan(concluded(found), found.record, found.settled, found.cause)
     plan = _complete(snapshot, lws, leader, provider)
-    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record)
+    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
 
 
 def unlabelled(pod: Pod) -> Plan | None:

@@ -61,7 +61,9 @@ class Evidence:
 
 
 def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Evidence | None:
-    """What the set's own status proves about its groups; None if it is not Available."""
+    """What the set's own status proves about its groups; None if it is not Available, or speaks of an earlier spec."""
+    if lws.status.observed_generation != lws.metadata.generation:
+        return None
     available = any(c.type == "Available" and c.status == "True" for c in lws.status.conditions)
     if not available or not lws.status_written or leader_statefulset is None:
         return None

@@ -15,6 +15,7 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import is_leader, revision_key
+from lws.planning.leaderworkerset.restarts import restarts, statuses
 
 
 class Cause(StrEnum):
@@ -65,28 +66,28 @@ class Failed:
         name: its name, which the event tells.
         pod: the pod as it is; None when only its absence or its successor tells of it (CD-01).
         gone: the member that was expected is gone.
+        settled: restarts of its containers that count no more.
     """
 
     name: str
     pod: Pod | None
     gone: bool = False
+    settled: int = 0
 
     @property
     def failure(self) -> bool:
         """Whether this counts as a failure (spec 9.1)."""
-        return self.gone or (self.pod is not None and failing(self.pod))
+        return self.gone or (self.pod is not None and failing(self.pod, self.settled))
 
 
-def failing(pod: Pod) -> bool:
+def failing(pod: Pod, settled: int = 0) -> bool:
     """Whether a pod that is there counts as failed: being deleted, or with a restarted container (spec 9.1)."""
-    return pod.metadata.deleting or container_restarted(pod)
+    return pod.metadata.deleting or container_restarted(pod, settled)
 
 
-def container_restarted(pod: Pod) -> bool:
-    """Whether some init or regular container restarted, in phase Running or Pending."""
-    status = pod.status
-    statuses = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
-    return status.phase in ("Running", "Pending") and any(each.restart_count > 0 for each in statuses)
+def container_restarted(pod: Pod, settled: int = 0) -> bool:
+    """Whether some init or regular container restarted, in phase Running or Pending, beyond what is over."""
+    return pod.status.phase in ("Running", "Pending") and restarts(pod) > settled
 
 
 def cause(failed: Failed) -> Cause:
@@ -96,12 +97,11 @@ def cause(failed: Failed) -> Cause:
     for condition in failed.pod.status.conditions or ():
         if condition.type == "DisruptionTarget" and condition.status == "True":
             return _DISRUPTIONS.get(condition.reason, Cause.EVICTED)
-    if not container_restarted(failed.pod):
+    if not container_restarted(failed.pod, failed.settled):
         return Cause.DELETED
-    status = failed.pod.status
     ends = [
         each.last_state.terminated.reason
-        for each in (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
+        for each in statuses(failed.pod)
         if each.last_state is not None and each.last_state.terminated is not None
     ]
     return Cause.OOM_KILLED if Cause.OOM_KILLED in ends else Cause.ERROR
@@ -131,6 +131,11 @@ def belongs(pod: Pod, leader: Pod, worker_set: StatefulSet | None) -> bool:
     )
 
 
+def tolerates(lws: LeaderWorkerSet) -> bool:
+    """Whether failures of pods do nothing to their group, under the live policy."""
+    return lws.spec.leader_worker_template.restart_policy not in (RECREATE_ON_RESTART, RECREATE_AFTER_START)
+
+
 def judge(
     lws: LeaderWorkerSet,
     failed: Failed,
@@ -151,7 +156,7 @@ def judge(
         going: we have asked for this leader's deletion already, and our caches may not know it yet.
     """
     policy = lws.spec.leader_worker_template.restart_policy
-    if policy not in (RECREATE_ON_RESTART, RECREATE_AFTER_START):
+    if tolerates(lws):
         return Outcome.NO_POLICY
     if not failed.failure:
         return Outcome.NO_FAILURE
@@ -195,13 +200,43 @@ def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None, absent
     ``absent`` is the member that is gone: it may only have lost the label that the caches select by.
     """
     meta = leader.metadata
-    event = events.group_recreated(failed.name, Reference.to(PODS, meta), meta.label(labels.GROUP_INDEX))
+    index = meta.label(labels.GROUP_INDEX)
+    recreated = events.group_recreated(failed.name, Reference.to(PODS, meta), index)
+    told = events.group_failed(index, how(failed), None if failed.pod is None else failed.pod.metadata)
     witness = None
     if worker_set is not None and not worker_set.metadata.deleting and _spoken_for(failed):
         witness = Reference.to(STATEFULSETS, worker_set.metadata)
     return Delete(
-        PODS, meta.namespace, meta.name, meta.uid, "Foreground", (event,), witness, absent if failed.gone else None
+        PODS,
+        meta.namespace,
+        meta.name,
+        meta.uid,
+        "Foreground",
+        (recreated, told),
+        witness,
+        absent if failed.gone else None,
     )
+
+
+def how(failed: Failed) -> str:
+    """What became of the pod, as far as it tells: the container that ended last, its exit code and reason (S4)."""
+    pod = failed.pod
+    if pod is None:
+        return f"pod {failed.name} is gone"
+    where = f"pod {failed.name} on node {pod.spec.node_name}" if pod.spec.node_name else f"pod {failed.name}"
+    ended = [
+        (each.last_state.terminated, each.name)
+        for each in statuses(pod)
+        if each.restart_count and each.last_state is not None and each.last_state.terminated is not None
+    ]
+    if pod.metadata.deleting or restarts(pod) <= failed.settled:
+        return f"{where} is being deleted"
+    if not ended:
+        return f"a container of {where} was restarted"
+    last, container = max(ended, key=lambda each: each[0].finished_at or "")
+    code = f"signal {last.signal}" if last.signal else str(last.exit_code)
+    reason = f" ({last.reason})" if last.reason else ""
+    return f"container {container} of {where} exited with {code}{reason}"
 
 
 def _spoken_for(failed: Failed) -> bool:

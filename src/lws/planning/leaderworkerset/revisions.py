@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -132,7 +132,7 @@ def choose(
     key = statefulset.metadata.label(labels.REVISION) if statefulset is not None else ""
     current = find_by_key(lws, own, key)
     if current is not None and contents.same(lws, current):
-        return _found(current, key, own)
+        return _found(lws, current, key, own)
     wanted = revisions.revision_key(contents.data(lws))
     if current is not None:
         return _make(lws, own, contents, wanted, events.revision_updated, armed=True)
@@ -170,9 +170,19 @@ def manifest(lws: LeaderWorkerSet, key: str, data: bytes, number: int) -> JSON:
     }
 
 
-def _found(revision: ControllerRevision, key: str, own: Sequence[ControllerRevision]) -> Choice:
+def _found(lws: LeaderWorkerSet, revision: ControllerRevision, key: str, own: Sequence[ControllerRevision]) -> Choice:
     reference = Reference.to(CONTROLLERREVISIONS, revision.metadata)
-    return Choice(key, False, (), reference, _others(own, key))
+    return Choice(key, False, tuple(_adopted(lws, own)), reference, _others(own, key))
+
+
+def _adopted(lws: LeaderWorkerSet, own: Iterable[ControllerRevision]) -> Iterator[Update]:
+    """Revisions that nobody controls, as a restored backup has them, get their set as owner and go with it (CD-47)."""
+    for revision in own:
+        meta = revision.metadata
+        if meta.controller is None and not meta.deleting:
+            owners = [*(owner.as_json() for owner in meta.owner_references or ()), *owned_by_set(lws)]
+            change = {"metadata": {"ownerReferences": owners}}
+            yield Update(CONTROLLERREVISIONS, meta.namespace, meta.name, meta.resource_version, change)
 
 
 def _make(

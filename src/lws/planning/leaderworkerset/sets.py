@@ -121,11 +121,6 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
 
 def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
     snapshot, blocker = seen.snapshot, seen.blocker
-    wanted = [
-        pod
-        for index, pod in groups.leaders_by_index(seen.leaders, snapshot.lws.metadata.name).items()
-        if index < seen.budget.replicas
-    ]
     return status.plan_status(
         snapshot.lws,
         seen.budget,
@@ -134,13 +129,20 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         now,
         status.Circumstances(
             age=snapshot.status_age,
-            moving=len(wanted) < seen.budget.replicas
-            or any(not groups.running_and_ready(pod) and not groups.waiting_for_room(pod) for pod in wanted),
+            moving=_moving(seen),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
         ),
     )
+
+
+def _moving(seen: _Seen) -> bool:
+    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    leaders = groups.leaders_by_index(seen.leaders, seen.snapshot.lws.metadata.name)
+    wanted = {index: pod for index, pod in leaders.items() if index < seen.budget.replicas}
+    unready = [pod for index, pod in wanted.items() if not seen.states[index].ready]
+    return len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
 
 
 def _leader_statefulset(seen: _Seen) -> list[Action]:

@@ -60,6 +60,7 @@ class GroupSnapshot:
         node: the node that the leader is bound to.
         record: what is remembered of the group's members (CD-01).
         going: the leader UID whose deletion we have already asked for.
+        settled: by pod UID, how many restarts count no more; None at the first look.
         released: UIDs of workers that are there without our label, so that no cache shows them, by name.
         contents: memo of revision contents.
     """
@@ -78,6 +79,7 @@ class GroupSnapshot:
     record: MemberRecord | None = None
     going: str = ""
     released: Mapping[str, str] = field(default_factory=dict)
+    settled: Mapping[str, int] | None = None
     contents: Contents = field(default_factory=Contents)
 
     @property

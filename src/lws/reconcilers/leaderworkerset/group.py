@@ -58,6 +58,8 @@ async def carry_out(
     snapshot, group, deletion = await _judged(leader_key, look, executor, memory)
     if deletion is None:
         memory.remember(leader_key, group.record)
+        if group.settled is not None and snapshot.leader is not None:
+            memory.settle(leader_key, group.settled)
         return verdict(group.plan, await executor.run(key, group.plan, regarding(snapshot.lws)))
     memory.claim(leader_key, deletion.uid)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from lws.api.leaderworkerset import labels, objects
 from lws.api.leaderworkerset import resources as own
@@ -25,6 +26,9 @@ def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)
+    for container in (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())):
+        if container.last_state is not None and container.last_state.terminated is None:
+            force_setattr(container, "last_state", None)  # what the server writes of a container that never ended
 
 
 def _pod_annotation(key: str) -> bool:

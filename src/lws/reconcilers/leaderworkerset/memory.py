@@ -6,7 +6,7 @@ All of it may be lost at any time: records are seeded again from what is seen
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
@@ -24,6 +24,7 @@ class GroupMemory:
         self._records: dict[Key, MemberRecord] = {}
         self._going: dict[Key, str] = {}
         self._released: dict[Key, dict[str, str]] = {}
+        self._settled: dict[Key, Mapping[str, int]] = {}
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -35,6 +36,14 @@ class GroupMemory:
             self._records.pop(leader, None)
         else:
             self._records[leader] = record
+
+    def settled(self, leader: Key) -> Mapping[str, int] | None:
+        """Restarts of the group's pods that count no more, by UID; None before the first look."""
+        return self._settled.get(leader)
+
+    def settle(self, leader: Key, settled: Mapping[str, int]) -> None:
+        """Keep them."""
+        self._settled[leader] = settled
 
     def release_member(self, leader: Key, name: str, uid: str) -> None:
         """A worker of this leader was found to be there, though no cache shows it."""
@@ -74,7 +83,8 @@ class GroupMemory:
         self._records.pop(leader, None)
         self._going.pop(leader, None)
         self._released.pop(leader, None)
+        self._settled.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
-        return len(self._records.keys() | self._going.keys() | self._released.keys())
+        return len(self._records.keys() | self._going.keys() | self._released.keys() | self._settled.keys())

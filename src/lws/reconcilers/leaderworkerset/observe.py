@@ -192,6 +192,7 @@ class Observer:
             node=None if leader is None else caches.nodes.store.get("", leader.spec.node_name),
             record=self._memory.record(leader_key),
             going=self._memory.going(leader_key, leader),
+            settled=self._memory.settled(leader_key),
             released=self._memory.released(leader_key, [each.metadata.name for each in workers]),
             contents=self._contents,
         )

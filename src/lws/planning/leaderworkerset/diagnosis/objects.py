@@ -27,12 +27,9 @@ class Waiting(CachedStruct, frozen=True):
 
 
 class Terminated(ContainerStateTerminated, frozen=True):
-    """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
+    """A container that ended, with its last words."""
 
-    exit_code: int = 0
-    signal: int = 0
     message: str = ""
-    finished_at: str | None = None
 
 
 class ContainerState(PreviousState, frozen=True):
