@@ -12,7 +12,7 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, Reference, Update, UpdateStatus
+from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Patch, Plan, Reference, Update, UpdateStatus
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
@@ -434,6 +434,29 @@ async def test_status_is_written_under_the_version_that_was_read() -> None:
     with pytest.raises(ConflictError):
         await bench.run(action)
     assert bench.recorder.notes == ["Available"]
+
+
+@virtual_time
+async def test_a_patch_merges_into_one_object_only() -> None:
+    """A merge patch names what changes and the UID; an object that is gone was not the one that was planned for."""
+    bench = Bench()
+    change = {"metadata": {"annotations": {"a": "b"}}, "spec": {"replicas": 3}}
+    live = {"metadata": {"name": "child", "namespace": "default", "uid": "uid-1", "resourceVersion": "900"}}
+    bench.server.answers |= {("PATCH", "child"): (200, live), ("PATCH", "status"): (200, live)}
+    await bench.run(Patch(LEADERWORKERSETS, "default", "child", "uid-1", change, on_success=(event("scaled"),)))
+    (request,) = bench.server.requests
+    assert request.headers["content-type"] == "application/merge-patch+json"
+    assert orjson.loads(request.body) == {
+        "metadata": {"annotations": {"a": "b"}, "uid": "uid-1"},
+        "spec": {"replicas": 3},
+    }
+    outcome = await bench.run(Patch(LEADERWORKERSETS, "default", "child", "uid-1", {"status": {}}, "status"))
+    assert bench.server.requests[1].path.endswith("/leaderworkersets/child/status")
+    assert outcome.status_written
+    bench.server.answers["PATCH", "child"] = bench.status(404, "NotFound")
+    with pytest.raises(StaleError):
+        await bench.run(Patch(LEADERWORKERSETS, "default", "child", "uid-1", change, on_success=(event("scaled"),)))
+    assert bench.recorder.notes == ["scaled"]
 
 
 @virtual_time
