@@ -23,7 +23,7 @@ def test_a_set_is_named_as_in_kubectl(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "lws/", "/"])
 def test_an_empty_name_is_refused(name: str) -> None:
     """An empty name, as of an unset variable in a script, is no set."""
-    with pytest.raises(UsageError, match=r"empty|NAME or lws/NAME"):
+    with pytest.raises(UsageError, match=r"empty|NAME, lws/NAME"):
         parse(["tree", name])
 
 

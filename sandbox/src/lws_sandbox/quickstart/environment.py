@@ -89,7 +89,7 @@ async def controller(env: ControllerEnv, settings: Settings | None = None) -> As
     Raises:
         ConfigurationError: the controller cannot start, or the API server does not act on what was installed.
     """
-    settings = settings or Settings(namespace=NAMESPACE, watchdog=None)
+    settings = (settings or Settings(namespace=NAMESPACE, watchdog=None)).model_copy(update={"disaggregated": True})
     await install(env.client("lws-install"), env.reach)
     ready = asyncio.Event()
     task = asyncio.create_task(_keep_running(env, settings, ready), name="operators")

@@ -1,4 +1,4 @@
-"""What a cluster needs for LeaderWorkerSets besides the controller: the definition and the webhook configurations."""
+"""What a cluster needs for our APIs besides the controller: the definitions and the webhook configurations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import base64
 from collections.abc import Callable
 from typing import Any, Final
 
-from lws.api.leaderworkerset import crd
+from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.api.leaderworkerset.crd import LEADERWORKERSET
 from lws.api.leaderworkerset.labels import NAME as NAME_LABEL
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     MUTATINGWEBHOOKCONFIGURATIONS,
@@ -26,13 +29,6 @@ Reach = Callable[[str], JSON]
 NAMESPACE: Final = "lws-system"
 WEBHOOK_SERVICE: Final = "lws-webhook-service"
 MANAGER: Final = "lws-install"
-_LWS_RULE: Final[JSON] = {
-    "apiGroups": ["leaderworkerset.x-k8s.io"],
-    "apiVersions": ["v1"],
-    "operations": ["CREATE", "UPDATE"],
-    "resources": ["leaderworkersets"],
-    "scope": "Namespaced",
-}
 
 
 def by_service(path: str) -> JSON:
@@ -67,15 +63,16 @@ async def install(client: ApiClient, reach: Reach = by_service) -> None:
 def manifests(reach: Reach = by_service) -> list[tuple[Resource, JSON]]:
     """The objects, in the order in which they are applied."""
     mutating = [
-        _webhook("mleaderworkerset.kb.io", reach(handlers.MUTATE_LEADERWORKERSET), _LWS_RULE),
+        _webhook("mleaderworkerset.kb.io", reach(handlers.MUTATE_LEADERWORKERSET), _rule(LEADERWORKERSETS)),
         _webhook("mpod.kb.io", reach(handlers.MUTATE_POD), _pod_rule("CREATE"), pods=True),
     ]
     validating = [
-        _webhook("vleaderworkerset.kb.io", reach(handlers.VALIDATE_LEADERWORKERSET), _LWS_RULE),
+        _webhook("vleaderworkerset.kb.io", reach(handlers.VALIDATE_LEADERWORKERSET), _rule(LEADERWORKERSETS)),
         _webhook("vpod.kb.io", reach(handlers.VALIDATE_POD), _pod_rule("CREATE", "UPDATE"), pods=True),
+        _webhook("vdisaggregatedset.kb.io", reach(handlers.VALIDATE_DISAGGREGATEDSET), _rule(DISAGGREGATEDSETS)),
     ]
     return [
-        (CUSTOMRESOURCEDEFINITIONS, crd.manifest()),
+        *((CUSTOMRESOURCEDEFINITIONS, each.manifest()) for each in (LEADERWORKERSET, DISAGGREGATEDSET, ROLESCALER)),
         (NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         (SERVICES, _service()),
         (MUTATINGWEBHOOKCONFIGURATIONS, _configuration(MUTATINGWEBHOOKCONFIGURATIONS, "mutating", mutating)),
@@ -114,6 +111,16 @@ def _webhook(name: str, client_config: JSON, rule: JSON, *, pods: bool = False) 
     if pods:
         webhook["objectSelector"] = {"matchExpressions": [{"key": NAME_LABEL, "operator": "Exists"}]}
     return webhook
+
+
+def _rule(resource: Resource) -> JSON:
+    return {
+        "apiGroups": [resource.group],
+        "apiVersions": [resource.version],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [resource.plural],
+        "scope": "Namespaced",
+    }
 
 
 def _pod_rule(*operations: str) -> JSON:

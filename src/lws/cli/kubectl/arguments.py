@@ -13,7 +13,18 @@ from typing import Final, NoReturn
 from lws.apimachinery.durations import parse_duration
 from lws.client.overrides import Overrides
 
-KINDS: Final = ("lws", "leaderworkerset", "leaderworkersets", "leaderworkersets.leaderworkerset.x-k8s.io")
+LEADERWORKERSET: Final = "leaderworkerset"
+DISAGGREGATEDSET: Final = "disaggregatedset"
+# What kubectl calls a kind: its short name, singular, plural, and plural with group.
+KINDS: Final = {
+    "lws": LEADERWORKERSET,
+    "leaderworkerset": LEADERWORKERSET,
+    "leaderworkersets": LEADERWORKERSET,
+    "leaderworkersets.leaderworkerset.x-k8s.io": LEADERWORKERSET,
+    "disaggregatedset": DISAGGREGATEDSET,
+    "disaggregatedsets": DISAGGREGATEDSET,
+    "disaggregatedsets.disaggregatedset.x-k8s.io": DISAGGREGATEDSET,
+}
 PROGRAM: Final = "kubectl lws"
 # Flags of kubectl that change nothing here: (name, whether it takes a value).
 _WITHOUT_EFFECT: Final = (
@@ -42,6 +53,7 @@ class Arguments:
     Attributes:
         command: such as ``tree`` or ``rollout pause``; ``version`` needs no cluster.
         name: of the set.
+        kind: `LEADERWORKERSET` or `DISAGGREGATEDSET`; empty if the name alone was given.
         overrides: what the global flags put over the kubeconfig.
         watch: whether to follow.
         timeout: seconds to follow; None for ever.
@@ -50,6 +62,7 @@ class Arguments:
 
     command: str
     name: str = ""
+    kind: str = ""
     overrides: Overrides = field(default_factory=Overrides)
     watch: bool = False
     timeout: float | None = None
@@ -84,9 +97,11 @@ def parse(argv: Sequence[str]) -> Arguments:
     _refuse_unknown(parser, rest)
     values = parser.parse_args(rest)
     step = getattr(values, "step", None)
+    kind, name = _name(values.name) if hasattr(values, "name") else ("", "")
     return Arguments(
         command=f"{values.command} {step}" if step else values.command,
-        name=_name(values.name) if hasattr(values, "name") else "",
+        name=name,
+        kind=kind,
         overrides=_overrides(global_values),
         watch=getattr(values, "watch", False),
         timeout=getattr(values, "timeout", None),
@@ -98,7 +113,7 @@ def command_parser() -> argparse.ArgumentParser:
     """Parses everything but the global flags."""
     top = _Parser(
         prog=PROGRAM,
-        description="Look at LeaderWorkerSets and steer their rollouts.",
+        description="Look at LeaderWorkerSets and DisaggregatedSets, and steer rollouts.",
         epilog=_GLOBAL_HELP,
         allow_abbrev=False,
     )
@@ -132,7 +147,7 @@ def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str
 
 def _named(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> argparse.ArgumentParser:
     parser = _command(commands, name, text)
-    parser.add_argument("name", metavar="NAME", help="the LeaderWorkerSet: NAME or lws/NAME")
+    parser.add_argument("name", metavar="NAME", help="the set: NAME, lws/NAME or disaggregatedset/NAME")
     return parser
 
 
@@ -201,13 +216,15 @@ def _flags(parser: argparse.ArgumentParser) -> list[str]:
     return found
 
 
-def _name(text: str) -> str:
+def _name(text: str) -> tuple[str, str]:
+    """Kind and name of the set."""
     kind, slash, name = text.rpartition("/")
     if slash and kind.lower() not in KINDS:
-        raise UsageError(f"only LeaderWorkerSets are looked at: write NAME or lws/NAME; see {PROGRAM} --help")
+        only = "only LeaderWorkerSets and DisaggregatedSets are looked at"
+        raise UsageError(f"{only}: write NAME, lws/NAME or disaggregatedset/NAME; see {PROGRAM} --help")
     if not name:
-        raise UsageError(f"the name of the LeaderWorkerSet is empty; see {PROGRAM} --help")
-    return name
+        raise UsageError(f"the name of the set is empty; see {PROGRAM} --help")
+    return (KINDS[kind.lower()] if slash else ""), name
 
 
 def _truth(text: str) -> bool:

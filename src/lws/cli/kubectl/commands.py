@@ -1,21 +1,26 @@
-"""The commands of ``kubectl lws`` on one set."""
+"""The commands of ``kubectl lws`` on one set, and which kind of set is meant."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lws import __version__
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import Resource
 from lws.cli.kubectl import follow, rollout
-from lws.cli.kubectl.arguments import Arguments
+from lws.cli.kubectl.arguments import DISAGGREGATEDSET, LEADERWORKERSET, Arguments
 from lws.cli.kubectl.observe import Observation, observe
 from lws.cli.kubectl.terminal import Terminal, standard_output
 from lws.client.api import DEFAULT_TIMEOUT, JSON_PATCH, MERGE_PATCH, ApiClient
 from lws.client.connection import connect
-from lws.errors import ConflictError, InvalidError
+from lws.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
 from lws.planning.leaderworkerset.diagnosis.words import sentences
+
+if TYPE_CHECKING:
+    from lws.cli.kubectl.disaggregatedset.commands import DisaggregatedSetCommand
 
 JSON: TypeAlias = dict[str, Any]
 MANAGER: Final = "kubectl-lws"
@@ -36,10 +41,32 @@ async def run(arguments: Arguments) -> int:
         timeout = overrides.request_timeout or DEFAULT_TIMEOUT
         client = connection.client(user_agent=f"kubectl-lws/{__version__}", warn=_warn, timeout=timeout)
         namespace = overrides.namespace or connection.namespace or "default"
-        command = Command(client, namespace, arguments.name, standard_output())
+        command = await chosen(client, namespace, arguments, standard_output())
         return await command.run(arguments)
     finally:
         await connection.close()
+
+
+async def chosen(
+    client: ApiClient, namespace: str, arguments: Arguments, terminal: Terminal
+) -> Command | DisaggregatedSetCommand:
+    """The commands on the kind of set that is meant: a name alone is a LeaderWorkerSet's, else a DisaggregatedSet's."""
+    kind, name = arguments.kind, arguments.name
+    if not kind and await _exists(client, DISAGGREGATEDSETS, namespace, name):
+        kind = LEADERWORKERSET if await _exists(client, LEADERWORKERSETS, namespace, name) else DISAGGREGATEDSET
+    if kind == DISAGGREGATEDSET:
+        from lws.cli.kubectl.disaggregatedset.commands import DisaggregatedSetCommand
+
+        return DisaggregatedSetCommand(client, namespace, name, terminal)
+    return Command(client, namespace, name, terminal)
+
+
+async def _exists(client: ApiClient, resource: Resource, namespace: str, name: str) -> bool:
+    try:
+        await client.get(resource, namespace, name)
+    except (NotFoundError, ForbiddenError):
+        return False
+    return True
 
 
 def _warn(text: str) -> None:
@@ -47,7 +74,7 @@ def _warn(text: str) -> None:
 
 
 class Command:
-    """The commands, on one set."""
+    """The commands, on one LeaderWorkerSet."""
 
     def __init__(self, client: ApiClient, namespace: str, name: str, terminal: Terminal) -> None:
         self._client = client

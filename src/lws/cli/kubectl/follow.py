@@ -39,9 +39,9 @@ class Watch:
         trouble: why the last look failed; empty if it did not.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kind: str = "leaderworkerset") -> None:
         self.trouble = ""
-        self._name = name
+        self._name = f'{kind} "{name}"'
         self._uid = ""
 
     async def look(self, reading: Callable[[], Awaitable[T]], uid_of: Callable[[T], str]) -> T | None:
@@ -56,7 +56,7 @@ class Watch:
         except NotFoundError as error:
             if not self._uid:
                 raise
-            raise DeletedError(f'leaderworkerset "{self._name}" was deleted') from error
+            raise DeletedError(f"{self._name} was deleted") from error
         except _PASSING as error:
             if not self._uid:
                 raise
@@ -64,7 +64,7 @@ class Watch:
             return None
         self.trouble = ""
         if self._uid and uid_of(found) != self._uid:
-            raise DeletedError(f'leaderworkerset "{self._name}" was deleted and created anew')
+            raise DeletedError(f"{self._name} was deleted and created anew")
         self._uid = uid_of(found)
         return found
 

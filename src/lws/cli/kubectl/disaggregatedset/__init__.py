@@ -1,0 +1,1 @@
+"""What `kubectl lws` shows of DisaggregatedSets."""
