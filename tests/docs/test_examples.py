@@ -16,7 +16,7 @@ def test_no_service_of_an_example_takes_the_name_of_a_set(path: Path) -> None:
     documents = [each for each in yaml.safe_load_all(path.read_text()) if each]
     names = {
         kind: {each["metadata"]["name"] for each in documents if each["kind"] == kind}
-        for kind in ("LeaderWorkerSet", "Service")
+        for kind in ("LeaderWorkerSet", "DisaggregatedSet", "Service")
     }
-    assert names["LeaderWorkerSet"]
+    assert names["LeaderWorkerSet"] | names["DisaggregatedSet"]
     assert not names["LeaderWorkerSet"] & names["Service"]

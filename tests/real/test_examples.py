@@ -18,7 +18,9 @@ from tests.real.world import World
 
 JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+EXAMPLES = [
+    path for path in sorted((ROOT / "examples").glob("[0-9]*.yaml")) if "kind: LeaderWorkerSet" in path.read_text()
+]
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
 

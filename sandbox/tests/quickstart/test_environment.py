@@ -33,11 +33,11 @@ def _sandbox() -> Sandbox:
 
 
 def test_webhooks_are_reached_through_the_service_or_at_an_address() -> None:
-    """All four paths are the same either way; an address comes with the authority that vouches for it."""
+    """All paths are the same either way; an address comes with the authority that vouches for it."""
     served = [hook for kind, one in manifests() if kind in CONFIGURATIONS for hook in one["webhooks"]]
     reach = by_url("https://127.0.0.1:9443/", b"pem")
     addressed = [hook for kind, one in manifests(reach) if kind in CONFIGURATIONS for hook in one["webhooks"]]
-    assert len(served) == len(addressed) == 4
+    assert len(served) == len(addressed) == 5
     for by_service, by_address in zip(served, addressed, strict=True):
         service = by_service["clientConfig"]["service"]
         assert service["name"] == WEBHOOK_SERVICE
