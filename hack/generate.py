@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from sandbox.hack import schemas as published
 
-from hack import api_reference, core_schemas, dashboard, monitoring, version
+from hack import api_reference, coordinated_rollout, core_schemas, dashboard, monitoring, version
 from lws.api import schemas
 from lws.api.customresource import CustomResource
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
@@ -52,6 +52,7 @@ FILES: dict[str, Callable[[], str]] = {
     **{crd_file(resource): partial(render_crd, resource) for resource in CUSTOM_RESOURCES},
     "docs/api.md": api_reference.render,
     "docs/metrics.md": monitoring.reference,
+    "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
     "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": monitoring.prometheus_rule,
     "config/prometheus/dashboard.json": dashboard.dashboard,
