@@ -19,8 +19,8 @@ from lws.client.api import ApiClient
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
-from lws_sandbox.quickstart.environment import at_sandbox, controller
-from lws_sandbox.quickstart.run import apply
+from lws_sandbox.quickstart.environment import controller, sandbox_env
+from lws_sandbox.quickstart.manifests import apply
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
@@ -35,7 +35,7 @@ async def running(number: str) -> AsyncIterator[tuple[Sandbox, ApiClient, JSON]]
     (path,) = [each for each in EXAMPLES if each.name.startswith(number)]
     documents = list(yaml.safe_load_all(path.read_text()))
     sandbox = Sandbox(shape=preset("small"), clock=VirtualClock(), random=Random(7))
-    async with sandbox, controller(at_sandbox(sandbox)):
+    async with sandbox, controller(sandbox_env(sandbox)):
         client = sandbox.client()
         await apply(client, documents)
         name = documents[0]["metadata"]["name"]
