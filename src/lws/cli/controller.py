@@ -18,16 +18,15 @@ import structlog
 from lws.cli.flags import AUTO, Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
 from lws.cli.process import run_process
-from lws.client.api import ApiClient
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, validate
 from lws.manager.manager import ControllerManager
-from lws.manager.preflight import preflight, serves_disaggregatedsets
+from lws.manager.preflight import preflight
 from lws.manager.settings import Settings
-from lws.manager.version import user_agent, version_text
+from lws.manager.version import version_text
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"
@@ -72,6 +71,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
         configuration=configuration,
         namespace=(in_cluster_namespace(DIRECTORY) if inside else "") or NAMESPACE,
         webhooks=environ.get("ENABLE_WEBHOOKS") != "false",
+        disaggregated=True,
         development=not inside,
         start_patience=30.0 if inside else 0.0,
         notice=NOTICE_SECONDS if inside else 0.0,
@@ -98,10 +98,8 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
             found=connection.source,
         )
         settings = settings.model_copy(update={"local_webhook_host": webhook_host(flags, settings, connection.server)})
-        client = ApiClient(connection.transport, user_agent=user_agent(), field_manager=None, host=connection.host)
-        served = await serves_disaggregatedsets(client)
         manager = ControllerManager(
-            settings.model_copy(update={"disaggregated": served}),
+            settings,
             connection.transport,
             clock=SystemClock(),
             random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret

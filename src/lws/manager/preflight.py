@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NAMESPACES
 from lws.client.api import ApiClient
@@ -56,24 +55,6 @@ async def preflight(client: ApiClient, server: str, source: str, settings: Setti
             f"the API server {server} answers with {error.status}: {error.message}; "
             f"check what serves there ({source}), or try again when it is well"
         ) from error
-
-
-async def serves_disaggregatedsets(client: ApiClient) -> bool:
-    """Whether DisaggregatedSets can be reconciled here: the API server knows them and lets us list them.
-
-    A server that does not answer now is taken to serve them; the caches will tell.
-    """
-    try:
-        await client.list(DISAGGREGATEDSETS, limit=1)
-    except NotFoundError:
-        _log.info("DisaggregatedSets are not served here, and not reconciled")
-        return False
-    except ForbiddenError as error:
-        _log.warning("DisaggregatedSets are not reconciled; grant the role of the controller", cause=str(error))
-        return False
-    except (ApiError, TransportError):
-        return True
-    return True
 
 
 async def _namespace(client: ApiClient, namespace: str, *, create: bool) -> None:

@@ -251,7 +251,7 @@ class Settings(BaseModel):
         configuration: the configuration file with the flags laid over it.
         namespace: where the controller itself lives: its lease, Secret and Service.
         webhooks: whether admission is served at all (``ENABLE_WEBHOOKS``).
-        disaggregated: whether DisaggregatedSets are reconciled; the API server has to serve them.
+        disaggregated: whether DisaggregatedSets are reconciled, from when the API server serves them.
         development: outside a cluster: the webhook needs no certificate of the cluster.
         local_webhook_host: name or address under which API servers reach this process, which then registers its
             webhooks by URL; empty for webhooks that somebody else registers.
