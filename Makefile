@@ -7,7 +7,7 @@
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
-# make generate / make lock / make bundle   write generated files / locked dependencies / the OLM bundle anew
+# make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +32,7 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate bundle lock bench bench-sandbox clean
+.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -10
@@ -78,6 +78,11 @@ generate: $(STAMP)
 # Takes OPERATOR_IMAGE and OPERAND_IMAGE from the environment.
 bundle: $(STAMP)
 	$(BIN)/python -m hack.bundle
+
+# What pages show of terminals, captured anew; needs kubectl.
+pictures: $(STAMP)
+	$(BIN)/python -m hack.pictures
+	$(BIN)/python -m hack.tour
 
 lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh

@@ -15,6 +15,7 @@ import yaml
 from sandbox.hack import schemas as published
 
 from hack import (
+    alerts,
     api_reference,
     coordinated_rollout,
     core_schemas,
@@ -65,14 +66,14 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/metrics.md": monitoring.reference,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
     "docs/images/dashboard.svg": dashboard.picture,
-    "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, monitoring.ALERTS),
+    "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, alerts.ALERTS),
     "config/prometheus/apiserver/alerts.yaml": partial(
-        monitoring.prometheus_rule, monitoring.API_SERVER_RULE_NAME, monitoring.API_SERVER_ALERTS
+        monitoring.prometheus_rule, monitoring.API_SERVER_RULE_NAME, alerts.API_SERVER_ALERTS
     ),
     "config/prometheus/thresholds/kustomization.yaml": monitoring.thresholds_component,
     "config/prometheus/dashboard.json": dashboard.dashboard,
-    "charts/lws/files/alerts.yaml": partial(monitoring.chart_rules, monitoring.ALERTS),
-    "charts/lws/files/api-server-alerts.yaml": partial(monitoring.chart_rules, monitoring.API_SERVER_ALERTS),
+    "charts/lws/files/alerts.yaml": partial(monitoring.chart_rules, alerts.ALERTS),
+    "charts/lws/files/api-server-alerts.yaml": partial(monitoring.chart_rules, alerts.API_SERVER_ALERTS),
     "charts/lws/files/thresholds.yaml": monitoring.chart_thresholds,
     **version.FILES,
     OPERATOR_CRD: partial(render_crd, LEADERWORKERSETOPERATOR),

@@ -11,8 +11,14 @@ say() { echo "make: $*" >&2; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 version_of() { "$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo "cannot be run"; }
 
+# Developers keep the Python that they chose; whoever runs this for the first time gets the newest that is known to work.
+case $what in
+dev) candidates="python3 python3.13 python3.12 python3.11" ;;
+*) candidates="python3.13 python3.12 python3.11 python3.14 python3" ;;
+esac
+
 find_python() {
-    for candidate in ${given:-python3.13 python3.12 python3.11 python3.14 python3}; do
+    for candidate in ${given:-$candidates}; do
         if command -v "$candidate" >/dev/null 2>&1 && new_enough "$candidate"; then
             command -v "$candidate"
             return

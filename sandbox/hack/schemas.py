@@ -17,7 +17,7 @@ from typing import Any
 
 from sandbox.hack import gotypes
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 RELEASE = "v1.36.0"
 CORE = "io.k8s.api.core.v1"

@@ -6,6 +6,7 @@ import json
 from random import Random
 from typing import Any, Self
 
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response
 from lws_sandbox.admission import Unreachable, WebhookAdmission
 from lws_sandbox.catalog import build
@@ -17,7 +18,6 @@ from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import ADMIN
 from lws_sandbox.virtual_time import VirtualClock
 
-JSON = dict[str, Any]
 MAPS = "/api/v1/namespaces/default/configmaps"
 JSON_TYPE = "application/json"
 MERGE = "application/merge-patch+json"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, EVENTS, NODES, PODS
 from lws.client.api import ApiClient
 from lws.errors import NotFoundError
@@ -20,7 +21,6 @@ from lws_sandbox.drills import DrillError, Drills
 from lws_sandbox.nodes import Shape, uniform
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 LOOPS = ("kube-scheduler", "kubelet", "kubelet-heartbeat")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.storage import (
     Compacted,
     Event,
@@ -21,7 +22,6 @@ from lws_sandbox.storage import (
 )
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 HISTORIES = 10_000
 OPERATIONS = 24
 THINGS = "things"

@@ -20,6 +20,7 @@ from lws.cli import controller
 from lws.cli.flags import parse_flags
 from lws.cli.process import until_signal
 from lws.errors import ConfigurationError
+from lws.manager.settings import Settings
 from lws.runtime.fence import LeadershipLostError
 from tests.cli.api import SmallApi, kubeconfig, serving
 from tests.manager.test_servers import free_port
@@ -266,6 +267,22 @@ async def test_a_signal_ends_the_wait_for_credentials(tmp_path: Path) -> None:
     process.stderr.close()
     with pytest.raises(OSError, match="No such device"):  # nobody reads it any more
         os.open(hold, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_the_host_of_local_webhooks() -> None:
+    """By default it is the address that leads to the API server; inside a cluster the flag is refused."""
+    outside, inside = Settings(development=True), Settings()
+
+    def host(argv: list[str], settings: Settings = outside, server: str = "https://127.0.0.1:6443") -> str:
+        return controller.webhook_host(parse_flags(argv, terminal=False), settings, server)
+
+    assert host([]) == host([], inside) == ""
+    assert host(["--serve-webhooks-locally"]) == "127.0.0.1"
+    assert host(["--serve-webhooks-locally=dev.example"]) == "dev.example"
+    with pytest.raises(ConfigurationError, match="outside a cluster"):
+        host(["--serve-webhooks-locally"], inside)
+    with pytest.raises(ConfigurationError, match="--serve-webhooks-locally=HOST"):
+        host(["--serve-webhooks-locally"], server="https://nowhere.invalid:6443")
 
 
 async def test_lost_leadership_ends_the_process(tmp_path: Path) -> None:

@@ -186,3 +186,53 @@ async def test_a_flood_of_tokens_is_turned_away() -> None:
     assert len(server.requests) == server.most_at_once == CONCURRENT
     server.authenticated = True
     assert await reviewer.review("Bearer good", "/metrics") is None
+
+
+@virtual_time
+async def test_whom_it_allowed_is_let_in_during_an_outage() -> None:
+    """A server that does not answer keeps a known scraper out for an hour at the earliest; a stranger gets 500."""
+    server = Reviews()
+    reviewer = server.reviewer()
+    assert await reviewer.review("Bearer known", "/metrics") is None
+    server.gone = True
+    for _ in range(58):
+        await asyncio.sleep(60)
+        assert await reviewer.review("Bearer known", "/metrics") is None
+        assert status(await reviewer.review("Bearer stranger", "/metrics")) == 500
+    await asyncio.sleep(180)
+    assert status(await reviewer.review("Bearer known", "/metrics")) == 500
+
+
+@virtual_time
+async def test_a_known_scraper_waits_little_for_a_frozen_server() -> None:
+    """Every scrape of ten minutes is answered within three seconds, though no review is."""
+    server = Reviews()
+    reviewer = server.reviewer()
+    assert await reviewer.review("Bearer known", "/metrics") is None
+    server.seconds = 1e6
+    loop = asyncio.get_running_loop()
+    for _ in range(20):
+        await asyncio.sleep(30)
+        asked = loop.time()
+        assert await reviewer.review("Bearer known", "/metrics") is None
+        assert loop.time() - asked <= 3
+
+
+@virtual_time
+async def test_an_answer_counts_though_there_was_an_outage() -> None:
+    """Whom the server refuses once it answers again stays out, in outages too; so do all if we lack the right."""
+    server = Reviews()
+    reviewer = server.reviewer()
+    assert await reviewer.review("Bearer known", "/metrics") is None
+    await asyncio.sleep(61)
+    server.allowed = False
+    assert status(await reviewer.review("Bearer known", "/metrics")) == 403
+    await asyncio.sleep(11)
+    server.gone = True
+    assert status(await reviewer.review("Bearer known", "/metrics")) == 500
+    lacking = Reviews()
+    reviewer = lacking.reviewer()
+    assert await reviewer.review("Bearer known", "/metrics") is None
+    await asyncio.sleep(61)
+    lacking.status = 403
+    assert status(await reviewer.review("Bearer known", "/metrics")) == 500

@@ -75,6 +75,7 @@ def check(tmp_path: Path, *stories: Story) -> None:
     document = {
         "rule_files": [rules.name],
         "evaluation_interval": "30s",
+        "fuzzy_compare": True,  # to the last bits
         "tests": [_test(story) for story in stories],
     }
     tests.write_text(yaml.safe_dump(document, sort_keys=False, width=10_000))

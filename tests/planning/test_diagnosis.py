@@ -179,6 +179,15 @@ def test_a_pod_whose_containers_do_not_start_quotes_its_event(reason: str, messa
     assert said(facts)[0] == f"Group 0: leader pod s-0 on node-1 cannot start ({reason}): {message}."
 
 
+@pytest.mark.parametrize(("moment", "blamed"), [("2026-01-01T00:00:05.5Z", True), ("2025-12-31T23:59:59Z", False)])
+def test_containers_that_cannot_start_again_quote_the_newer_event(moment: str, blamed: bool) -> None:
+    """After a reboot of the node the old exit code is no cause: what keeps the pod from starting is newer."""
+    warning = event("Pod", "s-0", "FailedCreatePodSandBox", "no network", time=moment)
+    status = terminated(143, finishedAt="2026-01-01T00:00:05Z")
+    facts = with_group_0(group(0, leader(status=status), None, workers=None), events=(warning,))
+    assert ("cannot start (FailedCreatePodSandBox): no network" in said(facts)[0]) is blamed
+
+
 def test_a_failing_probe_is_quoted() -> None:
     """A running pod that is not ready says which probe fails."""
     unready = {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"running": {}}}]}
@@ -477,7 +486,7 @@ def test_a_held_update_is_told_from_a_moving_one() -> None:
     groups = (*(group(index, key="old") for index in range(3)), group(3))
     facts = healthy(4, groups=groups, lws=set_facts(4, partition=2))
     assert said(facts) == (
-        "The rolling update has yet to replace groups 2: 1 may be down and 0 extra at once.",
+        "The rolling update has yet to replace group 2: 1 may be down and 0 extra at once.",
         (
             "Groups 0-1 keep their revision: rollingUpdateConfiguration.partition is 2. Lower the partition to update "
             "them."
@@ -495,7 +504,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     """A broken group uses the budget up: the update says so (L12); with Kueue, surge has a way out (Q1)."""
     broken = pod("s-0", group=0, worker=0, key="old", status=terminated(1))
     facts = healthy(groups=(group(0, broken, key="old"), group(1, key="old")))
-    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for groups 0.")
+    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for group 0.")
     surge = group(
         2, pod("s-2", group=2, worker=0, status=unscheduled(NO_GPU), spec={"nodeName": ""}), None, workers=None
     )

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.objects import (
+    ContainerState,
+    ContainerStateTerminated,
+    ContainerStatus,
+    Pod,
+    PodStatus,
+)
+from lws.apimachinery.objects import Condition, ObjectMeta
 from lws.planning.leaderworkerset.groups import is_leader
-from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge, pending
+from lws.planning.leaderworkerset.recovery import Failed, Outcome, cause, judge, pending
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 from tests.planning.group import AFTER_START, FAILED, GONE, ON_RESTART, Group, worker
@@ -388,3 +395,31 @@ def test_cd_05_pending_counts_with_the_size_of_the_group() -> None:
 
 
 # A record survives a restart: what the objects tell.
+
+
+CAUSES = {
+    "OOMKilled": {"statuses": [(1, "OOMKilled")]},
+    "Error": {"statuses": [(1, "Error")]},
+    "Evicted": {"disruption": "EvictionByEvictionAPI"},
+    "Preempted": {"disruption": "PreemptionByScheduler"},
+    "NodeLost": {"disruption": "DeletionByTaintManager"},
+    "Deleted": {},
+}
+
+
+@pytest.mark.parametrize("expected", CAUSES)
+def test_causes_are_told_by_what_the_pod_says(expected: str) -> None:
+    """Whoever ends a pod for the cluster's sake says so in DisruptionTarget; a container's end is in its last state."""
+    given: Any = CAUSES[expected]
+    ends = [(count, ContainerStateTerminated(reason=reason)) for count, reason in given.get("statuses", ())]
+    statuses = tuple(
+        ContainerStatus(restart_count=count, last_state=ContainerState(terminated=end)) for count, end in ends
+    )
+    target = Condition(type="DisruptionTarget", status="True", reason=given.get("disruption", ""))
+    conditions = (target,) if "disruption" in given else ()
+    pod = Pod(
+        metadata=ObjectMeta(name="a"),
+        status=PodStatus(phase="Running", conditions=conditions, container_statuses=statuses),
+    )
+    assert cause(Failed("a", pod)) == expected
+    assert cause(Failed("a", None)) == "Deleted"

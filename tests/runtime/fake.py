@@ -81,6 +81,9 @@ class FakeServer:
             case "PATCH":
                 live = self.objects.get(request.path)
                 return (200, self._store(request.path, {**live, **body})) if live else _failure(404, "NotFound")
+            case "DELETE":
+                found = self.objects.pop(request.path, None)
+                return (200, found) if found is not None else _failure(404, "NotFound")
             case method:
                 raise AssertionError(method)
 

@@ -11,9 +11,18 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from lws.errors import ConflictError, ServerError, StaleError, TerminalError, TooManyRequestsError, TransportError
+from lws.errors import (
+    ConflictError,
+    ForbiddenError,
+    ServerError,
+    StaleError,
+    TerminalError,
+    TooManyRequestsError,
+    TransportError,
+)
 from lws.manager.metrics import Metrics
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
+from lws.runtime.failing import Failing, FailureReason
 from lws.runtime.freshness import Ledger
 from lws.workqueue import RateLimitingQueue
 from lws_sandbox.virtual_time import VirtualClock
@@ -190,6 +199,29 @@ async def test_conflicts_in_a_row_back_off() -> None:
     assert len(waits) == 10
     for n, wait in enumerate(waits):
         assert 0.8 * 0.005 * 2**n <= wait <= 0.005 * 2**n + 1e-6
+    await bench.stop()
+
+
+@virtual_time
+async def test_conflicts_use_up_nobody_elses_retries() -> None:
+    """After conflicts of 3,000 keys, the first failure of another is retried within milliseconds."""
+    tried: list[float] = []
+    retried = asyncio.Event()
+
+    async def reconcile(key: Key) -> Verdict:
+        if key[0] == "conflicts":
+            raise ConflictError(409, "Conflict", "newer")
+        tried.append(asyncio.get_running_loop().time())
+        if len(tried) == 2:
+            retried.set()
+        raise ServerError(500, "InternalError", "no")
+
+    bench = Bench(reconcile)
+    for number in range(3000):
+        bench.queue.add(("conflicts", str(number)))
+    bench.queue.add(A)
+    await retried.wait()
+    assert tried[1] - tried[0] <= 0.005
     await bench.stop()
 
 
@@ -408,3 +440,21 @@ async def test_a_write_that_was_seen_already_is_not_waited_for() -> None:
     ledger.record(A, cache, "default", "x", "")
     assert not ledger.stale(A)
     assert len(ledger) == 0
+
+
+@virtual_time
+async def test_failing_keys_are_known_with_their_begin_and_reason() -> None:
+    """A key fails from its first failure until it ends well, for the last reason; conflicts do not count."""
+    forbidden = ForbiddenError(403, "Forbidden", "exceeded quota: q")
+    bench = Bench(scripted(ConflictError(409, "Conflict", "x"), forbidden, ServerError(500, "", "x"), Done()))
+    bench.queue.add(A)
+    await asyncio.sleep(0.006)
+    first = dict(bench.controller.failing)
+    assert first[A].reason == "Quota"
+    await asyncio.sleep(0.012)
+    assert bench.controller.failing[A] == Failing(first[A].since, FailureReason.SERVER)
+    await asyncio.sleep(10)
+    assert bench.controller.failing == {}
+    assert bench.count("lws_reconcile_failures_total", reason="Quota") == 1
+    assert bench.count("lws_reconcile_failures_total", reason="ServerError") == 1
+    await bench.stop()

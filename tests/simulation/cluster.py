@@ -120,7 +120,8 @@ class Cluster:
         delays: how long things take on nodes.
         heartbeat: seconds between heartbeats of nodes; 0 for none, when nothing happens at rest.
         loops: names of the sandbox's control loops; those that groups need by default.
-        disaggregated: whether DisaggregatedSets are served and reconciled.
+        disaggregated: whether DisaggregatedSets are reconciled.
+        served: whether they are served from the beginning, and not only from `serve_disaggregated` on.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
@@ -139,10 +140,12 @@ class Cluster:
         loops: Iterable[str] | None = LOOPS,
         slim: bool = True,
         disaggregated: bool = False,
+        served: bool = True,
         parallel: bool = True,
     ) -> None:
         self._slim = slim
         self._disaggregated = disaggregated
+        self._served = disaggregated and served
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.sandbox = Sandbox(
@@ -169,9 +172,7 @@ class Cluster:
     async def __aenter__(self) -> Self:
         """Start the sandbox and install the API and the webhooks."""
         await self.sandbox.__aenter__()
-        for name in (LEADERWORKERSET, *(DISAGGREGATED if self._disaggregated else ())):
-            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else _crd)(name))
-        await self.until(self._established)
+        await self._define(LEADERWORKERSET, *(DISAGGREGATED if self._served else ()))
         with suppress(AlreadyExistsError):
             await self.client.create(NAMESPACES, {"metadata": {"name": "lws-system"}})
         for document in _documents("config/webhook/manifests.yaml"):
@@ -189,11 +190,21 @@ class Cluster:
             await running.stop()
         await self.sandbox.__aexit__(kind, error, trace)
 
+    async def serve_disaggregated(self) -> None:
+        """Serve DisaggregatedSets from now on."""
+        self._served = True
+        await self._define(*DISAGGREGATED)
+
+    async def _define(self, *names: str) -> None:
+        for name in names:
+            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else _crd)(name))
+        await self.until(self._established)
+
     async def _established(self) -> bool:
         """Whether our API is served."""
         try:
             await self.client.list(LEADERWORKERSETS)
-            if self._disaggregated:
+            if self._served:
                 await self.client.list(DISAGGREGATEDSETS)
                 await self.client.list(ROLESCALERS)
         except NotFoundError:

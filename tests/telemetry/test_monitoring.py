@@ -6,21 +6,26 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from hack import monitoring
-from hack.dashboard import PANELS, dashboard, picture
-from hack.monitoring import ALERTS
+from hack.alerts import EVERY, PLACES, THRESHOLDS, Alert, with_defaults
+from hack.dashboard import PANELS, ROWS, dashboard, picture
 
 ROOT = Path(__file__).parents[2]
 TOKEN = re.compile(
     r"""\s+|"[^"]*"|\[[^\]]*\]|[0-9][0-9.]*[smhd]?|[A-Za-z_:][A-Za-z0-9_:]*|[=!]~|[=!<>]=|[-+*/%^<>=(){},]"""
 )
 WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*$")
-FUNCTIONS = {"sum", "max", "min", "rate", "increase", "time", "vector", "histogram_quantile"}
-OPERATORS = {"or", "and", "unless", "bool"}
+FUNCTIONS = {
+    *("absent", "count", "histogram_quantile", "increase", "max", "max_over_time", "min", "rate", "sum", "time"),
+}
+OPERATORS = {"or", "and", "unless", "bool", "offset"}
+TARGET = {"cluster", "job", "namespace", "pod", "instance"}  # what Prometheus adds to every series
+REJECTIONS = "apiserver_admission_webhook_rejection_count"
 GROUPERS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 
 
@@ -49,7 +54,7 @@ def read(expression: str) -> Query:
             end = tokens.index(")", at)
             query.groups |= {word for word in tokens[at + 2 : end] if word != ","}
             at = end
-        elif WORD.match(token) and (following == "(" or following in GROUPERS):
+        elif WORD.match(token) and token not in OPERATORS and (following == "(" or following in GROUPERS):
             query.functions.add(token)
         elif WORD.match(token) and token not in OPERATORS:
             selected = query.metrics.setdefault(token, set())
@@ -62,21 +67,21 @@ def read(expression: str) -> Query:
 
 
 def exported() -> dict[str, set[str]]:
-    """Every name that a scrape shows, with its labels."""
-    names: dict[str, set[str]] = {}
+    """Every name that a scrape shows, with its labels; and what Prometheus and the API server have."""
+    names: dict[str, set[str]] = {"up": TARGET, REJECTIONS: {"cluster", "name", "error_type"}}
     for each in monitoring.catalogue():
         if each.type == "histogram":
-            names[f"{each.name}_bucket"] = {*each.labels, "le"}
-            names[f"{each.name}_sum"] = names[f"{each.name}_count"] = set(each.labels)
+            names[f"{each.name}_bucket"] = {*each.labels, "le", *TARGET}
+            names[f"{each.name}_sum"] = names[f"{each.name}_count"] = {*each.labels, *TARGET}
         else:
-            names[each.name] = set(each.labels)
+            names[each.name] = {*each.labels, *TARGET}
     return names
 
 
 def test_the_reader_of_queries_sees_names() -> None:
     """Metrics, selecting labels, grouping labels and functions are told apart, and nonsense is refused."""
-    query = read('max by (a, b) (rate(x_total{c="y",d!~"z"}[5m])) / sum(up or vector(0)) > 0.5')
-    assert query == Query({"x_total": {"c", "d"}, "up": set()}, {"a", "b"}, {"max", "rate", "sum", "vector"})
+    query = read('max by (a, b) (rate(x_total{c="y",d!~"z"}[5m])) / sum(up offset 10m or time()) > 0.5')
+    assert query == Query({"x_total": {"c", "d"}, "up": set()}, {"a", "b"}, {"max", "rate", "sum", "time"})
     with pytest.raises(AssertionError, match="unknown token at 3"):
         read("up $ 1")
 
@@ -94,17 +99,42 @@ def test_every_query_is_answered(expression: str) -> None:
 
 def test_the_queries_checked_are_those_of_the_files() -> None:
     """What is written for Prometheus and Grafana holds the checked queries and no other."""
-    groups = yaml.safe_load((ROOT / "config/prometheus/alerts.yaml").read_text())["spec"]["groups"]
-    board = json.loads((ROOT / "config/prometheus/dashboard.json").read_text())
+    files = ("config/prometheus/alerts.yaml", "config/prometheus/apiserver/alerts.yaml")
+    groups = [each for file in files for each in yaml.safe_load((ROOT / file).read_text())["spec"]["groups"]]
     written = [rule["expr"] for group in groups for rule in group["rules"]]
-    written += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    board = json.loads((ROOT / "config/prometheus/dashboard.json").read_text())
+    written += [target["expr"] for panel in shown(board) for target in panel["targets"]]
     assert sorted(written) == sorted(monitoring.queries())
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert.name))
-def test_an_alert_tells_only_what_its_query_keeps(alert: monitoring.Alert) -> None:
-    """The labels in an alert's sentence are those that its expression groups by."""
-    assert set(re.findall(r"\$labels\.([a-z_]+)", alert.summary)) <= read(alert.expression).groups
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: str(alert.name))
+def test_an_alert_tells_only_what_its_query_keeps(alert: Alert) -> None:
+    """The labels in an alert's words are those that its expression groups by, or of the target if it groups by none."""
+    told = set(re.findall(r"\$labels\.([a-z_]+)", alert.summary + alert.action))
+    assert told <= (read(with_defaults(alert.expression)).groups or TARGET)
+
+
+@pytest.mark.parametrize("alert", EVERY, ids=lambda alert: str(alert.name))
+def test_an_alert_says_what_to_do(alert: Alert) -> None:
+    """Its words hold a command, its runbook has a section of its name, and what it is about is named."""
+    assert re.search(r"`kubectl [^`]+`", alert.action)
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    assert f"\n### {alert.name}\n" in page
+    rule = next(each for each in _rules(monitoring.rules()) if each["alert"] == alert.name)
+    assert rule["annotations"]["runbook_url"] == f"docs/troubleshooting.md#{alert.name.lower()}"
+    assert "@" not in json.dumps(rule)
+
+
+def test_labels_of_ours_never_collide_with_those_of_targets() -> None:
+    """With honorLabels our labels win, so none but a set's namespace has the name of one that Prometheus adds."""
+    added = {"job", "instance", "pod", "service", "endpoint", "container", "node", "cluster", "prometheus"}
+    for each in monitoring.catalogue():
+        assert added.isdisjoint(each.labels), each.name
+        assert "namespace" not in each.labels or "name" in each.labels, each.name
+
+
+def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [rule for group in spec["groups"] for rule in group["rules"]]
 
 
 def test_legends_tell_only_what_their_query_keeps() -> None:
@@ -114,16 +144,29 @@ def test_legends_tell_only_what_their_query_keeps() -> None:
             assert set(re.findall(r"{{([a-z_]+)}}", legend)) <= read(query).groups, panel.title
 
 
-def test_rules_for_helm_and_kustomize_are_the_same() -> None:
-    """The rules that the chart includes are those of the manifest."""
-    assert yaml.safe_load(monitoring.prometheus_rule())["spec"] == yaml.safe_load(monitoring.rules())
+def test_thresholds_of_the_chart_are_those_of_the_rules() -> None:
+    """The chart ships every threshold that a rule names, and no other."""
+    shipped = yaml.safe_load(monitoring.chart_thresholds())
+    named = {name for alert in EVERY for name in re.findall(r"@(\w+)@", alert.expression)} - PLACES.keys()
+    assert shipped.keys() == named
+    assert shipped == {each.name: each.default for each in THRESHOLDS}
 
 
 def test_the_dashboard_shows_every_panel_once() -> None:
     """The dashboard is valid JSON whose panels have different places."""
     board = json.loads(dashboard())
-    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
-    assert len(set(places)) == len(PANELS) == len(board["panels"])
+    panels = shown(board)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(PANELS) == len(panels)
+    identifiers = [panel["id"] for panel in (*panels, *board["panels"])]
+    assert len(set(identifiers)) == len(PANELS) + len(ROWS)
+    assert [panel["type"] for panel in panels][:2] == ["table", "timeseries"]
+
+
+def shown(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """The panels of the dashboard, those in collapsed rows too."""
+    inner = [panel for each in board["panels"] for panel in each.get("panels", ())]
+    return [*(each for each in board["panels"] if each["type"] != "row"), *inner]
 
 
 def test_every_metric_of_an_operator_is_in_the_reference() -> None:

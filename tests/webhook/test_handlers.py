@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -197,3 +198,50 @@ def test_disaggregatedsets_are_judged() -> None:
         "allowed": True,
         "warnings": ["spec.roles[0].spec.startupPolicy: takes effect with the next revision"],
     }
+
+
+class Heard:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.denials: list[tuple[str, str]] = []
+        self.panics: list[str] = []
+
+    def denied(self, webhook: str, rule: str) -> None:
+        """An object was refused."""
+        self.denials.append((webhook, rule))
+
+    def panicked(self, webhook: str) -> None:
+        """A handler failed."""
+        self.panics.append(webhook)
+
+
+def test_denials_are_told_by_the_field_that_broke_a_rule() -> None:
+    """The observer hears of each refusal the field without indices, and of nothing that is allowed."""
+    heard = Heard()
+    handlers = AdmissionHandlers(observer=heard)
+    bad = lws()
+    bad["spec"]["leaderWorkerTemplate"]["size"] = 0
+    for given in (lws(), bad):
+        handlers.handle_review(VALIDATE_LEADERWORKERSET, encode(review(given)))
+    roles = disaggregated(role("a"), role("a"))
+    handlers.handle_review(VALIDATE_DISAGGREGATEDSET, encode(review(roles, kind="DisaggregatedSet")))
+    assert heard.denials[0] == (VALIDATE_LEADERWORKERSET, "spec.leaderWorkerTemplate.size")
+    assert all("[" not in rule for _, rule in heard.denials)
+    assert heard.panics == []
+
+
+def test_what_nobody_foresaw_is_told() -> None:
+    """An object that a handler fails at is refused, counted as a panic, and as a denial of its own kind."""
+    heard = Heard()
+    handlers = AdmissionHandlers(observer=heard)
+
+    def fail(_question: object) -> Any:
+        raise KeyError("x")
+
+    endpoint = handlers._endpoints[VALIDATE_LEADERWORKERSET]
+    handlers._endpoints[VALIDATE_LEADERWORKERSET] = dataclasses.replace(endpoint, handler=fail)
+    status, _ = handlers.handle_review(VALIDATE_LEADERWORKERSET, encode(review(lws())))
+    assert status == 200
+    assert heard.panics == [VALIDATE_LEADERWORKERSET]
+    assert heard.denials == [(VALIDATE_LEADERWORKERSET, "unexpected")]

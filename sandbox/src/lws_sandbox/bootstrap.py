@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES, SERVICES, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
@@ -13,7 +14,6 @@ from lws_sandbox.controllers.volumebinding.binder import STORAGE_CLASSES
 from lws_sandbox.controllers.volumebinding.choice import PROVISIONER
 from lws_sandbox.partners import PODGROUPS
 
-JSON = dict[str, Any]
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 STORAGE_CLASS: Final = "standard"
 PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)

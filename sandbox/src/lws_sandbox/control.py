@@ -17,7 +17,6 @@ from lws_sandbox.server import ApiServer
 from lws_sandbox.status import StatusError, internal_error
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 MASTERS: Final = "system:masters"
 _log = structlog.get_logger(__name__)
 

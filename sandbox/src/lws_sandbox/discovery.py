@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import negotiation
 from lws_sandbox.catalog import Catalog, Served
 from lws_sandbox.health import CHECKS, health
@@ -18,7 +19,6 @@ from lws_sandbox.reply import Reply, of_json, page_not_found
 from lws_sandbox.rest.call import Query
 from lws_sandbox.status import method_not_allowed, no_such_resource, not_acceptable
 
-JSON = dict[str, Any]
 AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION: Final[JSON] = {
     "major": "1",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.health import CHECKS
 from lws_sandbox.reply import Reply, of_json, of_text
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from lws_sandbox.auth.tokens import Tokens
     from lws_sandbox.server import ApiServer
 
-JSON = dict[str, Any]
 RequestCounts = Counter[tuple[str, str, str, int]]  # verb, group, resource, status code
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 _WARNING: Final = (

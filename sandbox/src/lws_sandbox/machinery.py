@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import managedfields, patching
 from lws_sandbox.catalog import Catalog
 from lws_sandbox.rest.call import Call
@@ -14,7 +15,6 @@ from lws_sandbox.schema.gojson import JsonError, loads
 from lws_sandbox.status import bad_request
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 _OPTIONS_SCHEME: Final = 'in scheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import StatusError, not_acceptable
 
-JSON = dict[str, Any]
 JSON_TYPE: Final = "application/json"
 YAML_TYPE: Final = "application/yaml"
 PROTOBUF_TYPE: Final = "application/vnd.kubernetes.protobuf"

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws.errors import ConfigurationError
 from lws.yamltext import load
 from lws_sandbox.controllers.kubelet.runtime import Delays
 
-JSON = dict[str, Any]
 ZONE: Final = "topology.kubernetes.io/zone"
 REGION: Final = "topology.kubernetes.io/region"
 RACK: Final = "example.com/rack"

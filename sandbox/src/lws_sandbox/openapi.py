@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import openapi_legacy
 from lws_sandbox.catalog import Catalog, Served
 from lws_sandbox.negotiation import JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE
@@ -19,7 +20,6 @@ from lws_sandbox.reply import CACHE, Reply
 from lws_sandbox.rest.call import Query
 from lws_sandbox.schema import builtin
 
-JSON = dict[str, Any]
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
 COMMON: Final = (f"{META}DeleteOptions", f"{META}Status", f"{META}ListMeta", f"{META}ObjectMeta")
 BUILTIN_ONLY: Final = (f"{META}APIResource", f"{META}APIResourceList")

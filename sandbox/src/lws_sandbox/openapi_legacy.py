@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.negotiation import JSON_TYPE, clauses
 
-JSON = dict[str, Any]
 PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED: Final = {
     JSON_TYPE: JSON_TYPE,

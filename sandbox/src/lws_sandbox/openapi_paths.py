@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.catalog import Served
 
-JSON = dict[str, Any]
 METHODS: Final = {"get": "get", "update": "put", "patch": "patch", "delete": "delete"}
 NAMES: Final = {"get": "read", "update": "replace", "patch": "patch", "delete": "delete"}
 TEXTS: Final = {

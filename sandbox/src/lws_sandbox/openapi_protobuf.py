@@ -10,9 +10,9 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.negotiation import YAML_TYPE, encode
 
-JSON = dict[str, Any]
 # (number of the field, what is in it); a name is a message, and [name] a list of them.
 Fields: TypeAlias = Mapping[str, tuple[int, str | list[str]]]
 

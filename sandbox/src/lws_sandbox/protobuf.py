@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import bad_request
 
-JSON = dict[str, Any]
 MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 MAGIC: Final = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -9,7 +9,6 @@ from typing import Any, Final
 from lws_sandbox.negotiation import JSON_TYPE, encode, error_media
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 CACHE: Final = {"cache-control": "no-cache, private"}
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request
 from lws.clock import Clock
@@ -39,7 +40,6 @@ from lws_sandbox.status import (
 from lws_sandbox.storage import Storage
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 Review = Callable[[Call], Awaitable[JSON]]
 BODY_LIMIT: Final = 3 * 1024 * 1024
 WATCH_SECONDS: Final = (1800.0, 3600.0)

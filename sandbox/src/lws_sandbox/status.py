@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lws.apimachinery.gotext import HTML_ESCAPES, quoted
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 WINDOW: Final = 4_000
 RECENT: Final = 500  # changes whose forms on the wire are remembered

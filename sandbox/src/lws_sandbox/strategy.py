@@ -20,6 +20,7 @@ from datetime import datetime
 from random import Random
 from typing import Any, ClassVar, Protocol
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox import naming
 from lws_sandbox.columns import AGE, NAME, Column, age, duration
@@ -38,8 +39,6 @@ __all__ = [
     "age",
     "duration",
 ]
-
-JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.negotiation import Form
 from lws_sandbox.rest.reading import Page
 from lws_sandbox.status import StatusError, bad_request, not_acceptable, show
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 META_GROUP: Final = "meta.k8s.io"
 
 

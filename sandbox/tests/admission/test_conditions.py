@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sandbox.tests.admission.worlds import JSON, World, config_map, configuration, hook, patch, review
+from sandbox.tests.admission.worlds import World, config_map, configuration, hook, patch, review
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.admission.conditions import ConditionError, evaluate
 from lws_sandbox.status import StatusError
 from tests.virtual import virtual_time

@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 import pytest
-from sandbox.tests.admission.worlds import JSON, URL, World, config_map, configuration, hook, patch, review
+from sandbox.tests.admission.worlds import URL, World, config_map, configuration, hook, patch, review
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.admission import LocalCaller
 from lws_sandbox.status import StatusError
 from tests.virtual import virtual_time

@@ -6,18 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from aiohttp import web
 
+from lws.apimachinery.manifests import JSON
 from lws.webhook import ServingCertificate
 from lws.webhook.certs import Pair, make_ca, make_leaf
 from lws_sandbox.admission import HttpsCaller, ServiceError, ServiceResolver
 from lws_sandbox.admission.calling import CallError
 from lws_sandbox.admission.configuration import Target
 
-JSON = dict[str, Any]
 NOW = datetime.now(UTC)
 NAME = "hooks.n.svc"
 

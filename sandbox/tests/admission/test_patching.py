@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lws.apimachinery.manifests import JSON
 from lws.webhook.patch import difference
 from lws_sandbox.admission.patching import PatchError, apply, decode
 
-JSON = dict[str, Any]
 DOCUMENT: JSON = {"data": {"k": "v"}, "list": [1, 2, 3], "a/b": {"c~d": 1}}
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sandbox.tests.admission.worlds import (
     CONFIGMAPS,
-    JSON,
     LEGACY_EVENTS,
     NAMESPACES,
     NODES,
@@ -19,6 +18,7 @@ from sandbox.tests.admission.worlds import (
     review,
 )
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import StatusError
 from tests.virtual import virtual_time
 

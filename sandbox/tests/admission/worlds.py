@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.admission import LocalCaller, WebhookAdmission
 from lws_sandbox.rest.core import Review
@@ -17,7 +18,6 @@ from lws_sandbox.schema.schema import of_builtin
 from lws_sandbox.strategy import GenericStrategy
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 URL = "https://hooks.example"
 CONFIGMAPS = GenericStrategy(
     resource=Resource("", "v1", "configmaps", "ConfigMap"), schema=of_builtin("v1", "ConfigMap")

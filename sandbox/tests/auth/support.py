@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from random import Random
-from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response
@@ -27,7 +27,6 @@ from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import ADMIN, ANONYMOUS, UserInfo
 from lws_sandbox.virtual_time import VirtualClock
 
-JSON = dict[str, Any]
 AUTHENTICATED = "system:authenticated"
 
 

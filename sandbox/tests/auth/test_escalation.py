@@ -8,12 +8,12 @@ import orjson
 import pytest
 from sandbox.tests.auth.support import World, message, rule, subject, user
 
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Response
 from lws_sandbox.auth.rulebook import GROUP
 from lws_sandbox.user import ADMIN
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 JANE = user("jane")
 WRITER = rule("create update patch get", "roles rolebindings clusterroles clusterrolebindings", GROUP)
 

@@ -8,12 +8,12 @@ import orjson
 import pytest
 from sandbox.tests.auth.support import World, rule, subject, user
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.auth.aggregation import aggregated
 from lws_sandbox.auth.bootstrap import manifests
 from lws_sandbox.user import ADMIN
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 JANE = user("jane")
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.cli.arguments import seconds
 from lws_sandbox.cli.drills import NODE_DRILLS, POD_DRILLS, request
 from lws_sandbox.cli.main import main, parser
 from lws_sandbox.drills import GROUPS, Drills
 from lws_sandbox.quickstart.view import blockers, changes, read_set
 from lws_sandbox.real.binaries import VARIABLE
-
-JSON = dict[str, Any]
 
 REQUESTS: list[tuple[str, str, JSON]] = [
     ("node fail n1", "node.fail", {"name": "n1"}),

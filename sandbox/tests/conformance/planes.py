@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from sandbox.tests.conformance.exceptions import OPENSHIFT
 from sandbox.tests.conformance.real_target import RealPlane
@@ -13,10 +13,10 @@ from sandbox.tests.conformance.replay import Replay
 from sandbox.tests.conformance.sandbox_target import sandbox_target
 from sandbox.tests.conformance.scenarios import calls_webhooks, controllers
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import virtual_time
 from lws_sandbox.real.binaries import CONTROLLER_MANAGER, Binaries
 
-JSON: TypeAlias = dict[str, Any]
 RACES: Final = 2  # how often a scenario of racing controllers is replayed again
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from sandbox.tests.conformance.replay import Replay
 from sandbox.tests.conformance.sandbox_target import WebhookServer, lws_definition, serve_webhooks, wait_served
 from sandbox.tests.conformance.scenarios import calls_webhooks, controllers
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     MUTATINGWEBHOOKCONFIGURATIONS,
@@ -26,7 +27,6 @@ from lws_sandbox.certificates import Authority
 from lws_sandbox.real.binaries import SCHEDULER, Binaries
 from lws_sandbox.real.control_plane import ControlPlane, control_plane
 
-JSON: TypeAlias = dict[str, Any]
 PATIENCE: Final = 20.0  # seconds until what was deleted has to be gone
 
 

@@ -9,18 +9,18 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from sandbox.tests.conformance.answers import common, decode, decode_text
 from sandbox.tests.conformance.normalize import Bindings, Comparison
 from sandbox.tests.conformance.sequences import by_object, identity, one_bookmark, outcome, unnamed, without_retries
 
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response, Transport
 from lws.errors import TransportError
 from lws_sandbox.patching.json_patch import json_patch
 
-JSON: TypeAlias = dict[str, Any]
 REFERENCE = re.compile(r"\$\{([^}]+)\}")
 STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 PATIENCE = 30.0  # seconds of the server's own time until a condition has to hold

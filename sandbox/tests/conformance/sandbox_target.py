@@ -14,13 +14,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 from aiohttp import web
 from sandbox.tests.conformance.scenarios import controllers
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request, Transport
 from lws.clock import SystemClock
@@ -32,7 +33,6 @@ from lws_sandbox.cluster import Sandbox
 from lws_sandbox.crd.lifecycle import LAG
 from lws_sandbox.user import ANONYMOUS, UserInfo
 
-JSON: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).parents[3]
 CRD = ROOT / "config/crd/leaderworkerset.x-k8s.io_leaderworkersets.yaml"
 DOWN = "127.0.0.1:1"  # a port on which nobody listens

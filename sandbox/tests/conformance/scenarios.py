@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 EXCHANGES: Final = Path(__file__).parents[1] / "data/exchanges"
 SCENARIOS: Final = sorted(EXCHANGES.glob("*/*.json"))
 RECORDED_AS: Final = {'"manager": "kas"': '"manager": "kube-apiserver"'}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, TypeAlias
+from typing import Any
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 SAME = ("operation", "resource", "subResource", "namespace", "name", "dryRun")
 MOMENT = re.compile(r"(?<=\.)[0-9a-f]{16}$")
 

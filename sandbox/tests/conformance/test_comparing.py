@@ -9,7 +9,7 @@ from sandbox.tests.conformance.normalize import Bindings, Comparison
 from sandbox.tests.conformance.scenarios import SCENARIOS, controllers, load
 from sandbox.tests.conformance.sequences import one_bookmark, without_retries
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def found(recorded: Any, actual: Any, **settings: Any) -> list[str]:

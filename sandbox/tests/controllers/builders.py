@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.statefulset.identity import new_pod
 
-JSON = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from sandbox.tests.controllers.builders import NOW, pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet import lifecycle
 from lws_sandbox.controllers.kubelet.arrival import begin
 from lws_sandbox.controllers.kubelet.runtime import NO_OBSTACLES, Delays, Obstacles, PodRun
 from lws_sandbox.controllers.kubelet.status import pod_status
 
-JSON = dict[str, Any]
 DELAYS = Delays(start=1.0, init=2.0, ready=3.0, stop=4.0)
 
 

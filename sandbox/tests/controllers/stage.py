@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
 from lws.informers.kinds import RawObject, raw_kind
@@ -17,7 +18,6 @@ from lws_sandbox.controllers.objects import is_terminating, name_of
 from lws_sandbox.controllers.pods import is_ready
 from lws_sandbox.nodes import Shape, uniform
 
-JSON = dict[str, Any]
 LOOPS: Final = (
     "statefulset-controller",
     "garbage-collector-controller",

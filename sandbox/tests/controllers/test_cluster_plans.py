@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from sandbox.tests.controllers.builders import NOW, at, ending, named, node, pod, statefulset, stored_pod
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, PODS, STATEFULSETS
 from lws_sandbox.controllers.autoscaling import Metrics
 from lws_sandbox.controllers.autoscaling_plan import Sample, decide
 from lws_sandbox.controllers.disruption_plan import budget_status, underway
 from lws_sandbox.controllers.namespace_plan import Remainder, deletion_order, namespace_conditions
 from lws_sandbox.controllers.node_health import eviction_in, is_silent, silent_conditions, wanted_taints
-
-JSON = dict[str, Any]
 
 
 def _by_type(conditions: list[JSON]) -> dict[str, tuple[str, str, str]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sandbox.tests.controllers.builders import node, pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.environment import environment, expand, field
 
-JSON = dict[str, Any]
 EXPANSIONS = [
     ("$(A)", "1"),
     ("x-$(A)-$(B)", "x-1-2"),

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sandbox.tests.controllers.builders import ending, named, reference
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.garbage.graph import Graph, Look
 from lws_sandbox.controllers.garbage.verdict import DeleteObject, Keep, TakeReferences, Verdict, judge
 
-JSON = dict[str, Any]
 FOREGROUND = {"finalizers": ["foregroundDeletion"]}
 
 

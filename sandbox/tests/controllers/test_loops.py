@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset.resources import PODGROUPS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -30,7 +31,6 @@ from lws_sandbox.drills import DrillError, Drills
 from lws_sandbox.nodes import Shape, uniform
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 LIMIT = 900.0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sandbox.tests.controllers.builders import NOW, at
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.objects import format_time, matches_labels, parse_time, set_condition
 
-JSON = dict[str, Any]
 LABELS = {"app": "web", "tier": "front"}
 SELECTORS = [
     (None, False),

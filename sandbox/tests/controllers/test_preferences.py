@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sandbox.tests.controllers.builders import node, pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.scheduler.books import Books
 from lws_sandbox.controllers.scheduler.placement import Placer
 from lws_sandbox.controllers.scheduler.requests import read_request
 
-JSON = dict[str, Any]
 ZONE = "zone"
 APP = {"app": "a"}
 SELECTOR = {"matchLabels": APP}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sandbox.tests.controllers.builders import statefulset
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.hashing import content_hash, go_json
 from lws_sandbox.controllers.objects import name_of
 from lws_sandbox.controllers.statefulset.revisions import (
@@ -20,7 +20,6 @@ from lws_sandbox.controllers.statefulset.revisions import (
     surplus_revisions,
 )
 
-JSON = dict[str, Any]
 RECORDED = Path(__file__).parents[1] / "data" / "exchanges" / "controllers"
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from sandbox.tests.controllers.builders import node, pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.scheduler.books import Books
 from lws_sandbox.controllers.scheduler.gang import Gang, gang_message
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer
 from lws_sandbox.controllers.scheduler.requests import pod_resources, read_request, tolerates
 
-JSON = dict[str, Any]
 TAINT = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
 ZONE = "topology.kubernetes.io/zone"
 

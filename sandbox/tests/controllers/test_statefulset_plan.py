@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sandbox.tests.controllers.builders import NOW, at, ending, statefulset, stored_pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.objects import name_of
 from lws_sandbox.controllers.statefulset.plan import (
     CreateClaims,
@@ -22,7 +23,6 @@ from lws_sandbox.controllers.statefulset.plan import (
 )
 from lws_sandbox.controllers.statefulset.revisions import new_revision
 
-JSON = dict[str, Any]
 CLAIM = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
 
 

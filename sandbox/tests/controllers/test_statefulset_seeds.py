@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sandbox.tests.controllers.stage import Stage, play
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws_sandbox.controllers.objects import is_terminating, name_of
 from lws_sandbox.controllers.pods import is_ready
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 SEEDS = [range(10), *(pytest.param(range(start, start + 30), marks=pytest.mark.long) for start in range(10, 100, 30))]
 every_seed = pytest.mark.parametrize("seeds", SEEDS, ids=lambda seeds: f"seeds-{seeds.start}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sandbox.tests.controllers.builders import NOW, ending, pod, statefulset, stored_pod
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.objects import annotations_of, name_of
 from lws_sandbox.controllers.workload_plan import (
     DESIRED,
@@ -19,8 +20,6 @@ from lws_sandbox.controllers.workload_plan import (
     replicas_of,
     resized,
 )
-
-JSON = dict[str, Any]
 
 
 def _deployment(replicas: int = 4, image: str = "app:1", **spec: Any) -> JSON:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sandbox.tests.crd.extended import definition, spec_of, version
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.crd import frame
 from lws_sandbox.crd.definition import DefinitionStrategy
 from lws_sandbox.status import Cause
 
-JSON = dict[str, Any]
 STRING = {"type": "string"}
 SCHEMA = "spec.validation.openAPIV3Schema"
 PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sandbox.tests.crd.extended import CRDS, Extended, definition, spec_of, things, version
 from sandbox.tests.plain import TABLE
 
+from lws.apimachinery.manifests import JSON
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 INTEGER = {"type": "integer"}
 STATUS: JSON = {"subresources": {"status": {}}}
 FULL: JSON = {

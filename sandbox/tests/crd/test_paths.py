@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.crd.jsonpath import JsonPath
 from lws_sandbox.crd.printing import Printer
 from lws_sandbox.crd.scaling import scale_spec, scale_status
 
-JSON = dict[str, Any]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 OBJ: JSON = {
     "metadata": {"name": "a", "annotations": {"example.org/x": "y"}},

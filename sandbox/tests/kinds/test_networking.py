@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sandbox.tests.kinds.written import JSON, NOW, made, refused, strategy
+from sandbox.tests.kinds.written import NOW, made, refused, strategy
+
+from lws.apimachinery.manifests import JSON
 
 POLICIES = strategy("networkpolicies", "networking.k8s.io")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from sandbox.tests.kinds.written import (
-    JSON,
     NOW,
     canonical,
     changed,
@@ -18,6 +17,7 @@ from sandbox.tests.kinds.written import (
     workload,
 )
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import StatusError
 
 SERVICES = strategy("services")

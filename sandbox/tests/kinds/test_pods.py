@@ -5,19 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sandbox.tests.kinds.written import (
-    JSON,
-    NOW,
-    changed,
-    container,
-    context,
-    created,
-    made,
-    pod,
-    refused,
-    strategy,
-)
+from sandbox.tests.kinds.written import NOW, changed, container, context, created, made, pod, refused, strategy
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds.defaulting import pull_policy
 from lws_sandbox.kinds.resources import qos_class
 from lws_sandbox.status import StatusError

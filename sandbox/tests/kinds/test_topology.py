@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
 from lws.errors import ConflictError
 from lws_sandbox import virtual_time as vt
@@ -14,7 +15,6 @@ from lws_sandbox.cluster import Sandbox
 from lws_sandbox.nodes import Shape
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sandbox.tests.kinds.written import JSON, NOW, changed, container, context, made, pod, refused, strategy, workload
+from sandbox.tests.kinds.written import NOW, changed, container, context, made, pod, refused, strategy, workload
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import Features
 from lws_sandbox.schema import builtin_schema, decode
 from lws_sandbox.schema.decoding import typed

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import Features, strategies
 from lws_sandbox.strategy import Strategy, WriteContext
 
-JSON = dict[str, Any]
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 _STRATEGIES = {features: strategies(features) for features in (Features(), Features(max_unavailable_statefulset=True))}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields import server_side_apply, track
 from lws_sandbox.patching import merge_patch
 from lws_sandbox.schema import Schema, builtin_schema
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 POD = builtin_schema("v1", "Pod")
 CONFIG_MAP = builtin_schema("v1", "ConfigMap")
 STATEFUL_SET = builtin_schema("apps/v1", "StatefulSet")

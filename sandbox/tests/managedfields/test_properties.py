@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox.tests.managedfields.story import POD, Story
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields import FieldSet, same_but_times
 from lws_sandbox.managedfields.typed import compare, field_set
 from lws_sandbox.managedfields.types import type_of
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 NAMES = st.sampled_from(["a", "b", "c"])
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from sandbox.tests.managedfields.story import CONFIG_MAP, START, STATEFUL_SET, Story, leaves
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields import same_but_times, to_parent, to_scale, track
 from lws_sandbox.managedfields.manager import LAST_APPLIED
 from lws_sandbox.schema import Schema
-
-JSON = dict[str, Any]
 
 
 def test_a_creation_owns_what_it_brought() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.patching import PatchError, json_patch
-
-JSON = dict[str, Any]
 
 DONE = [
     ({"a": 1}, [{"op": "add", "path": "/b", "value": 2}], {"a": 1, "b": 2}),

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.patching import merge_diff, merge_patch
-
-JSON = dict[str, Any]
 
 TABLE = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.patching import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, apply_patch, patch_type
 from lws_sandbox.schema import Schema, builtin_schema
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 CONFIG_MAP = builtin_schema("v1", "ConfigMap")
 THING = Schema.of_custom(
     "example.org/v1",

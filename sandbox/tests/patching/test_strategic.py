@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.patching import StrategicError, strategic_merge
 from lws_sandbox.schema import builtin_schema
 
-JSON = dict[str, Any]
 POD = builtin_schema("v1", "Pod").root
 DEPLOYMENT = builtin_schema("apps/v1", "Deployment").root
 

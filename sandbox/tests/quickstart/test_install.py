@@ -117,6 +117,14 @@ def test_a_python_that_is_named_is_taken_or_refused(tmp_path: Path) -> None:
     assert asked(folder)[0] == "venv 3.11.7"
 
 
+def test_developers_keep_the_python_that_they_chose(tmp_path: Path) -> None:
+    """For the whole toolchain python3 comes first, if it is new enough."""
+    folder = checkout(tmp_path, python3="3.11.7", python3_13="3.13.0")
+    make(folder, ".venv/.installed")
+    assert asked(folder)[0] == "venv 3.11.7"
+    assert any("-r requirements-dev.lock" in line for line in asked(folder))
+
+
 def test_an_environment_of_an_old_python_is_replaced(tmp_path: Path) -> None:
     """What an earlier try left behind does not make the next one fail."""
     folder = checkout(tmp_path, python3="3.10.1", python3_11="3.11.7")

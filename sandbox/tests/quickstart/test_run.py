@@ -21,7 +21,7 @@ from lws_sandbox.certificates import Authority
 from lws_sandbox.kubeconfig import kubeconfig_file
 from lws_sandbox.quickstart import follow, run
 from lws_sandbox.quickstart.hints import hints
-from lws_sandbox.quickstart.view import PodRow, SetRow, draw
+from lws_sandbox.quickstart.view import PodRow, SetRow, draw, read_set
 from tests.virtual import virtual_time
 
 READY = SetRow("default", "vllm", 1, 1, "Available", ())
@@ -147,8 +147,22 @@ def test_reasons_are_whole() -> None:
 
 def test_surge_is_counted_apart() -> None:
     """A title never says 4/3."""
-    row = SetRow("default", "web", 4, 3, "Available", ())
-    assert row.title == "default/web  3/3 groups ready (+1 surge)  Available"
+    spec = {"replicas": 3, "leaderWorkerTemplate": {"size": 1}}
+    status = {"readyReplicas": 3, "conditions": [{"type": "Progressing", "status": "True"}]}
+    live = {"metadata": {"name": "web", "namespace": "default"}, "spec": spec, "status": status}
+    row = read_set(live, [ready_pod(0), ready_pod(1), ready_pod(3)])
+    assert row.title == "default/web  2/3 groups ready (+1 surge)  Progressing"
+
+
+def ready_pod(group: int) -> dict[str, Any]:
+    """A ready leader."""
+    labels = {"name": "web", "group-index": str(group), "worker-index": "0"}
+    prefixed = {f"leaderworkerset.sigs.k8s.io/{key}": value for key, value in labels.items()}
+    return {
+        "metadata": {"name": f"web-{group}", "labels": prefixed},
+        "spec": {},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
 
 
 def test_hints_fit_the_manifest() -> None:

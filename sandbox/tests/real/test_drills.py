@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import pytest
 from sandbox.tests.controllers.stage import NODE, small_cluster
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES
 from lws.client.api import ApiClient
 from lws.client.transport import Request
@@ -22,7 +22,6 @@ from lws_sandbox.paths import DRILLS
 from lws_sandbox.user import ADMIN, UserInfo
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 CORDON = {"drill": "node.cordon", "arguments": {"name": NODE}}
 
 

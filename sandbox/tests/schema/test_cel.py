@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import Schema
 from lws_sandbox.schema.celcheck import problem
 from lws_sandbox.schema.node import Compiler
 
-JSON = dict[str, Any]
 YESTERDAY = "2025-12-31T00:00:00Z"
 SPEC = {
     "type": "object",

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import Schema, builtin_schema, decode
 from lws_sandbox.schema.decoding import check_version, decode_applied
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 CONFIG_MAP = builtin_schema("v1", "ConfigMap")
 POD = builtin_schema("v1", "Pod")
 STATEFUL_SET = builtin_schema("apps/v1", "StatefulSet")

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import Schema, builtin_schema, decode
 
-JSON = dict[str, Any]
 POD = builtin_schema("v1", "Pod")
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES: st.SearchStrategy[Any] = st.recursive(

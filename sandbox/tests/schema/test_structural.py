@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import Schema
 from lws_sandbox.status import Cause
 
-JSON = dict[str, Any]
 INTEGER = {"type": "integer"}
 STRING = {"type": "string"}
 

@@ -11,22 +11,22 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
+from urllib.parse import urlsplit
 
 import structlog
 
-from lws.cli.flags import Flags, overlaid, parse_flags
+from lws.cli.flags import AUTO, Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
 from lws.cli.process import run_process
-from lws.client.api import ApiClient
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, validate
 from lws.manager.manager import ControllerManager
-from lws.manager.preflight import preflight, serves_disaggregatedsets
+from lws.manager.preflight import preflight
 from lws.manager.settings import Settings
-from lws.manager.version import user_agent, version_text
+from lws.manager.version import version_text
 from lws.telemetry.logs import configure_logging
 
 NAMESPACE = "lws-system"
@@ -71,6 +71,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
         configuration=configuration,
         namespace=(in_cluster_namespace(DIRECTORY) if inside else "") or NAMESPACE,
         webhooks=environ.get("ENABLE_WEBHOOKS") != "false",
+        disaggregated=True,
         development=not inside,
         start_patience=30.0 if inside else 0.0,
         notice=NOTICE_SECONDS if inside else 0.0,
@@ -96,10 +97,9 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
             server=connection.server,
             found=connection.source,
         )
-        client = ApiClient(connection.transport, user_agent=user_agent(), field_manager=None, host=connection.host)
-        served = await serves_disaggregatedsets(client)
+        settings = settings.model_copy(update={"local_webhook_host": webhook_host(flags, settings, connection.server)})
         manager = ControllerManager(
-            settings.model_copy(update={"disaggregated": served}),
+            settings,
             connection.transport,
             clock=SystemClock(),
             random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
@@ -112,6 +112,30 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
     finally:
         await lease_transport.close()
         await connection.close()
+
+
+def webhook_host(flags: Flags, settings: Settings, server: str) -> str:
+    """As what API servers reach this machine, for --serve-webhooks-locally; empty without that flag.
+
+    Raises:
+        ConfigurationError: the flag was given inside a cluster, or the machine has no way to the server.
+    """
+    if flags.serve_webhooks_locally is None:
+        return ""
+    if not settings.development:
+        raise ConfigurationError("--serve-webhooks-locally is for running outside a cluster; remove it")
+    if flags.serve_webhooks_locally != AUTO:
+        return flags.serve_webhooks_locally
+    parts = urlsplit(server)
+    try:
+        family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as way:
+            way.connect((parts.hostname, parts.port or 443))  # sends nothing: the system only picks the way
+            return str(way.getsockname()[0])
+    except OSError as error:
+        raise ConfigurationError(
+            f"no address of this machine leads to {server}: {error}; give --serve-webhooks-locally=HOST"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from lws.telemetry.logs import Format, Level, LogSettings, TimeFormat
 
 JSON: TypeAlias = dict[str, Any]
 
+AUTO: Final = ""
 _TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _LEVELS: Final[dict[str, Level]] = {
     "debug": "debug",
@@ -58,6 +59,8 @@ class Flags:
         config: path of the configuration file; empty for none.
         kubeconfig: path of the kubeconfig; empty to look for one.
         context: context of the kubeconfig; empty for its current one.
+        serve_webhooks_locally: name or address of this machine for API servers, `AUTO` to find it, None to register
+            no webhooks.
         version: whether only the version is wanted.
         overlay: what flags put over the configuration file, in its shape.
         workers: concurrent reconciles of each controller, or None.
@@ -67,6 +70,7 @@ class Flags:
     config: str = ""
     kubeconfig: str = ""
     context: str = ""
+    serve_webhooks_locally: str | None = None
     version: bool = False
     overlay: JSON = field(default_factory=dict)
     workers: int | None = None
@@ -89,6 +93,7 @@ def parse_flags(argv: Sequence[str], *, terminal: bool) -> Flags:
         config=given.get("config", ""),
         kubeconfig=given.get("kubeconfig", ""),
         context=given.get("context", ""),
+        serve_webhooks_locally=given.get("serve-webhooks-locally"),
         version=given.get("version", False),
         overlay=overlay,
         workers=given.get("max-concurrent-reconciles"),
@@ -120,6 +125,14 @@ def _parser() -> _Parser:
     _add(parser, "config", str, "FILE", "configuration file; flags given explicitly beat it")
     _add(parser, "kubeconfig", str, "FILE", "else $KUBECONFIG, the pod's service account, ~/.kube/config")
     _add(parser, "context", str, "NAME", "context of the kubeconfig; by default its current one")
+    parser.add_argument(
+        *("--serve-webhooks-locally", "-serve-webhooks-locally"),
+        dest="serve-webhooks-locally",
+        nargs="?",
+        const=AUTO,
+        metavar="HOST",
+        help="outside a cluster: have the API server ask this process, which it reaches as HOST (found by default)",
+    )
     _add(parser, "kube-api-qps", _number, "N", "requests a second to the API server (default 500)")
     _add(parser, "kube-api-burst", _whole, "N", "requests at once to the API server (default 500)")
     _add_truth(parser, "leader-elect", "run only while holding the lease (default true)")

@@ -22,6 +22,7 @@ from lws.runtime.lifetimes import Service, background
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 from lws.webhook.certs import CA_VALIDITY, LEAF_VALIDITY
 from lws.webhook.handlers import AdmissionHandlers
+from lws.webhook.registration import LocalRegistration
 from lws.webhook.rotation import CertificateRotator
 from lws.webhook.server import WebhookServer
 
@@ -62,6 +63,7 @@ class Admission:
         self._directory = Path(configuration.webhook.cert_dir)
         own = configuration.internal_cert_management.enable and not settings.development
         self._rotator = self._make_rotator(client, random) if own else None
+        self._registration = self._make_registration(client) if settings.local_webhook_host else None
         self._leaving_since: float | None = None  # monotonic
 
     def handle_review(self, path: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
@@ -84,7 +86,9 @@ class Admission:
             return []
         if not sockets:
             return []
-        return [self._certificates(), Service("webhook", self._serve, stop_seconds=11.0 + self._settings.notice)]
+        webhook = Service("webhook", self._serve, stop_seconds=11.0 + self._settings.notice)
+        registered = [Service("webhook registration", self._register)] if self._registration is not None else []
+        return [self._certificates(), webhook, *registered]
 
     def add_checks(self, readyz: Health, *, sockets: bool) -> None:
         """Add its readiness checks."""
@@ -106,6 +110,22 @@ class Admission:
             observe=self._observe_ends,
         )
 
+    def _make_registration(self, client: ApiClient) -> LocalRegistration:
+        webhook = self._settings.configuration.webhook
+        host = self._settings.local_webhook_host
+        return LocalRegistration(client, self.server.endpoints, host=host, port=webhook.port)
+
+    async def _register(self, ready: Callable[[], None]) -> None:
+        """Have API servers ask this process for as long as it runs."""
+        assert self._registration is not None
+        try:
+            await self.certificate.wait_loaded()
+            await self._registration.register(self.certificate.certificate or b"")
+            ready()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self._registration.withdraw()
+
     def _distrust(self) -> str | None:
         """Why an API server may not trust the certificate that is served."""
         if self.certificate.certificate is None:
@@ -115,19 +135,23 @@ class Admission:
     def _certificates(self) -> Service:
         if self._rotator is not None:
             return Service("certificates", self._rotate)
-        if self._settings.development and not (self._directory / CERTIFICATE_FILE).exists():
+        mounted = (self._directory / CERTIFICATE_FILE).exists() and self._registration is None
+        if self._settings.development and not mounted:
             return background("certificates", self._development_certificate)
         return Service("certificates", self._watch_files)
 
     async def _development_certificate(self) -> None:
         """Serve a self-signed certificate: outside a cluster none is mounted, and no API server knows ours."""
         if self.certificate.certificate is None:
-            pair = self_signed(("localhost",), self._clock.now())
+            names = ("localhost", *filter(None, [self._settings.local_webhook_host]))
+            pair = self_signed(names, self._clock.now())
             self.certificate.load(pair.certificate, pair.key)
-        _log.warning(
-            "running outside a cluster: unless a webhook configuration points to this process, the API server does not"
-            " ask it, and pods stay without identity labels and environment"
-        )
+        if self._registration is None:
+            _log.warning(
+                "running outside a cluster: unless a webhook configuration points to this process, the API server does"
+                " not ask it, and pods stay without identity labels and environment; --serve-webhooks-locally"
+                " registers one"
+            )
         await asyncio.get_running_loop().create_future()
 
     async def _rotate(self, ready: Callable[[], None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NAMESPACES
 from lws.client.api import ApiClient
@@ -25,14 +24,14 @@ _log = structlog.stdlib.get_logger("lws.manager")
 async def preflight(client: ApiClient, server: str, source: str, settings: Settings) -> None:
     """Check that the server answers, lets us in, and has the lease's namespace.
 
-    That it does not serve LeaderWorkerSets yet is said, and waited for.
+    A server that does not serve LeaderWorkerSets yet is waited for. With webhooks of our own the namespace is created.
 
     Raises:
         ConfigurationError: it does not; one sentence with the remedy.
     """
     try:
         if settings.configuration.leader_election.leader_elect:
-            await _namespace(client, settings.lease_namespace)
+            await _namespace(client, settings.lease_namespace, create=bool(settings.local_webhook_host))
         await client.list(LEADERWORKERSETS, limit=1)
     except TransportError as error:
         raise ConfigurationError(
@@ -58,28 +57,14 @@ async def preflight(client: ApiClient, server: str, source: str, settings: Setti
         ) from error
 
 
-async def serves_disaggregatedsets(client: ApiClient) -> bool:
-    """Whether DisaggregatedSets can be reconciled here: the API server knows them and lets us list them.
-
-    A server that does not answer now is taken to serve them; the caches will tell.
-    """
-    try:
-        await client.list(DISAGGREGATEDSETS, limit=1)
-    except NotFoundError:
-        _log.info("DisaggregatedSets are not served here, and not reconciled")
-        return False
-    except ForbiddenError as error:
-        _log.warning("DisaggregatedSets are not reconciled; grant the role of the controller", cause=str(error))
-        return False
-    except (ApiError, TransportError):
-        return True
-    return True
-
-
-async def _namespace(client: ApiClient, namespace: str) -> None:
+async def _namespace(client: ApiClient, namespace: str, *, create: bool) -> None:
     try:
         await client.get(NAMESPACES, "", namespace)
     except NotFoundError as error:
+        if create:
+            await client.create(NAMESPACES, {"metadata": {"name": namespace}})
+            _log.info("namespace created for the lease", namespace=namespace)
+            return
         raise ConfigurationError(
             f"namespace {namespace} for the lease does not exist; create it, or give --leader-elect=false"
         ) from error

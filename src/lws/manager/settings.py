@@ -251,8 +251,10 @@ class Settings(BaseModel):
         configuration: the configuration file with the flags laid over it.
         namespace: where the controller itself lives: its lease, Secret and Service.
         webhooks: whether admission is served at all (``ENABLE_WEBHOOKS``).
-        disaggregated: whether DisaggregatedSets are reconciled; the API server has to serve them.
+        disaggregated: whether DisaggregatedSets are reconciled, from when the API server serves them.
         development: outside a cluster: the webhook needs no certificate of the cluster.
+        local_webhook_host: name or address under which API servers reach this process, which then registers its
+            webhooks by URL; empty for webhooks that somebody else registers.
         workers: how many keys each controller reconciles at once.
         reconcile_deadline: seconds that one reconcile may take.
         resync: seconds between looks at every object although nothing changed; None for never.
@@ -270,6 +272,7 @@ class Settings(BaseModel):
     webhooks: bool = True
     disaggregated: bool = False
     development: bool = False
+    local_webhook_host: str = ""
     workers: int = Field(default=8, ge=1)
     reconcile_deadline: float = Field(default=60.0, gt=0)
     resync: float | None = Field(default=36_000.0, gt=0)

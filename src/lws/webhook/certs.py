@@ -7,6 +7,7 @@ RSA in the old PEM form, so that the reference controller can go on with them.
 from __future__ import annotations
 
 import functools
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,7 +58,9 @@ def make_ca(now: datetime) -> Pair:
 
 
 def make_leaf(ca: Pair, names: Sequence[str], now: datetime) -> Pair:
-    """A new serving certificate for these DNS names, valid from an hour ago for a year, but not beyond its authority.
+    """A new serving certificate for these names and addresses.
+
+    It is valid from an hour ago for a year, but not beyond its authority.
 
     Raises:
         CertificateError: the authority cannot be read.
@@ -71,7 +74,7 @@ def make_leaf(ca: Pair, names: Sequence[str], now: datetime) -> Pair:
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
-        (x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False),
+        (x509.SubjectAlternativeName([_general_name(name) for name in names]), False),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
     ):
@@ -142,6 +145,13 @@ def is_due(certificate: x509.Certificate, now: datetime) -> bool:
 def to_pem(certificates: Iterable[x509.Certificate]) -> bytes:
     """A bundle, in the order given."""
     return b"".join(_pem(certificate) for certificate in certificates)
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _new_key() -> rsa.RSAPrivateKey:

@@ -8,7 +8,7 @@ name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -93,6 +93,11 @@ class AdmissionHandlers:
             VALIDATE_POD: Endpoint(POD_KIND, write_operations, _allow),
             VALIDATE_DISAGGREGATEDSET: Endpoint(DISAGGREGATEDSET_KIND, write_operations, _validate_disaggregatedset),
         }
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """What is answered, by path."""
+        return self._endpoints
 
     @property
     def paths(self) -> frozenset[str]:

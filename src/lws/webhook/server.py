@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from aiohttp import web
 from lws.clock import Clock
 from lws.errors import ConfigurationError
 from lws.webhook.certificate import ServingCertificate
-from lws.webhook.handlers import AdmissionHandlers
+from lws.webhook.handlers import AdmissionHandlers, Endpoint
 from lws.webhook.review import LARGEST_BODY, write_failure
 
 _log = structlog.get_logger("lws.webhook")
@@ -150,6 +151,11 @@ class WebhookServer:
         self._leaving = False
         self._in_flight = 0  # requests whose headers have arrived and whose answer has not been made
         self._drained = asyncio.Event()
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """What is answered, by path."""
+        return self._handlers.endpoints
 
     @property
     def listening(self) -> bool:

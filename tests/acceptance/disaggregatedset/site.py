@@ -17,6 +17,7 @@ from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import EVENTS, PODS, SERVICES, Resource
 from lws.client.transport import Request, Response, Stream, Transport
+from lws.errors import TransportError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.api.disaggregatedset.making import manifest, pause, role
 from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster, Running
@@ -67,6 +68,15 @@ class Site:
         assert controller is not None
         self.gate.passes = lambda: before + controller.reconciles
         return running
+
+    async def restart_when_it_dies(self) -> None:
+        """Have another operator follow the one that dies at the gate."""
+        await self.gate.broke.wait()
+        for running in [*self.cluster.operators]:
+            await running.crash()
+        self.gate.breaks_at = 0
+        self.gate.broke.clear()
+        await self.start()
 
     async def stop(self) -> None:
         """Stop the operator."""
@@ -244,6 +254,12 @@ class Site:
         return await self.cluster.get(ROLESCALERS, f"x-{role_name}")
 
 
+def _concerns_sets(path: str, name: str) -> bool:
+    """Whether the controller of DisaggregatedSets writes this, and not the one of LeaderWorkerSets."""
+    ours = f"/{LEADERWORKERSETS.plural}" in path and not path.endswith("/status")
+    return ours or "/disaggregatedset" in path or ("/services" in path and name.endswith("-prv"))
+
+
 def _replay(write: Noted, replicas: dict[tuple[str, str, str], int], slice_: str) -> None:
     """What a write did to the replicas of children, by name, revision and role."""
     if write.method == "POST":
@@ -284,9 +300,17 @@ class Noted:
 
 
 class Gate:
-    """Notes what the controller does to children, and refuses what it is told to, as a quota would."""
+    """Notes what the controller does to children, and refuses what it is told to, as a quota would.
+
+    With ``breaks_at`` it is a controller that dies: at that write, counted from 1, and ever after, nothing passes;
+    ``late`` lets the write itself pass, and loses its answer.
+    """
 
     def __init__(self) -> None:
+        self.breaks_at = 0
+        self.late = False
+        self.asked = 0  # writes of children, their Services, scalers and the set
+        self.broke = asyncio.Event()
         self.refusals: list[tuple[str, str]] = []  # method and name
         self.writes: list[Noted] = []
         self.passes: Callable[[], int] = lambda: 0
@@ -310,6 +334,15 @@ class _Gated:
             status = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": "quota\nmore"}
             return Response(403, {"content-type": "application/json"}, orjson.dumps(status))
         number = self._gate.passes()
+        if self._gate.broke.is_set():
+            raise TransportError("the controller died")
+        if request.method != "GET" and _concerns_sets(request.path, name):
+            self._gate.asked += 1
+            if self._gate.asked == self._gate.breaks_at:
+                if self._gate.late:
+                    await self._inner.send(request)
+                self._gate.broke.set()
+                raise TransportError("the controller died")
         answer = await self._inner.send(request)
         child = request.path.split("/")[-2 if request.method != "POST" else -1] == LEADERWORKERSETS.plural
         if child and request.method != "GET" and 200 <= answer.status < 300:

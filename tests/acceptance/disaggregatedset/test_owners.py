@@ -158,3 +158,13 @@ async def test_a50_taking_over_changes_nothing() -> None:
         await found.start()
         await asyncio.sleep(60)
         assert [str(each) for each in found.cluster.writes[since:]] == []
+
+
+@virtual_time
+async def test_the_api_is_served_later() -> None:
+    """A controller starts without the API, is ready, and reconciles sets from when their definitions come."""
+    async with site(served=False) as found:
+        assert found.cluster.operators[0].operator.readyz.failures() == {}
+        await found.cluster.serve_disaggregated()
+        await found.create(*roles(1, 1))
+        await found.available()

@@ -11,7 +11,8 @@ from celpy.adapter import json_to_cel
 from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 _MISSING_MEMBER: Final = re.compile(r"no such member in mapping: '(.*)'", re.DOTALL)
 
 

@@ -6,11 +6,11 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.rest.selectors import EVERYTHING, Selector, from_object
 
-JSON = dict[str, Any]
 DEFAULT_TIMEOUT: Final = 10  # seconds
 DEFAULT_PORT: Final = 443
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.admission.matching import namespace_of
 from lws_sandbox.rest.core import Review
 from lws_sandbox.schema import gojson
 from lws_sandbox.status import StatusError
 
-JSON = dict[str, Any]
 VERSIONS: Final = ("v1", "v1beta1")
 _GROUP: Final = "admission.k8s.io"
 _META: Final = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'

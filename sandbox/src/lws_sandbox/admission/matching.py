@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, Resource
 from lws_sandbox.admission.configuration import Rule, Webhook
 from lws_sandbox.rest.core import Review
 from lws_sandbox.rest.selectors import Selector
 from lws_sandbox.status import not_found, of
 
-JSON = dict[str, Any]
 Namespaces = Callable[[str], JSON | None]
 _EXEMPT: Final = frozenset(
     {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.patching.json_patch import same
 from lws_sandbox.schema import gojson
 
-JSON = dict[str, Any]
 _MISSING = "missing value"
 _BAD_INDEX = "invalid index referenced"
 _TEST_FAILED = "test failed"

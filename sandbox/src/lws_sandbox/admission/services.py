@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.admission.https import ServiceError
 
-JSON = dict[str, Any]
 Backend = Callable[[str, str, int], tuple[str, int] | None]
 
 

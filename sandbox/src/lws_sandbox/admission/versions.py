@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.admission import patching
 from lws_sandbox.admission.calling import CallError
 from lws_sandbox.admission.configuration import Webhook
@@ -13,8 +13,6 @@ from lws_sandbox.rest.core import Review
 from lws_sandbox.schema.gostruct import GoReader
 from lws_sandbox.status import internal_error
 from lws_sandbox.strategy import Strategy
-
-JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

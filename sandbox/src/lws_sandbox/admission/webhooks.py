@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.admission import exchange, matching
 from lws_sandbox.admission.calling import Caller, CallError, check_status
 from lws_sandbox.admission.configuration import Configurations, Webhook
@@ -26,7 +26,6 @@ from lws_sandbox.rest.core import Review
 from lws_sandbox.status import StatusError, bad_request, forbidden, internal_error, of
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 Stored = Callable[[], Iterable[JSON]]
 
 

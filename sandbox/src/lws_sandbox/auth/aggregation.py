@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.api import MERGE_PATCH
 from lws.errors import NotFoundError
@@ -12,7 +13,6 @@ from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Done, KeyedLoop, Toolbox, Verdict
 from lws_sandbox.rest.selectors import from_object
 
-JSON = dict[str, Any]
 CLUSTER_ROLES: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 MANAGER: Final = "clusterrole-aggregation-controller"
 

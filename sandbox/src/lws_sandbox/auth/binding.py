@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.auth.tokens import Bound
 from lws_sandbox.status import GroupResource, bad_request, conflict, not_found
 from lws_sandbox.storage import Storage
 
-JSON = dict[str, Any]
 _KINDS: Final = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 

@@ -6,12 +6,12 @@ Those of kube-controller-manager's single controllers are left out: the sandbox'
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.auth.rulebook import GROUP
 
-JSON = dict[str, Any]
 CLUSTER_ROLES: Final = Resource(GROUP, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDINGS: Final = Resource(GROUP, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 ROLES: Final = Resource(GROUP, "v1", "roles", "Role")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.auth.authorizer import Authorizer
 from lws_sandbox.auth.identities import MASTERS
@@ -18,7 +19,6 @@ from lws_sandbox.status import forbidden, of
 from lws_sandbox.strategy import Strategy, WriteContext
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 GUARDED: Final = ("clusterrolebindings", "clusterroles", "rolebindings", "roles")
 EVERYTHING: Final = (Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",)))
 AGGREGATION_RULE: Final = "must have cluster-admin privileges to use the aggregationRule"

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.clock import Clock
 from lws_sandbox import managedfields
 from lws_sandbox.auth.access import RbacAccess
@@ -23,7 +24,6 @@ from lws_sandbox.user import UserInfo
 if TYPE_CHECKING:
     from lws_sandbox.server import ApiServer
 
-JSON = dict[str, Any]
 MANAGER: Final = "kube-apiserver"
 
 

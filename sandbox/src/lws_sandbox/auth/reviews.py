@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.clock import Clock
 from lws_sandbox.auth.access import RbacAccess
@@ -20,7 +21,6 @@ from lws_sandbox.storage import Storage
 from lws_sandbox.strategy import GenericStrategy, Strategy
 from lws_sandbox.user import UserInfo
 
-JSON: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[[Call], Awaitable[JSON]]
 AUTHORIZATION: Final = "authorization.k8s.io"
 AUTHENTICATION: Final = "authentication.k8s.io"

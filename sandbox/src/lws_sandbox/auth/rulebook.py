@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.auth.identities import service_account_user
 from lws_sandbox.auth.rules import Rule, rules_of
 from lws_sandbox.status import GroupResource, StatusError, not_found
 from lws_sandbox.storage import Storage
 from lws_sandbox.user import UserInfo
 
-JSON: TypeAlias = dict[str, Any]
 GROUP: Final = "rbac.authorization.k8s.io"
 ROLES: Final = f"roles.{GROUP}"
 ROLE_BINDINGS: Final = f"rolebindings.{GROUP}"

@@ -12,7 +12,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from lws.apimachinery.manifests import JSON
 from lws.clock import Clock
 from lws_sandbox.auth.identities import (
     AUTHENTICATED,
@@ -32,7 +33,6 @@ from lws_sandbox.auth.rules import quoted
 from lws_sandbox.storage import Storage
 from lws_sandbox.user import UserInfo
 
-JSON: TypeAlias = dict[str, Any]
 Extra: TypeAlias = dict[str, tuple[str, ...]]
 ISSUER: Final = "https://kubernetes.default.svc"
 AUDIENCES: Final = (ISSUER,)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.errors import ConfigurationError
 from lws_sandbox.cli.arguments import integer, number, seconds
 from lws_sandbox.ranges import COUNTS, EXIT_CODES, NUMBERS, SECONDS, SHARES, SPEEDS, STATUS_CODES
 
-JSON = dict[str, Any]
 KUBECONFIG: Final = ".sandbox/kubeconfig"
 NODE_DRILLS: Final[Mapping[str, str]] = {
     "fail": "stop the node's kubelet",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.api import STRATEGIC_MERGE_PATCH, ApiClient
 from lws.errors import InvalidError, NotFoundError
 from lws_sandbox.controllers.objects import (
-    JSON,
     controller_of,
     controller_reference,
     is_terminating,

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.errors import ApiError, NotFoundError
 from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.autoscaling_plan import DOWNSCALE_WINDOW, SYNC_PERIOD, Decision, Sample, decide
 from lws_sandbox.controllers.base import Done, Key, KeyedLoop, Raw, RequeueAfter, Toolbox, Verdict, key_of
 from lws_sandbox.controllers.discovery import by_kind, discover, group_of
-from lws_sandbox.controllers.objects import JSON, format_time, meta, set_condition
+from lws_sandbox.controllers.objects import format_time, meta, set_condition
 
 AUTOSCALERS: Final = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 COMPONENT: Final = "horizontal-pod-autoscaler"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, canonical
-from lws_sandbox.controllers.objects import JSON
 
 TOLERANCE: Final = 0.1
 SYNC_PERIOD: Final = 15.0

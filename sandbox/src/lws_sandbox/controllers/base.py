@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.api import ApiClient
 from lws.client.transport import Transport
@@ -19,7 +20,7 @@ from lws.informers.registry import InformerRegistry
 from lws.runtime.controller import Controller, Done, RequeueAfter, Verdict
 from lws.runtime.freshness import Ledger
 from lws.workqueue import Bucket, ExponentialBackoff, RateLimitingQueue
-from lws_sandbox.controllers.objects import JSON, controller_of, name_of, namespace_of
+from lws_sandbox.controllers.objects import controller_of, name_of, namespace_of
 from lws_sandbox.controllers.recorder import Recorder
 
 K = TypeVar("K", bound=Hashable)

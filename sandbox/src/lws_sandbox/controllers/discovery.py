@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.api import ApiClient
 from lws.client.transport import Request
 from lws.errors import ApiError
-from lws_sandbox.controllers.objects import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Resource
 from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Done, Key, KeyedLoop, Raw, Toolbox, Verdict, get_or_none, key_of, raws
 from lws_sandbox.controllers.disruption_plan import budget_status, underway
-from lws_sandbox.controllers.objects import JSON, controller_of, labels_of, matches_labels, uid_of
+from lws_sandbox.controllers.objects import controller_of, labels_of, matches_labels, uid_of
 from lws_sandbox.partners import LEADERWORKERSETS
 
 BUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")

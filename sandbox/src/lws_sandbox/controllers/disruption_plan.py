@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lws.apimachinery.intstr import scaled
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, set_condition
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import is_terminating, meta, set_condition
 from lws_sandbox.controllers.pods import is_finished, is_ready
 
 _ENTRY_LIFETIME = 120.0  # seconds for which a granted eviction counts as underway

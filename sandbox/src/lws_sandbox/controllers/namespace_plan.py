@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
-from lws_sandbox.controllers.objects import JSON, meta, set_condition
+from lws_sandbox.controllers.objects import meta, set_condition
 
 GRACE: Final = 5.0  # seconds that caches get before the first sweep
 RETRY: Final = 15.0  # seconds until the next sweep while something ends gracefully

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS, Resource
 from lws.client.transport import Request
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, ForbiddenError, NotFoundError
@@ -13,7 +14,7 @@ from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Done, KeyedLoop, RequeueAfter, Toolbox, Verdict
 from lws_sandbox.controllers.discovery import discover
 from lws_sandbox.controllers.namespace_plan import GRACE, RETRY, Remainder, deletion_order, namespace_conditions
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, parse_time
+from lws_sandbox.controllers.objects import is_terminating, meta, parse_time
 
 ROOT_CA: Final = "kube-root-ca.crt"
 _PAUSE: Final = 0.2  # seconds between looks while what is left has no grace to wait for

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from lws_sandbox.controllers.objects import JSON, condition, format_time, meta, parse_time
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import condition, format_time, meta, parse_time
 from lws_sandbox.controllers.scheduler.requests import tolerates
 
 GRACE: Final = 50.0  # seconds without a heartbeat until a node's health is unknown

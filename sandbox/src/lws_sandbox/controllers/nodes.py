@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import LEASES, NODES, PODS
 from lws.client.api import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from lws.errors import ConflictError, NotFoundError
@@ -24,7 +25,6 @@ from lws_sandbox.controllers.base import (
 from lws_sandbox.controllers.kubelet.fleet import LEASE_NAMESPACE
 from lws_sandbox.controllers.node_health import GRACE, eviction_in, is_silent, silent_conditions, wanted_taints
 from lws_sandbox.controllers.objects import (
-    JSON,
     condition,
     format_time,
     is_terminating,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def meta(obj: JSON) -> JSON:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lws_sandbox.controllers.objects import JSON, condition, is_terminating, labels_of, parse_time
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import condition, is_terminating, labels_of, parse_time
 
 REVISION_LABEL = "controller-revision-hash"
 

@@ -11,11 +11,12 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, Resource
 from lws.client.api import STRATEGIC_MERGE_PATCH, ApiClient
 from lws.clock import Clock
 from lws.errors import ApiError, NotFoundError, TransportError
-from lws_sandbox.controllers.objects import JSON, format_micro_time, format_time, meta, name_of, namespace_of
+from lws_sandbox.controllers.objects import format_micro_time, format_time, meta, name_of, namespace_of
 
 CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
 _REMEMBERED: Final = 4096

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from lws.apimachinery.intstr import scaled
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.hashing import fnv1_32, go_json, safe_encode
 from lws_sandbox.controllers.objects import (
-    JSON,
     annotations_of,
     controller_reference,
     is_terminating,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS, PODS, REPLICASETS
 from lws.errors import AlreadyExistsError, ApiError, NotFoundError
 from lws.informers.kinds import RawObject
@@ -24,7 +25,7 @@ from lws_sandbox.controllers.base import (
     owner_values,
     raws,
 )
-from lws_sandbox.controllers.objects import JSON, annotations_of, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import annotations_of, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.pods import available_in
 from lws_sandbox.controllers.workload_plan import (
     REVISION,

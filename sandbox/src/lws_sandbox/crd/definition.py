@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws_sandbox.crd import frame
 from lws_sandbox.crd.strategy import storage_version
@@ -14,7 +15,6 @@ from lws_sandbox.schema import builtin_schema, formats
 from lws_sandbox.status import Cause
 from lws_sandbox.strategy import AGE, NAME, Column, GenericStrategy, WriteContext
 
-JSON = dict[str, Any]
 Stored = Callable[[JSON | None, JSON | None], None]
 
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import naming
 from lws_sandbox.crd import openapischema, structural, surfaces
 from lws_sandbox.crd.internal import InternalSpec, internal, shown_versions
 from lws_sandbox.status import Cause, Causes, show
-
-JSON = dict[str, Any]
 
 APPROVAL: Final = "api-approved.kubernetes.io"
 _APPROVALS: Final = "https://github.com/kubernetes/enhancements/pull/1111"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 _SHARED: Final = {
     "schema": "validation",

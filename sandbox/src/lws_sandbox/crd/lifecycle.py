@@ -11,8 +11,9 @@ import asyncio
 from collections import deque
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.clock import Clock
 from lws_sandbox import managedfields
@@ -22,8 +23,6 @@ from lws_sandbox.crd.definition import CLEANUP, DefinitionStrategy, with_conditi
 from lws_sandbox.crd.strategy import CustomStrategy, schemas, storage_key, storage_version
 from lws_sandbox.rest.deleting import mark
 from lws_sandbox.storage import Storage
-
-JSON = dict[str, Any]
 
 DEFINITIONS: Final = str(CUSTOMRESOURCEDEFINITIONS)
 LAG: Final = 0.01

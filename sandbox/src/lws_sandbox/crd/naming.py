@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 _SINGLE: Final = (("plural", "PluralConflict"), ("singular", "SingularConflict"))
 _KINDS: Final = (("kind", "KindConflict"), ("listKind", "ListKindConflict"))

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.crd.internal import shown_rule
 from lws_sandbox.schema.node import Compiler
 from lws_sandbox.status import Cause, Causes
-
-JSON = dict[str, Any]
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 _META: Final = ("metadata", "kind", "apiVersion")

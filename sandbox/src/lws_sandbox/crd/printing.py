@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.crd.jsonpath import JsonPath
 from lws_sandbox.schema.goprint import go_print
 from lws_sandbox.strategy import AGE, NAME, Column, age
-
-JSON = dict[str, Any]
 
 _AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": AGE.description}
 

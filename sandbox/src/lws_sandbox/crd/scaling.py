@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema.goprint import go_print, go_type
 from lws_sandbox.status import Cause, Causes
 
-JSON = dict[str, Any]
 MAX_REPLICAS: Final = 2**31 - 1
 _ZERO: Final = {"int64": 0, "string": ""}
 

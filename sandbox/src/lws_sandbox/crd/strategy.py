@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.catalog import priority
 from lws_sandbox.copying import copied
@@ -21,7 +22,6 @@ from lws_sandbox.schema.validation import validate_rest, validate_schema
 from lws_sandbox.status import Cause, Causes, StatusError
 from lws_sandbox.strategy import GenericStrategy, ScalePaths, WriteContext
 
-JSON = dict[str, Any]
 Gone = Callable[[], None]
 
 CACHED: Final = 10_000  # objects of other schemas that are remembered as read

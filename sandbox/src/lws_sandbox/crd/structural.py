@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.schema import goregex, openapi, pruning, validation
 from lws_sandbox.schema.node import MISSING, Compiler
 from lws_sandbox.status import Cause, Causes
-
-JSON = dict[str, Any]
 
 _INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
 _EXTENSIONS: Final = (

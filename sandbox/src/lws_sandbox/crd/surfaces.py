@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.crd.openapischema import find
 from lws_sandbox.status import Cause, Causes
-
-JSON = dict[str, Any]
 
 MAX_SELECTABLE: Final = 8
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")

@@ -11,10 +11,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from lws.apimachinery.manifests import JSON
 from lws.errors import ApiError
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.drills.api import ApiDrills
-from lws_sandbox.drills.base import JSON, DrillError
+from lws_sandbox.drills.base import DrillError
 from lws_sandbox.drills.clocks import ClockDrills
 from lws_sandbox.drills.nodes import NodeDrills
 from lws_sandbox.drills.podfailures import PodFailureDrills

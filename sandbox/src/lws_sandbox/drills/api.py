@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lws_sandbox.drills.base import JSON, ClusterAccess, Count, Seconds, Share, StatusCode, checked
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.drills.base import ClusterAccess, Count, Seconds, Share, StatusCode, checked
 
 
 class ApiDrills(ClusterAccess):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import ConfigDict, Field, validate_call
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES
 from lws.errors import LwsError, NotFoundError
 from lws_sandbox.ranges import COUNTS, EXIT_CODES, NUMBERS, SECONDS, SHARES, SPEEDS, STATUS_CODES
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from lws_sandbox.cluster import Cluster
     from lws_sandbox.server import ApiServer
 
-JSON = dict[str, Any]
 Seconds = Annotated[float, Field(ge=SECONDS.low, le=SECONDS.high, allow_inf_nan=False)]
 Speed = Annotated[float, Field(ge=SPEEDS.low, le=SPEEDS.high, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=SHARES.low, le=SHARES.high, allow_inf_nan=False)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from lws_sandbox.drills.base import JSON, ClusterAccess, DrillError, Finite, Seconds, Speed, checked
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.drills.base import ClusterAccess, DrillError, Finite, Seconds, Speed, checked
 from lws_sandbox.time_travel import TravellingLoop
 
 

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
 from lws.client.api import MERGE_PATCH
 from lws.errors import NotFoundError, TooManyRequestsError
-from lws_sandbox.drills.base import JSON, ClusterAccess, DrillError, Seconds, checked
+from lws_sandbox.drills.base import ClusterAccess, DrillError, Seconds, checked
 from lws_sandbox.nodes import HOSTNAME
 
 _RETRY: Final = 1.0

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws_sandbox.controllers.base import Key, get_or_none
 from lws_sandbox.controllers.kubelet.podfaults import PodFaults
 from lws_sandbox.controllers.kubelet.runtime import KILLED, OOM_KILLED
-from lws_sandbox.drills.base import JSON, ClusterAccess, DrillError, ExitCode, checked
+from lws_sandbox.drills.base import ClusterAccess, DrillError, ExitCode, checked
 
 _BOTH: Final = ("containers", "initContainers")
 _REJECTION: Final = (

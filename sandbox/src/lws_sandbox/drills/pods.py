@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, NODES, PODS, SECRETS
 from lws_sandbox.controllers.base import get_or_none
 from lws_sandbox.controllers.kubelet.environment import Lookup, environment
 from lws_sandbox.controllers.kubelet.references import values_of
 from lws_sandbox.controllers.kubelet.runtime import KILLED, OOM_KILLED
-from lws_sandbox.drills.base import JSON, ClusterAccess, DrillError, ExitCode, Grace, checked
+from lws_sandbox.drills.base import ClusterAccess, DrillError, ExitCode, Grace, checked
 
 _SOURCES: Final = {
     "configMapRef": "ConfigMap",

@@ -7,9 +7,10 @@ import signal
 from collections import Counter
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
 from lws_sandbox.controllers.objects import condition
-from lws_sandbox.drills.base import JSON, ClusterAccess, DrillError, checked
+from lws_sandbox.drills.base import ClusterAccess, DrillError, checked
 from lws_sandbox.time_travel import TravellingLoop
 
 _REPLY_TIME: Final = 0.1  # seconds in which the answer reaches whoever asked

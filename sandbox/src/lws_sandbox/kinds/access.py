@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
 from lws_sandbox.kinds.base import Kind, Shown, at, shown, shown_age, shown_name
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 GROUP: Final = "rbac.authorization.k8s.io"
 _SUBJECTS: Final = ["ServiceAccount", "User", "Group"]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds.base import UNKNOWN, UNSET, Kind, at, cell, shown, shown_age, shown_name
 from lws_sandbox.schema.schema import of_builtin
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _CPU: Final = "targetCPUUtilizationPercentage"
 _CURRENT_CPU: Final = "currentCPUUtilizationPercentage"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.kinds import defaulting
 from lws_sandbox.schema import builtin
@@ -15,7 +16,6 @@ from lws_sandbox.schema.gostruct import zero
 from lws_sandbox.status import Cause, Causes
 from lws_sandbox.strategy import AGE, NAME, Column, GenericStrategy, WriteContext, age
 
-JSON = dict[str, Any]
 CORE: Final = "io.k8s.api.core.v1"
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 IMMUTABLE: Final = "field is immutable"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws_sandbox.kinds import selectors
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _MODES: Final = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
 _VOLUME_MODES: Final = ["Block", "Filesystem"]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds.base import (
     IMMUTABLE,
     NONE,
@@ -24,8 +25,6 @@ from lws_sandbox.kinds.base import (
 from lws_sandbox.kinds.priority import SYSTEM
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _NOT_READY: Final = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}

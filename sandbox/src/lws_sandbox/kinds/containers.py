@@ -6,11 +6,10 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws_sandbox.kinds import environment, probes
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _PULL: Final = ["Always", "IfNotPresent", "Never"]
 _MESSAGES: Final = ["FallbackToLogsOnError", "File"]

@@ -11,12 +11,11 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.imagenames import tag_of
 from lws_sandbox.kinds import resources
 from lws_sandbox.schema.node import MISSING, Node
-
-JSON = dict[str, Any]
 
 _MODE: Final = {"defaultMode": 0o644}
 _HOUR: Final = 3600

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _CONVERTIBLE: Final = (
     "metadata.annotations",

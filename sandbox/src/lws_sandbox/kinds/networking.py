@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import probes, selectors
 from lws_sandbox.kinds.base import Kind, at, shown, shown_age, shown_name
 from lws_sandbox.status import Causes
 
-JSON = dict[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TYPES: Final = ("Ingress", "Egress")

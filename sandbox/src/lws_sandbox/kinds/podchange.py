@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import poddiff
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _MUTABLE: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"

@@ -6,13 +6,13 @@ import difflib
 import functools
 import json
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from lws.apimachinery.gotext import HTML_ESCAPES
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 Member = tuple[str, str, str, str]  # name in Go, name in JSON, absent value, struct inside
 
 _MOVED: Final = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers")

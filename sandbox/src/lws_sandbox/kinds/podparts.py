@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import resources
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 RESIZE: Final = "resize"
 EPHEMERAL: Final = "ephemeralcontainers"

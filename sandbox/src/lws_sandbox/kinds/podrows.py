@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.strategy import age
-
-JSON = dict[str, Any]
 
 
 def state(pod: JSON) -> tuple[str, int, int]:

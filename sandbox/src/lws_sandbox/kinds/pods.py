@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws_sandbox.kinds import podchange, podparts, podspec, resources
 from lws_sandbox.kinds.base import NONE, Kind, Shown, flag_at, shown, shown_age, shown_name, text_at
@@ -16,7 +17,6 @@ from lws_sandbox.kinds.topology import NODES, place
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
 
-JSON = dict[str, Any]
 TERMINAL: Final = ("Succeeded", "Failed")
 _TOLERATED: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _TOLERATION_SECONDS: Final = 300

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, Resource
 from lws_sandbox.status import forbidden, of
 from lws_sandbox.strategy import WriteContext
 
-JSON = dict[str, Any]
 Check = Callable[[JSON], str]
 
 _LABEL: Final = "pod-security.kubernetes.io/"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import containers, scheduling, volumes
 from lws_sandbox.rest.metadata import validate_labels
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _RESTART: Final = ["Always", "OnFailure", "Never"]
 _DNS: Final = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]

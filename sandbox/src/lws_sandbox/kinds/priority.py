@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.status import StatusError, forbidden, of
 from lws_sandbox.strategy import WriteContext
 
-JSON = dict[str, Any]
 CLASSES: Final = "priorityclasses.scheduling.k8s.io"
 SYSTEM: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _ALWAYS: Final = "PreemptLowerPriority"

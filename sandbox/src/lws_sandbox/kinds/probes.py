@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds.base import non_negative
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _NUMBERS: Final = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 _HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 
-JSON = dict[str, Any]
 Amounts = dict[str, Quantity]
 
 MILLI: Final = -3

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _NODE_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _EFFECTS: Final = ["NoSchedule", "PreferNoSchedule", "NoExecute"]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.rest.metadata import validate_labels
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 
 def validate(selector: JSON | None, path: str, causes: Causes) -> bool:

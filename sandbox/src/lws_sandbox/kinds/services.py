@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import probes, selectors
 from lws_sandbox.kinds.base import NONE, Kind, Shown, at, cell, shown, shown_age, shown_name, text_at
 from lws_sandbox.rest.metadata import validate_labels
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 RANGE: Final = ipaddress.ip_network("10.0.0.0/16")
 _TYPES: Final = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
 from lws_sandbox.kinds.base import IMMUTABLE, Kind, cell, non_negative, shown, shown_age, shown_name, text_at
 from lws_sandbox.kinds.rollouts import at_most_all, int_or_percent
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 MAX_SIZE: Final = 1024 * 1024
 _TYPED: Final[Mapping[str, tuple[str, ...]]] = {

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import claims, podspec, selectors
 from lws_sandbox.kinds.base import Kind, at, non_negative, shown, shown_age, shown_name
 from lws_sandbox.kinds.rollouts import at_least_one, at_most_all, int_or_percent
 from lws_sandbox.kinds.workloads import MISMATCH, TEMPLATE_LABELS, WIDE, Workload, of_wanted, pod_template
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 _CHANGEABLE: Final = (
     "replicas",

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
 from lws_sandbox.kinds import claims
 from lws_sandbox.kinds.base import UNSET, Kind, at, cell, immutable, shown, shown_age, shown_name
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 CLASSES: Final = "storageclasses.storage.k8s.io"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"

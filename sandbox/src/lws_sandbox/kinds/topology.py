@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 NODES: Final = "nodes"
 COPIED: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 

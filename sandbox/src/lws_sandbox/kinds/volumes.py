@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import claims, environment
 from lws_sandbox.status import Causes
-
-JSON = dict[str, Any]
 
 _MAX_MODE: Final = 0o777
 _MODE: Final = "must be a number between 0 and 0777 (octal), both inclusive"

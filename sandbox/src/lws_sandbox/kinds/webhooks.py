@@ -9,13 +9,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lws.apimachinery import nameformats
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
 from lws_sandbox.kinds.base import Kind, shown, shown_age, shown_name
 from lws_sandbox.schema.node import Compiler, Node
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
-
-JSON = dict[str, Any]
 
 _OPERATIONS: Final = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]
 _VERSIONS: Final = ("v1", "v1beta1")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lws.apimachinery.gotext import encoded
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import podspec, selectors
 from lws_sandbox.kinds.base import (
     IMMUTABLE,
@@ -28,7 +29,6 @@ from lws_sandbox.schema.gojson import Spelled
 from lws_sandbox.status import Causes, show
 from lws_sandbox.strategy import WriteContext
 
-JSON = dict[str, Any]
 TEMPLATE_LABELS: Final = "spec.template.metadata.labels"
 MISMATCH: Final = "`selector` does not match template `labels`"
 _EMPTY: Final = "empty selector is invalid for {}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields.fieldset import FieldSet
 from lws_sandbox.managedfields.paths import PathError
 from lws_sandbox.schema import gotime
-
-JSON = dict[str, Any]
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields.paths import SELF, Path, order, parse_step
-
-JSON = dict[str, Any]
 
 
 class FieldSet:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.managedfields import entries
 from lws_sandbox.managedfields.entries import Managed, Manager, Owned
@@ -24,8 +25,6 @@ from lws_sandbox.schema import pruning
 from lws_sandbox.schema.gostruct import GoConverter, zero
 from lws_sandbox.schema.schema import Schema
 from lws_sandbox.status import Cause, StatusError, bad_request
-
-JSON = dict[str, Any]
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 MAX_ANNOTATIONS: Final = 256 * 1024

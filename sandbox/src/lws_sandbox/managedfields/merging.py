@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields.fieldset import FieldSet
 from lws_sandbox.managedfields.paths import Path, field_step
 from lws_sandbox.managedfields.typed import ABSENT, KeyError_, TypedError, element_step, steps
 from lws_sandbox.managedfields.types import ListType, MapType, Type
-
-JSON = dict[str, Any]
 
 
 def merge(kind: Type, live: Any, applied: Any) -> Any:

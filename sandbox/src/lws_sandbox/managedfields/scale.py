@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields import entries
 from lws_sandbox.managedfields.entries import Managed, Owned
 from lws_sandbox.managedfields.fieldset import FieldSet
 from lws_sandbox.managedfields.paths import Path
-
-JSON = dict[str, Any]
 
 SCALE_VERSION: Final = "autoscaling/v1"
 _REPLICAS: Final[Path] = ("f:spec", "f:replicas")

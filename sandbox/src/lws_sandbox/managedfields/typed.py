@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields.fieldset import FieldSet
 from lws_sandbox.managedfields.paths import Path, field_step, key_step, shown, value_step
 from lws_sandbox.managedfields.types import ListType, MapType, Type
 from lws_sandbox.schema.goprint import go_print, go_type
-
-JSON = dict[str, Any]
 
 
 class _Absent:

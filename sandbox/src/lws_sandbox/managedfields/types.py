@@ -16,7 +16,6 @@ from lws_sandbox.schema.gostruct import zero
 from lws_sandbox.schema.node import MISSING, Field, Node
 from lws_sandbox.schema.schema import Schema
 
-JSON = dict[str, Any]
 _OPEN = ("schema-or-array", "schema-or-bool")  # the published schema says nothing of them
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.managedfields.entries import Manager, Owned
 from lws_sandbox.managedfields.fieldset import FieldSet
 from lws_sandbox.managedfields.merging import merge, reconciled, remove, with_named_fields
@@ -17,7 +18,6 @@ from lws_sandbox.managedfields.paths import Path
 from lws_sandbox.managedfields.typed import ABSENT, Comparison, compare, equal, field_set, validate
 from lws_sandbox.managedfields.types import Type
 
-JSON = dict[str, Any]
 Owners = dict[Manager, Owned]
 
 

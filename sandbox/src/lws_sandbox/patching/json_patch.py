@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
-
-JSON = dict[str, Any]
 
 
 class PatchError(ValueError):

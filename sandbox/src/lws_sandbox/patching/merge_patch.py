@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def merge_patch(document: JSON, patch: JSON) -> JSON:

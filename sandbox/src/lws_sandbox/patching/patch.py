@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.patching.json_patch import PatchError, json_patch, sort_touched
 from lws_sandbox.patching.merge_patch import merge_patch
 from lws_sandbox.patching.strategic import StrategicError, strategic_merge
@@ -17,8 +18,6 @@ from lws_sandbox.schema.goprint import go_print
 from lws_sandbox.schema.gostruct import GoConverter
 from lws_sandbox.schema.schema import Schema
 from lws_sandbox.status import Cause, StatusError, bad_request, invalid, show, too_large, unsupported_media_type
-
-JSON = dict[str, Any]
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.patching.json_patch import same
 from lws_sandbox.schema.goprint import go_print, go_type
 from lws_sandbox.schema.node import Node
-
-JSON = dict[str, Any]
 
 DIRECTIVE: Final = "$patch"
 RETAIN_KEYS: Final = "$retainKeys"

@@ -32,7 +32,17 @@ class PodRow:
 
 @dataclass(frozen=True, slots=True)
 class SetRow:
-    """One LeaderWorkerSet, and its pods by group."""
+    """One LeaderWorkerSet, and its pods by group.
+
+    Attributes:
+        namespace: where it is.
+        name: its name.
+        ready: wanted groups that are ready.
+        desired: wanted groups.
+        condition: the types of its true conditions.
+        pods: by group and index.
+        surge: ready groups beyond the wanted ones.
+    """
 
     namespace: str
     name: str
@@ -40,6 +50,7 @@ class SetRow:
     desired: int
     condition: str
     pods: tuple[PodRow, ...]
+    surge: int = 0
 
     @property
     def done(self) -> bool:
@@ -49,8 +60,7 @@ class SetRow:
     @property
     def title(self) -> str:
         """Its name and numbers; surge beyond the wanted groups is counted apart."""
-        extra = max(0, self.ready - self.desired)
-        ready = f"{self.ready - extra}/{self.desired} groups ready" + (f" (+{extra} surge)" if extra else "")
+        ready = f"{self.ready}/{self.desired} groups ready" + (f" (+{self.surge} surge)" if self.surge else "")
         return f"{self.namespace}/{self.name}  {ready}  {self.condition}"
 
 
@@ -59,17 +69,28 @@ def read_set(leaderworkerset: JSON, pods: Iterable[JSON]) -> SetRow:
     name = leaderworkerset["metadata"]["name"]
     own = [pod for pod in pods if _label(pod, labels.NAME) == name]
     rows = sorted((_row(pod) for pod in own), key=lambda row: (_number(row.group), _number(row.index)))
-    status = leaderworkerset.get("status") or {}
+    spec, status = leaderworkerset["spec"], leaderworkerset.get("status") or {}
     true = [item["type"] for item in status.get("conditions") or () if item.get("status") == "True"]
-    desired = leaderworkerset["spec"].get("replicas")
+    desired = 1 if spec.get("replicas") is None else int(spec["replicas"])
+    ready = _ready_groups(rows, int((spec.get("leaderWorkerTemplate") or {}).get("size") or 1))
     return SetRow(
         namespace=leaderworkerset["metadata"].get("namespace", ""),
         name=name,
-        ready=int(status.get("readyReplicas") or 0),
-        desired=1 if desired is None else int(desired),
+        ready=sum(1 for index in ready if index < desired),
+        desired=desired,
         condition=", ".join(sorted(true)) or "-",
         pods=tuple(rows),
+        surge=sum(1 for index in ready if index >= desired),
     )
+
+
+def _ready_groups(rows: Iterable[PodRow], size: int) -> list[int]:
+    """Indices of the groups that are whole and Ready; the status counts surge groups among them."""
+    groups: dict[int, list[PodRow]] = {}
+    for row in rows:
+        groups.setdefault(_number(row.group), []).append(row)
+    whole = (index for index, pods in groups.items() if index >= 0 and len(pods) >= size)
+    return [index for index in whole if all(pod.state == "Ready" for pod in groups[index])]
 
 
 def draw(sets: Sequence[SetRow], width: int, height: int, notice: str = "") -> Group:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.status import Causes, StatusError, bad_request, invalid
 from lws_sandbox.strategy import Strategy
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 FIELD_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 PROPAGATIONS: Final = ("Foreground", "Background", "Orphan")
 MANAGER_LIMIT: Final = 128

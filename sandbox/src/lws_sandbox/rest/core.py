@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
+from lws.apimachinery.manifests import JSON
 from lws.clock import Clock
 from lws_sandbox.rest.call import Call, WriteOptions
 from lws_sandbox.status import not_found, of
 from lws_sandbox.storage import Storage
 from lws_sandbox.strategy import Strategy, WriteContext
 from lws_sandbox.user import UserInfo
-
-JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.rest import lifecycle, metadata
 from lws_sandbox.rest.call import Call, WriteOptions, internal, write_options
@@ -18,7 +19,6 @@ from lws_sandbox.status import (
 )
 from lws_sandbox.storage import KeyTaken
 
-JSON = dict[str, Any]
 Produce = Callable[[JSON], Awaitable[JSON]]
 RETRIES: Final = 5
 NAME_TRIES: Final = 8

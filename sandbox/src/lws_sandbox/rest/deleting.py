@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.rest import lifecycle, metadata
 from lws_sandbox.rest.call import Call, DeleteOptions
 from lws_sandbox.rest.core import Core, Review, review
@@ -14,7 +15,6 @@ from lws_sandbox.status import GroupResource, StatusError, conflict, not_found, 
 from lws_sandbox.storage import KeyMissing, VersionMismatch
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 ORPHAN: Final = "orphan"
 FOREGROUND: Final = "foregroundDeletion"
 RETRIES: Final = 5

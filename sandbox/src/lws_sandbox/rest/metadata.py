@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import naming
 from lws_sandbox.status import Cause, Causes
 
-JSON = dict[str, Any]
 GENERATED: Final = "bcdfghjklmnpqrstvwxz2456789"
 STANDARD_FINALIZERS: Final = ("orphan", "foregroundDeletion", "kubernetes")
 ANNOTATIONS_LIMIT: Final = 256 * 1024

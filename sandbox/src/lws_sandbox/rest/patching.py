@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.machinery import schema_of
 from lws_sandbox.patching import APPLY_PATCH, patch_type
@@ -12,8 +11,6 @@ from lws_sandbox.rest.core import Core
 from lws_sandbox.rest.creating import check_name, check_namespace, store_new
 from lws_sandbox.rest.updating import store_change
 from lws_sandbox.status import conflict, not_found, of
-
-JSON = dict[str, Any]
 
 
 async def patch(core: Core, call: Call) -> tuple[JSON, bool]:

@@ -7,8 +7,8 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.rest.call import Call, ListOptions, internal, list_options, parse_version
 from lws_sandbox.rest.core import Core
 from lws_sandbox.rest.selectors import FieldSelector, Selector, parse_fields, parse_labels
@@ -16,7 +16,6 @@ from lws_sandbox.status import Cause, StatusError, bad_request, expired, show, t
 from lws_sandbox.storage import Compacted
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 -- a version
 TOO_LARGE_WAIT = 3.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.copying import copied
 from lws_sandbox.patching import APPLY_PATCH, patch_type
@@ -14,7 +15,6 @@ from lws_sandbox.schema import builtin_schema
 from lws_sandbox.status import Cause, internal_error, invalid
 from lws_sandbox.strategy import GenericStrategy, ScalePaths
 
-JSON = dict[str, Any]
 SCALE: Final = GenericStrategy(Resource("autoscaling", "v1", "scales", "Scale"))
 
 

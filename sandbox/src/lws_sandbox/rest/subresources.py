@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.copying import copied
 from lws_sandbox.kinds.topology import NODES, place
@@ -16,7 +17,6 @@ from lws_sandbox.rest.scale import serve_scale
 from lws_sandbox.status import Cause, GroupResource, StatusError, conflict, method_not_supported, too_many_requests
 from lws_sandbox.strategy import GenericStrategy, Strategy
 
-JSON = dict[str, Any]
 Answer = tuple[JSON, int]
 CREATED: Final[JSON] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 BINDING: Final = GenericStrategy(Resource("", "v1", "bindings", "Binding"))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.rest import deleting, metadata
 from lws_sandbox.rest.call import Call, WriteOptions, internal, parse_version, write_options
@@ -23,7 +24,6 @@ from lws_sandbox.status import (
 from lws_sandbox.storage import KeyMissing, VersionMismatch
 from lws_sandbox.strategy import WriteContext
 
-JSON = dict[str, Any]
 Produce = Callable[[JSON], Awaitable[JSON]]
 RETRIES: Final = 5
 NAME_TRIES: Final = 8

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.rest.call import Call, internal, list_options, parse_version
 from lws_sandbox.rest.core import Core
 from lws_sandbox.rest.reading import check_reached, selection
@@ -18,7 +19,6 @@ from lws_sandbox.status import StatusError, expired, show
 from lws_sandbox.storage import Compacted, Event, WatchEnded, Watcher
 from lws_sandbox.strategy import Strategy
 
-JSON = dict[str, Any]
 Encode = Callable[[str, JSON], bytes]
 INITIAL_END: Final = "k8s.io/initial-events-end"
 BOOKMARK_EVERY: Final = 60.0

@@ -9,13 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema.node import Compiler, Node
-
-JSON = dict[str, Any]
 
 
 def _read(name: str) -> JSON:

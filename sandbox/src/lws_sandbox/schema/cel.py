@@ -11,13 +11,12 @@ import celpy
 from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import openapi
 from lws_sandbox.schema.cellibrary import FUNCTIONS
 from lws_sandbox.schema.celvalues import root_to_cel, to_cel
 from lws_sandbox.schema.node import Node
 from lws_sandbox.status import Cause
-
-JSON = dict[str, Any]
 
 _OLD_SELF = re.compile(r"\boldSelf\b")
 _MISSING = re.compile(r"no such member in mapping: '(.*)'")

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from celpy import celtypes
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import formats, gotime
 from lws_sandbox.schema.node import Node
-
-JSON = dict[str, Any]
 
 _RESERVED: Final = frozenset(
     "true false null in as break const continue else for function if import let loop package namespace return".split()

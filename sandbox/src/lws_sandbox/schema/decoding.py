@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lws.apimachinery import gotext
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import builtin, gojson, pruning, yamltext
 from lws_sandbox.schema.gostruct import GoReader
 from lws_sandbox.schema.schema import Schema
 from lws_sandbox.status import StatusError, bad_request, unsupported_media_type
-
-JSON = dict[str, Any]
 
 ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _SCHEME = 'in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'

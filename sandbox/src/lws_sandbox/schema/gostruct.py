@@ -11,13 +11,13 @@ import binascii
 import functools
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws_sandbox.schema import gotime
 from lws_sandbox.schema.gojson import Repeating, Spelled, type_name
 from lws_sandbox.schema.goprint import go_kind
 from lws_sandbox.schema.node import Field, Node
 
-JSON = dict[str, Any]
 _RANGES = {"int32": 2**31, "int64": 2**63, "int": 2**63}
 _EMPTY: tuple[Any, ...] = ("", 0, False, [], {})
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 DEFINITION = "io.k8s.apimachinery.pkg."
 # Definitions whose JSON form is not that of a struct.

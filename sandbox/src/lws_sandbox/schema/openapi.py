@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import formats, goregex
 from lws_sandbox.schema.goprint import go_float, go_print
 from lws_sandbox.status import Cause, show
-
-JSON = dict[str, Any]
 
 
 class _Unknown:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.schema import builtin
 from lws_sandbox.schema.gostruct import GoReader
 from lws_sandbox.schema.node import MISSING, Node
 
-JSON = dict[str, Any]
 META_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
 
 

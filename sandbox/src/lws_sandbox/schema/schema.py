@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import builtin, pruning, validation
 from lws_sandbox.schema.gostruct import GoReader
 from lws_sandbox.schema.node import Compiler, Node
 from lws_sandbox.status import Cause
-
-JSON = dict[str, Any]
 
 
 class Schema:

@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.schema import openapi, pruning
 from lws_sandbox.schema.node import Node
 from lws_sandbox.status import Cause, show
-
-JSON = dict[str, Any]
 
 _BLOCKING = frozenset(
     {

@@ -55,7 +55,7 @@ def attempted(action: Action) -> str:
 
 
 def name_taken(name: str, uid: str, ds: str) -> Problem:
-    """Somebody else's LeaderWorkerSet has the name of a child."""
+    """Somebody else's LeaderWorkerSet has the name of a child (DD-35)."""
     message = f"LeaderWorkerSet {name} exists but is not controlled by DisaggregatedSet {ds}; refusing to adopt it"
     event = events.failed(events.FAILED_CREATE, message)
     return Problem(NAME_CONFLICT, message, EmitEvent(event.type, event.reason, event.action, event.note, once=uid))

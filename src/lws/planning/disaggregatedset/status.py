@@ -52,7 +52,7 @@ def plan(
 
 
 def unreadable(snapshot: Snapshot, message: str, now: datetime) -> tuple[Patch, ...]:
-    """Say why there is no revision; the rest of the status stays as it was."""
+    """Say why there is no revision (DD-34); the rest of the status stays as it was."""
     problem = Problem("ChildRejected", message)
     conditions = _blocked(snapshot.ds.status.conditions, [problem], snapshot, now)
     if conditions == snapshot.ds.status.conditions:

@@ -1,7 +1,8 @@
 """The caches, and the snapshots taken from them; nothing here asks the API server.
 
-Services are selected by the label ``disaggregatedset.x-k8s.io/name`` at the server. LeaderWorkerSets come out of the
-cache that their own controller reads.
+A server that does not serve DisaggregatedSets, or does not grant them, is done without them until it does. Services
+are selected by the label ``disaggregatedset.x-k8s.io/name`` at the server. LeaderWorkerSets come out of the cache that
+their own controller reads.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ class Caches:
             namespace: all of them if empty.
         """
         found = cls(
-            sets=registry.informer(kinds.SETS, namespace=namespace),
+            sets=registry.informer(kinds.SETS, namespace=namespace, optional=True),
             children=registry.informer(children, namespace=namespace),
             services=registry.informer(services, namespace=namespace, label_selector=labels.NAME),
-            scalers=registry.informer(kinds.SCALERS, namespace=namespace),
+            scalers=registry.informer(kinds.SCALERS, namespace=namespace, optional=True),
         )
         found.children.add_index(BY_SET, by_set)
         found.services.add_index(BY_SET, by_set)

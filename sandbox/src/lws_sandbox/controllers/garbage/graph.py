@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, name_of, namespace_of, owners_of, uid_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import is_terminating, meta, name_of, namespace_of, owners_of, uid_of
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, Resource
 from lws.client.api import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from lws.errors import ApiError, ConflictError, InvalidError, LwsError, NotFoundError, TransportError
@@ -16,7 +17,7 @@ from lws_sandbox.controllers.base import Done, KeyedLoop, RequeueAfter, Toolbox,
 from lws_sandbox.controllers.discovery import by_kind, discover, group_of
 from lws_sandbox.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Identity, Look, Node
 from lws_sandbox.controllers.garbage.verdict import DeleteObject, Keep, TakeReferences, judge
-from lws_sandbox.controllers.objects import JSON, meta, owners_of, uid_of
+from lws_sandbox.controllers.objects import meta, owners_of, uid_of
 
 RESYNC: Final = 30.0  # seconds between looks at what the server serves
 UNKNOWN_KIND_RETRY: Final = 5.0

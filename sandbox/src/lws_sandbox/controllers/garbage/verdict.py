@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.garbage.graph import FOREGROUND, ORPHAN
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, owners_of
+from lws_sandbox.controllers.objects import is_terminating, meta, owners_of
 
 Propagation: TypeAlias = Literal["Foreground", "Background", "Orphan"]
 

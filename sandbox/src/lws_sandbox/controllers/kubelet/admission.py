@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from lws_sandbox.controllers.objects import JSON, labels_of, name_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import labels_of, name_of
 from lws_sandbox.controllers.scheduler.requests import (
     REQUIRED,
     PodRequest,

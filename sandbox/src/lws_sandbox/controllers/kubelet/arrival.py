@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.runtime import Container, Delays, PodRun, Role
-from lws_sandbox.controllers.objects import JSON, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import name_of, namespace_of, uid_of
 
 _PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 _SLEEP: Final = re.compile(r"(?:^|[;&|\s])sleep\s+(\d+(?:\.\d+)?)")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.runtime import PodRun, Role, is_past
-from lws_sandbox.controllers.objects import JSON, condition, format_time, meta
+from lws_sandbox.controllers.objects import condition, format_time, meta
 
 
 def conditions(pod: JSON, run: PodRun, phase: str, now: datetime) -> list[JSON]:

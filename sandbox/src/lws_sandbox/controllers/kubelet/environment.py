@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
-from lws_sandbox.controllers.objects import JSON, annotations_of, labels_of, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import annotations_of, labels_of, name_of, namespace_of, uid_of
 
 Lookup = Callable[[str, str], Mapping[str, str] | None]
 _REFERENCE: Final = re.compile(r"\$(\$|\(([^)]*)\))")

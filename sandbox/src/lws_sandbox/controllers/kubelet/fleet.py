@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from lws_sandbox.controllers.objects import JSON, format_micro_time, format_time
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import format_micro_time, format_time
 from lws_sandbox.nodes import HOSTNAME, NodeShape
 
 VERSION: Final = "v1.36.2"

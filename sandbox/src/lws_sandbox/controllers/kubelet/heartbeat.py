@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import LEASES, NAMESPACES, NODES
 from lws.client.api import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from lws.errors import AlreadyExistsError, ApiError, NotFoundError, TransportError
@@ -17,7 +18,7 @@ from lws_sandbox.controllers.kubelet.fleet import (
     lease_manifest,
 )
 from lws_sandbox.controllers.node_health import NOT_READY
-from lws_sandbox.controllers.objects import JSON, condition, format_micro_time, meta
+from lws_sandbox.controllers.objects import condition, format_micro_time, meta
 
 _BATCH: Final = 50
 _RETRY: Final = 1.0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, NODES, PERSISTENTVOLUMECLAIMS, PODS, SECRETS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import ConflictError, LwsError, NotFoundError
@@ -31,7 +32,7 @@ from lws_sandbox.controllers.kubelet.podfaults import PodFaults, obstacles
 from lws_sandbox.controllers.kubelet.runtime import NO_OBSTACLES, Delays, Obstacles, PodRun, Role
 from lws_sandbox.controllers.kubelet.status import pod_status, rejection_status
 from lws_sandbox.controllers.kubelet.statuspatch import as_patch, differs
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import is_terminating, meta, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.pods import is_finished
 from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.base import Key
 from lws_sandbox.controllers.kubelet.admission import Rejection
 from lws_sandbox.controllers.kubelet.references import Lookup, config_error, mount_error
 from lws_sandbox.controllers.kubelet.runtime import Obstacles
-from lws_sandbox.controllers.objects import JSON, name_of
+from lws_sandbox.controllers.objects import name_of
 
 _NO_NETWORK: Final = (
     'rpc error: code = Unknown desc = failed to setup network for sandbox: plugin type="bridge" failed (add): '

@@ -7,7 +7,8 @@ import binascii
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lws_sandbox.controllers.objects import JSON, namespace_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import namespace_of
 
 Lookup = Callable[[str, str], JSON | None]  # ("ConfigMap", "Secret" or "PersistentVolumeClaim", name) -> the object
 _NAMED: Final = {"ConfigMap": "configmap", "Secret": "secret"}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.conditions import conditions
 from lws_sandbox.controllers.kubelet.runtime import Container, Exit, PodRun, Role, finished
-from lws_sandbox.controllers.objects import JSON, format_time, meta, name_of, uid_of
+from lws_sandbox.controllers.objects import format_time, meta, name_of, uid_of
 
 OWN_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 

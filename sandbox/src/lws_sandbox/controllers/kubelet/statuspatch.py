@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.status import OWN_CONDITIONS
-from lws_sandbox.controllers.objects import JSON
 
 
 def as_patch(live: JSON, status: JSON) -> JSON:

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lws_sandbox.controllers.objects import JSON, labels_of, name_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import labels_of, name_of
 from lws_sandbox.controllers.scheduler.requests import AffinityTerm, PodRequest, amount
 
 

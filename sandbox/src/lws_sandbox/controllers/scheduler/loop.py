@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import ApiError, NotFoundError, TransportError
 from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Raw, Toolbox
 from lws_sandbox.controllers.objects import (
-    JSON,
     annotations_of,
     condition,
     format_time,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lws_sandbox.controllers.objects import JSON
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.scheduler import scores
 from lws_sandbox.controllers.scheduler.books import Books, Domain, NodeEntry
 from lws_sandbox.controllers.scheduler.requests import (

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
-from lws_sandbox.controllers.objects import JSON, labels_of, matches_expression, matches_labels, name_of, namespace_of
+from lws_sandbox.controllers.objects import labels_of, matches_expression, matches_labels, name_of, namespace_of
 from lws_sandbox.controllers.objects import uid_of as _uid_of
 
 CPU: Final = "cpu"

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PERSISTENTVOLUMECLAIMS, PODS, Resource
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, LwsError, NotFoundError, TransportError
-from lws_sandbox.controllers.objects import JSON, name_of, namespace_of
+from lws_sandbox.controllers.objects import name_of, namespace_of
 from lws_sandbox.controllers.recorder import Recorder
 from lws_sandbox.controllers.statefulset.plan import (
     CreateClaims,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.names import parent_and_ordinal
-from lws_sandbox.controllers.objects import JSON, controller_reference, labels_of, name_of, namespace_of
+from lws_sandbox.controllers.objects import controller_reference, labels_of, name_of, namespace_of
 from lws_sandbox.controllers.pods import REVISION_LABEL
 from lws_sandbox.copying import copied
 

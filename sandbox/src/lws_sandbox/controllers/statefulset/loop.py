@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS, Resource
 from lws.errors import AlreadyExistsError, NotFoundError
@@ -25,7 +26,7 @@ from lws_sandbox.controllers.base import (
     owner_values,
     raws,
 )
-from lws_sandbox.controllers.objects import JSON, labels_of, matches_labels, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import labels_of, matches_labels, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.pods import revision_of
 from lws_sandbox.controllers.statefulset import identity
 from lws_sandbox.controllers.statefulset.apply import Executor, StepFailed

@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from lws.apimachinery.intstr import scaled
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, name_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import is_terminating, meta, name_of
 from lws_sandbox.controllers.pods import (
     available_in,
     is_available,

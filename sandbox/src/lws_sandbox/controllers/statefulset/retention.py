@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lws_sandbox.controllers.objects import JSON, controller_reference, meta, name_of, owners_of, uid_of
+from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.objects import controller_reference, meta, name_of, owners_of, uid_of
 from lws_sandbox.controllers.statefulset.identity import in_range, ordinal_of
 
 _SET = ("apps/v1", "StatefulSet")

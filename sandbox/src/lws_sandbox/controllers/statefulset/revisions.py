@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.hashing import content_hash, go_json
-from lws_sandbox.controllers.objects import JSON, annotations_of, controller_reference, labels_of, meta, name_of
+from lws_sandbox.controllers.objects import annotations_of, controller_reference, labels_of, meta, name_of
 from lws_sandbox.controllers.objects import namespace_of as _namespace_of
 
 HASH_LABEL: Final = "controller.kubernetes.io/hash"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PERSISTENTVOLUMECLAIMS, PODS, Resource
 from lws.client.api import MERGE_PATCH
 from lws.errors import AlreadyExistsError, NotFoundError
 from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Done, Key, KeyedLoop, Raw, Toolbox, Verdict, get_or_none, key_of, raws
-from lws_sandbox.controllers.objects import JSON, is_terminating, meta, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import is_terminating, meta, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.volumebinding.choice import PROVISIONER, Bind, Wait, decide
 from lws_sandbox.controllers.volumebinding.protection import CLAIM_INDEX, claim_values
 

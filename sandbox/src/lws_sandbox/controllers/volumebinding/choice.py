@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity
-from lws_sandbox.controllers.objects import JSON, is_terminating, name_of, namespace_of, uid_of
+from lws_sandbox.controllers.objects import is_terminating, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.recorder import EventType
 
 PROVISIONER: Final = "sandbox.local/volumes"

@@ -13,6 +13,8 @@ from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, quoted
 _STARTING: Final = ("", "ContainerCreating", "PodInitializing")
 _IMAGE: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _BACK_OFF: Final = "CrashLoopBackOff"
+_NO_START: Final = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
+_SECONDS: Final = len("2006-01-02T15:04:05")  # times of events may have fractions
 
 
 def of_containers(facts: Facts, pod: PodReport) -> Finding:
@@ -21,13 +23,28 @@ def of_containers(facts: Facts, pod: PodReport) -> Finding:
     Init containers come first, since the others start after them. Older kubelets show back-off as ``waiting``, that of
     1.36 as ``terminated``; both read the same here.
     """
-    failing = next(_failing(pod), None)
+    failing = _kept_from_starting(facts, pod) or next(_failing(pod), None)
     if failing is not None:
         return failing
     initializing = next(_initializing(pod), "")
     if initializing:
         return Finding(Reason.INIT_RUNNING, f"is still running its init container {initializing}")
     return _starting(facts, pod) or _unready(facts, pod)
+
+
+def _kept_from_starting(facts: Facts, pod: PodReport) -> Finding | None:
+    """Containers that ended, as when their node was rebooted, and cannot start again: what ended them is no cause."""
+    states = [
+        one.state for one in (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
+    ]
+    ended = [one.terminated for one in states if one is not None and one.terminated is not None]
+    if not ended or any(one is not None and one.running is not None for one in states):
+        return None
+    last = max((one.finished_at or "")[:_SECONDS] for one in ended)
+    for event in facts.warnings(pod_reference(pod)):
+        if event.reason in _NO_START and event.time[:_SECONDS] >= last:
+            return Finding(Reason.NOT_READY, f"cannot start ({event.reason}): {quoted(event.message)}")
+    return None
 
 
 def _failing(pod: PodReport) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
 from lws.planning.leaderworkerset.diagnosis.objects import ObjectReference
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
-from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, listed, quoted, ranges
+from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, groups_named, listed, quoted
 
 PAUSED: Final = "kubectl-lws/partition-before-pause"
 """Annotation of a set that `kubectl lws rollout pause` holds: the user's partition before that."""
@@ -115,13 +115,14 @@ def _rollout(facts: Facts) -> Iterator[Finding]:
     held = [index for index in old if index < lws.partition]
     moving = [index for index in old if index >= lws.partition]
     if held:
-        text = f"Groups {ranges(held)} keep their revision: rollingUpdateConfiguration.partition is {lws.partition}"
+        keeps = "keep their revision" if len(held) > 1 else "keeps its revision"
+        text = f"{groups_named(held).capitalize()} {keeps}: rollingUpdateConfiguration.partition is {lws.partition}"
         yield Finding(Reason.ROLLOUT_HELD, text, _release(facts))
     if moving:
         down = [group.index for group in facts.groups if not group.state.ready]
         pace = f"{lws.allowed_unavailable} may be down and {lws.max_surge} extra at once"
-        waits = f"; it waits for groups {ranges(down)}" if down else ""
-        text = f"The rolling update has yet to replace groups {ranges(moving)}: {pace}{waits}"
+        waits = f"; it waits for {groups_named(down)}" if down else ""
+        text = f"The rolling update has yet to replace {groups_named(moving)}: {pace}{waits}"
         yield Finding(Reason.ROLLOUT, text, _queue_remedy(facts, down))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 LONGEST: Final = 256  # characters of a quotation
@@ -29,6 +29,11 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def groups_named(indices: Collection[int]) -> str:
+    """``group 2`` or ``groups 0-1``."""
+    return f"group{'s' if len(indices) > 1 else ''} {ranges(indices)}"
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

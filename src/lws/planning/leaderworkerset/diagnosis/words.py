@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
-from lws.planning.leaderworkerset.diagnosis.quoting import listed, ranges
+from lws.planning.leaderworkerset.diagnosis.quoting import groups_named, listed
 
 MOST: Final = 12  # sentences
 _SURE: Final = 150  # characters of what was cut that are compared: where it is cut depends on the lengths of names
@@ -48,7 +48,7 @@ def _key(finding: Finding) -> tuple[object, ...]:
 def _sentence(same: Sequence[Finding]) -> str:
     first = same[0]
     groups = sorted({one.group for one in same if one.group is not None})
-    where = f"Group{'s' if len(groups) > 1 else ''} {ranges(groups)}: " if groups else ""
+    where = f"{groups_named(groups).capitalize()}: " if groups else ""
     text = f"{where}{_subject(same)}{first.text}"
     remedy = f" {first.remedy}" if first.remedy else ""
     return f"{text[:1].upper()}{text[1:]}.{remedy}"

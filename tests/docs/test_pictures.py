@@ -1,0 +1,43 @@
+"""The pictures of terminals: drawn by a script, alike in every renderer, light and dark."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hack.terminal_svg import CELL, MARGIN, draw
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
+TERMINALS = ("make-run.svg", "kubectl-lws-tree.svg", "kubectl-lws-status.svg")
+
+
+def test_every_word_has_its_own_place() -> None:
+    """A font that is wider or narrower moves no word over the next one, however long the line is."""
+    line = Text.assemble(("group 0", "green"), "  ready ", ("a<b", "bold"))
+    root = ElementTree.fromstring(draw("title", [line], 40))
+    words = [(text.text, float(text.attrib["x"]), text.attrib["class"]) for text in root.iter(f"{SVG}text")][1:]
+    assert words == [
+        ("group", pytest.approx(MARGIN), "green"),
+        ("0", pytest.approx(MARGIN + 6 * CELL), "green"),
+        ("ready", pytest.approx(MARGIN + 9 * CELL), "text"),
+        ("a<b", pytest.approx(MARGIN + 15 * CELL), "text b"),
+    ]
+
+
+def test_a_picture_is_as_wide_as_what_it_shows() -> None:
+    """No empty half: the frame ends where the longest line does."""
+    root = ElementTree.fromstring(draw("t", [Text("x" * 30), Text("y")], 200))
+    assert float(root.attrib["width"]) == round(30 * CELL + 2 * MARGIN)
+
+
+@pytest.mark.parametrize("name", TERMINALS)
+def test_pictures_follow_the_readers_colours_and_load_nothing(name: str) -> None:
+    """Each is the script's own drawing, with a dark variant inside and no address but the name of the format."""
+    text = (ROOT / "docs" / "images" / name).read_text()
+    assert "prefers-color-scheme:dark" in text
+    assert "textLength" not in text
+    assert set(re.findall(r"https?://[^\s\"'<]+", text)) <= {"http://www.w3.org/2000/svg", "https://127.0.0.1:6443."}

@@ -1,0 +1,188 @@
+"""Incidents staged in virtual time: the alert fires for the right set, its remedy is carried out, and it resolves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hack.alerts import ALERTS, PLACES
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws_sandbox import virtual_time as vt
+from tests.monitoring.promtool import Story, check
+from tests.monitoring.scraping import Scraper, scraped
+from tests.monitoring.wire import Wire
+from tests.simulation.cluster import Cluster, manifest
+
+SET = {"namespace": "default", "name": "web"}
+US = {"job": PLACES["job"], "namespace": PLACES["namespace"]}
+OTHERS = [alert.name for alert in ALERTS]
+
+
+class Site:
+    """A cluster with two replicas that are scraped, and their wires."""
+
+    def __init__(self, cluster: Cluster, scraper: Scraper, wires: list[Wire]) -> None:
+        self.cluster = cluster
+        self.scraper = scraper
+        self.wires = wires
+
+    async def create(self, **spec: Any) -> None:
+        """Create the set."""
+        await self.cluster.client.create(LEADERWORKERSETS, manifest("web", **spec))
+
+    async def drill(self, drill: str, **arguments: Any) -> None:
+        """Have something happen."""
+        await self.cluster.drills.run(drill, arguments)
+
+    async def pods(self) -> dict[str, tuple[str, str]]:
+        """UID and node of every pod."""
+        return {
+            each["metadata"]["name"]: (each["metadata"]["uid"], each["spec"].get("nodeName", ""))
+            for each in await self.cluster.all(PODS)
+        }
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    """A cluster whose controller has begun to work."""
+    wires = [Wire(), Wire()]
+    async with Cluster(elect=True) as cluster, scraped(cluster, *(each.wrap for each in wires)) as scraper:
+        await scraper.wait(60)
+        yield Site(cluster, scraper, wires)
+
+
+async def not_ready() -> Story:
+    """No node takes pods; remedy: uncordon, as explain-stuck says."""
+    async with site() as here:
+        nodes = [f"node-{number}" for number in range(4)]
+        for node in nodes:
+            await here.drill("node.cordon", name=node)
+        await here.create()
+        early = await here.scraper.wait(1740)
+        late = await here.scraper.wait(660)
+        for node in nodes:
+            await here.drill("node.uncordon", name=node)
+        await here.cluster.available("web")
+        after = await here.scraper.wait(600)
+        return here.scraper.story().silent(early, after, alerts=OTHERS).fires("LWSSetNotReady", late, **SET)
+
+
+async def blocked() -> Story:
+    """A StatefulSet of somebody else has the set's name; remedy: delete it."""
+    async with site() as here:
+        pod = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+        spec = {"replicas": 0, "serviceName": "x", "selector": {"matchLabels": {"app": "x"}}, "template": pod}
+        foreign = {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
+        await here.cluster.client.create(STATEFULSETS, foreign)
+        await here.create()
+        during = await here.scraper.wait(600)
+        await here.cluster.client.delete(STATEFULSETS, "default", "web")
+        await here.cluster.available("web")
+        after = await here.scraper.wait(600)
+        return here.scraper.story().fires("LWSSetBlocked", during, **SET).silent(after, alerts=OTHERS)
+
+
+async def failing() -> Story:
+    """Every write of a worker StatefulSet is refused by a quota; remedy: raise it."""
+    async with site() as here:
+        for wire in here.wires:
+            wire.refused = {"statefulsets"}
+        await here.create()
+        during = await here.scraper.wait(900)
+        for wire in here.wires:
+            wire.refused = set()
+        await here.cluster.available("web", seconds=1500)
+        after = await here.scraper.wait(900)
+        return here.scraper.story().fires("LWSSetFailing", during, **SET).silent(after, alerts=OTHERS)
+
+
+async def crash_looping() -> Story:
+    """A group fails every four minutes on a bad node; remedy: cordon it, and the group goes elsewhere, alone."""
+    async with site() as here:
+        await here.create()
+        await here.cluster.available("web")
+        before = await here.pods()
+        for _ in range(3):
+            during = await here.scraper.wait(240)
+            await here.drill("pod.crash", name="web-0-1")
+        during = await here.scraper.wait(60)
+        bad = before["web-0-1"][1]
+        await here.drill("node.cordon", name=bad)
+        await here.drill("pod.crash", name="web-0-1")
+        await here.cluster.available("web")
+        now = await here.pods()
+        assert all(now[name] == before[name] for name in before if name.startswith("web-1"))
+        assert now["web-0-1"][1] != bad
+        after = await here.scraper.wait(3600 + 1200)
+        return here.scraper.story().fires("LWSGroupCrashLooping", during, **SET).silent(after, alerts=OTHERS)
+
+
+async def not_leading() -> Story:
+    """No replica may write the lease; remedy: apply the rights again."""
+    async with site() as here:
+        for wire in here.wires:
+            wire.refused = {"leases"}
+        during = await here.scraper.wait(600)
+        for wire in here.wires:
+            wire.refused = set()
+        after = await here.scraper.wait(300)
+        return here.scraper.story().fires("LWSControllerNotLeading", during, **US).silent(after, alerts=OTHERS)
+
+
+async def down() -> Story:
+    """No replica runs; remedy: have them run."""
+    async with site() as here:
+        for replica in here.scraper.replicas:
+            replica.wanted = False
+            assert replica.running is not None
+            await replica.running.stop()
+        during = await here.scraper.wait(600)
+        for replica in here.scraper.replicas:
+            replica.wanted = True
+        after = await here.scraper.wait(300)
+        story = here.scraper.story().fires("LWSMetricsMissing", during, **US)
+        return story.silent(after, alerts=OTHERS).silent(during, alerts=["LWSControllerNotLeading"])
+
+
+INCIDENTS = {each.__name__: each for each in (not_ready, blocked, failing, crash_looping, not_leading, down)}
+
+
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_an_incident_fires_and_its_remedy_resolves_it(tmp_path: Path, incident: str) -> None:
+    """What is wrong is named by the set's own namespace and name; after the remedy nothing fires any more."""
+    story: Coroutine[Any, Any, Story] = INCIDENTS[incident]()
+    check(tmp_path, vt.run(story))
+
+
+async def frozen() -> tuple[Story, list[int]]:
+    """The API server answers nothing for ten minutes; how many series of the set each scrape had meanwhile."""
+    async with site() as here:
+        await here.create()
+        await here.cluster.available("web")
+        await here.scraper.wait(120)
+        for wire in here.wires:
+            wire.freeze()
+        begin = round(here.scraper.now / 30) + 1
+        during = await here.scraper.wait(600)
+        for wire in here.wires:
+            wire.thaw()
+        after = await here.scraper.wait(600)
+        end = round(during / 30)
+        series = [values for name, values in here.scraper.series.items() if name.startswith("lws_groups_ready{")]
+        numbers = [sum(values[at] is not None for values in series) for at in range(begin, end + 1)]
+        story = here.scraper.story().silent(after, alerts=OTHERS)
+        firing = 'count(ALERTS{alertname="LWSWatchFailing",alertstate="firing"}) > bool 0'
+        return story.asks(firing, during, {"{}": 1}), numbers
+
+
+def test_an_api_server_that_does_not_answer_is_told_and_hides_no_set(tmp_path: Path) -> None:
+    """For ten minutes every scrape has the set's series, from the standby's caches, and the silence is alarmed."""
+    story, numbers = vt.run(frozen())
+    assert len(numbers) == 20
+    assert min(numbers) >= 1
+    check(tmp_path, story)
