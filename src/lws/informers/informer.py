@@ -373,7 +373,8 @@ class Informer(Generic[T]):
         if trouble.status in (403, 404):
             self._refusal = self.trouble
         if news:
-            level = self._log.warning if trouble.status or not self.synced else self._log.info
+            expected = self.optional or (self.synced and not trouble.status)
+            level = self._log.info if expected else self._log.warning
             level("watch failing", problem=self.trouble, status=trouble.status or None)
         if self.unavailable:
             self._settled.set()
