@@ -38,7 +38,7 @@ class HttpTransport:
 
     Args:
         server: base URL, with a path if the API is served below one.
-        credentials: who we are.
+        credentials: the identity to send requests as.
         proxy: URL of an HTTP proxy.
     """
 
@@ -175,7 +175,7 @@ class _TlsCache:
             try:
                 self._context = tls.context()
             except OSError:
-                # A rotation may be half done. What we have serves until it is complete.
+                # A rotation may be in progress; the present context serves until it is complete.
                 if self._context is None or tls != self._tls:
                     raise
                 self._looked_at = now
@@ -186,7 +186,7 @@ class _TlsCache:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in words for people."""
+    """What went wrong, for a person to read."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         return f"the server's certificate is not trusted: {getattr(cause, 'verify_message', '') or cause}"

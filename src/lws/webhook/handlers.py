@@ -58,14 +58,14 @@ _log = structlog.get_logger("lws.webhook")
 
 
 class Observer(Protocol):
-    """Hears of refusals, for metrics."""
+    """Told of rejections, for metrics."""
 
     def denied(self, webhook: str, rule: str) -> None:
         """An object was refused by this rule."""
         ...
 
     def panicked(self, webhook: str) -> None:
-        """A handler failed in a way nobody foresaw."""
+        """A handler raised an unexpected error."""
         ...
 
 
@@ -82,7 +82,7 @@ class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
     def __init__(self, *, gang: bool = False, observer: Observer | None = None) -> None:
-        """With ``gang``, pods are marked for their PodGroup (spec 4.5); ``observer`` hears of refusals."""
+        """With ``gang``, pods are marked for their PodGroup (spec 4.5); ``observer`` is told of rejections."""
         self._gang = gang
         self._observer = observer
         write_operations = frozenset({"CREATE", "UPDATE"})
@@ -134,7 +134,7 @@ class AdmissionHandlers:
         return question.uid, self._guarded(endpoint, path, question)
 
     def _guarded(self, endpoint: Endpoint, path: str, question: Question) -> Answer:
-        """The endpoint's answer; a fault of ours refuses this one object and is logged."""
+        """The endpoint's answer; an internal error rejects this one object and is logged."""
         if question.sub_resource:
             return Answer()  # The rules name whole objects only; nothing is to be said about parts.
         if question.kind != endpoint.kind:
