@@ -98,7 +98,7 @@ WORKERS: dict[str, tuple[Facts, str]] = {
     "scaled by hand": (
         with_group_0(group(0, workers=worker_set(0, replicas=3, available=1))),
         (
-            "Group 0: StatefulSet s-0 has 3 replicas, not the 1 workers of its group. Scale it back: `kubectl scale "
+            "Group 0: StatefulSet s-0 has 3 replicas, but its group has 1 workers. Scale it back: `kubectl scale "
             "statefulset s-0 --replicas=1`."
         ),
     ),
@@ -111,11 +111,14 @@ WORKERS: dict[str, tuple[Facts, str]] = {
     ),
     "an earlier leader's": (
         with_group_0(group(0, leader(metadata={"uid": "new"}), None)),
-        "Group 0: StatefulSet s-0 is the earlier leader pod's; the group's workers start when it has been collected.",
+        (
+            "Group 0: StatefulSet s-0 belongs to the previous leader pod; the workers start once it has been garbage-"
+            "collected."
+        ),
     ),
     "names taken": (
         with_group_0(group(0, leader(), worker(metadata=ENDING), workers=None)),
-        "Group 0: its workers start when pods of the earlier group have ended: s-0-1.",
+        "Group 0: its workers start once the pods of the previous group have terminated: s-0-1.",
     ),
     "not counted": (
         with_group_0(group(0, workers=worker_set(0, available=0))),
@@ -146,13 +149,16 @@ def test_an_edit_that_is_refused_is_not_blamed_on_the_controller() -> None:
     unseen = healthy(lws=set_facts(metadata={"generation": 2}))
     assert said(unseen) == (
         (
-            "The controller has not acted on the last edit yet (generation 2, seen 1). If this lasts, see that the "
-            "controller runs, and read its log."
+            "The controller has not acted on the last edit yet (generation 2, seen 1). If this lasts, check that the "
+            "controller runs, and its log."
         ),
     )
     words = "Failed to update leader statefulset s: spec: Forbidden: updates to statefulset spec"
     (sentence,) = said(replace(unseen, events=(event("LeaderWorkerSet", "s", "FailedUpdate", words),)))
-    assert sentence == f"The last edit (generation 2) cannot be applied: {words}. Correct the set, or what refuses it."
+    assert (
+        sentence
+        == f"The last edit (generation 2) cannot be applied: {words}. Fix the spec, or the policy that rejects it."
+    )
 
 
 def test_what_holds_the_whole_set_comes_first() -> None:
@@ -167,9 +173,9 @@ def test_what_holds_the_whole_set_comes_first() -> None:
         events=(event("LeaderWorkerSet", "s", "FailedCreate", "Failed to create leader statefulset s: no"),),
     )
     assert said(facts) == (
-        "It is being deleted, and its groups with it, held by finalizers x/y.",
-        "It is blocked: StatefulSet s is not ours.",
-        "Service s is not ours: it is not headless. Delete or rename it: the set needs the name s.",
+        "The set is being deleted, together with its groups, held by finalizers x/y.",
+        "The set is blocked: StatefulSet s is not ours.",
+        "Service s does not belong to the set: it is not headless. Delete or rename it: the set needs the name s.",
         "The leader StatefulSet s does not exist: Failed to create leader statefulset s: no.",
     )
 
@@ -178,21 +184,24 @@ def test_a_statefulset_of_an_earlier_set_is_waited_for() -> None:
     """A set that was deleted and created anew says that it waits for the collection of the earlier one's objects."""
     owner = {"kind": "LeaderWorkerSet", "name": "s", "uid": "earlier", "controller": True}
     (sentence, *_) = said(healthy(leader_set=leader_set(ownerReferences=[owner])))
-    assert sentence == "StatefulSet s belongs to an earlier set of this name; it waits for its collection."
+    assert sentence == "StatefulSet s belongs to a previous set of this name and is about to be garbage-collected."
 
 
 def test_a_leader_of_an_earlier_statefulset_is_waited_for() -> None:
     """A leader that looks ready and counts for nobody says why (CD-30)."""
     owner = {"kind": "StatefulSet", "name": "s", "uid": "earlier", "controller": True}
     (sentence,) = said(with_group_0(group(0, leader(metadata={"ownerReferences": [owner]}))))
-    assert sentence == "Group 0: leader pod s-0 is of an earlier leader StatefulSet, and waits for its collection."
+    assert (
+        sentence
+        == "Group 0: leader pod s-0 belongs to a previous leader StatefulSet and is about to be garbage-collected."
+    )
 
 
 def test_ending_pods_of_no_group_are_no_silence() -> None:
     """Beside terminating pods of an earlier set nobody says "waits for nothing" (N3)."""
     gone = pod("s-7", group=7, worker=0, metadata=ENDING)
     (sentence,) = said(healthy(strays=(gone,)))
-    assert sentence.startswith("Leader pod s-7 on node-1 is ending since 2026-01-01T00:00:00Z")
+    assert sentence.startswith("Leader pod s-7 on node-1 has been terminating since 2026-01-01T00:00:00Z")
 
 
 def test_pods_admitted_without_the_webhook_are_named() -> None:
@@ -207,7 +216,7 @@ def test_a_held_update_is_told_from_a_moving_one() -> None:
     groups = (*(group(index, key="old") for index in range(3)), group(3))
     facts = healthy(4, groups=groups, lws=set_facts(4, partition=2))
     assert said(facts) == (
-        "The rolling update has yet to replace group 2: 1 may be down and 0 extra at once.",
+        "The rolling update has yet to replace group 2 (maxUnavailable 1, maxSurge 0).",
         (
             "Groups 0-1 keep their revision: rollingUpdateConfiguration.partition is 2. Lower the partition to update "
             "them."
@@ -225,7 +234,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     """A broken group uses the budget up: the update says so (L12); with Kueue, surge has a way out (Q1)."""
     broken = pod("s-0", group=0, worker=0, key="old", status=terminated(1))
     facts = healthy(groups=(group(0, broken, key="old"), group(1, key="old")))
-    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for group 0.")
+    assert said(facts)[-1].endswith("maxUnavailable 1, maxSurge 0); it is waiting for group 0.")
     surge = group(
         2, pod("s-2", group=2, worker=0, status=unscheduled(NO_GPU), spec={"nodeName": ""}), None, workers=None
     )

@@ -98,7 +98,7 @@ PODS: dict[str, tuple[PodReport, str]] = {
         leader(status=waiting("ImagePullBackOff", 'Back-off pulling image "nowhere"', image="nowhere")),
         (
             "Group 0: leader pod s-0 on node-1 cannot pull image 'nowhere' for container main (ImagePullBackOff): "
-            'Back-off pulling image "nowhere". Correct the image, or give the pods a pull secret.'
+            'Back-off pulling image "nowhere". Fix the image name, or add an imagePullSecret.'
         ),
     ),
     "container cannot be configured": (
@@ -127,24 +127,24 @@ PODS: dict[str, tuple[PodReport, str]] = {
             }
         ),
         (
-            "Group 0: leader pod s-0 on node-1 runs and is not ready (container main): main last exited with code 137 "
-            "(OOMKilled), restarted 3 times."
+            "Group 0: leader pod s-0 on node-1 is running but not ready (container main): main last exited with code "
+            "137 (OOMKilled), restarted 3 times."
         ),
     ),
     "no scheduler": (
         leader(status={"phase": "Pending"}, spec={"nodeName": "", "schedulerName": "volcano"}),
-        "Group 0: leader pod s-0 has not been looked at by scheduler volcano yet. See that scheduler volcano runs.",
+        "Group 0: leader pod s-0 has not been considered by scheduler volcano yet. Check that scheduler volcano runs.",
     ),
     "ending": (
         leader(metadata={**ENDING, "finalizers": ["x/y"]}),
         (
-            "Group 0: leader pod s-0 on node-1 is ending since 2026-01-01T00:00:00Z (grace period 30 s), held by "
-            "finalizers x/y. Whoever set a finalizer must remove it; see that its controller runs."
+            "Group 0: leader pod s-0 on node-1 has been terminating since 2026-01-01T00:00:00Z (grace period 30 s), "
+            "held by finalizers x/y. The controller that set a finalizer must remove it: check that it runs."
         ),
     ),
     "some gate": (
         leader(spec={"nodeName": "", "schedulingGates": [{"name": "a/b"}, {"name": "c/d"}]}, status={}),
-        "Group 0: leader pod s-0 is held by scheduling gates a/b, c/d. Whoever set a gate must remove it.",
+        "Group 0: leader pod s-0 is held by scheduling gates a/b, c/d. The controller that set a gate must remove it.",
     ),
 }
 
@@ -189,7 +189,7 @@ def test_a_failing_probe_is_quoted() -> None:
     warning = event("Pod", "s-0-1", "Unhealthy", "Readiness probe failed: 503")
     facts = with_group_0(group(0, leader(), worker(status=unready)), events=(warning,))
     assert said(facts) == (
-        "Group 0: worker pod s-0-1 on node-1 runs and is not ready (container main): Readiness probe failed: 503.",
+        "Group 0: worker pod s-0-1 on node-1 is running but not ready (container main): Readiness probe failed: 503.",
     )
 
 
@@ -201,7 +201,7 @@ def test_a_sidecar_that_ended_is_a_failure_and_a_finished_init_container_is_none
     (sentence,) = said(with_group_0(group(0, leader(status=status, spec=spec), None, workers=None)))[:1]
     assert "has failing sidecar container one" in sentence
     (sentence,) = said(with_group_0(group(0, leader(status=status), None, workers=None)))[:1]
-    assert "runs and is not ready (container main)" in sentence
+    assert "is running but not ready (container main)" in sentence
 
 
 def test_a_lost_node_is_named_with_its_remedies() -> None:
@@ -227,7 +227,7 @@ def test_an_ending_leader_is_explained_by_its_dependents() -> None:
     facts = with_group_0(group(0, held, stuck), nodes=node("node-9", ready="Unknown"))
     first, second = said(facts)
     assert first.startswith("Group 0: worker pod s-0-1 is on node node-9, which is not ready")
-    assert second == "Group 0: leader pod s-0 is ending, and goes when its workers have ended: s-0-1."
+    assert second == "Group 0: leader pod s-0 is terminating and waits for its workers: s-0-1."
     assert "finalizers" not in first + second
 
 
@@ -236,10 +236,12 @@ def test_a_garbage_collector_that_is_refused_is_told() -> None:
     held = leader(metadata={**ENDING, "finalizers": ["foregroundDeletion"]})
     facts = with_group_0(group(0, held, None))
     (sentence,) = said(facts)
-    assert "goes when StatefulSet s-0 is collected. If this lasts, an admission webhook may refuse" in sentence
+    assert "waits for StatefulSet s-0 to be garbage-collected. If this lasts, an admission webhook may" in sentence
     warning = event("StatefulSet", "s", "FailedUpdate", 'failed calling webhook "vstatefulset.kb.io"')
     (sentence,) = said(replace(facts, events=(warning,)))
-    assert sentence.endswith('goes when StatefulSet s-0 is collected: failed calling webhook "vstatefulset.kb.io".')
+    assert sentence.endswith(
+        'waits for StatefulSet s-0 to be garbage-collected: failed calling webhook "vstatefulset.kb.io".'
+    )
 
 
 def gated(**more: str) -> PodReport:
@@ -258,7 +260,7 @@ def workload(kind: str, status: str, message: str, reason: str = "") -> Workload
 
 KUEUE: list[tuple[dict[str, Workload | None], str]] = [
     ({}, "Kueue has not admitted it. `kubectl describe workload w` has the cause."),
-    ({"w": None}, "Kueue has no Workload w for it. See that Kueue runs"),
+    ({"w": None}, "Kueue has no Workload w for it. Check that Kueue runs"),
     (
         {"w": workload("QuotaReserved", "False", "insufficient unused quota for nvidia.com/gpu, 3 more needed")},
         "Workload w: insufficient unused quota for nvidia.com/gpu, 3 more needed.",
@@ -267,7 +269,7 @@ KUEUE: list[tuple[dict[str, Workload | None], str]] = [
         {"w": workload("Finished", "True", "", "OutOfSync")},
         "its Workload w is Finished (OutOfSync). Delete it, and Kueue makes one that fits: `kubectl delete",
     ),
-    ({"w": workload("Other", "True", "")}, "Workload w waits for its turn."),
+    ({"w": workload("Other", "True", "")}, "Workload w is waiting in the queue."),
 ]
 
 
@@ -313,8 +315,8 @@ def test_exclusive_topology_names_annotation_and_holders() -> None:
     )
     (sentence,) = said(facts)
     assert sentence.endswith(
-        f"{NO_GPU} Annotation {labels.EXCLUSIVE_TOPOLOGY} wants a zone for each group alone; held: zone-a by group 3 "
-        "of ns/other, zone-b by group 1 of ns/s; zone-c would be free of other groups, but the pod does not fit there."
+        f"{NO_GPU} Annotation {labels.EXCLUSIVE_TOPOLOGY} requires a zone of its own for each group; taken: zone-a by "
+        "group 3 of ns/other, zone-b by group 1 of ns/s; zone-c has no other group, but the pod does not fit there."
     )
     (sentence,) = said(replace(facts, domains=frozenset()))
-    assert sentence.endswith("no node has that label: correct the annotation, or label the nodes.")
+    assert sentence.endswith("no node has that label: fix the annotation, or label the nodes.")
