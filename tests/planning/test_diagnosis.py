@@ -197,6 +197,24 @@ def test_a_leader_of_an_earlier_statefulset_is_waited_for() -> None:
     )
 
 
+def test_groups_that_hold_what_the_others_need_are_named() -> None:
+    """Two groups that are each placed in part keep each other from starting: that is said, with the way out (U3)."""
+    words = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    halves = [
+        group(
+            index, worker=pod(f"s-{index}-1", group=index, worker=1, status=unscheduled(words), spec={"nodeName": ""})
+        )
+        for index in (0, 1)
+    ]
+    (sentence,) = said(healthy(groups=tuple(halves)))
+    assert sentence.endswith(
+        "Groups 0-1 are placed in part and hold resources that the others need: scale down, or use gang scheduling, so "
+        "that one of them fits."
+    )
+    (alone,) = said(with_group_0(halves[0]))
+    assert "placed in part" not in alone
+
+
 def test_ending_pods_of_no_group_are_no_silence() -> None:
     """Beside terminating pods of an earlier set nobody says "waits for nothing" (N3)."""
     gone = pod("s-7", group=7, worker=0, metadata=ENDING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
@@ -13,6 +14,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import ObjectReference
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, groups_named, listed, quoted
 
+_WHOLE: Final = "scale down, or use gang scheduling, so that one of them fits."
 PAUSED: Final = "kubectl-lws/partition-before-pause"
 """Annotation of a set that `kubectl lws rollout pause` holds: the user's partition before that."""
 
@@ -88,8 +90,18 @@ def _groups(facts: Facts) -> Iterator[Finding]:
     """Groups of a set without a leader StatefulSet of its own are not worth a word each."""
     if facts.leader_set is None:
         return
+    halves = _half_placed(facts)
+    hint = f"{groups_named(halves).capitalize()} are placed in part and hold resources that the others need: {_WHOLE}"
     for group in facts.groups:
-        yield from diagnose_group(facts, group)
+        for found in diagnose_group(facts, group):
+            held = found.reason is Reason.UNSCHEDULABLE and len(halves) > 1 and group.index in halves
+            yield replace(found, remedy=hint) if held else found
+
+
+def _half_placed(facts: Facts) -> list[int]:
+    """Groups of which some pods have a node and others wait for one."""
+    placed = {group.index: {bool(pod.spec.node_name) for pod in group.pods} for group in facts.groups}
+    return [index for index, states in placed.items() if len(states) == 2]
 
 
 def _strays(facts: Facts) -> Iterator[Finding]:
