@@ -81,17 +81,30 @@ class Inspector:
             ledger.complain(f"{name}: {spec['replicas']} replicas are below R")
         if partition < min(each.partition for each in shapes):
             ledger.complain(f"{name}: partition {partition} is below the user's")
-        told = spec["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
-        if told not in {each.told for each in shapes if str(each.replicas) == _recorded(body)}:
-            ledger.complain(f"{name}: maxUnavailable {told} is no U + S")
+        self._paced(
+            name, namespace, live, body, {each.told for each in shapes if str(each.replicas) == _recorded(body)}
+        )
         self._armed(name, live, body)
         last = ledger.partitions.get((uid, key))
-        highest = max(max(each.partition, each.replicas) for each in shapes)
+        highest = max(max(each.partition, each.replicas + each.surge) for each in shapes)
         if last is not None and partition > last and partition > highest:
             ledger.complain(f"{name}: partition rises from {last} to {partition}")
         if uid:
             self._released(name, namespace, live or {}, partition, key, shapes)
             ledger.partitions = {(uid, key): partition}
+
+    def _paced(self, name: str, namespace: str, live: JSON | None, body: JSON, numbers: set[int]) -> None:
+        """MaxUnavailable is U + S; more only while leaders of another key are there, up to two each (CD-37)."""
+        told = body["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
+        if told in numbers:
+            return
+        count = 0 if live is None else live["spec"]["replicas"]
+        pods = [self._ledger.get(PODS, namespace, f"{name}-{index}") for index in range(count)]
+        key = body["metadata"]["labels"][labels.REVISION]
+        keys = {pod["metadata"]["labels"].get(labels.REVISION) for pod in pods if pod is not None}
+        lagging = self._ledger.elapsed() - self._ledger.drifted < DRIFT_SECONDS
+        if not numbers or told < min(numbers) or (told > max(*numbers, 2 * count)) or (keys <= {key} and not lagging):
+            self._ledger.complain(f"{name}: maxUnavailable {told} is no U + S, and holds nothing back")
 
     def _armed(self, name: str, live: JSON | None, body: JSON) -> None:
         """A new revision first lifts the partition over every existing group, so that it replaces none (spec 7.4)."""

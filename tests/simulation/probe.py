@@ -6,6 +6,7 @@ server by `tests.simulation.inspector`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -30,6 +31,8 @@ class Probe:
         self._inner = inner
         self._ledger = ledger
         self.operator: ControllerManager | None = None
+        self._ran: set[tuple[str, str]] = set()  # UID of a worker StatefulSet, and the name of a pod of it that ran
+        self._watched: ControllerManager | None = None
 
     async def send(self, request: Request) -> Response:
         """Look at a write with the operator's own eyes, then pass it on."""
@@ -57,6 +60,9 @@ class Probe:
         await self._inner.close()
 
     def _look(self, operator: ControllerManager, request: Request) -> None:
+        if self._watched is not operator:
+            self._watched = operator
+            operator.caches.pods.on_change(self._seen)
         kind, namespace, name = target(request)
         match request.method, kind:
             case "DELETE", "pods":
@@ -88,9 +94,27 @@ class Probe:
             ledger.complain(f"{name}: recreated under {policy}")
         group = caches.pods.store.by_index(BY_GROUP, by_group(leader))
         size = int(leader.metadata.annotation(labels.SIZE) or 0)
-        pending = len(group) != size or any(pod.status.phase == "Pending" for pod in group)
-        if pending and _after_start(lws):
+        if _after_start(lws) and self._pending(operator, lws, leader, group, size):
             ledger.complain(f"{name}: recreated while it was pending")
+
+    def _seen(self, _old: Pod | None, new: Pod | None, _initial: bool) -> None:
+        owner = None if new is None else new.metadata.controller
+        if new is not None and owner is not None and owner.kind == "StatefulSet" and new.status.phase == "Running":
+            self._ran.add((owner.uid, new.metadata.name))
+
+    def _pending(
+        self, operator: ControllerManager, lws: LeaderWorkerSet, leader: Pod, group: Iterable[Pod], size: int
+    ) -> bool:
+        """Whether the group had not started: some member is missing or Pending that never ran (CD-38)."""
+        if leader.status.phase == "Pending":
+            return True
+        name = leader.metadata.name
+        well = {pod.metadata.name for pod in group if pod.status.phase != "Pending"}
+        lacking = {f"{name}-{index}" for index in range(1, size)} - well
+        workers = operator.caches.statefulsets.store.get(leader.metadata.namespace, name)
+        if workers is None or any(each.type == "Available" and each.status == "True" for each in lws.status.conditions):
+            return False  # nothing speaks for the members, or the status does: all were there
+        return any((workers.metadata.uid, each) not in self._ran for each in lacking)
 
     def _truncation(self, operator: ControllerManager, name: str) -> None:
         """A revision that some leader still refers to stays."""
@@ -159,7 +183,7 @@ def _after_start(lws: LeaderWorkerSet) -> bool:
 def _group(operator: ControllerManager, namespace: str, name: str, key: str) -> tuple[bool, bool]:
     """Whether the group of this leader is ready, and whether it is of this key (spec 7.2)."""
     leader = operator.caches.pods.store.get(namespace, name)
-    if leader is None:
+    if leader is None or leader.metadata.deleting:
         return False, False
     ready = leader.status.phase == "Running" and _ready(leader)
     new = leader.metadata.label(labels.REVISION) == key
