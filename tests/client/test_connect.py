@@ -185,7 +185,7 @@ WRONG = [
         for server in ("api:6443", "https://", "https://[fd00::1", "https://api:99999", "https://api:x")
     ),
     (config(cluster={"proxy-url": "http://[p"}), "has the proxy-url 'http://\\[p'"),
-    (config(cluster={"proxy-url": "socks5://p"}), "only http and https proxies"),
+    (config(cluster={"proxy-url": "socks4://p"}), "only http, https and socks5 proxies"),
     (config({"client-certificate": "none.crt", "client-key": "none.key"}), "none.crt"),
     (config({"tokenFile": "none"}), "none"),
     (
