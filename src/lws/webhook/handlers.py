@@ -83,7 +83,7 @@ class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
     def __init__(self, *, gang: Collection[str] = (), observer: Observer | None = None) -> None:
-        """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` is told of rejections."""
+        """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections."""
         self._gang = gang
         self._observer = observer
         write_operations = frozenset({"CREATE", "UPDATE"})
