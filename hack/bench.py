@@ -1,8 +1,9 @@
 """``python -m hack.bench [SETS] [GROUPS] [SIZE]``: what the controller costs, and how that grows with the sets.
 
 Creates SETS sets of GROUPS groups of SIZE pods on the sandbox in virtual time, first a tenth of them and then all, each
-run in a process of its own; prints writes by kind, reconciles, seconds of CPU, and peak memory. The controller's share
-of the CPU is what its tasks use, without what the API server does for them; admission counts with the API server.
+run in a process of its own; prints writes by kind, reconciles, seconds of CPU, what a scrape is, and peak memory. The
+controller's share of the CPU is what its tasks use, without what the API server does for them; admission counts with
+the API server.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ class Figures:
     rest_seconds: float = 0.0
     base_memory: float = 0.0
     memory: float = 0.0
+    scrape_samples: int = 0
+    scrape_bytes: int = 0
+    scrape_seconds: float = 0.0
 
 
 class Meter:
@@ -182,6 +186,11 @@ async def measure(sets: int, groups: int, size: int) -> Figures:
         begun = time.process_time()
         await asyncio.sleep(60)
         figures.rest_seconds = time.process_time() - begun
+        begun = time.process_time()
+        text = operator.metrics.exposition()
+        figures.scrape_seconds = time.process_time() - begun
+        figures.scrape_bytes = len(text)
+        figures.scrape_samples = sum(not line.startswith(b"#") for line in text.splitlines())
     figures.memory = _memory()
     return figures
 
@@ -219,6 +228,10 @@ def rows(one: Figures, other: Figures) -> list[tuple[str, float, float, int]]:
     out.append(("ms of CPU per group: with the sandbox", per[0][1], per[1][1], 1))
     out.append(("seconds of CPU: controller", one.operator_seconds, other.operator_seconds, 2))
     out.append(("seconds of CPU in a minute at rest, all", one.rest_seconds, other.rest_seconds, 3))
+    out.append(("", 0, 0, 0))
+    out.append(("a scrape: samples", one.scrape_samples, other.scrape_samples, 0))
+    out.append(("a scrape: KiB", one.scrape_bytes / 1024, other.scrape_bytes / 1024, 0))
+    out.append(("a scrape: ms of CPU", one.scrape_seconds * 1000, other.scrape_seconds * 1000, 1))
     out.append(("", 0, 0, 0))
     out.append(("peak memory, MiB, all", one.memory, other.memory, 0))
     out.append(("of it by these sets, KiB a group", _growth(one), _growth(other), 0))

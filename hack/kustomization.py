@@ -102,7 +102,8 @@ class _Folder:
         for change in yaml.safe_load_all(text):
             if isinstance(change, list):
                 key = (patch["target"]["kind"], patch["target"]["name"])
-                found[key] = _json_patched(found[key], change)
+                if key in found:  # a target that is not there is no error, as in kustomize
+                    found[key] = _json_patched(found[key], change)
                 continue
             key = _key(change)
             if change.pop("$patch", None) == "delete":

@@ -43,7 +43,7 @@ def affinity(*terms: tuple[JSON, JSON]) -> JSON:
 
 def affinity_of(manifest: JSON) -> tuple[JSON | None, dict[str, str]]:
     """Affinity and labels after admission."""
-    mutated = mutate_pod(manifest, gang=False)
+    mutated = mutate_pod(manifest, gang=())
     return mutated["spec"].get("affinity"), mutated["metadata"]["labels"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -25,14 +26,14 @@ def sha1(text: str) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-def refusal(manifest: JSON, *, gang: bool = False) -> str:
+def refusal(manifest: JSON, *, gang: Collection[str] = ()) -> str:
     """The text with which a pod is refused."""
     with pytest.raises(AdmissionError) as caught:
         mutate_pod(manifest, gang=gang)
     return str(caught.value)
 
 
-def answer(manifest: JSON, *, gang: bool) -> str:
+def answer(manifest: JSON, *, gang: Collection[str]) -> str:
     """The admitted pod, or the text of its refusal, as text."""
     try:
         return str(mutate_pod(manifest, gang=gang))
@@ -50,7 +51,7 @@ def without(manifest: JSON, kind: str, key: str) -> JSON:
 def test_4_pod_of_another_kind_is_unchanged() -> None:
     """A pod without the set's label passes as it is, whatever else it carries."""
     other = without(leader(annotations={keys.EXCLUSIVE_TOPOLOGY: "rack"}), "labels", keys.NAME)
-    assert mutate_pod(other, gang=True) == other
+    assert mutate_pod(other, gang=("volcano",)) == other
 
 
 def test_4_1_missing_size() -> None:
@@ -82,21 +83,21 @@ def test_4_1_name_without_ordinal(name: str, make: Any) -> None:
 
 def test_4_1_greatest_ordinal() -> None:
     """2147483647 is still an ordinal."""
-    assert labels_of(mutate_pod(leader("m-2147483647"), gang=False))["group-index"] == "2147483647"
+    assert labels_of(mutate_pod(leader("m-2147483647"), gang=()))["group-index"] == "2147483647"
 
 
 @pytest.mark.parametrize(("label", "is_leader"), [("0", True), ("00", False), ("", False), ("1", False), (None, False)])
 def test_4_1_leader_is_told_by_its_label(label: str | None, is_leader: bool) -> None:
     """Only a worker-index of exactly 0 makes a leader."""
     labels = {keys.GROUP_INDEX: "7"} | ({} if label is None else {keys.WORKER_INDEX: label})
-    found = labels_of(mutate_pod(pod("m-0-3", labels=labels), gang=False))
+    found = labels_of(mutate_pod(pod("m-0-3", labels=labels), gang=()))
     assert found["worker-index"] == ("0" if is_leader else "3")
     assert ("group-key" in found) is is_leader
 
 
 def test_4_2_leader_identity() -> None:
     """A leader gets its group's index and key from its name and namespace."""
-    found = labels_of(mutate_pod(leader("my-lws-0", lws="my-lws"), gang=False))
+    found = labels_of(mutate_pod(leader("my-lws-0", lws="my-lws"), gang=()))
     assert found == {
         "name": "my-lws",
         "template-revision-hash": "k",
@@ -108,20 +109,20 @@ def test_4_2_leader_identity() -> None:
 
 def test_4_2_labels_that_are_there_stay() -> None:
     """A group index or key that is there already is not written again, not even when the name has no ordinal."""
-    found = labels_of(mutate_pod(leader("odd", labels={keys.GROUP_INDEX: "9", keys.GROUP_KEY: "own"}), gang=False))
+    found = labels_of(mutate_pod(leader("odd", labels={keys.GROUP_INDEX: "9", keys.GROUP_KEY: "own"}), gang=()))
     assert (found["group-index"], found["group-key"]) == ("9", "own")
 
 
 def test_4_2_2_unique_subdomain() -> None:
     """Under UniquePerReplica a leader's subdomain is its own name; under any other value it stays."""
-    assert mutate_pod(leader("m-3", annotations=UNIQUE), gang=False)["spec"]["subdomain"] == "m-3"
+    assert mutate_pod(leader("m-3", annotations=UNIQUE), gang=())["spec"]["subdomain"] == "m-3"
     shared = leader("m-3", annotations={keys.SUBDOMAIN_POLICY: "Shared"})
-    assert mutate_pod(shared, gang=False)["spec"]["subdomain"] == "m"
+    assert mutate_pod(shared, gang=())["spec"]["subdomain"] == "m"
 
 
 def test_4_2_5_leader_in_subgroup_0() -> None:
     """A leader belongs to subgroup 0, whose key has no namespace in it."""
-    found = labels_of(mutate_pod(leader("my-lws-0", lws="my-lws", annotations={keys.SUBGROUP_SIZE: "2"}), gang=False))
+    found = labels_of(mutate_pod(leader("my-lws-0", lws="my-lws", annotations={keys.SUBGROUP_SIZE: "2"}), gang=()))
     assert found["subgroup-index"] == "0"
     assert found["subgroup-key"] == "5deee8c4a097c2901d4bc8feeb358a6e7ef32eac"
 
@@ -136,14 +137,14 @@ def test_4_2_5_leader_in_subgroup_0() -> None:
 )
 def test_4_2_5_leader_in_no_subgroup(annotations: JSON, labels: JSON) -> None:
     """A leader gets no subgroup without a size, when excluded, or when it has one."""
-    found = labels_of(mutate_pod(leader(annotations=annotations, labels=labels), gang=False))
+    found = labels_of(mutate_pod(leader(annotations=annotations, labels=labels), gang=()))
     assert "subgroup-key" not in found
     assert found.get("subgroup-index") == labels.get(keys.SUBGROUP_INDEX)
 
 
 def test_4_3_1_worker_index_is_overwritten() -> None:
     """A worker's index is the ordinal of its name, whatever its label said."""
-    found = labels_of(mutate_pod(worker("m-0-2", labels={keys.WORKER_INDEX: "9"}), gang=False))
+    found = labels_of(mutate_pod(worker("m-0-2", labels={keys.WORKER_INDEX: "9"}), gang=()))
     assert found["worker-index"] == "2"
 
 
@@ -162,7 +163,7 @@ def test_4_3_2_worked_examples(size: int, subgroup_size: int, expected: str, pol
     """Each row of the table of spec 4.3, under either policy type."""
     marks = {keys.SUBGROUP_SIZE: str(subgroup_size), keys.SUBGROUP_POLICY_TYPE: policy}
     for ordinal, index in enumerate(expected.split(), start=1):
-        found = labels_of(mutate_pod(worker(f"m-0-{ordinal}", size=size, annotations=marks), gang=False))
+        found = labels_of(mutate_pod(worker(f"m-0-{ordinal}", size=size, annotations=marks), gang=()))
         assert (ordinal, found["subgroup-index"]) == (ordinal, index)
         assert found["subgroup-key"] == sha1(f"m-0/{index}")
 
@@ -170,14 +171,14 @@ def test_4_3_2_worked_examples(size: int, subgroup_size: int, expected: str, pol
 def test_4_3_sha1_example() -> None:
     """The key of a worker's subgroup is made of the leader's name and the index."""
     marks = {keys.SUBGROUP_SIZE: "2"}
-    found = labels_of(mutate_pod(worker("my-lws-0-2", size=4, annotations=marks), gang=False))
+    found = labels_of(mutate_pod(worker("my-lws-0-2", size=4, annotations=marks), gang=()))
     assert found["subgroup-key"] == "342acf7ff6f85b42bb1b926ba95b46e5f1d93839"
 
 
 def test_4_3_2_a_subgroup_that_is_there_stays() -> None:
     """A worker that already has a subgroup keeps it and gets no key."""
     marks = {keys.SUBGROUP_SIZE: "2"}
-    found = labels_of(mutate_pod(worker("m-0-1", annotations=marks, labels={keys.SUBGROUP_INDEX: "7"}), gang=False))
+    found = labels_of(mutate_pod(worker("m-0-1", annotations=marks, labels={keys.SUBGROUP_INDEX: "7"}), gang=()))
     assert found["subgroup-index"] == "7"
     assert "subgroup-key" not in found
 
@@ -196,7 +197,7 @@ def test_4_3_subgroup_size_is_no_integer() -> None:
 def test_4_3_ordinal_0_gives_a_valid_label() -> None:
     """A worker with ordinal 0 lands in subgroup 0 under either branch of the formula."""
     for size in (8, 9):
-        found = labels_of(mutate_pod(worker("m-0-0", size=size, annotations={keys.SUBGROUP_SIZE: "4"}), gang=False))
+        found = labels_of(mutate_pod(worker("m-0-0", size=size, annotations={keys.SUBGROUP_SIZE: "4"}), gang=()))
         assert found["subgroup-index"] == "0"
 
 
@@ -207,15 +208,41 @@ def test_4_3_2_formula(size: int, subgroup_size: int, data: st.DataObject) -> No
     extra = (size - 1) % subgroup_size == 0 and size % subgroup_size != 0
     expected = (ordinal - 1) // subgroup_size if extra else ordinal // subgroup_size
     manifest = worker(f"m-0-{ordinal}", size=size, annotations={keys.SUBGROUP_SIZE: str(subgroup_size)})
-    assert labels_of(mutate_pod(manifest, gang=False))["subgroup-index"] == str(expected)
+    assert labels_of(mutate_pod(manifest, gang=()))["subgroup-index"] == str(expected)
 
 
-@pytest.mark.parametrize("manifest", [leader("m-2"), worker("m-2-1")])
-def test_4_5_gang_annotation(manifest: JSON) -> None:
-    """With a gang scheduler every pod names its PodGroup, also when it named another one."""
-    manifest["metadata"]["annotations"][keys.POD_GROUP_NAME] = "other"
-    assert mutate_pod(manifest, gang=True)["metadata"]["annotations"][keys.POD_GROUP_NAME] == "m-2-k"
-    assert mutate_pod(manifest, gang=False)["metadata"]["annotations"][keys.POD_GROUP_NAME] == "other"
+def mark_of(manifest: JSON, *schedulers: str) -> str | None:
+    """The PodGroup that an admitted pod names, where these schedulers start gangs."""
+    found: str | None = mutate_pod(manifest, gang=schedulers)["metadata"]["annotations"].get(keys.POD_GROUP_NAME)
+    return found
+
+
+def test_4_5_a_leader_of_the_gang_scheduler_names_its_pod_group() -> None:
+    """A leader is marked if it names one of the gang schedulers, whichever, and gang scheduling is on."""
+    assert mark_of(leader("m-2", schedulerName="volcano"), "volcano") == "m-2-k"
+    assert mark_of(leader("m-2", schedulerName="vc2"), "volcano", "vc2") == "m-2-k"
+    assert mark_of(leader("m-2", schedulerName="volcano")) is None
+
+
+@pytest.mark.parametrize("scheduler", [{}, {"schedulerName": None}, {"schedulerName": "default-scheduler"}])
+def test_g3_pods_of_other_schedulers_are_not_marked(scheduler: JSON) -> None:
+    """A leader that Volcano does not place is no member of a gang, so nothing holds the queue for it (CD-31)."""
+    assert mark_of(leader("m-2", **scheduler), "volcano") is None
+
+
+def test_g2_a_worker_is_marked_by_its_template_alone() -> None:
+    """A worker of a leader from before gang scheduling is not marked for a PodGroup that nobody makes (CD-33)."""
+    assert mark_of(worker("m-2-1", schedulerName="volcano"), "volcano") is None
+    marked = worker("m-2-1", schedulerName="volcano", annotations={keys.POD_GROUP_NAME: "m-2-k"})
+    assert mark_of(marked, "volcano") == "m-2-k"
+
+
+@pytest.mark.parametrize("make", [leader, worker])
+def test_g2_a_mark_of_somebody_else_is_left_alone(make: Any) -> None:
+    """A pod that names another PodGroup keeps it, with gang scheduling and without (CD-33)."""
+    name = "m-2" if make is leader else "m-2-1"
+    manifest = make(name, schedulerName="volcano", annotations={keys.POD_GROUP_NAME: "podgroup-8a1"})
+    assert mark_of(manifest, "volcano") == mark_of(manifest) == "podgroup-8a1"
 
 
 def full(make: Any, name: str) -> JSON:
@@ -235,22 +262,22 @@ def full(make: Any, name: str) -> JSON:
 def test_input_is_never_altered(manifest: JSON) -> None:
     """The manifest under review is the same after as before."""
     before = copy.deepcopy(manifest)
-    assert mutate_pod(manifest, gang=True) != before
+    assert mutate_pod(manifest, gang=("volcano",)) != before
     assert manifest == before
 
 
 @pytest.mark.parametrize("manifest", [full(leader, "m-0"), full(worker, "m-0-2"), leader(), worker("m-0-1")])
 def test_once_is_enough(manifest: JSON) -> None:
     """Asked again (reinvocation), admission changes nothing more."""
-    once = mutate_pod(manifest, gang=True)
-    assert mutate_pod(once, gang=True) == once
+    once = mutate_pod(manifest, gang=("volcano",))
+    assert mutate_pod(once, gang=("volcano",)) == once
 
 
 def test_untouched_members_are_shared() -> None:
     """What section 4 does not name is passed on as it is."""
     manifest = leader(volumes=[{"name": "v"}], containers=[container()])
     manifest["status"] = {"phase": "Pending"}
-    mutated = mutate_pod(manifest, gang=False)
+    mutated = mutate_pod(manifest, gang=())
     assert mutated["spec"]["volumes"] is manifest["spec"]["volumes"]
     assert mutated["status"] is manifest["status"]
 
@@ -279,7 +306,7 @@ def test_wrong_types_are_refused(path: str, value: Any) -> None:
         target = target.setdefault(parent, {})
     target[last] = value
     with pytest.raises(MalformedPodError, match=r"no pod: Expected .* at `\$"):
-        mutate_pod(manifest, gang=True)
+        mutate_pod(manifest, gang=("volcano",))
 
 
 def test_random_garbage_is_refused_or_passed() -> None:
@@ -307,7 +334,7 @@ def test_random_garbage_is_refused_or_passed() -> None:
         for step in spot[:-1]:
             target = target[step]
         target[spot[-1]] = chance.choice(values)
-        texts.append(answer(manifest, gang=chance.random() < 0.5))
+        texts.append(answer(manifest, gang=chance.choice([(), ("volcano",)])))
     assert all(texts)
 
 
@@ -316,4 +343,4 @@ def test_no_pod_at_all() -> None:
     values: list[Any] = [None, [], "pod", 3]
     for value in values:
         with pytest.raises(MalformedPodError):
-            mutate_pod(value, gang=False)
+            mutate_pod(value, gang=())

@@ -106,7 +106,7 @@ def spelled(hosts: str) -> list[str]:
 @pytest.mark.parametrize("case", rows(), ids=lambda case: case.about)
 def test_4_6_worked_examples(case: Case) -> None:
     """Each row of the table of 4.6."""
-    mutated = mutate_pod(case.pod, gang=False)
+    mutated = mutate_pod(case.pod, gang=())
     for index, worker_id in enumerate(case.ids):
         env = env_of(mutated, index)
         assert env["TPU_WORKER_ID"] == worker_id
@@ -122,7 +122,7 @@ def test_4_6_worked_examples(case: Case) -> None:
 def test_4_6_labels_of_s_1_without_leader() -> None:
     """n=3, s=1, leader does not request: the labels are 1 and 2 although hosts are counted anew."""
     for ordinal in (1, 2):
-        mutated = mutate_pod(w(ordinal, size=3, annotations=subgroup(1)), gang=False)
+        mutated = mutate_pod(w(ordinal, size=3, annotations=subgroup(1)), gang=())
         assert mutated["metadata"]["labels"][keys.SUBGROUP_INDEX] == str(ordinal)
 
 
@@ -131,7 +131,7 @@ def test_4_6_unique_subdomain() -> None:
     manifest = leader(
         "m-1", size=3, annotations={keys.SUBDOMAIN_POLICY: "UniquePerReplica"}, containers=[container(tpus=4)]
     )
-    env = env_of(mutate_pod(manifest, gang=False))
+    env = env_of(mutate_pod(manifest, gang=()))
     assert env["TPU_WORKER_HOSTNAMES"] == "m-1.m-1,m-1-1.m-1,m-1-2.m-1"
     assert (env["TPU_WORKER_ID"], env["TPU_NAME"]) == ("0", "m-1")
 
@@ -160,7 +160,7 @@ def test_4_6_request_test(limits: JSON | None, requests: JSON | None, uses: bool
 def test_4_6_malformed_quantity() -> None:
     """A quantity that is none refuses the pod."""
     with pytest.raises(AdmissionError, match=r"quantity of google\.com/tpu"):
-        mutate_pod(l(containers=[container(tpus="many")]), gang=False)
+        mutate_pod(l(containers=[container(tpus="many")]), gang=())
 
 
 @pytest.mark.parametrize("known", ["TPU_WORKER_HOSTNAMES", "TPU_WORKER_ID"])
@@ -168,7 +168,7 @@ def test_4_6_malformed_quantity() -> None:
 def test_4_6_user_brings_their_own(known: str, marks: JSON) -> None:
     """If the first TPU container already names hosts or an id, nothing is injected anywhere."""
     env: list[JSON] = [{"name": known, "valueFrom": {}}]
-    mutated = mutate_pod(l(containers=[container(env=env, tpus=4), TWO[1]], annotations=marks), gang=False)
+    mutated = mutate_pod(l(containers=[container(env=env, tpus=4), TWO[1]], annotations=marks), gang=())
     assert [name for index in (0, 1) for name in env_of(mutated, index) if name.startswith("TPU")] == [known]
 
 
@@ -177,7 +177,7 @@ def test_4_6_only_tpu_containers() -> None:
     manifest = l(
         size=1, containers=[container(), container("t", tpus=1)], init=[container("i", tpus=1), container("j")]
     )
-    mutated = mutate_pod(manifest, gang=False)
+    mutated = mutate_pod(manifest, gang=())
     assert "TPU_NAME" not in env_of(mutated, 0)
     assert env_of(mutated, 1)["TPU_WORKER_ID"] == "0"
     assert env_of(mutated, 0, "initContainers")["TPU_WORKER_ID"] == "1"
@@ -187,16 +187,14 @@ def test_4_6_only_tpu_containers() -> None:
 
 def test_4_6_subgroup_serves_first_container_only() -> None:
     """With subgroups only the first TPU container is told its peers."""
-    mutated = mutate_pod(l(containers=TWO, annotations=subgroup(2)), gang=False)
+    mutated = mutate_pod(l(containers=TWO, annotations=subgroup(2)), gang=())
     assert "TPU_NAME" in env_of(mutated, 0)
     assert "TPU_NAME" not in env_of(mutated, 1)
 
 
 def test_4_6_subgroup_own_port() -> None:
     """A port of one's own is used in the addresses and not set again."""
-    mutated = mutate_pod(
-        l(size=4, containers=[container(env=port("9000"), tpus=4)], annotations=subgroup(2)), gang=False
-    )
+    mutated = mutate_pod(l(size=4, containers=[container(env=port("9000"), tpus=4)], annotations=subgroup(2)), gang=())
     assert env_of(mutated)["TPU_PROCESS_ADDRESSES"] == "m-0.m:9000,m-0-1.m:9000"
     names = [entry["name"] for entry in mutated["spec"]["containers"][0]["env"]]
     assert names.count("TPU_PROCESS_PORT") == 1
@@ -206,7 +204,7 @@ def test_4_6_excluded_leader_with_tpus() -> None:
     """An excluded leader that requests TPUs has no subgroup label and is refused."""
     marks = subgroup(2, policy="LeaderExcluded")
     with pytest.raises(AdmissionError) as caught:
-        mutate_pod(l(size=5, annotations=marks), gang=False)
+        mutate_pod(l(size=5, annotations=marks), gang=())
     assert str(caught.value) == 'strconv.Atoi: parsing "": invalid syntax'
 
 
@@ -216,7 +214,7 @@ def test_4_6_integers_of_subgroups(member: str, key: str) -> None:
     given = {"annotations": subgroup(2), "labels": {keys.SUBGROUP_INDEX: "0"}}
     given[member][key] = "1_0"
     with pytest.raises(AdmissionError) as caught:
-        mutate_pod(l(**given), gang=False)
+        mutate_pod(l(**given), gang=())
     assert str(caught.value) == 'strconv.Atoi: parsing "1_0": invalid syntax'
 
 
@@ -224,7 +222,7 @@ def test_4_6_integers_of_subgroups(member: str, key: str) -> None:
 def test_4_6_subgroup_size_below_1(size: str) -> None:
     """A subgroup size below one refuses the pod instead of dividing by it."""
     with pytest.raises(AdmissionError, match="subgroup size must be at least 1 for pod m-0"):
-        mutate_pod(l(annotations={keys.SUBGROUP_SIZE: size}), gang=False)
+        mutate_pod(l(annotations={keys.SUBGROUP_SIZE: size}), gang=())
 
 
 @pytest.mark.parametrize("marks", [{}, subgroup(2)])
@@ -232,7 +230,7 @@ def test_4_6_no_parent_name(marks: JSON) -> None:
     """A worker whose name is nothing but an ordinal has no leader."""
     manifest = worker("-3", annotations=marks, containers=[container(tpus=1)])
     with pytest.raises(AdmissionError) as caught:
-        mutate_pod(manifest, gang=False)
+        mutate_pod(manifest, gang=())
     assert str(caught.value) == "parsing parent name from pod -3"
 
 
@@ -242,10 +240,10 @@ def test_4_6_no_parent_name(marks: JSON) -> None:
 def test_4_6_more_hosts_than_a_pod_can_hold(marks: JSON) -> None:
     """A size whose host names no API server would store is refused at once, without building them."""
     with pytest.raises(AdmissionError, match="TPU hosts do not fit into pod m-0"):
-        mutate_pod(l(annotations=marks), gang=False)
+        mutate_pod(l(annotations=marks), gang=())
 
 
 def test_4_6_empty_host_list() -> None:
     """n=1, leader without TPUs: a worker of such a group gets an empty list, written without value."""
-    mutated = mutate_pod(w(1, size=1), gang=False)
+    mutated = mutate_pod(w(1, size=1), gang=())
     assert {"name": "TPU_WORKER_HOSTNAMES"} in mutated["spec"]["containers"][0]["env"]

@@ -81,7 +81,7 @@ DRILLS = [
     ("pod.missing-config", {"container": "main"}, "cannot start container main: CreateContainerConfigError"),
     ("pod.missing-volume", {}, "cannot start (FailedMount): MountVolume.SetUp failed"),
     ("pod.no-network", {}, "cannot start (FailedCreatePodSandBox): Failed to create pod sandbox"),
-    ("pod.hang", {}, "runs and is not ready (container main)"),
+    ("pod.hang", {}, "is running but not ready (container main)"),
 ]
 
 
@@ -95,7 +95,7 @@ async def test_every_failure_of_a_pod_is_named_by_its_cause(drill: str, argument
         (line,) = [line for line in text.splitlines() if words in line]
         assert line.startswith(SUBJECT)
         assert "Group 0" not in text
-        assert "see that the controller runs" not in text
+        assert "check that the controller runs" not in text
 
 
 @virtual_time
@@ -108,7 +108,7 @@ async def test_a_node_that_is_down_is_named_while_its_pods_cannot_end() -> None:
         text = await running.told(f"is on node {node}, which is not ready since")
         assert f"delete Node {node}" in text
         await asyncio.sleep(400)
-        text = await running.told("goes when its workers have ended")
+        text = await running.told("is terminating and waits for its workers")
         first, *_ = text.splitlines()
         assert f"worker pod web-1-1 is on node {node}, which is not ready since" in first
         assert "foregroundDeletion" not in text
@@ -122,6 +122,9 @@ async def test_the_holders_of_a_topology_are_named() -> None:
         annotations = {"leaderworkerset.sigs.k8s.io/exclusive-topology": zone}
         await running.create("one", replicas=2, size=2, annotations=annotations)
         await running.create("two", replicas=1, size=2, annotations=annotations)
-        text = await running.told("held:", "two")
-        assert f"Annotation leaderworkerset.sigs.k8s.io/exclusive-topology wants a {zone} for each group alone" in text
+        text = await running.told("taken:", "two")
+        assert (
+            f"Annotation leaderworkerset.sigs.k8s.io/exclusive-topology requires a {zone} of its own for each group"
+            in text
+        )
         assert "zone-0 by group" in text

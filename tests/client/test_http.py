@@ -77,6 +77,34 @@ async def test_request_and_answer() -> None:
     assert response.warnings == ("first", 'say "hi"')
 
 
+async def test_a_separate_transport_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When every connection of one transport is taken, a separate one with the same credentials is answered at once."""
+    monkeypatch.setattr(http, "CONNECTIONS", 2)
+    hold, busy = asyncio.Event(), asyncio.Event()
+    waiting: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/slow":
+            waiting.append(request.path)
+            if len(waiting) == 2:
+                busy.set()
+            await hold.wait()
+        return web.Response(text=request.headers["authorization"])
+
+    identity = Identity((("authorization", "Bearer t"),))
+    async with serving(answer) as server, reaching(server, identity) as transport:
+        strangers = [asyncio.create_task(transport.send(Request("GET", "/slow", timeout=30))) for _ in range(3)]
+        await busy.wait()
+        with pytest.raises(TransportError, match="no answer in time"):
+            await transport.send(Request("GET", "/lease", timeout=0.1))
+        separate = transport.separate()
+        response = await separate.send(Request("GET", "/lease", timeout=5))
+        await separate.close()
+        assert response.body == b"Bearer t"
+        hold.set()
+        await asyncio.gather(*strangers)
+
+
 async def test_large_body_arrives_whole() -> None:
     """A body of megabytes arrives as given, with its length, and without complaint of the library that sends it."""
 

@@ -190,7 +190,7 @@ async def test_a_flood_of_tokens_is_turned_away() -> None:
 
 @virtual_time
 async def test_whom_it_allowed_is_let_in_during_an_outage() -> None:
-    """A server that does not answer keeps a known scraper out for an hour at the earliest; a stranger gets 500."""
+    """A server that does not answer keeps a known scraper out after an hour only; a stranger gets 500."""
     server = Reviews()
     reviewer = server.reviewer()
     assert await reviewer.review("Bearer known", "/metrics") is None
@@ -220,7 +220,7 @@ async def test_a_known_scraper_waits_little_for_a_frozen_server() -> None:
 
 @virtual_time
 async def test_an_answer_counts_though_there_was_an_outage() -> None:
-    """Whom the server refuses once it answers again stays out, in outages too; so do all if we lack the right."""
+    """Whom the server refuses once it answers again stays out, in an outage too; so do all if we lack the right."""
     server = Reviews()
     reviewer = server.reviewer()
     assert await reviewer.review("Bearer known", "/metrics") is None

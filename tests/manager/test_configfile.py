@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lws.errors import ConfigurationError
-from lws.manager.configfile import read_configuration, validate
+from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.settings import Configuration, Settings
 
 HEAD = "apiVersion: config.lws.x-k8s.io/v1alpha1\nkind: Configuration\n"
@@ -259,3 +259,35 @@ def test_only_suites_of_tls_13_leave_nothing_for_12(tmp_path: Path) -> None:
     policy = read(tmp_path, "tls:\n  cipherSuites: [TLS_AES_256_GCM_SHA384]\n").tls.policy
     assert policy.minimum_version is ssl.TLSVersion.TLSv1_3
     assert policy.ciphers is None
+
+
+def policies(folder: Path, text: str) -> tuple[str, ...]:
+    """The gang schedulers of a controller with Volcano and a policies file with this text."""
+    path = folder / "policies.yaml"
+    path.write_text(text)
+    volcano = read(folder, "gangSchedulingManagement:\n  schedulerProvider: volcano\n")
+    return Settings(configuration=volcano, policies=read_policies(str(path))).gang_schedulers
+
+
+def test_g3_gang_schedulers_come_from_the_policies_file(tmp_path: Path) -> None:
+    """Which schedulerNames mean Volcano is a policy, volcano by default, and nothing without the provider (CD-31)."""
+    assert policies(tmp_path, "policies: {gangSchedulers: [volcano, volcano-gpu]}\n") == ("volcano", "volcano-gpu")
+    assert policies(tmp_path, "policies: {}\n") == ("volcano",)
+    assert read_policies(str(tmp_path / "absent.yaml")) == read_policies("") == Settings().policies
+    assert Settings().gang_schedulers == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("policies: {gangScheduler: [a]}\n", "unknown field 'policies.gangScheduler'; did you mean 'gangSchedulers'?"),
+        ("policies: {gangSchedulers: []}\n", "policies.gangSchedulers: at least one schedulerName is needed"),
+        ("policies: {gangSchedulers: volcano}\n", "policies.gangSchedulers must be a list, not the text 'volcano'"),
+        ("- a\n", "must hold one object of policies, not a list"),
+    ],
+)
+def test_a_wrong_policies_file_is_a_start_up_error(tmp_path: Path, text: str, words: str) -> None:
+    """An error in the policies file is told with file, member and remedy (resilience 1.2)."""
+    with pytest.raises(ConfigurationError) as caught:
+        policies(tmp_path, text)
+    assert words in str(caught.value)

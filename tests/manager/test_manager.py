@@ -379,3 +379,58 @@ async def test_two_operators_in_one_process_count_apart() -> None:
         assert counts[0] is not None
         assert counts[0] > 0
         assert counts[1] == 0
+
+
+@virtual_time
+async def test_whoever_runs_alone_leads() -> None:
+    """Without election the gauge of leadership is 1, so that no alert says that nobody leads."""
+    async with Cluster() as cluster:
+        running = await cluster.start()
+        assert _of_lease(running, "leader_election_master_status") == 1
+
+
+@virtual_time
+async def test_a_change_of_leader_tells_how_long_nobody_led() -> None:
+    """The new leader exports when it began, and how long after the last renewal of the dead one that was."""
+    async with Cluster(elect=True) as cluster:
+        first = await cluster.start()
+        second = await cluster.start(ready=False)
+        assert _of_lease(first, "lws_leader_vacancy_seconds") == 0
+        assert _of_lease(second, "lws_leader_acquired_timestamp_seconds") is None
+        await asyncio.sleep(5)
+        await first.crash()
+        await works(second)
+        vacancy = _of_lease(second, "lws_leader_vacancy_seconds")
+        assert vacancy is not None
+        assert 15 <= vacancy <= 25
+        began = _of_lease(second, "lws_leader_acquired_timestamp_seconds")
+        assert began is not None
+        assert 0 <= cluster.clock.now().timestamp() - began <= 10
+
+
+@virtual_time
+async def test_a_standby_has_no_queue() -> None:
+    """What waits for a leader is no backlog: depth and waiting time of a standby are zero, and so are they after."""
+    async with Cluster(elect=True) as cluster:
+        first = await cluster.start()
+        second = await cluster.start(ready=False)
+        for number in range(3):
+            await cluster.client.create(LEADERWORKERSETS, manifest(f"set-{number}"))
+        await asyncio.sleep(600)
+        registry = second.operator.metrics.registry
+        for priority in ("live", "background"):
+            labels = {"name": "pod", "controller": "pod", "priority": priority}
+            assert registry.get_sample_value("workqueue_depth", labels) == 0
+        await first.stop()
+        await works(second)
+        await asyncio.sleep(30)
+        waited = {"name": "pod", "controller": "pod", "le": "1.0"}
+        total = {"name": "pod", "controller": "pod"}
+        assert registry.get_sample_value("workqueue_queue_duration_seconds_bucket", waited) == (
+            registry.get_sample_value("workqueue_queue_duration_seconds_count", total)
+        )
+
+
+def _of_lease(running: Running, metric: str) -> float | None:
+    registry = running.operator.metrics.registry
+    return registry.get_sample_value(metric, {"name": "b8b2488c.x-k8s.io"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
-from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, PODS, STATEFULSETS
+from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, PODS, STATEFULSETS, Resource
 from lws.errors import NotFoundError
+from tests.api.disaggregatedset.making import role
 from tests.manager.test_manager import Line
 from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
 from tests.virtual import virtual_time
@@ -16,20 +18,21 @@ JSON = dict[str, Any]
 CRD = "podgroups.scheduling.volcano.sh"
 
 
-async def take_away(cluster: Cluster) -> JSON:
-    """Delete the definition of PodGroups; returns it, ready to be created again."""
-    found = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", CRD)
-    await cluster.client.delete(CUSTOMRESOURCEDEFINITIONS, "", CRD)
+async def take_away(cluster: Cluster, resource: Resource = PODGROUPS) -> JSON:
+    """Delete a definition; returns it, ready to be created again."""
+    name = str(resource)
+    found = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", name)
+    await cluster.client.delete(CUSTOMRESOURCEDEFINITIONS, "", name)
 
     async def gone() -> bool:
         try:
-            await cluster.client.list(PODGROUPS)
+            await cluster.client.list(resource)
         except NotFoundError:
             return True
         return False
 
     await cluster.until(gone, seconds=60)
-    return {**{name: found[name] for name in ("apiVersion", "kind", "spec")}, "metadata": {"name": CRD}}
+    return {**{name: found[name] for name in ("apiVersion", "kind", "spec")}, "metadata": {"name": name}}
 
 
 async def blocked(cluster: Cluster, name: str) -> tuple[str, str, str]:
@@ -115,3 +118,34 @@ async def test_a_right_that_is_lost_and_granted_again() -> None:
         assert "grant the verbs list and watch" in text
         line.refused = set()
         await cluster.available("web", seconds=90)
+
+
+@virtual_time
+async def test_disaggregatedsets_are_reconciled_from_when_they_are_served() -> None:
+    """Without their definitions LeaderWorkerSets work as ever; once they are there, a DisaggregatedSet does too."""
+    async with Cluster(disaggregated=True) as cluster:
+        definitions = [await take_away(cluster, resource) for resource in (ROLESCALERS, DISAGGREGATEDSETS)]
+        running = await cluster.start()
+        assert probes(running)[:2] == (200, 200)
+        assert str(DISAGGREGATEDSETS) in probes(running)[2]
+        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=1, size=2))
+        await cluster.available("web")
+        for definition in definitions:
+            await cluster.client.create(CUSTOMRESOURCEDEFINITIONS, definition)
+        await asyncio.sleep(60)
+        assert "optional-apis" not in probes(running)[2]
+        roles = [role("prefill"), role("decode")]
+        await cluster.client.create(
+            DISAGGREGATEDSETS,
+            {
+                "apiVersion": DISAGGREGATEDSETS.api_version,
+                "kind": DISAGGREGATEDSETS.kind,
+                "metadata": {"name": "x", "namespace": NAMESPACE},
+                "spec": {"roles": roles},
+            },
+        )
+
+        async def made() -> bool:
+            return len(await cluster.all(LEADERWORKERSETS)) == 3
+
+        await cluster.until(made, seconds=60)

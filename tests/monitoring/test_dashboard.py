@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ def series() -> dict[str, Samples]:
 
 
 # (title, legend) -> value by labels. Everything observed lies between 1 and 2, evenly.
-ANSWERS: Final = {
+ANSWERS: Final[Mapping[tuple[str, str], Mapping[str, float]]] = {
     (WRONG_NOW.title, "Groups not ready"): {f'{{{WEB},reason="Unschedulable"}}': 1},
     (WRONG_NOW.title, "Not ready for"): {f"{{{WEB}}}": 1140},
     (WRONG_NOW.title, "Blocked"): {f"{{{WEB}}}": 1},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hack.alerts import EVERY, PLACES
 
-from tests.monitoring.promtool import Story, check, counting, gone, steady
+from tests.monitoring.promtool import Series, Story, check, counting, gone, steady
 
 HOUR = 3600
 SET = {"namespace": "team-b", "name": "web"}
@@ -84,7 +84,7 @@ def test_a_storm_is_of_one_group(tmp_path: Path) -> None:
     """One group that fails every 4 minutes fires; a rack that takes 16 groups once does not."""
     storm = [min(3.0, step // 8) for step in range(60)]
     rack = 'namespace="team-a",name="rack"'
-    series = {
+    series: Series = {
         of_set("lws_group_failures_max"): storm,
         of_set("lws_group_failures_max", rack): gone(300) + steady(1, 1500),
     }
@@ -148,7 +148,7 @@ def test_reconciles_that_do_not_get_done(tmp_path: Path) -> None:
 def test_the_first_panic_is_seen_and_does_not_flap(tmp_path: Path) -> None:
     """A panic every 1000 seconds, the longest back-off, keeps one alert firing; counters begin at zero."""
     panics = ours("controller_runtime_reconcile_panics_total", 'controller="pod"')
-    series = {
+    series: Series = {
         panics: [float((step * 30 - 600) // 1000 + 1) if step >= 20 else 0.0 for step in range(120)],
         ours("controller_runtime_webhook_panics_total"): steady(0, HOUR),
     }
@@ -168,8 +168,8 @@ def test_stalls_that_are_over_are_over(tmp_path: Path) -> None:
     bucket = "lws_event_loop_lag_seconds_bucket"
 
     def lag(slow: list[float | None], quick: list[float | None]) -> dict[str, list[float | None]]:
-        total = [(a or 0) + (b or 0) for a, b in zip(slow, quick, strict=True)]
-        edges = {"1.0": quick, "2.5": total, "+Inf": total}
+        total: list[float | None] = [(a or 0) + (b or 0) for a, b in zip(slow, quick, strict=True)]
+        edges: dict[str, list[float | None]] = {"1.0": quick, "2.5": total, "+Inf": total}
         return {ours(bucket, f'le="{edge}"'): list(values) for edge, values in edges.items()}
 
     burst = lag([*steady(0, 600), *counting(0, 10, 60), *steady(20, 1740)], counting(0, 30, 2400))

@@ -153,6 +153,7 @@ def leader(
     label_map: Mapping[str, str | None] | None = None,
     annotations: Mapping[str, str] | None = None,
     tpus: bool = False,
+    scheduler: str = "",
     **changes: Any,
 ) -> Pod:
     """The leader pod of a group; a label of None is absent."""
@@ -178,6 +179,7 @@ def leader(
         init_restarts=init_restarts,
         node=node,
         tpus=tpus,
+        scheduler=scheduler,
         changes=changes,
     )
 
@@ -236,6 +238,7 @@ def _pod(
     node: str,
     tpus: bool,
     changes: JSON,
+    scheduler: str = "",
 ) -> Pod:
     meta: JSON = {
         "name": name,
@@ -249,9 +252,10 @@ def _pod(
         **changes,
     }
     resources = ResourceRequirements(limits={labels.TPU_RESOURCE: "4"}) if tpus else None
+    containers = (Container(name="main", resources=resources),)
     return Pod(
         metadata=ObjectMeta(**meta),
-        spec=PodSpec(node_name=node, containers=(Container(name="main", resources=resources),)),
+        spec=PodSpec(node_name=node, scheduler_name=scheduler, containers=containers),
         status=PodStatus(
             phase=phase,
             conditions=(Condition(type="Ready", status="True" if ready else "False"),),

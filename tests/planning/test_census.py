@@ -144,9 +144,9 @@ def test_missing_groups_are_missing_since_the_set_is_not_available() -> None:
     assert census(a_set(2, ("Available", "False", LATER)), GOOD).not_ready_since == LATER
     assert census(a_set(2), GOOD).not_ready_since == CREATED
     updating = census(a_set(2, ("Available", "False", LATER), ("UpdateInProgress", "True", LATER)), GOOD)
-    assert (updating.not_ready_since, updating.unknown) == ("", {MISSING_GROUPS})
+    assert (updating.not_ready_since, updating.unknown) == ("", frozenset({MISSING_GROUPS}))
     told = census(a_set(2, ("Available", "True", LATER)), GOOD)
-    assert (told.not_ready_since, told.unknown) == ("", {MISSING_GROUPS})
+    assert (told.not_ready_since, told.unknown) == ("", frozenset({MISSING_GROUPS}))
 
 
 def test_a_rollout_moved_when_a_group_came_up() -> None:

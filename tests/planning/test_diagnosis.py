@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice, waits
-from lws.planning.leaderworkerset.diagnosis.facts import Facts, ForeignObject, Holder
-from lws.planning.leaderworkerset.diagnosis.objects import PodReport, Workload
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, ForeignObject
+from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.planning.diagnosis_facts import (
     JSON,
@@ -20,7 +19,6 @@ from tests.planning.diagnosis_facts import (
     group,
     healthy,
     leader_set,
-    node,
     pod,
     said,
     set_facts,
@@ -46,283 +44,6 @@ def leader(**parts: Any) -> PodReport:
 def worker(**parts: Any) -> PodReport:
     """The worker of group 0."""
     return pod("s-0-1", group=0, worker=1, **parts)
-
-
-def init(name: str, code: int | None) -> JSON:
-    """The status of a pod whose init container ended with a code, or still runs."""
-    state: JSON = {"running": {}} if code is None else {"terminated": {"exitCode": code, "reason": "Error"}}
-    return {
-        "phase": "Pending",
-        "initContainerStatuses": [{"name": name, "restartCount": 2 if code else 0, "state": state}],
-        "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}],
-    }
-
-
-def test_a_healthy_set_waits_for_nothing() -> None:
-    """A set whose groups are all ready and of the current revision has no finding."""
-    assert said(healthy()) == ()
-
-
-def test_a_status_without_a_generation_is_not_unseen() -> None:
-    """The CRDs of v0.7.0 have no observedGeneration: the controller is not blamed (W9)."""
-    assert said(healthy(lws=set_facts(observed_generation=None))) == ()
-
-
-PODS: dict[str, tuple[PodReport, str]] = {
-    "unschedulable": (
-        leader(status=unscheduled(NO_GPU), spec={"nodeName": ""}),
-        f"Group 0: leader pod s-0 finds no node: {NO_GPU}",
-    ),
-    "crash loop of an older kubelet": (
-        leader(status=waiting("CrashLoopBackOff", "back-off 5m0s", last={"exitCode": 9}, restartCount=4)),
-        "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9, restarted 4 times.",
-    ),
-    "crash loop of kubelet 1.36": (
-        leader(status=terminated(9, restarts=1, message="no model")),
-        (
-            "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9: no model, restarted "
-            "1 time."
-        ),
-    ),
-    "out of memory": (
-        leader(status=terminated(137, "OOMKilled", restarts=2)),
-        (
-            "Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 137 (OOMKilled), "
-            "restarted 2 times."
-        ),
-    ),
-    "init container fails": (
-        leader(status=init("prep", 3)),
-        "Group 0: leader pod s-0 on node-1 has failing init container prep: it exited with code 3, restarted 2 times.",
-    ),
-    "init container runs": (
-        leader(status=init("prep", None)),
-        "Group 0: leader pod s-0 on node-1 is still running its init container prep.",
-    ),
-    "image cannot be pulled": (
-        leader(status=waiting("ImagePullBackOff", 'Back-off pulling image "nowhere"', image="nowhere")),
-        (
-            "Group 0: leader pod s-0 on node-1 cannot pull image 'nowhere' for container main (ImagePullBackOff): "
-            'Back-off pulling image "nowhere". Correct the image, or give the pods a pull secret.'
-        ),
-    ),
-    "container cannot be configured": (
-        leader(status=waiting("CreateContainerConfigError", 'configmap "c" not found')),
-        (
-            "Group 0: leader pod s-0 on node-1 cannot start container main: CreateContainerConfigError: "
-            'configmap "c" not found.'
-        ),
-    ),
-    "evicted": (
-        leader(status={"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}),
-        "Group 0: leader pod s-0 on node-1 has failed: Evicted: The node was low on memory.",
-    ),
-    "runs, and crashed before": (
-        leader(
-            status={
-                "phase": "Running",
-                "containerStatuses": [
-                    {
-                        "name": "main",
-                        "restartCount": 3,
-                        "state": {"running": {}},
-                        "lastState": {"terminated": OOM},
-                    }
-                ],
-            }
-        ),
-        (
-            "Group 0: leader pod s-0 on node-1 runs and is not ready (container main): main last exited with code 137 "
-            "(OOMKilled), restarted 3 times."
-        ),
-    ),
-    "no scheduler": (
-        leader(status={"phase": "Pending"}, spec={"nodeName": "", "schedulerName": "volcano"}),
-        "Group 0: leader pod s-0 has not been looked at by scheduler volcano yet. See that scheduler volcano runs.",
-    ),
-    "ending": (
-        leader(metadata={**ENDING, "finalizers": ["x/y"]}),
-        (
-            "Group 0: leader pod s-0 on node-1 is ending since 2026-01-01T00:00:00Z (grace period 30 s), held by "
-            "finalizers x/y. Whoever set a finalizer must remove it; see that its controller runs."
-        ),
-    ),
-    "some gate": (
-        leader(spec={"nodeName": "", "schedulingGates": [{"name": "a/b"}, {"name": "c/d"}]}, status={}),
-        "Group 0: leader pod s-0 is held by scheduling gates a/b, c/d. Whoever set a gate must remove it.",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", PODS)
-def test_a_pod_that_is_not_ready_says_why(case: str) -> None:
-    """Each state that a kubelet or scheduler reports is one sentence with container, code and cause."""
-    found, sentence = PODS[case]
-    assert said(with_group_0(group(0, found, None, workers=None)))[0] == sentence
-
-
-@pytest.mark.parametrize(
-    ("reason", "message"),
-    [
-        ("FailedMount", 'MountVolume.SetUp failed for volume "c" : configmap "c" not found'),
-        ("FailedCreatePodSandBox", "failed to set up the network"),
-    ],
-)
-def test_a_pod_whose_containers_do_not_start_quotes_its_event(reason: str, message: str) -> None:
-    """What keeps a pod from starting stands in an event of the pod only; old scheduling warnings do not."""
-    warnings = (
-        event("Pod", "s-0", reason, message),
-        event("Pod", "s-0", "FailedScheduling", NO_GPU, time="2026-01-01T00:00:09Z"),
-        event("Pod", "s-1", reason, "of another pod", time="2026-01-01T00:00:09Z"),
-    )
-    facts = with_group_0(group(0, leader(status=STARTING), None, workers=None), events=warnings)
-    assert said(facts)[0] == f"Group 0: leader pod s-0 on node-1 cannot start ({reason}): {message}."
-
-
-@pytest.mark.parametrize(("moment", "blamed"), [("2026-01-01T00:00:05.5Z", True), ("2025-12-31T23:59:59Z", False)])
-def test_containers_that_cannot_start_again_quote_the_newer_event(moment: str, blamed: bool) -> None:
-    """After a reboot of the node the old exit code is no cause: what keeps the pod from starting is newer."""
-    warning = event("Pod", "s-0", "FailedCreatePodSandBox", "no network", time=moment)
-    status = terminated(143, finishedAt="2026-01-01T00:00:05Z")
-    facts = with_group_0(group(0, leader(status=status), None, workers=None), events=(warning,))
-    assert ("cannot start (FailedCreatePodSandBox): no network" in said(facts)[0]) is blamed
-
-
-def test_a_failing_probe_is_quoted() -> None:
-    """A running pod that is not ready says which probe fails."""
-    unready = {"phase": "Running", "containerStatuses": [{"name": "main", "state": {"running": {}}}]}
-    warning = event("Pod", "s-0-1", "Unhealthy", "Readiness probe failed: 503")
-    facts = with_group_0(group(0, leader(), worker(status=unready)), events=(warning,))
-    assert said(facts) == (
-        "Group 0: worker pod s-0-1 on node-1 runs and is not ready (container main): Readiness probe failed: 503.",
-    )
-
-
-def test_a_sidecar_that_ended_is_a_failure_and_a_finished_init_container_is_none() -> None:
-    """Init containers are to end, sidecars are not."""
-    status = init("one", 0)
-    status["containerStatuses"][0]["state"] = {"running": {}}
-    spec = {"initContainers": [{"name": "one", "restartPolicy": "Always"}]}
-    (sentence,) = said(with_group_0(group(0, leader(status=status, spec=spec), None, workers=None)))[:1]
-    assert "has failing sidecar container one" in sentence
-    (sentence,) = said(with_group_0(group(0, leader(status=status), None, workers=None)))[:1]
-    assert "runs and is not ready (container main)" in sentence
-
-
-def test_a_lost_node_is_named_with_its_remedies() -> None:
-    """A pod on a node that is not ready, or gone, says so before anything that follows from it."""
-    unready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
-    facts = with_group_0(group(0, leader(), worker(status=unready)), nodes=node(ready="Unknown"))
-    assert said(facts) == (
-        (
-            "Group 0: worker pod s-0-1 is on node node-1, which is not ready since 2026-01-01T00:00:00Z. If the "
-            "machine is gone, delete Node node-1; if it is shut down for good, `kubectl taint node node-1 "
-            "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`."
-        ),
-    )
-    (sentence,) = said(replace(facts, nodes={"node-1": None}))
-    assert "is on node node-1, which no longer exists" in sentence
-
-
-def test_an_ending_leader_is_explained_by_its_dependents() -> None:
-    """A leader held by foreground deletion is not the cause: the worker on the lost node is (L11)."""
-    held = leader(metadata={**ENDING, "finalizers": ["foregroundDeletion"]})
-    stuck = worker(metadata=ENDING, status={"phase": "Running"})
-    stuck = msgspec.structs.replace(stuck, spec=msgspec.structs.replace(stuck.spec, node_name="node-9"))
-    facts = with_group_0(group(0, held, stuck), nodes=node("node-9", ready="Unknown"))
-    first, second = said(facts)
-    assert first.startswith("Group 0: worker pod s-0-1 is on node node-9, which is not ready")
-    assert second == "Group 0: leader pod s-0 is ending, and goes when its workers have ended: s-0-1."
-    assert "finalizers" not in first + second
-
-
-def test_a_garbage_collector_that_is_refused_is_told() -> None:
-    """A leader whose StatefulSet is not collected quotes what was last refused, else says where to look (Q6)."""
-    held = leader(metadata={**ENDING, "finalizers": ["foregroundDeletion"]})
-    facts = with_group_0(group(0, held, None))
-    (sentence,) = said(facts)
-    assert "goes when StatefulSet s-0 is collected. If this lasts, an admission webhook may refuse" in sentence
-    warning = event("StatefulSet", "s", "FailedUpdate", 'failed calling webhook "vstatefulset.kb.io"')
-    (sentence,) = said(replace(facts, events=(warning,)))
-    assert sentence.endswith('goes when StatefulSet s-0 is collected: failed calling webhook "vstatefulset.kb.io".')
-
-
-def gated(**more: str) -> PodReport:
-    """A leader that Kueue holds."""
-    gates = [{"name": "kueue.x-k8s.io/admission"}]
-    names = {"kueue.x-k8s.io/queue-name": "q", "kueue.x-k8s.io/pod-group-name": "w", **more}
-    status = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
-    return leader(spec={"nodeName": "", "schedulingGates": gates}, status=status, labels=names)
-
-
-def workload(kind: str, status: str, message: str, reason: str = "") -> Workload:
-    """A Workload with one condition."""
-    condition = {"type": kind, "status": status, "message": message, "reason": reason}
-    return msgspec.convert({"metadata": {"name": "w"}, "status": {"conditions": [condition]}}, Workload)
-
-
-KUEUE: list[tuple[dict[str, Workload | None], str]] = [
-    ({}, "Kueue has not admitted it. `kubectl describe workload w` has the cause."),
-    ({"w": None}, "Kueue has no Workload w for it. See that Kueue runs"),
-    (
-        {"w": workload("QuotaReserved", "False", "insufficient unused quota for nvidia.com/gpu, 3 more needed")},
-        "Workload w: insufficient unused quota for nvidia.com/gpu, 3 more needed.",
-    ),
-    (
-        {"w": workload("Finished", "True", "", "OutOfSync")},
-        "its Workload w is Finished (OutOfSync). Delete it, and Kueue makes one that fits: `kubectl delete",
-    ),
-    ({"w": workload("Other", "True", "")}, "Workload w waits for its turn."),
-]
-
-
-@pytest.mark.parametrize(("workloads", "words"), KUEUE)
-def test_kueues_gates_quote_the_workload(workloads: dict[str, Workload | None], words: str) -> None:
-    """A pod held by Kueue is held by gates, and its Workload says why; a missing or Finished one is the cause (Q3)."""
-    (sentence, *_) = said(with_group_0(group(0, gated(), None, workers=None), workloads=workloads))
-    begin = "Group 0: leader pod s-0 is held by scheduling gates kueue.x-k8s.io/admission (LocalQueue q)"
-    assert sentence.startswith(begin)
-    assert words in sentence
-    assert "finds no node" not in sentence
-
-
-def test_a_surge_group_without_a_workload_says_the_way_out() -> None:
-    """Kueue drops Workloads of surge groups: the budget that ends is named (Q1)."""
-    late = pod(
-        "s-2",
-        group=2,
-        worker=0,
-        spec={"nodeName": "", "schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]},
-        status={},
-        labels={"kueue.x-k8s.io/pod-group-name": "w2"},
-    )
-    facts = healthy(groups=(group(0), group(1), group(2, late, None, workers=None)), workloads={"w2": None})
-    assert any("set maxSurge to 0 and maxUnavailable to 1" in sentence for sentence in said(facts))
-
-
-def test_exclusive_topology_names_annotation_and_holders() -> None:
-    """A leader that finds no domain says which annotation wants one, and which groups of which sets hold them."""
-    meta = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "zone"}}
-    holders = (
-        Holder("zone-a", "ns", "other", "3"),
-        Holder("zone-a", "ns", "other", "3"),
-        Holder("zone-b", "ns", "s", "1"),
-        Holder("zone-c", "ns", "s", "0"),
-    )
-    alone = leader(status=unscheduled(NO_GPU), spec={"nodeName": ""})
-    facts = with_group_0(
-        group(0, alone, None, workers=None),
-        lws=set_facts(metadata=meta),
-        holders=holders,
-        domains=frozenset({"zone-a", "zone-b", "zone-c"}),
-    )
-    (sentence,) = said(facts)
-    assert sentence.endswith(
-        f"{NO_GPU} Annotation {labels.EXCLUSIVE_TOPOLOGY} wants a zone for each group alone; held: zone-a by group 3 "
-        "of ns/other, zone-b by group 1 of ns/s; zone-c would be free of other groups, but the pod does not fit there."
-    )
-    (sentence,) = said(replace(facts, domains=frozenset()))
-    assert sentence.endswith("no node has that label: correct the annotation, or label the nodes.")
 
 
 def test_a_missing_leader_quotes_the_event_about_itself() -> None:
@@ -377,7 +98,7 @@ WORKERS: dict[str, tuple[Facts, str]] = {
     "scaled by hand": (
         with_group_0(group(0, workers=worker_set(0, replicas=3, available=1))),
         (
-            "Group 0: StatefulSet s-0 has 3 replicas, not the 1 workers of its group. Scale it back: `kubectl scale "
+            "Group 0: StatefulSet s-0 has 3 replicas, but its group has 1 workers. Scale it back: `kubectl scale "
             "statefulset s-0 --replicas=1`."
         ),
     ),
@@ -390,11 +111,14 @@ WORKERS: dict[str, tuple[Facts, str]] = {
     ),
     "an earlier leader's": (
         with_group_0(group(0, leader(metadata={"uid": "new"}), None)),
-        "Group 0: StatefulSet s-0 is the earlier leader pod's; the group's workers start when it has been collected.",
+        (
+            "Group 0: StatefulSet s-0 belongs to the previous leader pod; the workers start once it has been garbage-"
+            "collected."
+        ),
     ),
     "names taken": (
         with_group_0(group(0, leader(), worker(metadata=ENDING), workers=None)),
-        "Group 0: its workers start when pods of the earlier group have ended: s-0-1.",
+        "Group 0: its workers start once the pods of the previous group have terminated: s-0-1.",
     ),
     "not counted": (
         with_group_0(group(0, workers=worker_set(0, available=0))),
@@ -425,13 +149,16 @@ def test_an_edit_that_is_refused_is_not_blamed_on_the_controller() -> None:
     unseen = healthy(lws=set_facts(metadata={"generation": 2}))
     assert said(unseen) == (
         (
-            "The controller has not acted on the last edit yet (generation 2, seen 1). If this lasts, see that the "
-            "controller runs, and read its log."
+            "The controller has not acted on the last edit yet (generation 2, seen 1). If this lasts, check that the "
+            "controller runs, and its log."
         ),
     )
     words = "Failed to update leader statefulset s: spec: Forbidden: updates to statefulset spec"
     (sentence,) = said(replace(unseen, events=(event("LeaderWorkerSet", "s", "FailedUpdate", words),)))
-    assert sentence == f"The last edit (generation 2) cannot be applied: {words}. Correct the set, or what refuses it."
+    assert (
+        sentence
+        == f"The last edit (generation 2) cannot be applied: {words}. Fix the spec, or the policy that rejects it."
+    )
 
 
 def test_what_holds_the_whole_set_comes_first() -> None:
@@ -446,9 +173,9 @@ def test_what_holds_the_whole_set_comes_first() -> None:
         events=(event("LeaderWorkerSet", "s", "FailedCreate", "Failed to create leader statefulset s: no"),),
     )
     assert said(facts) == (
-        "It is being deleted, and its groups with it, held by finalizers x/y.",
-        "It is blocked: StatefulSet s is not ours.",
-        "Service s is not ours: it is not headless. Delete or rename it: the set needs the name s.",
+        "The set is being deleted, together with its groups, held by finalizers x/y.",
+        "The set is blocked: StatefulSet s is not ours.",
+        "Service s does not belong to the set: it is not headless. Delete or rename it: the set needs the name s.",
         "The leader StatefulSet s does not exist: Failed to create leader statefulset s: no.",
     )
 
@@ -457,21 +184,42 @@ def test_a_statefulset_of_an_earlier_set_is_waited_for() -> None:
     """A set that was deleted and created anew says that it waits for the collection of the earlier one's objects."""
     owner = {"kind": "LeaderWorkerSet", "name": "s", "uid": "earlier", "controller": True}
     (sentence, *_) = said(healthy(leader_set=leader_set(ownerReferences=[owner])))
-    assert sentence == "StatefulSet s belongs to an earlier set of this name; it waits for its collection."
+    assert sentence == "StatefulSet s belongs to a previous set of this name and is about to be garbage-collected."
 
 
 def test_a_leader_of_an_earlier_statefulset_is_waited_for() -> None:
     """A leader that looks ready and counts for nobody says why (CD-30)."""
     owner = {"kind": "StatefulSet", "name": "s", "uid": "earlier", "controller": True}
     (sentence,) = said(with_group_0(group(0, leader(metadata={"ownerReferences": [owner]}))))
-    assert sentence == "Group 0: leader pod s-0 is of an earlier leader StatefulSet, and waits for its collection."
+    assert (
+        sentence
+        == "Group 0: leader pod s-0 belongs to a previous leader StatefulSet and is about to be garbage-collected."
+    )
+
+
+def test_groups_that_hold_what_the_others_need_are_named() -> None:
+    """Two groups that are each placed in part keep each other from starting: that is said, with the way out (U3)."""
+    words = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    halves = [
+        group(
+            index, worker=pod(f"s-{index}-1", group=index, worker=1, status=unscheduled(words), spec={"nodeName": ""})
+        )
+        for index in (0, 1)
+    ]
+    (sentence,) = said(healthy(groups=tuple(halves)))
+    assert sentence.endswith(
+        "Groups 0-1 are placed in part and hold resources that the others need: scale down, or use gang scheduling, so "
+        "that one of them fits."
+    )
+    (alone,) = said(with_group_0(halves[0]))
+    assert "placed in part" not in alone
 
 
 def test_ending_pods_of_no_group_are_no_silence() -> None:
     """Beside terminating pods of an earlier set nobody says "waits for nothing" (N3)."""
     gone = pod("s-7", group=7, worker=0, metadata=ENDING)
     (sentence,) = said(healthy(strays=(gone,)))
-    assert sentence.startswith("Leader pod s-7 on node-1 is ending since 2026-01-01T00:00:00Z")
+    assert sentence.startswith("Leader pod s-7 on node-1 has been terminating since 2026-01-01T00:00:00Z")
 
 
 def test_pods_admitted_without_the_webhook_are_named() -> None:
@@ -486,7 +234,7 @@ def test_a_held_update_is_told_from_a_moving_one() -> None:
     groups = (*(group(index, key="old") for index in range(3)), group(3))
     facts = healthy(4, groups=groups, lws=set_facts(4, partition=2))
     assert said(facts) == (
-        "The rolling update has yet to replace group 2: 1 may be down and 0 extra at once.",
+        "The rolling update has yet to replace group 2 (maxUnavailable 1, maxSurge 0).",
         (
             "Groups 0-1 keep their revision: rollingUpdateConfiguration.partition is 2. Lower the partition to update "
             "them."
@@ -504,7 +252,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     """A broken group uses the budget up: the update says so (L12); with Kueue, surge has a way out (Q1)."""
     broken = pod("s-0", group=0, worker=0, key="old", status=terminated(1))
     facts = healthy(groups=(group(0, broken, key="old"), group(1, key="old")))
-    assert said(facts)[-1].endswith("1 may be down and 0 extra at once; it waits for group 0.")
+    assert said(facts)[-1].endswith("maxUnavailable 1, maxSurge 0); it is waiting for group 0.")
     surge = group(
         2, pod("s-2", group=2, worker=0, status=unscheduled(NO_GPU), spec={"nodeName": ""}), None, workers=None
     )

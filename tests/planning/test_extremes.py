@@ -104,7 +104,7 @@ def step_of_everything(given: JSON) -> None:
             cheap(lambda group=group: plan_leader_pod(group, _provider()))  # type: ignore[misc]
             cheap(lambda group=group: plan_worker_pod(group, worker.metadata.name, worker))  # type: ignore[misc]
     for pod in (leaders[0], worker):
-        cheap(lambda pod=pod: pods.mutate_pod(_manifest(pod, given), gang=True))  # type: ignore[misc]
+        cheap(lambda pod=pod: pods.mutate_pod(_manifest(pod, given), gang=("volcano",)))  # type: ignore[misc]
     body = {"metadata": {"name": "sample", "namespace": "default"}, "spec": owner.raw_spec}
     cheap(lambda: validation.validate_update(body, body))
     cheap(lambda: validation.warnings(body, None))
@@ -152,7 +152,8 @@ def _leader(index: int, key: str, given: JSON) -> Pod:
         size=3,
         restarts=given.get("restarts", 0),
         label_map=_marks(given, "L/group-index", "L/subgroup-index"),
-        annotations={labels.POD_GROUP_NAME: "gang", **_marks(given, "L/size", "L/subgroup-size")},
+        scheduler="volcano",
+        annotations={labels.POD_GROUP_NAME: f"sample-{index}-{key}", **_marks(given, "L/size", "L/subgroup-size")},
         **renamed,
     )
 

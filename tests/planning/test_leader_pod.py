@@ -18,7 +18,7 @@ from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 
-GANG = PROVIDERS["volcano"]
+GANG = PROVIDERS["volcano"](("volcano",))
 UNIQUE = {"networkConfig": {"subdomainPolicy": "UniquePerReplica"}}
 
 
@@ -312,16 +312,44 @@ def test_cd_28_names_beyond_the_group_do_not_matter() -> None:
     assert kinds(plan(replace(snapshot(), workers={"sample-0-7": pod}))) == ["StatefulSet"]
 
 
-GANGED = {"annotations": {labels.POD_GROUP_NAME: "sample-0-key"}}
+def ganged(size: int = 3, mark: str | None = None, scheduler: str = "volcano") -> GroupSnapshot:
+    """The same with the gang scheduler in the template and, unless another one is given, our mark on the leader."""
+    section = {"workerTemplate": making.template(schedulerName="volcano")}
+    key = making.key_of(making.lws(size=size, section=section))
+    marks = {labels.POD_GROUP_NAME: f"sample-0-{key}" if mark is None else mark}
+    return snapshot(size=size, section=section, leader={"annotations": marks, "scheduler": scheduler})
 
 
 def test_pod_group_comes_before_the_worker_set_11() -> None:
     """With gang scheduling the PodGroup is created first, and also for a group of one."""
-    assert kinds(plan(snapshot(leader=GANGED), gang=True)) == ["PodGroup", "StatefulSet"]
-    assert kinds(plan(snapshot(size=1, leader=GANGED), gang=True)) == ["PodGroup"]
-    assert kinds(plan(snapshot(leader=GANGED))) == ["StatefulSet"]
+    assert kinds(plan(ganged(), gang=True)) == ["PodGroup", "StatefulSet"]
+    assert kinds(plan(ganged(size=1), gang=True)) == ["PodGroup"]
+    assert kinds(plan(ganged())) == ["StatefulSet"]
 
 
-def test_cd_23_leader_from_before_gang_scheduling() -> None:
-    """A leader without a group annotation gets no PodGroup, and its workers all the same."""
-    assert kinds(plan(snapshot(), gang=True)) == ["StatefulSet"]
+def mark_of_workers(found: Plan) -> str | None:
+    """The PodGroup that the worker template names."""
+    (made,) = (each for each in found.actions if isinstance(each, Create) and each.resource.kind == "StatefulSet")
+    mark: str | None = made.manifest["spec"]["template"]["metadata"]["annotations"].get(labels.POD_GROUP_NAME)
+    return mark
+
+
+def test_g2_workers_are_members_because_their_leader_is() -> None:
+    """The worker template names the PodGroup of its leader, so a replaced worker comes back into the same (CD-33)."""
+    shot = ganged()
+    assert shot.leader is not None
+    assert mark_of_workers(plan(shot, gang=True)) == shot.leader.metadata.annotation(labels.POD_GROUP_NAME)
+    assert mark_of_workers(plan(shot)) is None
+
+
+@pytest.mark.parametrize("mark", ["", "podgroup-uid-leader-0", "sample-1-key"])
+def test_g2_no_pod_group_under_a_mark_that_is_not_ours(mark: str) -> None:
+    """A leader from before gang scheduling, or marked by Volcano, has no gang, and its workers none (CD-23, CD-33)."""
+    found = plan(ganged(mark=mark), gang=True)
+    assert (kinds(found), mark_of_workers(found)) == (["StatefulSet"], None)
+
+
+def test_g3_no_pod_group_for_a_leader_of_another_scheduler() -> None:
+    """Though a webhook of the reference has marked it, a leader that Volcano does not place holds no queue (CD-31)."""
+    found = plan(ganged(scheduler="default-scheduler"), gang=True)
+    assert (kinds(found), mark_of_workers(found)) == (["StatefulSet"], None)

@@ -1,4 +1,4 @@
-"""PodGroups of Volcano (spec 11)."""
+"""PodGroups of Volcano, and what they request (spec 11, CD-34)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
-from lws.planning.leaderworkerset.podgroup import min_resources, pod_requests
+from lws.planning.leaderworkerset.podgroup import Gang
+from lws.planning.leaderworkerset.requests import min_resources, pod_requests
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.schedulers.volcano import Volcano
 from tests.planning import making
@@ -61,12 +62,35 @@ def container(restart: str = "", limits: JSON | None = None, requests: JSON | No
             {"containers": [container(cpu="1")], "overhead": {"cpu": "250m", "memory": "64Mi"}},
             {"cpu": "1250m", "memory": "64Mi"},
         ),
-        ({"containers": [container(limits={"cpu": "8"})]}, {}),
     ],
 )
 def test_requests_of_a_pod_11(spec: dict[str, Any], expected: dict[str, str]) -> None:
-    """Containers add up, init containers take turns, sidecars stay, pod-level requests replace, limits do not count."""
-    assert {name: amount.canonical() for name, amount in pod_requests(spec).items()} == expected
+    """Containers add up, init containers take turns, sidecars stay, and pod-level requests replace theirs."""
+    assert canonical(spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"containers": [container(limits={"cpu": "3"})]}, {"cpu": "3"}),
+        ({"containers": [container(limits={"cpu": "3", "gpu": "8"}, cpu="1")]}, {"cpu": "1", "gpu": "8"}),
+        ({"containers": [container()], "initContainers": [container(limits={"cpu": "2"})]}, {"cpu": "2"}),
+        ({"containers": [container()], "resources": {"limits": {"cpu": "4", "gpu": "1"}}}, {"cpu": "4"}),
+        ({"containers": [container(cpu="1")], "resources": {"limits": {"cpu": "4"}}}, {"cpu": "1"}),
+        (
+            {"containers": [container(cpu="1")], "resources": {"limits": {"cpu": "4"}, "requests": {"cpu": "2"}}},
+            {"cpu": "2"},
+        ),
+    ],
+)
+def test_g9_limits_count_where_nothing_is_requested(spec: JSON, expected: dict[str, str]) -> None:
+    """A limit without a request counts as one, of containers and of the pod, as the API server defaults it (CD-34)."""
+    assert canonical(spec) == expected
+
+
+def canonical(spec: JSON) -> dict[str, str]:
+    """What a pod requests, in words."""
+    return {name: amount.canonical() for name, amount in pod_requests(spec).items()}
 
 
 def test_min_resources_example_11() -> None:
@@ -92,11 +116,13 @@ ANNOTATIONS = {
 }
 
 
-def manifest(size: int = 3, live: Any = None, **spec: Any) -> dict[str, Any]:
+WHOLE = Gang("sample-0-k1", whole=True, size=3, min_member=3)
+
+
+def manifest(gang: Gang = WHOLE, live: Any = None, **spec: Any) -> dict[str, Any]:
     """The PodGroup of group 0 of a set of this size."""
-    revised = making.lws(size=size, metadata={"annotations": ANNOTATIONS}, **spec)
-    pod = making.leader(0, "k1", annotations={labels.POD_GROUP_NAME: "sample-0-k1"})
-    return Volcano().manifest(live or revised, revised, Contents().sections(revised), pod)
+    revised = making.lws(size=gang.size, metadata={"annotations": ANNOTATIONS}, **spec)
+    return Volcano().manifest(live or revised, Contents().sections(revised), making.leader(0, "k1"), gang)
 
 
 def test_manifest_11() -> None:
@@ -111,12 +137,31 @@ def test_manifest_11() -> None:
     assert found["spec"] == {"minMember": 3, "minResources": {}, "queue": "gold"}
 
 
-def test_leader_ready_needs_one_member_11() -> None:
-    """Under LeaderReady the leader may start alone, with the resources of the whole group."""
-    assert manifest(startupPolicy="LeaderReady")["spec"]["minMember"] == 1
+REQUESTS = {"containers": [container(cpu="1")]}
 
 
-def test_cd_07_numbers_come_from_the_leaders_revision() -> None:
-    """While the live set has another size already, the PodGroup matches the pods that it gangs."""
-    live = making.lws(size=9, metadata={"generation": 4})
-    assert manifest(size=3, live=live)["spec"]["minMember"] == 3
+def test_resources_are_those_of_all_members_11() -> None:
+    """The queue is asked for the whole group, also while its leader goes first; for a leader alone if it is (CD-60)."""
+    section = {"workerTemplate": {"spec": REQUESTS}}
+    first = Gang("sample-0-k1", whole=True, size=3, min_member=1)
+    assert manifest(first, section=section)["spec"] == {"minMember": 1, "minResources": {"cpu": "3"}, "queue": "gold"}
+    alone = Gang("sample-0-k1", whole=False, size=3, min_member=1)
+    assert manifest(alone, section=section)["spec"]["minResources"] == {"cpu": "1"}
+
+
+@pytest.mark.parametrize(
+    ("leader", "worker", "expected"),
+    [
+        ({"priorityClassName": "high"}, {"priorityClassName": "low"}, "high"),
+        ({}, {"priorityClassName": "low"}, "low"),
+        (None, {"priorityClassName": "low"}, "low"),
+        ({"priorityClassName": "high"}, {}, "high"),
+        ({}, {}, None),
+    ],
+)
+def test_g5_the_gang_has_the_priority_of_its_pods(leader: JSON | None, worker: JSON, expected: str | None) -> None:
+    """Volcano orders gangs by the PodGroup's priority class: the leader's, else the workers' (CD-34)."""
+    section = {"workerTemplate": {"spec": REQUESTS | worker}}
+    if leader is not None:
+        section["leaderTemplate"] = {"spec": REQUESTS | leader}
+    assert manifest(section=section)["spec"].get("priorityClassName") == expected

@@ -167,7 +167,7 @@ def test_a_foreign_service_is_no_silence(plane: Plane) -> None:
         await world.create(replicas=1, size=2)
         await world.settled("sample")
         told = await Plugin(world).explain()
-        assert "Service sample is not ours: it is not headless. Delete or rename it" in told
+        assert "Service sample does not belong to the set: it is not headless. Delete or rename it" in told
 
     plane.run(scenario)
 
@@ -205,7 +205,7 @@ def test_a_refused_pod_is_told_in_the_servers_words(plane: Plane) -> None:
         told = await Plugin(world).explain()
         assert "leader pod sample-0 does not exist: create pod sample-0" in told.lower()
         assert "violates PodSecurity" in told
-        assert "see that the controller runs" not in told
+        assert "check that the controller runs" not in told
 
     plane.run(scenario)
 
@@ -222,8 +222,8 @@ def test_a_refused_edit_is_told_in_the_servers_words(plane: Plane) -> None:
         await world.edit("sample", leaderWorkerTemplate={"workerTemplate": template})
         await world.rest()
         told = await Plugin(world).explain()
-        assert "cannot be applied: Failed to update leader statefulset sample" in told
-        assert "volumeMounts" in told
+        assert "volumeMounts[0].name: Not found" in told
+        assert "check that the controller runs" not in told
 
     plane.run(scenario)
 

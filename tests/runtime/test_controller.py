@@ -444,7 +444,7 @@ async def test_a_write_that_was_seen_already_is_not_waited_for() -> None:
 
 @virtual_time
 async def test_failing_keys_are_known_with_their_begin_and_reason() -> None:
-    """A key fails from its first failure until it ends well, for the last reason; conflicts do not count."""
+    """From its first failure until it ends well a key is failing, for the last reason; conflicts are none."""
     forbidden = ForbiddenError(403, "Forbidden", "exceeded quota: q")
     bench = Bench(scripted(ConflictError(409, "Conflict", "x"), forbidden, ServerError(500, "", "x"), Done()))
     bench.queue.add(A)

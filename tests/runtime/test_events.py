@@ -337,7 +337,7 @@ async def test_a_flood_is_told_once_until_there_is_room() -> None:
                 for n in range(2 * CAPACITY):
                     bench.record(f"Reason-{flood}-{n}")
                 await asyncio.sleep(600)
-    assert [line["log_level"] for line in logged if line["event"] == "event given up"].count("warning") == 2
+    assert [line["log_level"] for line in logged if line["event"] == "event dropped"].count("warning") == 2
     assert bench.dropped == ["queue full"] * 2 * CAPACITY
 
 

@@ -34,7 +34,7 @@ def test_size_of_the_catalogue() -> None:
 @pytest.mark.parametrize("case", CATALOGUE, ids=[case.about for case in CATALOGUE])
 def test_bad_review(case: Case) -> None:
     """The answer is as the catalogue says."""
-    status, answer = AdmissionHandlers(gang=True).handle_review(case.path, case.body, case.content_type)
+    status, answer = AdmissionHandlers(gang=("volcano",)).handle_review(case.path, case.body, case.content_type)
     assert status == case.http
     assert b"Traceback" not in answer
     told = json.loads(answer)
@@ -52,7 +52,7 @@ def test_bad_review(case: Case) -> None:
 @pytest.mark.parametrize("path", [MUTATE_LEADERWORKERSET, VALIDATE_LEADERWORKERSET, MUTATE_POD, VALIDATE_POD])
 def test_bodies_at_other_paths(path: str) -> None:
     """Whatever the body and the path, there is no 5xx and no traceback, and pods of no set are never patched."""
-    handlers = AdmissionHandlers(gang=True)
+    handlers = AdmissionHandlers(gang=("volcano",))
     for case in CATALOGUE:
         status, answer = handlers.handle_review(path, case.body, case.content_type)
         assert status in (200, 400, 413, 415)
@@ -94,7 +94,7 @@ def test_a_large_review_is_answered_quickly(path: str) -> None:
 def test_damaged_reviews() -> None:
     """4,000 good reviews with random damage (bytes changed, cut, doubled) never give a 5xx or another uid."""
     chance = random.Random(7)
-    handlers = AdmissionHandlers(gang=True)
+    handlers = AdmissionHandlers(gang=("volcano",))
     good = [
         (path, encode(review(obj, old, operation=operation)))
         for path, obj, old, operation in (

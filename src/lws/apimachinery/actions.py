@@ -132,6 +132,8 @@ class Patch:
     """Merge ``change`` into an object, or into a subresource of it (RFC 7386), if it still has this UID.
 
     What the change does not name is left as it is, whoever wrote it meanwhile, so there is no conflict to be had.
+    If we may not patch an ``optional`` one, ``on_failure`` is told, the plan goes on, and it is not tried again for a
+    minute.
     """
 
     resource: Resource
@@ -140,6 +142,7 @@ class Patch:
     uid: str
     change: JSON
     subresource: str = ""
+    optional: bool = False
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

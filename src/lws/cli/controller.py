@@ -22,7 +22,7 @@ from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
 from lws.errors import ConfigurationError
-from lws.manager.configfile import read_configuration, validate
+from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight
 from lws.manager.settings import Settings
@@ -69,6 +69,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
     inside = in_cluster_server(environ) is not None
     return Settings(
         configuration=configuration,
+        policies=read_policies(environ.get("LWS_POLICIES", "")),
         namespace=(in_cluster_namespace(DIRECTORY) if inside else "") or NAMESPACE,
         webhooks=environ.get("ENABLE_WEBHOOKS") != "false",
         disaggregated=True,

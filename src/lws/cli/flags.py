@@ -18,7 +18,7 @@ from lws.telemetry.logs import Format, Level, LogSettings, TimeFormat
 JSON: TypeAlias = dict[str, Any]
 
 AUTO: Final = ""
-_TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+_BOOLEANS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _LEVELS: Final[dict[str, Level]] = {
     "debug": "debug",
     "info": "info",
@@ -78,7 +78,7 @@ class Flags:
 
 
 def parse_flags(argv: Sequence[str], *, terminal: bool) -> Flags:
-    """Read the command line; ``terminal`` says whether people read the log.
+    """Read the command line; ``terminal`` says whether the log goes to a terminal.
 
     Raises:
         ConfigurationError: a flag is unknown or its value is wrong; the message names it.
@@ -122,7 +122,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    _add(parser, "config", str, "FILE", "configuration file; flags given explicitly beat it")
+    _add(parser, "config", str, "FILE", "configuration file; flags override it")
     _add(parser, "kubeconfig", str, "FILE", "else $KUBECONFIG, the pod's service account, ~/.kube/config")
     _add(parser, "context", str, "NAME", "context of the kubeconfig; by default its current one")
     parser.add_argument(
@@ -133,21 +133,21 @@ def _parser() -> _Parser:
         metavar="HOST",
         help="outside a cluster: have the API server ask this process, which it reaches as HOST (found by default)",
     )
-    _add(parser, "kube-api-qps", _number, "N", "requests a second to the API server (default 500)")
-    _add(parser, "kube-api-burst", _whole, "N", "requests at once to the API server (default 500)")
-    _add_truth(parser, "leader-elect", "run only while holding the lease (default true)")
-    _add(parser, "leader-elect-lease-duration", _duration, "T", "others wait so long for us (default 15s)")
-    _add(parser, "leader-elect-renew-deadline", _duration, "T", "we give up after so long (default 10s)")
-    _add(parser, "leader-elect-retry-period", _duration, "T", "between tries (default 2s)")
-    _add(parser, "leader-elect-resource-lock", str, "KIND", "only leases")
-    _add(parser, "leader-elect-resource-name", str, "NAME", "the lease (default b8b2488c.x-k8s.io)")
-    _add(parser, "metrics-bind-address", str, "ADDR", "metrics over TLS; 0 for none (default :8443)")
-    _add(parser, "health-probe-bind-address", str, "ADDR", "probes; 0 for none (default :8081)")
-    _add(parser, "max-concurrent-reconciles", _positive, "N", "keys reconciled at once by each controller (default 8)")
-    _add_truth(parser, "version", "print version, build date and commit, and exit")
+    _add(parser, "kube-api-qps", _number, "N", "requests per second to the API server (default 500)")
+    _add(parser, "kube-api-burst", _integer, "N", "requests in a burst to the API server (default 500)")
+    _add_boolean(parser, "leader-elect", "run only while holding the lease (default true)")
+    _add(parser, "leader-elect-lease-duration", _duration, "T", "others take the lease after it (default 15s)")
+    _add(parser, "leader-elect-renew-deadline", _duration, "T", "the leader gives up after it (default 10s)")
+    _add(parser, "leader-elect-retry-period", _duration, "T", "wait between tries to acquire or renew (default 2s)")
+    _add(parser, "leader-elect-resource-lock", str, "KIND", "only leases is supported")
+    _add(parser, "leader-elect-resource-name", str, "NAME", "name of the lease (default b8b2488c.x-k8s.io)")
+    _add(parser, "metrics-bind-address", str, "ADDR", "address of metrics, over TLS; 0 disables (default :8443)")
+    _add(parser, "health-probe-bind-address", str, "ADDR", "address of probes; 0 disables (default :8081)")
+    _add(parser, "max-concurrent-reconciles", _positive, "N", "keys reconciled at once per controller (default 8)")
+    _add_boolean(parser, "version", "print version, build date and commit, and exit")
     _add(parser, "log-level", _choice(_LEVELS), "LEVEL", "debug, info, warning or error (default info)")
     _add(parser, "log-format", _choice({"json": "json", "console": "console"}), "FORM", "json or console")
-    _add_truth(parser, "zap-devel", "debug level and console format, unless set otherwise")
+    _add_boolean(parser, "zap-devel", "debug level and console format, unless set otherwise")
     _add(parser, "zap-encoder", _choice({"json": "json", "console": "console"}), "FORM", "as --log-format")
     _add(parser, "zap-log-level", _zap_level, "LEVEL", "debug, info, error, panic, or a number for debug")
     _add(parser, "zap-stacktrace-level", _choice(_LEVELS), "LEVEL", "panic: log errors without traceback")
@@ -159,9 +159,9 @@ def _add(parser: argparse.ArgumentParser, name: str, kind: Callable[[str], Any],
     parser.add_argument(f"--{name}", f"-{name}", dest=name, type=kind, metavar=metavar, help=help_)
 
 
-def _add_truth(parser: argparse.ArgumentParser, name: str, help_: str) -> None:
+def _add_boolean(parser: argparse.ArgumentParser, name: str, help_: str) -> None:
     parser.add_argument(
-        f"--{name}", f"-{name}", dest=name, type=_truth, nargs="?", const=True, metavar="true|false", help=help_
+        f"--{name}", f"-{name}", dest=name, type=_boolean, nargs="?", const=True, metavar="true|false", help=help_
     )
 
 
@@ -181,10 +181,10 @@ def _logs(given: JSON, terminal: bool) -> LogSettings:
 # Types; argparse puts their names and messages into its errors.
 
 
-def _truth(text: str) -> bool:
-    if text.lower() not in _TRUTHS:
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return _TRUTHS[text.lower()]
+    return _BOOLEANS[text.lower()]
 
 
 def _duration(text: str) -> str:
@@ -198,17 +198,17 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
     return int(text)
 
 
 def _positive(text: str) -> int:
-    number = _whole(text)
+    number = _integer(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not positive")
     return number
@@ -217,7 +217,7 @@ def _positive(text: str) -> int:
 def _choice(choices: dict[str, Any]) -> Callable[[str], Any]:
     def choose(text: str) -> Any:
         if text.lower() not in choices:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
         return choices[text.lower()]
 
     return choose

@@ -35,7 +35,7 @@ DEFAULT_TIMEOUT = 65.0  # seconds; a little more than an API server gives a requ
 
 
 class Observer(Protocol):
-    """Hears of every request that ended."""
+    """Told of every request that ended."""
 
     def __call__(self, method: str, code: str, host: str, seconds: float) -> None:
         """``code`` is the HTTP status, or ``<error>`` when there was no answer."""
@@ -354,7 +354,7 @@ def _document(response: Response) -> JSON:
 
 
 async def _head(answer: Stream) -> bytes:
-    """As much of an error's body as is worth reading."""
+    """The beginning of an error's body, as far as it is kept."""
     body = b""
     async for chunk in answer.chunks():
         body += chunk

@@ -45,7 +45,7 @@ class Connection:
         transport: carries requests; close it at the end.
         server: base URL.
         namespace: the default namespace that the configuration names; empty if none.
-        source: where the configuration came from, in words.
+        source: a description of where the configuration came from.
     """
 
     transport: HttpTransport

@@ -1,4 +1,4 @@
-"""Who we are to a server, and how we know the server: values that may change while a process lives."""
+"""The client's identity and how it verifies the server; both may change while the process runs."""
 
 from __future__ import annotations
 

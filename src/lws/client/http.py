@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from lws.client.credentials import Credentials, Identity, Tls
+from lws.client.proxies import is_socks, socks
 from lws.client.transport import Request, Response
 from lws.errors import TransportError
 
@@ -38,14 +39,21 @@ class HttpTransport:
 
     Args:
         server: base URL, with a path if the API is served below one.
-        credentials: who we are.
-        proxy: URL of an HTTP proxy.
+        credentials: the identity to send requests as.
+        proxy: URL of a proxy: http, https, or socks5 where the extra ``socks`` is installed.
+
+    Raises:
+        ConfigurationError: the proxy speaks SOCKS, and the extra is not installed.
     """
 
     def __init__(self, server: str, credentials: Credentials, *, proxy: str | None = None) -> None:
         self._server = server.rstrip("/")
         self._credentials = credentials
         self._proxy = proxy
+        self._faults: tuple[type[Exception], ...] = _FAULTS
+        if is_socks(proxy):
+            module = socks()
+            self._faults = (*_FAULTS, module.ProxyError)
         self._session: aiohttp.ClientSession | None = None
         self._tls = _TlsCache()
 
@@ -66,7 +74,7 @@ class HttpTransport:
                     self._notice(answer.status)
                     body = await answer.read()
                     return Response(answer.status, _headers(answer), body, _warnings(answer))
-        except _FAULTS as error:
+        except self._faults as error:
             raise self._fault(request, error) from error
 
     @asynccontextmanager
@@ -89,7 +97,7 @@ class HttpTransport:
             async with asyncio.timeout(request.timeout):
                 arguments = await self._arguments(request)
                 answer = await self._open().request(**arguments)
-        except _FAULTS as error:
+        except self._faults as error:
             raise self._fault(request, error) from error
         self._notice(answer.status)
         return answer
@@ -104,7 +112,7 @@ class HttpTransport:
             "data": _data(request.body),
             "ssl": self._context(identity),
             "server_hostname": identity.tls.server_name,
-            "proxy": self._proxy,
+            "proxy": None if is_socks(self._proxy) else self._proxy,
             "allow_redirects": False,
         }
 
@@ -116,13 +124,22 @@ class HttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30.0, socket_factory=_socket),
+                connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("content-type", "user-agent"),
                 read_bufsize=2**18,
             )
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._proxy is not None and is_socks(self._proxy):
+            url = self._proxy.replace("socks5h://", "socks5://")
+            made: aiohttp.BaseConnector = socks().ProxyConnector.from_url(
+                url, rdns=True, limit=CONNECTIONS, keepalive_timeout=30.0
+            )
+            return made
+        return aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30.0, socket_factory=_socket)
 
     def _notice(self, status: int) -> None:
         if status == 401:
@@ -175,7 +192,7 @@ class _TlsCache:
             try:
                 self._context = tls.context()
             except OSError:
-                # A rotation may be half done. What we have serves until it is complete.
+                # A rotation may be in progress; the present context serves until it is complete.
                 if self._context is None or tls != self._tls:
                     raise
                 self._looked_at = now
@@ -186,7 +203,7 @@ class _TlsCache:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in words for people."""
+    """What went wrong, for a person to read."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         return f"the server's certificate is not trusted: {getattr(cause, 'verify_message', '') or cause}"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from lws.client.credentials import Identity
 from lws.client.identities import Entry, load_identity
 from lws.client.overrides import Overrides
+from lws.client.proxies import SOCKS
 from lws.clock import Clock
 from lws.errors import ConfigurationError, TransportError
 from lws.yamltext import YamlError, load
@@ -24,6 +25,7 @@ from lws.yamltext import YamlError, load
 JSON: TypeAlias = dict[str, Any]
 REREAD_AFTER: Final = 60.0  # seconds between looks at token files and auth providers
 RENEW_AHEAD: Final = 60.0  # seconds before an exec credential runs out
+_PROXIES: Final = ("http", "https", *SOCKS)
 RETRY_AFTER: Final = 5.0  # seconds between runs of an exec plugin whose credential is refused
 
 
@@ -241,10 +243,10 @@ def _check_urls(cluster: Entry) -> None:
         raise ConfigurationError(
             f"cluster {cluster.name!r} in kubeconfig {cluster.file} has the server {server!r}; write https://host:port"
         )
-    if proxy and not (proxy.startswith(("http://", "https://")) and _leads_somewhere(proxy)):
+    if proxy and not (proxy.partition("://")[0] in _PROXIES and _leads_somewhere(proxy)):
         raise ConfigurationError(
             f"cluster {cluster.name!r} in kubeconfig {cluster.file} has the proxy-url {proxy!r}; "
-            "only http and https proxies are supported"
+            "only http, https and socks5 proxies are supported"
         )
 
 

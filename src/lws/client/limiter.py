@@ -17,7 +17,7 @@ class Limiter(Protocol):
 class TokenBucket:
     """A bucket of ``burst`` tokens that refills with ``qps`` tokens a second.
 
-    Callers are served in the order in which they came. A caller that gives up hands its token back.
+    Callers are served in the order in which they came. A cancelled caller returns its token.
     """
 
     def __init__(self, qps: float, burst: int) -> None:

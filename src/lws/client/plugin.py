@@ -1,6 +1,6 @@
 """Exec plugins of kubeconfigs: commands that print a credential (``client.authentication.k8s.io``).
 
-kubernetes-asyncio can run them too, but leaves behind one that hangs when whoever waits for it gives up.
+kubernetes-asyncio can run them too, but leaves a hanging plugin behind when its caller is cancelled.
 """
 
 from __future__ import annotations

@@ -1,10 +1,16 @@
-"""Which proxy leads to a server, from the environment, by the rules that Go programs keep."""
+"""Which proxy leads to a server, from the environment, by the rules that Go programs keep; and proxies of SOCKS."""
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from lws.errors import ConfigurationError
+
+SOCKS: Final = ("socks5", "socks5h")
 
 
 def proxy_from_environment(url: str, environ: Mapping[str, str]) -> str | None:
@@ -24,6 +30,25 @@ def proxy_from_environment(url: str, environ: Mapping[str, str]) -> str | None:
         if _excludes(entry.strip().lower(), host, port):
             return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def is_socks(proxy: str | None) -> bool:
+    """Whether a proxy speaks SOCKS, with which names are resolved by the proxy."""
+    return proxy is not None and urlsplit(proxy).scheme in SOCKS
+
+
+def socks() -> Any:
+    """The module ``aiohttp_socks``, an optional extra.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        return importlib.import_module("aiohttp_socks")
+    except ImportError as error:
+        raise ConfigurationError(
+            "SOCKS proxies need the package aiohttp-socks: pip install 'lws-controller[socks]'"
+        ) from error
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

@@ -8,7 +8,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Doubles from ``base`` to ``cap`` seconds, between half and the whole of it by chance.
+    """Doubles from ``base`` to ``cap`` seconds; each delay is between half and all of that, at random.
 
     A server's ``Retry-After`` is honoured up to ``max_retry_after`` seconds, so that no answer can blind us for long.
     """

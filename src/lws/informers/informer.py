@@ -1,10 +1,10 @@
 """An informer drives one watcher and keeps one store.
 
 Flow: a command of the watcher is carried out, what comes back is given to the watcher, and what it puts out is written
-to the store and told to handlers, synchronously and in order.
+to the store and passed to handlers, synchronously and in order.
 
-Guarantees: the store never holds an object that the server does not have and has told us so, nor lacks one that it has
-told us of; handlers see every such difference exactly once; no fault ends an informer, only its cancellation.
+Guarantees: the store reflects exactly what the server has reported; handlers see every change exactly once; no error
+ends an informer, only its cancellation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", contravariant=True)
 log = structlog.get_logger("lws.informers")
 
-WATCH_SECONDS: Final = 300.0  # how long a server is asked to keep a watch open, at least; up to a fifth more by chance
+WATCH_SECONDS: Final = 300.0  # how long a server is asked to keep a watch open, at least; up to a fifth more at random
 BRIEF_SECONDS: Final = 20.0  # the same after a fault
 GRACE_SECONDS: Final = 15.0  # silence beyond the server's own timeout is a fault
 BOOKMARK_SILENCE: Final = 120.0  # as is silence for twice the time between two bookmarks of a server that sends them
@@ -54,9 +54,9 @@ class Handler(Protocol[T_contra]):
 
 @dataclass(slots=True)
 class Counters:
-    """What an informer has been through."""
+    """Counts since the start."""
 
-    events: int = 0  # changes told to handlers
+    events: int = 0  # changes passed to handlers
     lists: int = 0
     watches: int = 0
     faults: int = 0
@@ -113,7 +113,7 @@ class Informer(Generic[T]):
         self._heard_at = clock.monotonic()
         self._log = log.bind(resource=str(kind), **dict(selection.query()))
 
-    # What readers use.
+    # For readers.
 
     @property
     def store(self) -> StoreReader[T]:
@@ -125,13 +125,13 @@ class Informer(Generic[T]):
         self._writer.add_index(name, function)
 
     def on_change(self, handler: Handler[T]) -> None:
-        """Have every change told from now on; what is in the store already is told at once as initial."""
+        """Call the handler for every change from now on, and at once, as initial, for what is in the store."""
         self._handlers.append(handler)
         for obj in self.store:
             self._tell(handler, Change(None, obj), initial=True)
 
     async def follow(self, handler: Handler[T]) -> None:
-        """`on_change` for a store that may be large: what is in it already is told a few at a time."""
+        """`on_change` for a store that may be large: what is in it already is passed on a few at a time."""
         self._handlers.append(handler)
         for number, obj in enumerate(self.store.list()):
             if number % RESYNC_BATCH == RESYNC_BATCH - 1:
@@ -140,11 +140,11 @@ class Informer(Generic[T]):
                 self._tell(handler, Change(None, obj), initial=True)
 
     def on_progress(self, callback: Callable[[], None]) -> None:
-        """Have it told, synchronously, that the position may have moved."""
+        """Call it, synchronously, whenever the position may have moved."""
         self._progress.append(callback)
 
     def on_availability(self, callback: Callable[[], None]) -> None:
-        """Have it told, synchronously, that `unavailable` changed between empty and not."""
+        """Call it, synchronously, whenever `unavailable` becomes empty or non-empty."""
         self._availability.append(callback)
 
     @property
@@ -209,7 +209,7 @@ class Informer(Generic[T]):
         """Whether an internal error has kept it from working for a minute, so that a restart may help."""
         return self._failing_since is not None and self._clock.monotonic() - self._failing_since >= FAULT_GRACE
 
-    # How it runs.
+    # Running.
 
     async def run(self) -> None:
         """Follow the server until cancelled."""
@@ -307,7 +307,7 @@ class Informer(Generic[T]):
             return now + LIST_SILENCE
         return max(now, min(end_at, now + BOOKMARK_SILENCE) if self._bookmarks else end_at)
 
-    # What the watcher puts out.
+    # Outputs of the watcher.
 
     def _step(self, given: inputs.Input) -> inputs.Command | None:
         self._state, outputs = step(self._state, given)
@@ -373,7 +373,8 @@ class Informer(Generic[T]):
         if trouble.status in (403, 404):
             self._refusal = self.trouble
         if news:
-            level = self._log.warning if trouble.status or not self.synced else self._log.info
+            expected = self.optional or (self.synced and not trouble.status)
+            level = self._log.info if expected else self._log.warning
             level("watch failing", problem=self.trouble, status=trouble.status or None)
         if self.unavailable:
             self._settled.set()
@@ -426,7 +427,7 @@ class Informer(Generic[T]):
             await self._resync_once()
 
     async def _resync_once(self) -> None:
-        """Tell handlers of every object again, a few at a time."""
+        """Call handlers for every object again, a few at a time."""
         for number, obj in enumerate(self.store.list()):
             if number % RESYNC_BATCH == RESYNC_BATCH - 1:
                 await asyncio.sleep(0)

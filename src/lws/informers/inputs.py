@@ -25,7 +25,7 @@ class Opened(_Value, frozen=True):
 
 
 class Ended(_Value, frozen=True):
-    """The server ended a watch; ``early``: well before the time we gave it."""
+    """The server ended a watch; ``early``: well before the timeout that was requested."""
 
     early: bool
 

@@ -91,9 +91,9 @@ class InformerRegistry:
         return found
 
     def drop(self, informer: Informer[Any]) -> None:
-        """Stop an informer whose objects nobody needs any more, such as those of an API that is gone. Idempotent.
+        """Stop an informer whose objects are no longer needed, such as those of an API that is gone. Idempotent.
 
-        What it still holds is not told as deleted.
+        Its handlers are not told that its objects are deleted.
         """
         self._informers = {key: known for key, known in self._informers.items() if known is not informer}
         task = self._tasks.pop(id(informer), None)

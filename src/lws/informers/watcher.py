@@ -12,7 +12,7 @@ Guarantees:
     * A watch that lasted its whole time without one event or bookmark has not proven that the server knows our
       position; everything is listed again. After a fault the next watch is brief, to find this out soon.
 
-Caveats: the steps know neither time nor chance; waiting and its jitter are the driver's.
+Caveats: steps use neither time nor randomness; waiting and its jitter are the driver's.
 """
 
 from __future__ import annotations

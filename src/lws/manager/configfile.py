@@ -1,4 +1,4 @@
-"""Reads the configuration file, strictly (operations 2).
+"""Reads the configuration file (operations 2) and the policies file (resilience 1.2), strictly.
 
 Guarantees: whatever is wrong is told in one sentence that names the file, the member and the remedy; a member that is
 unknown or given twice is an error, as is a value of the wrong type.
@@ -9,17 +9,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lws.errors import ConfigurationError
-from lws.manager.settings import API_VERSION, KIND, Configuration
+from lws.manager.settings import API_VERSION, KIND, Configuration, Policies, PoliciesFile
 from lws.yamltext import YamlError, load
 
 JSON: TypeAlias = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
 
 
 def read_configuration(path: str) -> JSON:
@@ -29,12 +30,7 @@ def read_configuration(path: str) -> JSON:
         ConfigurationError: it cannot be read, or something in it is wrong.
     """
     where = f"configuration file {path}"
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        cause = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(f"{where} cannot be read: {cause}; check --config") from error
-    document = _parse(text, where)
+    document = _parse(_read(path, where, "check --config"), where)
     if document.get("apiVersion") != API_VERSION or document.get("kind") != KIND:
         found = f"{document.get('apiVersion')!r}, {document.get('kind')!r}"
         raise ConfigurationError(f"{where}: apiVersion and kind must be {API_VERSION} and {KIND}, not {found}")
@@ -48,14 +44,39 @@ def validate(document: Mapping[str, Any], where: str) -> Configuration:
     Raises:
         ConfigurationError: something in it is wrong.
     """
+    return _validated(Configuration, document, where)
+
+
+def read_policies(path: str) -> Policies:
+    """What the policies file says; the defaults without one: its ConfigMap is optional, and so is the file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or something in it is wrong.
+    """
+    if not path or not Path(path).exists():
+        return Policies()
+    where = f"policies file {path}"
+    text = _read(path, where, "check LWS_POLICIES")
+    return _validated(PoliciesFile, _parse(text, where, kind="policies"), where).policies
+
+
+def _validated(model: type[M], document: Mapping[str, Any], where: str) -> M:
     try:
-        return Configuration.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        problems = [_sentence(detail) for detail in error.errors(include_url=False)]
+        problems = [_sentence(detail, model) for detail in error.errors(include_url=False)]
         raise ConfigurationError(f"{where}: {'; '.join(dict.fromkeys(problems))}") from None
 
 
-def _parse(text: str, where: str) -> JSON:
+def _read(path: str, where: str, remedy: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(f"{where} cannot be read: {cause}; {remedy}") from error
+
+
+def _parse(text: str, where: str, kind: str = f"kind {KIND}") -> JSON:
     try:
         document = load(text, _StrictLoader)
     except _DuplicateError as error:
@@ -64,7 +85,7 @@ def _parse(text: str, where: str) -> JSON:
         raise ConfigurationError(f"{where} is not valid YAML: {error}; fix the file") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else _kind(document)
-        raise ConfigurationError(f"{where} must hold one object of kind {KIND}, not {found}")
+        raise ConfigurationError(f"{where} must hold one object of {kind}, not {found}")
     return document
 
 
@@ -91,13 +112,13 @@ _StrictLoader.yaml_implicit_resolvers = {
 }
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong with one member, in words."""
     path = [str(part) for part in detail["loc"]]
     name = ".".join(path)
     match detail["type"]:
         case "extra_forbidden":
-            return f"unknown field {name!r}; {_advice(path)}"
+            return f"unknown field {name!r}; {_advice(path, model)}"
         case "missing":
             return f"{name} is missing"
         case "value_error":
@@ -131,15 +152,14 @@ def _kind(value: object) -> str:
             return repr(value)
 
 
-def _advice(path: list[str]) -> str:
+def _advice(path: list[str], model: type[BaseModel]) -> str:
     """Which member may have been meant, or which there are."""
-    known = _members(path[:-1])
+    known = _members(path[:-1], model)
     close = difflib.get_close_matches(path[-1], known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known here are {', '.join(known)}"
 
 
-def _members(path: list[str]) -> list[str]:
-    model: type[BaseModel] = Configuration
+def _members(path: list[str], model: type[BaseModel]) -> list[str]:
     for part in path:
         field = next((field for field in model.model_fields.values() if field.alias == part), None)
         inner = next(_models(field.annotation), None) if field is not None else None

@@ -106,7 +106,7 @@ class ControllerManager:
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self._client(fenced, self._limiter)
         self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
-        self.caches = Caches.of(self.registry, gang=settings.gang)
+        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers))
         events = self._client(fenced, self._limiter, field_manager=None)
         self.recorder = self._make_recorder(events, COMPONENT)
         self._recorders = [self.recorder]
@@ -202,7 +202,7 @@ class ControllerManager:
             self.writer,
             self.recorder,
             options,
-            provider=PROVIDERS[gang.scheduler_provider] if gang is not None else None,
+            provider=PROVIDERS[gang.scheduler_provider](self.settings.gang_schedulers) if gang is not None else None,
             groups=domain,
         )
         domain.watch(controllers)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from lws.api.leaderworkerset import gangs
 from lws.apimachinery.durations import parse_duration
 from lws.runtime.leader import Timing
 from lws.runtime.tls import TlsPolicy, tls_policy
@@ -244,11 +245,31 @@ class Configuration(_Section):
     tls: Tls = Tls()
 
 
+class Policies(_Section):
+    """Cluster-wide defaults of the policies file (resilience 1.2)."""
+
+    gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
+
+    @field_validator("gang_schedulers")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(value):
+            raise ValueError("at least one schedulerName is needed, such as volcano, and none may be empty")
+        return value
+
+
+class PoliciesFile(_Section):
+    """The policies file: what goes beyond the reference has no place in its configuration file, which it reads too."""
+
+    policies: Policies = Policies()
+
+
 class Settings(BaseModel):
     """Everything that a controller process is configured with.
 
     Attributes:
         configuration: the configuration file with the flags laid over it.
+        policies: the policies file.
         namespace: where the controller itself lives: its lease, Secret and Service.
         webhooks: whether admission is served at all (``ENABLE_WEBHOOKS``).
         disaggregated: whether DisaggregatedSets are reconciled, from when the API server serves them.
@@ -268,6 +289,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     configuration: Configuration = Configuration()
+    policies: Policies = Policies()
     namespace: str = "lws-system"
     webhooks: bool = True
     disaggregated: bool = False
@@ -287,6 +309,6 @@ class Settings(BaseModel):
         return self.configuration.leader_election.resource_namespace or self.namespace
 
     @property
-    def gang(self) -> bool:
-        """Whether groups are scheduled as gangs."""
-        return self.configuration.gang_scheduling_management is not None
+    def gang_schedulers(self) -> tuple[str, ...]:
+        """The schedulers whose groups are scheduled as gangs; none without gang scheduling (CD-31)."""
+        return () if self.configuration.gang_scheduling_management is None else self.policies.gang_schedulers

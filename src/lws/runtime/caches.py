@@ -27,8 +27,8 @@ def cache_service(registry: InformerRegistry, *, clock: Clock, patience: float) 
         registry: the informers.
         clock: measures how long a list has been refused.
         patience: for how many seconds, at the start, the server may refuse a list before the service ends with a
-            `ConfigurationError`: a server that keeps refusing is a fault of the installation. A resource that is not
-            served is waited for: its CustomResourceDefinition may be installed later.
+            `ConfigurationError`: a server that keeps refusing means that the installation is broken. A resource that
+            is not served is waited for: its CustomResourceDefinition may be installed later.
     """
 
     async def run(ready: Callable[[], None]) -> None:

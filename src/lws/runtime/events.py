@@ -141,7 +141,7 @@ class EventRecorder:
         clock: stamps events.
         random: jitter of retries.
         capacity: how many events may wait to be written.
-        dropped: told the cause whenever an event is given up.
+        dropped: called with the cause whenever an event is dropped.
     """
 
     def __init__(
@@ -327,7 +327,7 @@ class EventRecorder:
             _log.log(logging.DEBUG if known else logging.WARNING, "events are forbidden", **error_fields(error), **what)
         else:
             level = logging.DEBUG if self._full and error is None else logging.WARNING
-            _log.log(level, "event given up", cause=cause, error=str(error) if error else None, **what)
+            _log.log(level, "event dropped", cause=cause, error=str(error) if error else None, **what)
 
     def _manifest(self, sort: _Sort, note: str, now: datetime) -> JSON:
         namespace = sort.regarding.namespace or "default"

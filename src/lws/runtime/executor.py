@@ -296,7 +296,10 @@ class _Run(Generic[K]):
             return None
         return self._wrote("update", action.resource, answer)
 
-    async def _patch(self, action: Patch) -> JSON:
+    async def _patch(self, action: Patch) -> JSON | None:
+        where = (action.resource, action.namespace, action.name, action.uid)
+        if action.optional and self.executor._creations.taken_for(where):
+            return None
         metadata = {**action.change.get("metadata", {}), "uid": action.uid}
         try:
             answer = await self.executor._client.patch(
@@ -308,6 +311,12 @@ class _Run(Generic[K]):
             )
         except NotFoundError:
             raise StaleError(f"{action.resource} {action.name} is gone") from None
+        except ForbiddenError as error:
+            if not action.optional:
+                raise
+            self.executor._creations.taken(where)
+            self.tell(action.on_failure, str(error))
+            return None
         self.outcome.status_written |= action.subresource == "status"
         return self._wrote(f"patch {action.subresource}".rstrip(), action.resource, answer)
 

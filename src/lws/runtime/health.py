@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Check: TypeAlias = Callable[[], str | None]
-"""Says in a few words why it fails, or None when all is well."""
+"""Why the check fails, in a few words; None if it passes."""
 
 
 @dataclass(frozen=True, slots=True)

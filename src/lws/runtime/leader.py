@@ -119,7 +119,7 @@ class LeaderElector:
 
     @property
     def holder(self) -> str:
-        """Who holds the lease, as far as we know; empty if nobody."""
+        """The holder of the lease as last seen; empty if there is none."""
         return str(self._spec.get("holderIdentity") or "")
 
     @property
@@ -131,7 +131,7 @@ class LeaderElector:
         return max(0.0, (acquired - before).total_seconds())
 
     async def acquire(self) -> None:
-        """Wait until this process leads. What stands in the way is logged, and tried again."""
+        """Wait until this process leads. Failures are logged and retried."""
         _log.info("waiting for the lease", lease=self._label, identity=self.identity)
         while True:
             if await self._try():
@@ -276,7 +276,7 @@ class LeaderElector:
         return f"{self._namespace}/{self._name}"
 
     def _complain(self, cause: str, **more: str) -> None:
-        """Log what stands in the way, once for each new complaint."""
+        """Log why the lease cannot be taken or renewed, once for each new cause."""
         if cause != self._complaint:
             self._complaint = cause
             _log.warning("the lease cannot be taken or renewed", lease=self._label, cause=cause, **more)

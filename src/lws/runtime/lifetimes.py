@@ -25,7 +25,7 @@ _log = structlog.stdlib.get_logger("lws.manager")
 
 
 class ServiceEndedError(RuntimeError):
-    """A service returned although nobody stopped it."""
+    """A service returned without having been stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,10 @@ class _Running:
         if not self.task.done():
             return
         if self.task.cancelled():
-            raise ServiceEndedError(f"{self.service.name} was cancelled by nobody we know")
+            raise ServiceEndedError(f"{self.service.name} was cancelled from outside the supervisor")
         if (error := self.task.exception()) is not None:
             raise _single(error)
-        raise ServiceEndedError(f"{self.service.name} ended by itself")
+        raise ServiceEndedError(f"{self.service.name} ended unexpectedly")
 
     async def stop(self) -> None:
         """Cancel and wait; errors of the ending are logged only."""

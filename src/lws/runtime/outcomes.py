@@ -49,7 +49,7 @@ class Outcome:
 
 
 def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:
-    """What the controller is told once the actions have run.
+    """The controller's verdict once the actions have run.
 
     The end of an object that is not ours may wake nobody, for the caches may not hold it; so it is looked for.
 

@@ -17,14 +17,14 @@ _log = structlog.stdlib.get_logger("lws.watchdog")
 
 
 class Watchdog:
-    """Sets a timer again and again, and looks how late it rang.
+    """Sets a timer again and again and measures how late it fires.
 
     Args:
         clock: measures lateness.
         period: seconds between two timers.
         tolerance: seconds of lateness beyond which the loop counts as stalled.
         memory: for how many seconds a stall is remembered.
-        lagged: told each lateness.
+        lagged: called with each lag in seconds.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Watchdog:
 
     @property
     def problem(self) -> str | None:
-        """The stall that is still remembered, in words."""
+        """A description of the last stall, while it is remembered."""
         if self._stall is None or self._clock.monotonic() - self._stall[0] > self._memory:
             return None
         ago = self._clock.monotonic() - self._stall[0]
-        return f"the event loop stood still for {self._stall[1]:.1f} s, {ago:.0f} s ago"
+        return f"the event loop was blocked for {self._stall[1]:.1f} s, {ago:.0f} s ago"
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -62,4 +62,4 @@ class Watchdog:
                 self._lagged(self.lag)
             if self.lag > self._tolerance:
                 self._stall = (self._clock.monotonic(), self.lag)
-                _log.warning("the event loop stood still", seconds=round(self.lag, 3))
+                _log.warning("event loop was blocked", seconds=round(self.lag, 3))

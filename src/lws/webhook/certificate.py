@@ -1,6 +1,6 @@
 """The certificate that the webhook serves, replaceable while connections come in.
 
-New handshakes use the newest certificate that was ever found good; those under way finish with the one they began with.
+New handshakes use the newest valid certificate; those in progress finish with the one they started with.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ServingCertificate:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The context to listen with; handshakes fail until a certificate is there."""
+        """The context to listen with; handshakes fail until a certificate is loaded."""
         return self._context
 
     @property

@@ -1,6 +1,6 @@
-"""Certificates of the webhook: a certificate authority of our own and leaves signed by it (operations 3).
+"""The webhook's certificates: our own certificate authority and the leaves it signs (operations 3).
 
-Pure but for the keys, which are made by the system's own chance: validity follows from the time passed in. Keys are
+Pure except for the keys, which come from the system's random source; validity follows from the time passed in. Keys are
 RSA in the old PEM form, so that the reference controller can go on with them.
 """
 

@@ -8,7 +8,7 @@ name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -17,6 +17,7 @@ import structlog
 
 from lws.api.disaggregatedset import validation as disaggregatedset
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.api.leaderworkerset import gangwarnings
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -58,14 +59,14 @@ _log = structlog.get_logger("lws.webhook")
 
 
 class Observer(Protocol):
-    """Hears of refusals, for metrics."""
+    """Told of rejections, for metrics."""
 
     def denied(self, webhook: str, rule: str) -> None:
         """An object was refused by this rule."""
         ...
 
     def panicked(self, webhook: str) -> None:
-        """A handler failed in a way nobody foresaw."""
+        """A handler raised an unexpected error."""
         ...
 
 
@@ -81,14 +82,14 @@ class Endpoint:
 class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
-    def __init__(self, *, gang: bool = False, observer: Observer | None = None) -> None:
-        """With ``gang``, pods are marked for their PodGroup (spec 4.5); ``observer`` hears of refusals."""
+    def __init__(self, *, gang: Collection[str] = (), observer: Observer | None = None) -> None:
+        """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections."""
         self._gang = gang
         self._observer = observer
         write_operations = frozenset({"CREATE", "UPDATE"})
         self._endpoints = {
             MUTATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _default_leaderworkerset),
-            VALIDATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, _validate_leaderworkerset),
+            VALIDATE_LEADERWORKERSET: Endpoint(LEADERWORKERSET_KIND, write_operations, self._validate_leaderworkerset),
             MUTATE_POD: Endpoint(POD_KIND, frozenset({"CREATE"}), self._mutate_pod),
             VALIDATE_POD: Endpoint(POD_KIND, write_operations, _allow),
             VALIDATE_DISAGGREGATEDSET: Endpoint(DISAGGREGATEDSET_KIND, write_operations, _validate_disaggregatedset),
@@ -134,7 +135,7 @@ class AdmissionHandlers:
         return question.uid, self._guarded(endpoint, path, question)
 
     def _guarded(self, endpoint: Endpoint, path: str, question: Question) -> Answer:
-        """The endpoint's answer; a fault of ours refuses this one object and is logged."""
+        """The endpoint's answer; an internal error rejects this one object and is logged."""
         if question.sub_resource:
             return Answer()  # The rules name whole objects only; nothing is to be said about parts.
         if question.kind != endpoint.kind:
@@ -162,21 +163,20 @@ class AdmissionHandlers:
         except AdmissionError as error:
             return refused(str(error), rule="pod")
 
+    def _validate_leaderworkerset(self, question: Question) -> Answer:
+        found = object_of(question, question.object, "object")
+        if question.operation == "CREATE":
+            old = None
+            errors = validate_create(found)
+        else:
+            old = object_of(question, question.old_object, "oldObject")
+            errors = validate_update(found, old)
+        return _judged(errors, [*warnings_about(found, old), *gangwarnings.warnings(found, old, self._gang)])
+
 
 def _default_leaderworkerset(question: Question) -> Answer:
     patch: list[dict[str, Any]] = list(default_leaderworkerset(object_of(question, question.object, "object")))
     return Answer(patch=patch)
-
-
-def _validate_leaderworkerset(question: Question) -> Answer:
-    found = object_of(question, question.object, "object")
-    if question.operation == "CREATE":
-        old = None
-        errors = validate_create(found)
-    else:
-        old = object_of(question, question.old_object, "oldObject")
-        errors = validate_update(found, old)
-    return _judged(errors, warnings_about(found, old))
 
 
 def _validate_disaggregatedset(question: Question) -> Answer:

@@ -34,7 +34,7 @@ LEAF_CERTIFICATE: Final = "tls.crt"
 LEAF_KEY: Final = "tls.key"
 EXTRA: Final = "extra.crt"  # certificates of others that are to be trusted as well, whatever they are
 OVERLAP: Final = timedelta(days=1)  # how long a former authority stays in the bundle
-FOREIGN_RENEW: Final = 0.1  # share of its life that is left when a certificate of somebody else's is replaced
+FOREIGN_RENEW: Final = 0.1  # share of its lifetime that is left when somebody else's certificate is replaced
 MOST_FORMER: Final = 4  # more former authorities than this are no rotation but an accident
 _OWN_NAME: Final = x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME)
 

@@ -74,7 +74,7 @@ class CertificateRotator:
         namespace: of the Secret and the Service.
         secret: name of the Secret.
         service: name of the webhook's Service.
-        observe: told of the served leaf's end and its authority's end, whenever a leaf is loaded.
+        observe: called with the expiry of the leaf and of its authority whenever a leaf is loaded.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class CertificateRotator:
 
     @property
     def fault(self) -> str | None:
-        """Why an API server might not trust this replica; None if all is well."""
+        """Why an API server might not trust this replica; None if it does."""
         return self._fault
 
     async def run(self) -> None:

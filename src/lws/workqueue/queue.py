@@ -37,7 +37,7 @@ class QueueShutDown(Exception):  # noqa: N818 -- a state of the queue, named by 
 
 
 class QueueObserver(Protocol):
-    """Hears what a queue does, for metrics; spans are in seconds."""
+    """Told what a queue does, for metrics; durations are in seconds."""
 
     def added(self) -> None:
         """A key began to wait."""
@@ -80,7 +80,7 @@ class Queue(Generic[K]):
 
     Args:
         clock: measures how long keys wait and are worked on.
-        observer: hears about it.
+        observer: told of it, for metrics.
     """
 
     def __init__(self, *, clock: Clock | None = None, observer: QueueObserver | None = None) -> None:
@@ -182,7 +182,7 @@ class Queue(Generic[K]):
         )
 
     def _begin(self) -> None:
-        """Somebody takes keys from now on."""
+        """There are consumers from now on."""
         if self._open:
             return
         self._open = True
@@ -231,7 +231,7 @@ class Queue(Generic[K]):
         try:
             await getter
         except BaseException:
-            # Cancelled after it was woken: the key it was woken for must not wait for nobody.
+            # Cancelled after it was woken: another getter takes the key it was woken for.
             if getter.done() and not getter.cancelled():
                 self._wake_one()
             else:

@@ -3,7 +3,7 @@
 Guarantees:
     * The n-th failure of a key in a row (n from 0) delays it by at most ``base * 2**n`` seconds, never more than
       ``cap``, and by at least ``1 - jitter`` times that, unless the bucket asks for more; see `ExponentialBackoff`.
-    * `RateLimitingQueue.forget` ends the row; a key that never failed costs no memory.
+    * `RateLimitingQueue.forget` resets the count; a key that never failed costs no memory.
     * A `Bucket` lets through ``burst`` retries at once and ``rate`` a second in the long run, over all keys. A key
       whose retry waits is charged once, however often it fails meanwhile, so no key can use up what the others need.
 
@@ -52,7 +52,7 @@ class ExponentialBackoff(Generic[K]):
         return delay * (1.0 - self._jitter * self._random.random())
 
     def forget(self, key: K) -> None:
-        """The key succeeded: its row of failures is over."""
+        """The key succeeded: its next failure is again the first."""
         self._failures.pop(key, None)
 
     def failures(self, key: K) -> int:
@@ -125,7 +125,7 @@ class RateLimitingQueue(Generic[K]):
 
         Args:
             key: what failed.
-            at_least: seconds that somebody else asks for, such as a server that sheds load.
+            at_least: a minimum delay in seconds, such as a server's ``Retry-After``.
             charged: whether the retry counts against all keys' bucket.
         """
         now = asyncio.get_running_loop().time()

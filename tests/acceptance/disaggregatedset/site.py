@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -92,10 +91,8 @@ class Site:
 
     async def edit(self, *made: JSON, **spec: Any) -> JSON:
         """Give the set these roles, if any, and these members of its spec."""
-        live = await self.client.get(DISAGGREGATEDSETS, NAMESPACE, "x")
-        changed = copy.deepcopy(live)
-        changed["spec"] |= {**({"roles": list(made)} if made else {}), **spec}
-        return await self.client.update(DISAGGREGATEDSETS, changed)
+        change = {**({"roles": list(made)} if made else {}), **spec}
+        return await self.client.patch(DISAGGREGATEDSETS, NAMESPACE, "x", {"spec": change})
 
     async def touch(self) -> None:
         """Annotate the set."""

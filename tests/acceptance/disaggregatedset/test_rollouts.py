@@ -193,7 +193,8 @@ async def test_a17_two_old_revisions_keep_capacity() -> None:
         async with found.measuring():
             await found.edit(*roles(8, 2, "3.11"))
             await found.available()
-        assert (found.lowest["prefill"], found.lowest["decode"]) >= (8, 2)
+        assert found.lowest["prefill"] >= 8
+        assert found.lowest["decode"] >= 2
 
 
 @virtual_time

@@ -105,6 +105,22 @@ def test_5_3_the_end() -> None:
     ]
 
 
+def test_dd_37_what_a_rollout_began_with_does_not_shrink() -> None:
+    """A revision that is deleted while an older one runs leaves it its beginning, and no step is taken before that."""
+    older, newer = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
+    old = [child(TWO, name, 1, revision="aaaaaaaa", initial="1", created=older) for name in ("a", "b")]
+    gone = [child(TWO, name, 0, revision=OLD, initial="3", created=newer) for name in ("a", "b")]
+    new = [child(TWO, name, 1) for name in ("a", "b")]
+    assert planned(snapshot(TWO, *old, *gone, *new, services=_services())) == [
+        "patch x-0-aaaaaaaa-a initial 4",
+        "patch x-0-aaaaaaaa-b initial 4",
+        f"delete LeaderWorkerSet x-0-{OLD}-a",
+        "event LWSDeleted",
+        f"delete LeaderWorkerSet x-0-{OLD}-b",
+        "event LWSDeleted",
+    ]
+
+
 def test_5_3_one_role_above_zero_keeps_its_revision() -> None:
     """A revision is deleted when all of its roles are at 0, and not before."""
     old = [child(TWO, "a", 0, revision=OLD, initial="2"), child(TWO, "b", 1, revision=OLD, initial="2")]

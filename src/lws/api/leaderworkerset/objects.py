@@ -31,6 +31,7 @@ class PodSpec(CachedStruct, frozen=True):
     """What a planner reads of a pod's spec."""
 
     node_name: str = ""
+    scheduler_name: str = ""
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
 
@@ -99,6 +100,7 @@ class TemplateAnnotations(CachedStruct, frozen=True):
     """The annotations of a pod template that a planner reads."""
 
     size: str = msgspec.field(name=labels.SIZE, default="")
+    pod_group: str = msgspec.field(name=labels.POD_GROUP_NAME, default="")
 
 
 class TemplateMeta(CachedStruct, frozen=True):
@@ -170,10 +172,25 @@ class Node(CachedStruct, frozen=True):
     metadata: ObjectMeta
 
 
+class PodGroupSpec(CachedStruct, frozen=True):
+    """What of a PodGroup follows its group."""
+
+    min_member: int = 0
+    queue: str = ""
+
+
+class PodGroupStatus(CachedStruct, frozen=True):
+    """How far the scheduler is with a PodGroup; without a phase it has not looked at it."""
+
+    phase: str = ""
+
+
 class PodGroup(CachedStruct, frozen=True):
-    """A gang, known by its name and owner."""
+    """A gang."""
 
     metadata: ObjectMeta
+    spec: PodGroupSpec = PodGroupSpec()
+    status: PodGroupStatus = PodGroupStatus()
 
 
 def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:

@@ -5,10 +5,12 @@ Everything is decided from the pod alone: its name, labels and annotations. A po
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 
+from lws.api.leaderworkerset import gangs
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.affinity import with_exclusive_terms
 from lws.api.leaderworkerset.environment import with_group_variables
@@ -37,12 +39,12 @@ class MalformedPodError(AdmissionError):
     """A member of the pod that admission reads has not the type that the API gives it."""
 
 
-def mutate_pod(pod: JSON, *, gang: bool) -> JSON:
+def mutate_pod(pod: JSON, *, gang: Collection[str]) -> JSON:
     """The pod as it is to be stored; the one given is never altered.
 
     Args:
         pod: the manifest under review.
-        gang: whether a gang scheduler is configured (spec 4.5).
+        gang: names of the schedulers that start gangs (spec 4.5); none without gang scheduling.
 
     Raises:
         MalformedPodError: the manifest is no pod.
@@ -52,9 +54,8 @@ def mutate_pod(pod: JSON, *, gang: bool) -> JSON:
     if keys.NAME not in labels_of(pod):
         return pod
     size = _group_size(pod)
-    placed = _leader(pod) if labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX else _worker(pod, size)
-    if gang:
-        placed = _in_gang(placed)
+    leads = labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX
+    placed = _in_gang(_leader(pod), gang) if leads else _worker(pod, size)
     try:
         placed = with_tpu_variables(placed, size)
     except ValueError as error:  # a malformed quantity
@@ -122,11 +123,12 @@ def _in_subgroup(pod: JSON, leader_name: str, index: int) -> JSON:
     return with_exclusive_terms(pod, topology, keys.SUBGROUP_KEY, key)
 
 
-def _in_gang(pod: JSON) -> JSON:
-    """Spec 4.5."""
-    found = labels_of(pod)
-    group = f"{found.get(keys.NAME, '')}-{found.get(keys.GROUP_INDEX, '')}-{found.get(keys.REVISION, '')}"
-    return with_annotations(pod, {keys.POD_GROUP_NAME: group})
+def _in_gang(leader: JSON, schedulers: Collection[str]) -> JSON:
+    """Spec 4.5; workers have the mark from their template, if they are members (CD-33)."""
+    own = gangs.group_name(labels_of(leader))
+    mark = annotations_of(leader).get(keys.POD_GROUP_NAME)
+    ganged = gangs.is_ganged((leader.get("spec") or {}).get("schedulerName"), schedulers)
+    return with_annotations(leader, {keys.POD_GROUP_NAME: own}) if ganged and gangs.may_be_marked(mark, own) else leader
 
 
 class _Loose(msgspec.Struct, rename="camel"):
@@ -163,6 +165,7 @@ class _Affinity(_Loose):
 
 class _Spec(_Loose):
     subdomain: str | None = None
+    scheduler_name: str | None = None
     affinity: _Affinity | None = None
     containers: list[_Container] | None = None
     init_containers: list[_Container] | None = None

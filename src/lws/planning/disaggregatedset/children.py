@@ -66,9 +66,9 @@ def step(child: Child, replicas: int) -> Patch:
     return scale(child, replicas, events.scaled(child.role, child.name, child.replicas, replicas))
 
 
-def note_initial(child: Child) -> Patch:
-    """Write down with how many replicas a child goes into a rollout."""
-    return _patch(child, {"metadata": {"annotations": {labels.INITIAL_REPLICAS: str(child.replicas)}}})
+def note_initial(child: Child, replicas: int) -> Patch:
+    """Write down how many replicas a child stands for at the beginning of a rollout."""
+    return _patch(child, {"metadata": {"annotations": {labels.INITIAL_REPLICAS: str(replicas)}}})
 
 
 def delete(child: Child, *on_success: EmitEvent) -> Delete:

@@ -33,8 +33,11 @@ def plan(snapshot: Snapshot, view: SliceView, scales: Mapping[str, int]) -> Slic
     """
     out = SlicePlan()
     rest, drained = _drained(view)
-    out.actions += _delete_drained(snapshot, rest, drained)
-    if any(child.replicas for child in rest.old):
+    inherited = _inherited(rest, drained)
+    out.actions += [*inherited, *_delete_drained(snapshot, rest, drained)]
+    if inherited:
+        pass  # the next step counts with what was written just now
+    elif any(child.replicas for child in rest.old):
         _roll(snapshot, rest, scales, out)
     else:
         _settle(snapshot, view, scales, out)
@@ -47,6 +50,22 @@ def _drained(view: SliceView) -> tuple[SliceView, list[Child]]:
     ended = [child for group in view.generations if not any(each.replicas for each in group) for child in group]
     kept = tuple(child for child in view.old if child not in ended)
     return SliceView(view.index, view.target, kept, (*view.going, *ended)), ended
+
+
+def _inherited(rest: SliceView, drained: Sequence[Child]) -> list[Action]:
+    """A revision that goes before the rollout is over leaves what it began with to the next one (DD-37).
+
+    Otherwise what the roles had at the beginning, and with it what they must keep, would shrink with every revision.
+    """
+    began: dict[str, int] = {}
+    for child in drained:
+        began[child.role] = began.get(child.role, 0) + child.initial
+    heirs = {child.role: child for group in reversed(rest.generations) for child in group}
+    return [
+        children.note_initial(heirs[role], heirs[role].initial + count)
+        for role, count in began.items()
+        if count and role in heirs
+    ]
 
 
 def _delete_drained(snapshot: Snapshot, rest: SliceView, drained: Sequence[Child]) -> Iterator[Action]:
@@ -74,7 +93,7 @@ def _roll(snapshot: Snapshot, view: SliceView, scales: Mapping[str, int], out: S
     if any(role.external and role.name not in scales for role in roles):
         return
     begun = bool(view.target)
-    out.actions += [children.note_initial(child) for child in view.old if _to_note(child, begun)]
+    out.actions += [children.note_initial(child, child.replicas) for child in view.old if _to_note(child, begun)]
     missing = [index for index, role in enumerate(roles) if role.name not in view.target]
     for index in missing:
         begun = _create(snapshot, view, index, 0, out, first=not begun) or begun

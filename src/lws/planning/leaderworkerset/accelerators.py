@@ -13,7 +13,7 @@ from lws.api.leaderworkerset.objects import Container, Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.errors import TerminalError
-from lws.planning.leaderworkerset.podgroup import pod_requests
+from lws.planning.leaderworkerset.requests import pod_requests
 
 Amounts: TypeAlias = Mapping[str, float]
 

@@ -104,6 +104,16 @@ def pod_group_failed(leader: Reference, error: str = "{error}") -> EmitEvent:
     return EmitEvent("Warning", FAILED_CREATE, CREATE, note, leader)
 
 
+def pod_group_not_updated(leader: Reference, once: str) -> EmitEvent:
+    """We may not patch PodGroups; an addition to the reference's events (CD-32)."""
+    note = (
+        f"Failed to update pod group for leader pod {leader.name}: {{error}}; until the verb patch on podgroups is "
+        "granted (config/volcano), groups whose workers wait for their leader may be placed in part, and a corrected "
+        "queue takes effect for new groups only"
+    )
+    return EmitEvent("Warning", FAILED_UPDATE, UPDATE, note, leader, once=f"{once}/{FAILED_UPDATE}/podgroups")
+
+
 def mistaken_annotation(leader: Reference) -> EmitEvent:
     """Event 13: the cluster ignores StatefulSet start ordinals, so groups would nest endlessly."""
     note = (

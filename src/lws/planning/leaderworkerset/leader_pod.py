@@ -99,10 +99,10 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
         return DONE
     actions: list[Action] = [*services.per_replica(lws, leader, snapshot.service)]
     size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
-    ganged = provider is not None and bool(podgroup.name_of(leader)) and snapshot.pod_group is None
+    ganged = bool(podgroup.name_of(provider, leader))
     if size == 1 and not ganged:
         return Plan(tuple(actions))
-    if ganged and snapshot.no_pod_groups:
+    if ganged and snapshot.pod_group is None and snapshot.no_pod_groups:
         if not podgroup.is_complete(leader, snapshot.worker_statefulset, size):
             failed = events.pod_group_failed(Reference.to(PODS, leader.metadata), snapshot.no_pod_groups)
             actions.append(replace(failed, once=f"{leader.metadata.uid} {snapshot.no_pod_groups}"))
@@ -112,7 +112,8 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
         return Plan(tuple(actions), requeue_after=REVISION_CHECK)
     revised = snapshot.contents.restored(lws, revision)
     section = snapshot.contents.sections_of(lws, revision)
-    actions += podgroup.plan_pod_group(provider, lws, revised, section, leader, snapshot.pod_group)
+    gang = podgroup.gang_of(provider, lws, section, leader, snapshot.worker_statefulset, size)
+    actions += podgroup.plan_pod_group(provider, lws, section, leader, gang, snapshot.pod_group)
     waiting = lws.spec.startup_policy == LEADER_READY and not pod_ready(leader)
     if size == 1 or waiting:
         return Plan(tuple(actions))
@@ -125,7 +126,8 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     if taken.ending:
         return Plan((*actions, *_hidden(lws, leader, taken.ending)))
     actions += [_name_taken(leader, pod) for pod in taken.foreign]
-    body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector)
+    mark = gang.name if gang is not None and gang.whole else ""
+    body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector, mark)
     return Plan((*actions, _create(leader, body)))
 
 

@@ -1,25 +1,47 @@
-"""Gang scheduling: one PodGroup for each group, whoever schedules it (spec 11, CD-07, CD-23)."""
+"""Gang scheduling: one PodGroup for each group, whoever schedules it (spec 11, CD-07, CD-31 to CD-34, CD-60).
+
+Of a group, the leader exists before its workers, and these may have to wait for its node or for its readiness. A
+scheduler places nothing until ``minMember`` pods exist, so that must never be more than can exist by then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, PodGroup, StatefulSet
-from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Create, Reference
-from lws.apimachinery.manifests import JSON
-from lws.apimachinery.quantity import Quantity
+from lws.api.leaderworkerset import gangs, labels
+from lws.api.leaderworkerset.objects import Pod, PodGroup, StatefulSet, controlled_by
+from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
+from lws.apimachinery.actions import Create, Patch, Reference
+from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import PODS, Resource
-from lws.errors import TerminalError
-from lws.planning.leaderworkerset import events, templates
+from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import pod_ready
 
-Resources = dict[str, Quantity]
+NOT_ENQUEUED: Final = ("", "Pending")  # phases of a PodGroup that holds nothing of its queue yet
 
-_POD_LEVEL: Final = ("cpu", "memory")
-_HUGEPAGES: Final = "hugepages-"
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """The gang of one group.
+
+    Attributes:
+        name: of its PodGroup.
+        whole: whether its workers belong to it; else the leader is alone in it (CD-60).
+        size: pods of the group.
+        min_member: pods that must have a node for any to get one, as things are now.
+    """
+
+    name: str
+    whole: bool
+    size: int
+    min_member: int
+
+    @property
+    def members(self) -> int:
+        """Pods that belong to it, once all of them exist."""
+        return self.size if self.whole else 1
 
 
 class SchedulerProvider(Protocol):
@@ -30,21 +52,31 @@ class SchedulerProvider(Protocol):
         """The kind of its pod groups."""
         ...
 
-    def manifest(self, live: LeaderWorkerSet, revised: LeaderWorkerSet, section: JSON, leader: Pod) -> JSON:
+    @property
+    def schedulers(self) -> Collection[str]:
+        """The names by which pods ask for it (CD-31)."""
+        ...
+
+    def manifest(self, live: LeaderWorkerSet, section: JSON, leader: Pod, gang: Gang) -> JSON:
         """The pod group of this leader.
 
         Args:
-            live: the live set, for its annotations and startup policy.
-            revised: the revision spec of the leader's key, for sizes and templates (CD-07).
-            section: normal form of the revision's ``leaderWorkerTemplate``.
-            leader: the leader pod; its annotation names the pod group.
+            live: the live set, for its annotations.
+            section: normal form of the ``leaderWorkerTemplate`` of the leader's revision (CD-07).
+            leader: the leader pod, which owns it.
+            gang: name and numbers.
         """
         ...
 
 
-def name_of(leader: Pod) -> str:
-    """The pod group's name; empty for a leader that was admitted before gang scheduling (CD-23)."""
-    return leader.metadata.annotation(labels.POD_GROUP_NAME) or ""
+def name_of(provider: SchedulerProvider | None, leader: Pod) -> str:
+    """The name of the leader's PodGroup; empty if it is not ganged.
+
+    It is not without a mark (CD-23), under somebody else's mark (CD-33), nor with another scheduler (CD-31).
+    """
+    own = gangs.group_name(leader.metadata.labels)
+    ours = leader.metadata.annotation(labels.POD_GROUP_NAME) == own
+    return own if provider and ours and gangs.is_ganged(leader.spec.scheduler_name, provider.schedulers) else ""
 
 
 def is_complete(leader: Pod, workers: StatefulSet | None, size: int) -> bool:
@@ -52,85 +84,94 @@ def is_complete(leader: Pod, workers: StatefulSet | None, size: int) -> bool:
     return pod_ready(leader) if size == 1 else workers is not None
 
 
+def gang_of(
+    provider: SchedulerProvider | None,
+    live: LeaderWorkerSet,
+    section: JSON,
+    leader: Pod,
+    workers: StatefulSet | None,
+    size: int,
+) -> Gang | None:
+    """The gang of the group of this leader; None if it is not ganged.
+
+    Args:
+        provider: the gang scheduler, if there is one.
+        live: the live set, for startup policy and topology.
+        section: normal form of the ``leaderWorkerTemplate`` of the leader's revision.
+        leader: the leader pod.
+        workers: the StatefulSet of its workers.
+        size: pods of the group.
+    """
+    name = name_of(provider, leader)
+    if provider is None or not name:
+        return None
+    whole = _workers_join(section["workerTemplate"], name, provider.schedulers)
+    if workers is not None:
+        annotations = workers.spec.template.metadata.annotations
+        whole = annotations is not None and annotations.pod_group == name
+    alone = not whole or (workers is None and not leader.spec.node_name and _workers_wait(live))
+    return Gang(name, whole, size, 1 if alone else size)
+
+
 def plan_pod_group(
     provider: SchedulerProvider | None,
     live: LeaderWorkerSet,
-    revised: LeaderWorkerSet,
     section: JSON,
     leader: Pod,
+    gang: Gang | None,
     existing: PodGroup | None,
-) -> tuple[Create, ...]:
-    """Create the group's PodGroup once; it is never updated."""
-    if provider is None or existing is not None or not name_of(leader):
+) -> tuple[Create | Patch, ...]:
+    """Create the group's PodGroup, or have it follow the group."""
+    if provider is None or gang is None:
         return ()
+    if existing is not None:
+        return _follow(provider, live, leader, gang, existing)
     owner = Reference.to(PODS, leader.metadata)
-    body = provider.manifest(live, revised, section, leader)
+    body = provider.manifest(live, section, leader, gang)
     return (Create(provider.resource, body, on_failure=(events.pod_group_failed(owner),), owner=owner),)
 
 
-def min_resources(section: JSON, size: int) -> dict[str, str]:
-    """What the whole group requests: its leader and size - 1 workers, in canonical form (spec 11)."""
-    leader = pod_requests(templates.leader_template(section).get("spec") or {})
-    worker = pod_requests(section["workerTemplate"].get("spec") or {})
-    total = _sum([leader, *({name: amount * (size - 1) for name, amount in worker.items()} for _ in range(size > 1))])
-    return {name: total[name].canonical() for name in sorted(total)}
+def _workers_wait(live: LeaderWorkerSet) -> bool:
+    """Whether workers are not made before their leader has a node."""
+    return live.spec.startup_policy == LEADER_READY or bool(live.metadata.annotation(labels.EXCLUSIVE_TOPOLOGY))
 
 
-def pod_requests(spec: JSON) -> Resources:
-    """What one pod of this spec requests: requests only, limits do not count.
+def _workers_join(template: JSON, name: str, schedulers: Collection[str]) -> bool:
+    """Whether workers of this template, which are not made yet, can be members."""
+    scheduler = (template.get("spec") or {}).get("schedulerName")
+    mark = annotations_of(template).get(labels.POD_GROUP_NAME)
+    return gangs.is_ganged(scheduler, schedulers) and gangs.may_be_marked(mark, name)
 
-    Raises:
-        TerminalError: a quantity that cannot be read, which an API server may store and never be able to use.
+
+def _follow(
+    provider: SchedulerProvider, live: LeaderWorkerSet, leader: Pod, gang: Gang, existing: PodGroup
+) -> tuple[Patch, ...]:
+    """Raise minMember once the workers can exist (CD-32), and move a PodGroup that waits to another queue (CD-34).
+
+    One that an earlier leader left is about to go. One whose workers are not members was made by the reference, or by
+    an earlier release, whose admission marked workers one by one: its numbers stay.
     """
-    init = spec.get("initContainers") or ()
-    restartable = [_requests(each) for each in init if each.get("restartPolicy") == "Always"]
-    total = _sum([*(_requests(each) for each in spec.get("containers") or ()), *restartable])
-    total = _most(total, _start_up(init))
-    pod_level = _requests(spec)
-    for name, amount in pod_level.items():
-        if name in _POD_LEVEL or name.startswith(_HUGEPAGES):
-            total[name] = amount
-    return _sum([total, _quantities(spec.get("overhead"))])
-
-
-def _start_up(init: Iterable[JSON]) -> Resources:
-    """The most that is requested at once while init containers run, one after the other."""
-    running: Resources = {}
-    most: Resources = {}
-    for container in init:
-        if container.get("restartPolicy") == "Always":
-            running = _sum([running, _requests(container)])
-            most = _most(most, running)
-        else:
-            most = _most(most, _sum([running, _requests(container)]))
-    return most
-
-
-def _requests(holder: JSON) -> Resources:
-    return _quantities((holder.get("resources") or {}).get("requests"))
-
-
-def _quantities(given: Mapping[str, Any] | None) -> Resources:
-    found = {}
-    for name, value in (given or {}).items():
-        try:
-            found[name] = Quantity.parse(value)
-        except ValueError as error:
-            message = f"resources of the pod templates: {name}: {error}"
-            raise TerminalError(message, "write a quantity that Kubernetes reads, such as 500m or 2Gi") from error
-    return found
-
-
-def _sum(parts: Iterable[Resources]) -> Resources:
-    total: Resources = {}
-    for part in parts:
-        for name, amount in part.items():
-            total[name] = total[name] + amount if name in total else amount
-    return total
-
-
-def _most(one: Resources, other: Resources) -> Resources:
-    return {
-        **one,
-        **{name: amount for name, amount in other.items() if name not in one or one[name] < amount},
-    }
+    meta = existing.metadata
+    if meta.deleting or not controlled_by(meta, leader):
+        return ()
+    spec: JSON = {}
+    if gang.whole and existing.spec.min_member != gang.min_member:
+        spec["minMember"] = gang.min_member
+    queue = live.metadata.annotation(labels.QUEUE_NAME)
+    if queue and queue != existing.spec.queue and existing.status.phase in NOT_ENQUEUED:
+        spec["queue"] = queue
+    if not spec:
+        return ()
+    failed = events.pod_group_not_updated(Reference.to(PODS, leader.metadata), once=live.metadata.uid)
+    change = {"spec": spec}
+    return (
+        Patch(
+            provider.resource,
+            meta.namespace,
+            meta.name,
+            meta.uid,
+            change,
+            optional=True,
+            on_failure=(failed,),
+        ),
+    )

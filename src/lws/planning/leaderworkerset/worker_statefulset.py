@@ -33,7 +33,12 @@ def selector(lws: LeaderWorkerSet, leader: Pod) -> dict[str, str]:
 
 
 def manifest(
-    live: LeaderWorkerSet, revised: LeaderWorkerSet, section: JSON, leader: Pod, node_selector: Mapping[str, str]
+    live: LeaderWorkerSet,
+    revised: LeaderWorkerSet,
+    section: JSON,
+    leader: Pod,
+    node_selector: Mapping[str, str],
+    pod_group: str = "",
 ) -> JSON:
     """The worker StatefulSet as it is created; all that derives from the spec comes from the leader's revision.
 
@@ -43,11 +48,12 @@ def manifest(
         section: normal form of the revision's ``leaderWorkerTemplate``.
         leader: the leader pod.
         node_selector: topology key and value under exclusive placement; it wins over the user's.
+        pod_group: the PodGroup of which the workers are members; empty if they are not ganged (CD-33).
     """
     name, namespace = leader.metadata.name, leader.metadata.namespace
     ours = {**selector(live, leader), labels.REVISION: leader.metadata.label(labels.REVISION)}
     shared = revised.spec.network_config.subdomain_policy == SHARED
-    template = templates.pod_template(section["workerTemplate"], ours, _annotations(live, revised, leader))
+    template = templates.pod_template(section["workerTemplate"], ours, _annotations(live, revised, leader, pod_group))
     if node_selector:
         spec = template["spec"]
         template["spec"] = {**spec, "nodeSelector": merged(spec.get("nodeSelector"), node_selector)}
@@ -71,7 +77,7 @@ def manifest(
     }
 
 
-def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod) -> dict[str, str]:
+def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod, pod_group: str) -> dict[str, str]:
     """Annotations of the worker template (spec 1.3)."""
     template = revised.spec.leader_worker_template
     out = {
@@ -79,6 +85,8 @@ def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod) -
         labels.LEADER_NAME: leader.metadata.name,
         **topology_annotations(live, template.sub_group_policy),
     }
+    if pod_group:
+        out[labels.POD_GROUP_NAME] = pod_group
     containers = (*(leader.spec.containers or ()), *(leader.spec.init_containers or ()))
     resources = [container.resources for container in containers if container.resources is not None]
     if any(requests_tpus(each.limits, each.requests) for each in resources):

@@ -62,7 +62,7 @@ def build(
         groups: hears of recreated groups.
     """
     memory = GroupMemory()
-    observer = Observer(caches, memory)
+    observer = Observer(caches, memory, provider)
     builders = [ControllerBuilder[Key](name, options) for name in (SETS, LEADERS, WORKERS)]
     executors = [builder.executor(client, recorder, ownership=relation) for builder in builders]
     for builder in builders:
@@ -99,7 +99,7 @@ def _watch_for_leaders(builder: ControllerBuilder[Key], caches: Caches) -> None:
     builder.watch(caches.statefulsets, triggers.leaders_of_statefulset)
     builder.watch(caches.services, triggers.leaders_of_dependent)
     if caches.pod_groups is not None:
-        builder.watch(caches.pod_groups, triggers.leaders_of_dependent)
+        builder.watch(caches.pod_groups, triggers.leaders_of_pod_group)
     builder.watch(caches.sets, leaders_of_set)
 
 

@@ -23,6 +23,7 @@ def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
 
 def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.spec, "node_name")
+    pool_member(pod.spec, "scheduler_name")
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)

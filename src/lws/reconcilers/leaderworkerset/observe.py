@@ -19,7 +19,7 @@ from lws.apimachinery.objects import Key, Object
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
 from lws.planning.leaderworkerset.groups import is_leader, size_of
-from lws.planning.leaderworkerset.podgroup import is_complete, name_of
+from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.reconcilers.leaderworkerset import kinds
@@ -110,11 +110,13 @@ class Observer:
     Args:
         caches: what is read.
         memory: what is remembered of groups.
+        provider: the gang scheduler, if there is one.
     """
 
-    def __init__(self, caches: Caches, memory: GroupMemory) -> None:
+    def __init__(self, caches: Caches, memory: GroupMemory, provider: SchedulerProvider | None = None) -> None:
         self._caches = caches
         self._memory = memory
+        self._provider = provider
         self._contents = Contents()
 
     @property
@@ -162,8 +164,13 @@ class Observer:
         return ""
 
     def _lacks_pod_group(self, leader: Pod) -> bool:
-        groups, name = self._caches.pod_groups, name_of(leader)
-        return groups is not None and bool(name) and groups.store.get(leader.metadata.namespace, name) is None
+        return bool(name_of(self._provider, leader)) and self._pod_group(leader) is None
+
+    def _pod_group(self, leader: Pod) -> PodGroup | None:
+        groups = self._caches.pod_groups
+        if groups is None:
+            return None
+        return groups.store.get(leader.metadata.namespace, name_of(self._provider, leader))
 
     def pod(self, key: Key) -> Pod | None:
         """One pod."""
@@ -187,7 +194,7 @@ class Observer:
             workers={each.metadata.name: each for each in workers},
             revisions=tuple(caches.revisions.store.by_index(BY_SET, f"{namespace}/{set_name}")),
             service=caches.services.store.get(namespace, name),
-            pod_group=None if groups is None or leader is None else groups.store.get(namespace, name_of(leader)),
+            pod_group=None if leader is None else self._pod_group(leader),
             no_pod_groups="" if groups is None else groups.unavailable,
             node=None if leader is None else caches.nodes.store.get("", leader.spec.node_name),
             record=self._memory.record(leader_key),

@@ -9,7 +9,8 @@ What wakes what:
       name may now be free (CD-28); the end of a Service or PodGroup of a pod of its name: what an earlier leader left
       hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
       So does its set when that comes, for leaders may have been without one, and when its startup policy changes, for
-      they may wait for a readiness that never comes.
+      they may wait for a readiness that never comes, or its queue, for their PodGroups may wait in one that is not
+      there; and a PodGroup that changed in what follows its group.
     * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
       whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
@@ -86,8 +87,13 @@ def leaders_of_pod(old: Pod | None, new: Pod | None) -> Keys:
 
 
 def concerns_leaders(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
-    """Whether the leaders that a set has are to be looked at: it is new to them, or workers start otherwise now."""
-    return new is not None and (old is None or old.spec.startup_policy != new.spec.startup_policy)
+    """Whether the leaders that a set has are to be looked at: it is new to them, or what they wait for may change."""
+    return new is not None and (old is None or _start(old) != _start(new))
+
+
+def _start(lws: LeaderWorkerSet) -> tuple[str, str]:
+    """What groups start by: when workers do, and in which queue their PodGroups wait."""
+    return lws.spec.startup_policy, lws.metadata.annotation(labels.QUEUE_NAME) or ""
 
 
 def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
@@ -108,6 +114,16 @@ def leaders_of_dependent(old: Service | PodGroup | None, new: Service | PodGroup
     if owner is None:
         return frozenset({old.metadata.key})
     return frozenset({(old.metadata.namespace, owner.name)}) if owner.kind == "Pod" else NONE
+
+
+def leaders_of_pod_group(old: PodGroup | None, new: PodGroup | None) -> Keys:
+    """The pod that controls a PodGroup whose numbers or queue somebody changed; at its end as of any dependent."""
+    if old is None or new is None:
+        return leaders_of_dependent(old, new)
+    owner = new.metadata.controller
+    if old.spec == new.spec or owner is None or owner.kind != "Pod":
+        return NONE
+    return frozenset({(new.metadata.namespace, owner.name)})
 
 
 def workers_of_pod(old: Pod | None, new: Pod | None) -> Keys:

@@ -73,7 +73,7 @@ def _stopped(container: ContainerReport, kind: str) -> Finding | None:
     words = after_colon(waiting.message)
     if waiting.reason in _IMAGE:
         text = f"cannot pull image {container.image!r} for {kind} {container.name} ({waiting.reason}){words}"
-        return Finding(Reason.IMAGE_PULL, text, "Correct the image, or give the pods a pull secret.")
+        return Finding(Reason.IMAGE_PULL, text, "Fix the image name, or add an imagePullSecret.")
     return Finding(Reason.CRASH_LOOP, f"cannot start {kind} {container.name}: {waiting.reason}{words}")
 
 
@@ -121,12 +121,12 @@ def _unready(facts: Facts, pod: PodReport) -> Finding:
     names = f" (container {', '.join(one.name for one in waited)})" if waited else ""
     probe = next((one for one in facts.warnings(pod_reference(pod)) if one.reason == "Unhealthy"), None)
     if probe is not None:
-        return Finding(Reason.NOT_READY, f"runs and is not ready{names}: {quoted(probe.message)}")
+        return Finding(Reason.NOT_READY, f"is running but not ready{names}: {quoted(probe.message)}")
     crashed = next((one for one in waited if one.restart_count and one.last_terminated is not None), None)
     if crashed is not None and crashed.last_terminated is not None:
         last = f"{crashed.name} last {exited(crashed.last_terminated)}{_restarts(crashed)}"
-        return Finding(Reason.NOT_READY, f"runs and is not ready{names}: {last}")
+        return Finding(Reason.NOT_READY, f"is running but not ready{names}: {last}")
     condition = pod.condition("Ready")
     said = condition.message if condition is not None else ""
     generic = said.startswith("containers with unready status")
-    return Finding(Reason.NOT_READY, f"runs and is not ready{names}{'' if generic else after_colon(said)}")
+    return Finding(Reason.NOT_READY, f"is running but not ready{names}{'' if generic else after_colon(said)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
@@ -13,6 +14,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import ObjectReference
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, groups_named, listed, quoted
 
+_WHOLE: Final = "scale down, or use gang scheduling, so that one of them fits."
 PAUSED: Final = "kubectl-lws/partition-before-pause"
 """Annotation of a set that `kubectl lws rollout pause` holds: the user's partition before that."""
 
@@ -41,13 +43,15 @@ def _set(facts: Facts) -> Iterator[Finding]:
     if lws.metadata.deleting:
         held = [one for one in lws.metadata.finalizers or () if one not in ("foregroundDeletion", "orphan")]
         tail = f", held by finalizers {listed(held)}" if held else ""
-        yield Finding(Reason.DELETING, f"It is being deleted, and its groups with it{tail}")
+        yield Finding(Reason.DELETING, f"The set is being deleted, together with its groups{tail}")
     for condition in lws.conditions:
         if condition.type == "Blocked" and condition.status == "True":
-            yield Finding(Reason.BLOCKED, f"It is blocked: {quoted(condition.message)}")
+            yield Finding(Reason.BLOCKED, f"The set is blocked: {quoted(condition.message)}")
     for foreign in facts.foreign:
         remedy = f"Delete or rename it: the set needs the name {foreign.name}."
-        yield Finding(Reason.BLOCKED, f"{foreign.kind} {foreign.name} is not ours: {foreign.why}", remedy)
+        yield Finding(
+            Reason.BLOCKED, f"{foreign.kind} {foreign.name} does not belong to the set: {foreign.why}", remedy
+        )
     yield from _leader_set(facts)
 
 
@@ -56,11 +60,11 @@ def _leader_set(facts: Facts) -> Iterator[Finding]:
     refused = facts.failure(ObjectReference("LeaderWorkerSet", lws.name, lws.metadata.uid), lws.name)
     if lws.unseen and refused:
         text = f"The last edit (generation {lws.metadata.generation}) cannot be applied{after_colon(refused)}"
-        yield Finding(Reason.NOT_APPLIED, text, "Correct the set, or what refuses it.")
+        yield Finding(Reason.NOT_APPLIED, text, "Fix the spec, or the policy that rejects it.")
     elif lws.unseen:
         seen = f"generation {lws.metadata.generation}, seen {lws.observed_generation}"
         text = f"The controller has not acted on the last edit yet ({seen})"
-        yield Finding(Reason.NOT_APPLIED, text, "If this lasts, see that the controller runs, and read its log.")
+        yield Finding(Reason.NOT_APPLIED, text, "If this lasts, check that the controller runs, and its log.")
     if found is None:
         tail = "" if lws.unseen else after_colon(refused)
         yield Finding(Reason.FAILED_CREATE, f"The leader StatefulSet {lws.name} does not exist{tail}")
@@ -78,7 +82,7 @@ def _leader_set(facts: Facts) -> Iterator[Finding]:
             lws.name,
         )
     ):
-        text = f"StatefulSet {lws.name} belongs to an earlier set of this name; it waits for its collection"
+        text = f"StatefulSet {lws.name} belongs to a previous set of this name and is about to be garbage-collected"
         yield Finding(Reason.TERMINATING, text)
 
 
@@ -86,8 +90,18 @@ def _groups(facts: Facts) -> Iterator[Finding]:
     """Groups of a set without a leader StatefulSet of its own are not worth a word each."""
     if facts.leader_set is None:
         return
+    halves = _half_placed(facts)
+    hint = f"{groups_named(halves).capitalize()} are placed in part and hold resources that the others need: {_WHOLE}"
     for group in facts.groups:
-        yield from diagnose_group(facts, group)
+        for found in diagnose_group(facts, group):
+            held = found.reason is Reason.UNSCHEDULABLE and len(halves) > 1 and group.index in halves
+            yield replace(found, remedy=hint) if held else found
+
+
+def _half_placed(facts: Facts) -> list[int]:
+    """Groups of which some pods have a node and others wait for one."""
+    placed = {group.index: {bool(pod.spec.node_name) for pod in group.pods} for group in facts.groups}
+    return [index for index, states in placed.items() if len(states) == 2]
 
 
 def _strays(facts: Facts) -> Iterator[Finding]:
@@ -101,8 +115,8 @@ def _strays(facts: Facts) -> Iterator[Finding]:
     if unplaced:
         text = f"Pods without a worker index ({listed(unplaced)}) were admitted without the webhook"
         remedy = (
-            "See that the webhook configurations exist and that the API server reaches the webhook, then delete these "
-            "pods."
+            "Check that the webhook configurations exist and that the API server reaches the webhook, then delete "
+            "these pods."
         )
         yield Finding(Reason.UNADMITTED, text, remedy)
 
@@ -120,9 +134,9 @@ def _rollout(facts: Facts) -> Iterator[Finding]:
         yield Finding(Reason.ROLLOUT_HELD, text, _release(facts))
     if moving:
         down = [group.index for group in facts.groups if not group.state.ready]
-        pace = f"{lws.allowed_unavailable} may be down and {lws.max_surge} extra at once"
-        waits = f"; it waits for {groups_named(down)}" if down else ""
-        text = f"The rolling update has yet to replace {groups_named(moving)}: {pace}{waits}"
+        pace = f"maxUnavailable {lws.allowed_unavailable}, maxSurge {lws.max_surge}"
+        waits = f"; it is waiting for {groups_named(down)}" if down else ""
+        text = f"The rolling update has yet to replace {groups_named(moving)} ({pace}){waits}"
         yield Finding(Reason.ROLLOUT, text, _queue_remedy(facts, down))
 
 

@@ -34,7 +34,7 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
         yield from _ending_group(facts, group, leader, found)
         return
     if found is None and not own_leaders((leader,), facts.leader_set):
-        text = "is of an earlier leader StatefulSet, and waits for its collection"
+        text = "belongs to a previous leader StatefulSet and is about to be garbage-collected"
         yield _about(group, ("leader pod", leader.metadata.name), Reason.TERMINATING, text)
         return
     if found is not None:
@@ -75,15 +75,15 @@ def _waits_for_dependents(facts: Facts, group: GroupFacts, leader: PodReport) ->
     left = [pod.metadata.name for pod in group.workers]
     workers = group.worker_set
     if left or workers is None:
-        text = f"is ending, and goes when its workers have ended: {listed(left)}"
+        text = f"is terminating and waits for its workers: {listed(left)}"
         return _about(group, subject, Reason.TERMINATING, text)
-    text = f"is ending, and goes when StatefulSet {workers.metadata.name} is collected"
+    text = f"is terminating and waits for StatefulSet {workers.metadata.name} to be garbage-collected"
     words = _newest_refusal(facts, workers)
     if words:
         return _refused(group, subject, text, words)
     remedy = (
-        "If this lasts, an admission webhook may refuse the garbage collector's update of that StatefulSet: "
-        "see that every webhook for StatefulSets answers."
+        "If this lasts, an admission webhook may reject the garbage collector's update of that StatefulSet: "
+        "check that every webhook for StatefulSets responds."
     )
     return _about(group, subject, Reason.TERMINATING, text, remedy)
 
@@ -118,12 +118,12 @@ def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader
         return _refused(group, ("worker StatefulSet", name), "does not exist", words)
     old = [pod.metadata.name for pod in group.workers if pod.metadata.deleting]
     if old:
-        text = f"its workers start when pods of the earlier group have ended: {listed(old)}"
+        text = f"its workers start once the pods of the previous group have terminated: {listed(old)}"
         return _of(group, Reason.WAITING_FOR_NAMES, text)
     if leader_waits and (facts.lws.leader_ready_first or (facts.lws.topology and not leader.spec.node_name)):
         return None  # the leader's own finding says it
     if facts.lws.leader_ready_first and not leader.ready:
-        return _of(group, Reason.WAITING_FOR_LEADER, "its workers start when the leader is ready")
+        return _of(group, Reason.WAITING_FOR_LEADER, "its workers start once the leader is ready")
     return _refused(group, ("worker StatefulSet", name), "does not exist", "")
 
 
@@ -131,7 +131,7 @@ def _not_of_leader(group: GroupFacts, leader: PodReport, workers: StatefulSet) -
     """The StatefulSet of the leader's name is an earlier leader's, nobody's, or somebody else's."""
     name, owner = workers.metadata.name, workers.metadata.controller
     if owner is not None and (owner.kind, owner.name) == ("Pod", leader.metadata.name):
-        text = "is the earlier leader pod's; the group's workers start when it has been collected"
+        text = "belongs to the previous leader pod; the workers start once it has been garbage-collected"
         return _about(group, ("StatefulSet", name), Reason.WAITING_FOR_NAMES, text)
     whose = f"is controlled by {owner.kind} {owner.name}" if owner is not None else "has no owner"
     remedy = f"Delete or rename it: the group needs the name {name} for its own workers."
@@ -142,7 +142,7 @@ def _worker_pods(facts: Facts, group: GroupFacts, workers: StatefulSet) -> Itera
     wanted = 1 if workers.spec.replicas is None else workers.spec.replicas
     name = workers.metadata.name
     if wanted != group.size - 1:
-        text = f"has {wanted} replicas, not the {group.size - 1} workers of its group"
+        text = f"has {wanted} replicas, but its group has {group.size - 1} workers"
         remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={group.size - 1}`."
         yield _about(group, ("StatefulSet", name), Reason.WORKERS_SCALED, text, remedy)
     missing = wanted - len(group.workers)

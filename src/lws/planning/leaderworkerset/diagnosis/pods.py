@@ -65,10 +65,10 @@ def _ending(pod: PodReport) -> Finding:
     """Kubernetes writes the deadline into ``deletionTimestamp``: it began a grace period earlier."""
     began = began_ending(pod)
     grace = pod.metadata.deletion_grace_period_seconds or 0
-    text = f"is ending since {began} (grace period {grace} s)"
+    text = f"has been terminating since {began} (grace period {grace} s)"
     finalizers = [one for one in pod.metadata.finalizers or () if one not in _PROPAGATION]
     if finalizers:
-        remedy = "Whoever set a finalizer must remove it; see that its controller runs."
+        remedy = "The controller that set a finalizer must remove it: check that it runs."
         return Finding(Reason.TERMINATING, f"{text}, held by finalizers {listed(finalizers)}", remedy)
     return Finding(Reason.TERMINATING, text)
 

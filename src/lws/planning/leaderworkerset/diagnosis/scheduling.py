@@ -23,8 +23,8 @@ def unscheduled(facts: Facts, pod: PodReport) -> Finding:
         scheduler = pod.spec.scheduler_name or "default-scheduler"
         return Finding(
             Reason.UNSCHEDULABLE,
-            f"has not been looked at by scheduler {scheduler} yet",
-            "" if scheduler == "default-scheduler" else f"See that scheduler {scheduler} runs.",
+            f"has not been considered by scheduler {scheduler} yet",
+            "" if scheduler == "default-scheduler" else f"Check that scheduler {scheduler} runs.",
         )
     text = f"finds no node{after_colon(scheduled.message or scheduled.reason)}"
     held = _held_domains(facts, pod)
@@ -36,7 +36,7 @@ def _gated(facts: Facts, pod: PodReport) -> Finding:
     text = f"is held by scheduling gates {listed(gates)}"
     if any(gate.startswith(_KUEUE) for gate in gates):
         return _queued(facts, pod, text)
-    return Finding(Reason.GATED, text, "Whoever set a gate must remove it.")
+    return Finding(Reason.GATED, text, "The controller that set a gate must remove it.")
 
 
 def _queued(facts: Facts, pod: PodReport, text: str) -> Finding:
@@ -58,7 +58,7 @@ def _queued(facts: Facts, pod: PodReport, text: str) -> Finding:
         condition = workload.condition(kind)
         if condition is not None and condition.status == ("True" if kind == "Evicted" else "False"):
             return Finding(Reason.GATED, f"{text}{where}: Workload {name}: {quoted(condition.message)}")
-    return Finding(Reason.GATED, f"{text}{where}: Workload {name} waits for its turn")
+    return Finding(Reason.GATED, f"{text}{where}: Workload {name} is waiting in the queue")
 
 
 def _no_workload(facts: Facts, pod: PodReport) -> str:
@@ -66,7 +66,7 @@ def _no_workload(facts: Facts, pod: PodReport) -> str:
     index = natural(pod.metadata.label(labels.GROUP_INDEX))
     if index is not None and index >= facts.lws.replicas:
         return "Kueue drops surge groups during a rolling update: set maxSurge to 0 and maxUnavailable to 1."
-    return "See that Kueue runs, and that its pod integration is on for this namespace."
+    return "Check that Kueue runs and that its pod integration is enabled for this namespace."
 
 
 def _held_domains(facts: Facts, pod: PodReport) -> str:
@@ -74,9 +74,9 @@ def _held_domains(facts: Facts, pod: PodReport) -> str:
     key = facts.lws.topology
     if not key or pod.metadata.label(labels.WORKER_INDEX) != labels.LEADER_INDEX:
         return ""
-    asked = f"Annotation {labels.EXCLUSIVE_TOPOLOGY} wants a {key} for each group alone"
+    asked = f"Annotation {labels.EXCLUSIVE_TOPOLOGY} requires a {key} of its own for each group"
     if facts.domains is not None and not facts.domains:
-        return f"{asked}, and no node has that label: correct the annotation, or label the nodes."
+        return f"{asked}, and no node has that label: fix the annotation, or label the nodes."
     own = (facts.lws.metadata.namespace, facts.lws.name, pod.metadata.label(labels.GROUP_INDEX))
     holders: dict[str, str] = {}
     for one in facts.holders:
@@ -85,5 +85,5 @@ def _held_domains(facts: Facts, pod: PodReport) -> str:
     if not holders:
         return f"{asked}."
     free = sorted(facts.domains - set(holders)) if facts.domains is not None else []
-    rest = f"; {listed(free)} would be free of other groups, but the pod does not fit there" if free else ""
-    return f"{asked}; held: {listed(holders[domain] for domain in sorted(holders))}{rest}."
+    rest = f"; {listed(free)} has no other group, but the pod does not fit there" if free else ""
+    return f"{asked}; taken: {listed(holders[domain] for domain in sorted(holders))}{rest}."

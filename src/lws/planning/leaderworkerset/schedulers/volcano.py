@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from lws.api.leaderworkerset import labels
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lws.api.leaderworkerset import gangs, labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import PODGROUPS
-from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.planning.leaderworkerset.metadata import owned_by_pod, with_strings
-from lws.planning.leaderworkerset.podgroup import min_resources, name_of
+from lws.planning.leaderworkerset.podgroup import Gang
+from lws.planning.leaderworkerset.requests import min_resources
+from lws.planning.leaderworkerset.templates import leader_template
 
 
+@dataclass(frozen=True, slots=True)
 class Volcano:
-    """Makes ``scheduling.volcano.sh/v1beta1`` PodGroups."""
+    """Makes ``scheduling.volcano.sh/v1beta1`` PodGroups.
+
+    Attributes:
+        schedulers: the names by which pods ask for Volcano; installations with ``--scheduler-name`` have others.
+    """
+
+    schedulers: Collection[str] = gangs.SCHEDULERS
 
     @property
     def resource(self) -> Resource:
         """PodGroups of Volcano."""
         return PODGROUPS
 
-    def manifest(self, live: LeaderWorkerSet, revised: LeaderWorkerSet, section: JSON, leader: Pod) -> JSON:
-        """The PodGroup of this leader. Under ``LeaderReady`` one pod is enough to begin with."""
-        size = revised.spec.leader_worker_template.size
+    def manifest(self, live: LeaderWorkerSet, section: JSON, leader: Pod, gang: Gang) -> JSON:
+        """The PodGroup of this leader."""
         annotations = live.metadata.annotations or {}
-        spec: JSON = {
-            "minMember": 1 if live.spec.startup_policy == LEADER_READY else size,
-            "minResources": min_resources(section, size),
-        }
+        spec: JSON = {"minMember": gang.min_member, "minResources": min_resources(section, gang.members)}
         if annotations.get(labels.QUEUE_NAME):
             spec["queue"] = annotations[labels.QUEUE_NAME]
+        priority = _priority_class(section)
+        if priority:
+            spec["priorityClassName"] = priority
         meta = leader.metadata
-        metadata = {"name": name_of(leader), "namespace": meta.namespace, "ownerReferences": owned_by_pod(leader)}
+        metadata = {"name": gang.name, "namespace": meta.namespace, "ownerReferences": owned_by_pod(leader)}
         ours = {
             labels.NAME: live.metadata.name,
             labels.GROUP_INDEX: meta.label(labels.GROUP_INDEX),
@@ -44,3 +55,10 @@ class Volcano:
             "metadata": with_strings(metadata, ours, inherited),
             "spec": spec,
         }
+
+
+def _priority_class(section: JSON) -> str:
+    """By which Volcano orders gangs: the leader's, else the workers' (CD-34)."""
+    candidates = (leader_template(section), section["workerTemplate"])
+    found = ((each.get("spec") or {}).get("priorityClassName") for each in candidates)
+    return next((name for name in found if name), "")
