@@ -153,9 +153,11 @@ def _json_patched(base: JSON, change: list[JSON]) -> JSON:
         place: Any = out
         for part in path:
             place = place[int(part)] if isinstance(place, list) else place[part.replace("~1", "/")]
-        if operation["op"] != "add":
+        if operation["op"] not in ("add", "replace"):
             raise UnknownError(f"JSON patch operation {operation['op']} is not known to hack/kustomization")
-        if isinstance(place, list):
+        if isinstance(place, list) and operation["op"] == "replace":
+            place[int(last)] = operation["value"]
+        elif isinstance(place, list):
             place.insert(len(place) if last == "-" else int(last), operation["value"])
         else:
             place[last.replace("~1", "/")] = operation["value"]

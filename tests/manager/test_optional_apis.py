@@ -76,9 +76,12 @@ async def test_without_the_api_only_those_who_need_it_wait() -> None:
         assert f"[+]optional-apis ok: {CRD}" in text
         await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2))
         await waits(cluster, "web")
-        await asyncio.sleep(120)
+        await asyncio.sleep(900)
         await waits(cluster, "web")
         assert probes(running)[:2] == (200, 200)
+        registry, resource = running.operator.metrics.registry, {"resource": CRD}
+        assert registry.get_sample_value("lws_informer_healthy", resource) == 1, "no alert: nothing is wrong with it"
+        assert (registry.get_sample_value("lws_informer_last_event_age_seconds", resource) or 0) < 60
         await cluster.client.create(CUSTOMRESOURCEDEFINITIONS, definition)
         await cluster.available("web", seconds=90)
         assert (await blocked(cluster, "web"))[:2] == ("False", "PodGroupsAvailable")

@@ -252,6 +252,7 @@ class Informer(Generic[T]):
             self._heard_at = self._clock.monotonic()
             return self._decoder.page(response.body)
         except ApiError as error:
+            self._heard_at = self._clock.monotonic()
             return refusal(error)
         except (TransportError, GarbledPageError) as error:
             return inputs.Broke(str(error))
@@ -276,6 +277,7 @@ class Informer(Generic[T]):
                 lasted = asyncio.get_running_loop().time() - begin
                 end = inputs.Ended(early=lasted < int(seconds) - 2)
         except ApiError as error:
+            self._heard_at = self._clock.monotonic()
             end = refusal(error)
         except TransportError as error:
             end = inputs.Broke(str(error))

@@ -160,7 +160,7 @@ def _statistics(informer: Informer[Any]) -> InformerStatistics:
         objects=len(informer.store),
         position=informer.position,
         synced=informer.synced,
-        healthy=informer.healthy,
+        healthy=informer.healthy or bool(informer.unavailable),
         trouble=informer.trouble,
         last_event_age=informer.last_event_age,
         events=counters.events,

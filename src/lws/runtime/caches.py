@@ -101,7 +101,7 @@ def export_informers(metrics: MetricsRegistry, registry: InformerRegistry, prefi
     )
     metrics.sampled_gauge(
         f"{prefix}_informer_healthy",
-        "Whether the watch works: 0 while the server refuses it, or has been out of reach for a minute.",
+        "0 while the server refuses a watch that is needed, or has been out of reach for a minute; else 1.",
         label,
         sampled(lambda each: each.healthy),
     )
