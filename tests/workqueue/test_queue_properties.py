@@ -34,6 +34,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.retry_at: dict[int, float] = {}  # of the last retry that was charged
         self.live_run = 0
         self.workers: list[asyncio.Task[int]] = []
+        self.loop.run_until_complete(self.begin())
 
     def turn(self) -> None:
         """Let everything that is ready run."""
@@ -183,6 +184,13 @@ class QueueMachine(RuleBasedStateMachine):
             return call()
 
         return self.loop.run_until_complete(run())
+
+    async def begin(self) -> None:
+        """Have a worker look in, for the queue tells nothing before."""
+        worker = asyncio.create_task(self.queue.get())
+        await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
