@@ -134,6 +134,21 @@ async def not_leading() -> Story:
         return here.scraper.story().fires("LWSControllerNotLeading", during, **US).silent(after, alerts=OTHERS)
 
 
+async def stuck() -> Story:
+    """Writes of StatefulSets hang until they are given up; remedy: the API server answers in time again."""
+    async with site() as here:
+        for wire in here.wires:
+            wire.hanging = {"statefulsets"}
+        for number in range(120):
+            await here.cluster.client.create(LEADERWORKERSETS, manifest(f"web-{number}", replicas=0))
+        during = await here.scraper.wait(690)
+        for wire in here.wires:
+            wire.hanging = set()
+        after = await here.scraper.wait(900)
+        story = here.scraper.story().fires("LWSControllerStuck", during, controller="leaderworkerset", **US)
+        return story.silent(after, alerts=OTHERS)
+
+
 async def down() -> Story:
     """No replica runs; remedy: have them run."""
     async with site() as here:
@@ -149,9 +164,10 @@ async def down() -> Story:
         return story.silent(after, alerts=OTHERS).silent(during, alerts=["LWSControllerNotLeading"])
 
 
-INCIDENTS = {each.__name__: each for each in (not_ready, blocked, failing, crash_looping, not_leading, down)}
+INCIDENTS = {each.__name__: each for each in (not_ready, blocked, failing, crash_looping, not_leading, stuck, down)}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("incident", INCIDENTS)
 def test_an_incident_fires_and_its_remedy_resolves_it(tmp_path: Path, incident: str) -> None:
     """What is wrong is named by the set's own namespace and name; after the remedy nothing fires any more."""

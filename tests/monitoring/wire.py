@@ -16,6 +16,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.refused: set[str] = set()  # plurals whose writes, or for leases reads too, get 403
+        self.hanging: set[str] = set()  # plurals whose writes are not answered
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._inner: Transport | None = None
@@ -37,6 +38,8 @@ class Wire:
         """Pass on once it flows, unless refused."""
         assert self._inner is not None
         await self._flowing.wait()
+        if request.method != "GET" and self.hanging & set(request.path.split("/")):
+            await asyncio.get_running_loop().create_future()
         if request.method != "GET" and self.refused & set(request.path.split("/")):
             status = {"kind": "Status", "reason": "Forbidden", "message": "exceeded quota: q", "code": 403}
             return Response(403, {}, orjson.dumps(status))

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lws.manager.metrics import Metrics
+from lws.telemetry.serving import MOST_RULES
 from lws.workqueue import RateLimitingQueue
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
@@ -22,6 +23,10 @@ EXPECTED = {
     "controller_runtime_webhook_requests_total": {"webhook", "code"},
     "controller_runtime_webhook_latency_seconds": {"webhook"},
     "controller_runtime_webhook_requests_in_flight": {"webhook"},
+    "controller_runtime_webhook_panics_total": set(),
+    "controller_runtime_reconcile_panics_total": {"controller"},
+    "controller_runtime_reconcile_timeouts_total": {"controller"},
+    "controller_runtime_terminal_reconcile_errors_total": {"controller"},
     "workqueue_depth": {"name", "controller", "priority"},
     "workqueue_adds_total": {"name", "controller"},
     "workqueue_queue_duration_seconds": {"name", "controller"},
@@ -53,6 +58,8 @@ async def _exercised() -> Metrics:
     metrics.leader.leader.labels("lease").set(1)
     metrics.controllers.reconciles.labels("sets", "success").inc()
     metrics.controllers.reconcile_errors.labels("sets").inc()
+    for each in (metrics.controllers.panics, metrics.controllers.timeouts, metrics.controllers.terminal_errors):
+        each.labels("sets").inc()
     metrics.controllers.reconcile_seconds.labels("sets").observe(0.2)
     metrics.controllers.active_workers.labels("sets").set(1)
     metrics.controllers.max_workers.labels("sets").set(8)
@@ -99,3 +106,30 @@ def test_every_metric_says_what_it_is() -> None:
     """Every exported metric has a help text that is a sentence."""
     for family in Metrics().registry.collect():
         assert family.documentation.endswith("."), family.name
+
+
+def test_webhooks_begin_at_zero() -> None:
+    """Both codes of every path are there before the first request, so that the first failure is an increase."""
+    metrics = Metrics()
+    metrics.webhook.expect(["/mutate--v1-pod"])
+    for code in ("200", "500"):
+        labels = {"webhook": "/mutate--v1-pod", "code": code}
+        assert metrics.registry.get_sample_value("controller_runtime_webhook_requests_total", labels) == 0
+
+
+def test_rules_that_deny_are_few() -> None:
+    """However many fields are named, so many are told apart; the others are counted together."""
+    metrics = Metrics()
+    for number in range(MOST_RULES + 10):
+        metrics.webhook.denied("/v", f"spec.field{number}")
+    other = {"webhook": "/v", "rule": "other"}
+    assert metrics.registry.get_sample_value("lws_admission_denials_total", other) == 10
+
+
+def test_what_was_collected_is_written_as_it_was() -> None:
+    """Counting goes on while another thread writes: the text is of the moment at which it was collected."""
+    metrics = Metrics()
+    metrics.events_dropped.labels("queue").inc()
+    write = metrics.collected()
+    metrics.events_dropped.labels("queue").inc()
+    assert b'lws_events_dropped_total{cause="queue"} 1.0' in write()

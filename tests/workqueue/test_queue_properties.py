@@ -35,6 +35,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.live_run = 0
         self.asked = False  # whether a worker has ever asked for a key
         self.workers: list[asyncio.Task[int]] = []
+        self.loop.run_until_complete(self.begin())
 
     def turn(self) -> None:
         """Let everything that is ready run."""
@@ -185,6 +186,13 @@ class QueueMachine(RuleBasedStateMachine):
             return call()
 
         return self.loop.run_until_complete(run())
+
+    async def begin(self) -> None:
+        """Have a worker look in, for the queue tells nothing before."""
+        worker = asyncio.create_task(self.queue.get())
+        await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:

@@ -93,7 +93,23 @@ class MetricsRegistry:
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
-        return generate_latest(self.registry)
+        return self.collected()()
+
+    def collected(self) -> Callable[[], bytes]:
+        """All metrics as they are now; what is returned writes them, and may be called in another thread."""
+        families = [*self.registry.collect()]
+        return lambda: generate_latest(_Collected(families))
+
+
+class _Collected(CollectorRegistry):
+    """Metrics that were collected before."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
 class _Sampled(Collector):
