@@ -9,6 +9,9 @@ from typing import Any
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.apimachinery.resources import PODS
+from lws.cli.kubectl.observe import observe
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
+from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.manager.test_manager import Line
 from tests.manager.test_optional_apis import blocked
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
@@ -35,6 +38,11 @@ async def members(cluster: Cluster) -> Mapping[str, int]:
     """MinMember of every PodGroup, by the leader that owns it."""
     found = await cluster.all(PODGROUPS)
     return {each["metadata"]["ownerReferences"][0]["name"]: each["spec"]["minMember"] for each in found}
+
+
+async def explained(cluster: Cluster, name: str) -> str:
+    """What ``kubectl lws explain-stuck`` says."""
+    return " ".join(sentences(diagnose((await observe(cluster.client, NAMESPACE, name)).facts)))
 
 
 @virtual_time
@@ -118,6 +126,7 @@ async def test_g6_a_pod_group_that_may_not_be_created_is_told() -> None:
         await cluster.until(told, seconds=30)
         notes = await cluster.events("FailedCreate")
         assert any(note.startswith("Failed to create pod group for leader pod web-0: ") for note in notes)
+        assert "waits for PodGroup web-0-" in await explained(cluster, "web")
         line.refused = set()
         await cluster.available("web", seconds=60)
         assert (await blocked(cluster, "web"))[:2] == ("False", "PodGroupsAvailable")
