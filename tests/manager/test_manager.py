@@ -30,6 +30,7 @@ class Line:
         self.requests: list[tuple[float, Request]] = []
         self.cut = False
         self.refused: set[str] = set()  # plurals that are answered with 403
+        self.methods: set[str] = set()  # with which alone they are, if there are any
         self._inner: Transport | None = None
         self._breaks: set[asyncio.Event] = set()
 
@@ -54,7 +55,7 @@ class Line:
         self.requests.append((asyncio.get_running_loop().time(), request))
         if self.cut:
             raise TransportError("the line is cut", maybe_done=False)
-        if self.refused & set(request.path.split("/")):
+        if self.refused & set(request.path.split("/")) and request.method in (self.methods or {request.method}):
             return Response(403, {}, orjson.dumps({"kind": "Status", "reason": "Forbidden", "message": "no"}))
         return await self._inner.send(request)
 
@@ -64,7 +65,7 @@ class Line:
         assert self._inner is not None
         if self.cut:
             raise TransportError("the line is cut", maybe_done=False)
-        if self.refused & set(request.path.split("/")):
+        if self.refused & set(request.path.split("/")) and request.method in (self.methods or {request.method}):
             yield _Refusal()
             return
         broken = asyncio.Event()

@@ -16,6 +16,7 @@ from tests.virtual import virtual_time
 
 JSON = dict[str, Any]
 CRD = "podgroups.scheduling.volcano.sh"
+GANGED = {"workerTemplate": {"spec": {"schedulerName": "volcano", "containers": [{"name": "main", "image": "app:1"}]}}}
 
 
 async def take_away(cluster: Cluster, resource: Resource = PODGROUPS) -> JSON:
@@ -74,7 +75,7 @@ async def test_without_the_api_only_those_who_need_it_wait() -> None:
         ready, alive, text = probes(running)
         assert (ready, alive) == (200, 200)
         assert f"[+]optional-apis ok: {CRD}" in text
-        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2))
+        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2, section=GANGED))
         await waits(cluster, "web")
         await asyncio.sleep(900)
         await waits(cluster, "web")
@@ -93,14 +94,14 @@ async def test_an_api_that_goes_hurts_no_group_that_runs() -> None:
     """When the definition is deleted under us, whole groups stay, new ones wait, and probes stay green."""
     async with Cluster(gang=True) as cluster:
         running = await cluster.start()
-        await cluster.client.create(LEADERWORKERSETS, manifest("old", replicas=1, size=2))
+        await cluster.client.create(LEADERWORKERSETS, manifest("old", replicas=1, size=2, section=GANGED))
         await cluster.available("old")
         pods = {pod["metadata"]["uid"] for pod in await cluster.all(PODS)}
         await take_away(cluster)
         await asyncio.sleep(120)
         assert probes(running)[:2] == (200, 200)
         assert {pod["metadata"]["uid"] for pod in await cluster.all(PODS)} == pods
-        await cluster.client.create(LEADERWORKERSETS, manifest("new", replicas=2, size=2))
+        await cluster.client.create(LEADERWORKERSETS, manifest("new", replicas=2, size=2, section=GANGED))
         await waits(cluster, "new")
         assert (await blocked(cluster, "old"))[0] != "True"
 
@@ -114,7 +115,7 @@ async def test_a_right_that_is_lost_and_granted_again() -> None:
         line.refused = {PODGROUPS.plural}
         line.break_streams()
         await asyncio.sleep(5)
-        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2))
+        await cluster.client.create(LEADERWORKERSETS, manifest("web", replicas=2, size=2, section=GANGED))
         await waits(cluster, "web")
         ready, alive, text = probes(running)
         assert (ready, alive) == (200, 200)

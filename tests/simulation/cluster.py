@@ -160,14 +160,19 @@ class Cluster:
         self.client: ApiClient = self.sandbox.client()
         self.writes: list[Write] = []
         self.operators: list[Running] = []
+        self._elect = elect
+        self.configure(gang=gang)
+        self._workers, self._resync = workers, resync
+
+    def configure(self, *, gang: bool) -> None:
+        """How operators that start from now on are configured."""
         self._configuration = Configuration.model_validate(
             {
                 "clientConnection": {"qps": -1, "burst": 1},
-                "leaderElection": {"leaderElect": elect},
+                "leaderElection": {"leaderElect": self._elect},
                 "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
             }
         )
-        self._workers, self._resync = workers, resync
 
     async def __aenter__(self) -> Self:
         """Start the sandbox and install the API and the webhooks."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from lws.apimachinery.actions import FOREIGN_RECHECK, Action, Applied, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.errors import LwsError, TerminalError
 from lws.runtime.controller import Done, RequeueAfter, Verdict
+
+PASSING: Final = (401, 408, 429, 502, 503, 504)  # statuses of failures that say nothing of the object
 
 
 class FoundError(LwsError):

@@ -1,7 +1,8 @@
 """One look at a LeaderWorkerSet and all that a diagnosis wants to know about it.
 
-What belongs to the set is always read. What only explains trouble (nodes, other sets, Kueue's Workloads, objects in the
-way) is read where there is trouble, within the user's rights, and its absence is never an error.
+What belongs to the set is always read. What only explains trouble (nodes, other sets, Workloads of Kueue, PodGroups of
+Volcano, objects in the way) is read where there is trouble, within the user's rights, and its absence is never an
+error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lws.apimachinery.resources import (
     STATEFULSETS,
     Resource,
 )
+from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
@@ -40,11 +42,9 @@ from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, Po
 
 JSON: TypeAlias = dict[str, Any]
 T = TypeVar("T")
-CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
 WORKLOADS: Final = tuple(
     Resource("kueue.x-k8s.io", version, "workloads", "Workload") for version in ("v1beta2", "v1beta1")
 )
-MOST_LOOKS: Final = 20  # objects of one kind that are read one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,10 @@ async def _explained(client: ApiClient, facts: Facts) -> Facts:
     troubled += [pod for pod in facts.strays if pod.metadata.deleting]
     if not unready and not troubled and facts.leader_set is not None:
         return replace(facts, foreign=await _foreign(client, facts, ()))
-    nodes, workloads, (domains, holders), foreign, workers = await asyncio.gather(
+    nodes, workloads, gangs, (domains, holders), foreign, workers = await asyncio.gather(
         _nodes(client, troubled),
         _workloads(client, facts, troubled),
+        read_gangs(client, facts.lws.metadata.namespace, troubled),
         _holders(client, facts, troubled),
         _foreign(client, facts, unready),
         _worker_sets(client, facts, unready),
@@ -124,7 +125,14 @@ async def _explained(client: ApiClient, facts: Facts) -> Facts:
         for group in facts.groups
     )
     return replace(
-        facts, groups=groups, nodes=nodes, workloads=workloads, domains=domains, holders=holders, foreign=foreign
+        facts,
+        groups=groups,
+        nodes=nodes,
+        workloads=workloads,
+        gangs=gangs,
+        domains=domains,
+        holders=holders,
+        foreign=foreign,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from lws.api.leaderworkerset import gangs, labels
 from lws.api.leaderworkerset.objects import Pod, PodGroup, StatefulSet, controlled_by
@@ -18,8 +18,6 @@ from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import PODS, Resource
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import pod_ready
-
-NOT_ENQUEUED: Final = ("", "Pending")  # phases of a PodGroup that holds nothing of its queue yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ def _follow(
     if gang.whole and existing.spec.min_member != gang.min_member:
         spec["minMember"] = gang.min_member
     queue = live.metadata.annotation(labels.QUEUE_NAME)
-    if queue and queue != existing.spec.queue and existing.status.phase in NOT_ENQUEUED:
+    if queue and queue != existing.spec.queue and existing.status.phase in gangs.NOT_ENQUEUED:
         spec["queue"] = queue
     if not spec:
         return ()

@@ -72,9 +72,10 @@ def build(
     _watch_for_leaders(by_leader, caches)
     _watch_for_workers(by_worker, caches)
     _watch_pod_groups(by_set, by_leader, caches, observer)
+    leaders = LeaderPodReconciler(observer, executors[1], memory, provider, groups, by_set.queue.add)
     return Controllers(
         by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock).reconcile),
-        by_leader.build(LeaderPodReconciler(observer, executors[1], memory, provider, groups).reconcile),
+        by_leader.build(leaders.reconcile),
         by_worker.build(WorkerPodReconciler(observer, executors[2], memory, groups).reconcile),
         memory,
     )

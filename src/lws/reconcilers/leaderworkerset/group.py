@@ -18,7 +18,7 @@ from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.runtime.controller import Verdict
 from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor
-from lws.runtime.outcomes import verdict
+from lws.runtime.outcomes import Outcome, verdict
 
 
 class GroupListener(Protocol):
@@ -41,6 +41,7 @@ async def carry_out(
     executor: Executor[Key],
     memory: GroupMemory,
     listener: GroupListener | None,
+    outcome: Outcome | None = None,
 ) -> Verdict:
     """Run the plan for one pod of a group, and remember what it says of the members.
 
@@ -54,16 +55,18 @@ async def carry_out(
         executor: carries out the plan.
         memory: what is remembered of groups.
         listener: hears of recreated groups.
+        outcome: filled in as the plan goes.
     """
+    outcome = Outcome() if outcome is None else outcome
     snapshot, group, deletion = await _judged(leader_key, look, executor, memory)
     if deletion is None:
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
             memory.settle(leader_key, group.settled)
-        return verdict(group.plan, await executor.run(key, group.plan, regarding(snapshot.lws)))
+        return verdict(group.plan, await executor.run(key, group.plan, regarding(snapshot.lws), outcome))
     memory.claim(leader_key, deletion.uid)
     try:
-        outcome = await executor.run(key, group.plan, regarding(snapshot.lws))
+        await executor.run(key, group.plan, regarding(snapshot.lws), outcome)
     except BaseException:
         memory.release(leader_key, deletion.uid)
         raise

@@ -25,6 +25,7 @@ class GroupMemory:
         self._going: dict[Key, str] = {}
         self._released: dict[Key, dict[str, str]] = {}
         self._settled: dict[Key, Mapping[str, int]] = {}
+        self._refused: dict[Key, str] = {}
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -61,6 +62,19 @@ class GroupMemory:
             del self._released[leader]
         return left
 
+    def note_refusal(self, leader: Key, words: str) -> bool:
+        """Why the server refused the group's PodGroup, empty if it did not; whether that is news."""
+        news = self._refused.get(leader, "") != words
+        if words:
+            self._refused[leader] = words
+        else:
+            self._refused.pop(leader, None)
+        return news
+
+    def refusal(self, leader: Key) -> str:
+        """Why the server refused the group's PodGroup at the last try; else empty."""
+        return self._refused.get(leader, "")
+
     def claim(self, leader: Key, uid: str) -> None:
         """The deletion of this leader is being asked for."""
         self._going[leader] = uid
@@ -84,7 +98,9 @@ class GroupMemory:
         self._going.pop(leader, None)
         self._released.pop(leader, None)
         self._settled.pop(leader, None)
+        self._refused.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
-        return len(self._records.keys() | self._going.keys() | self._released.keys() | self._settled.keys())
+        by_leader = (self._records, self._going, self._released, self._settled, self._refused)
+        return len({leader for known in by_leader for leader in known})

@@ -151,16 +151,17 @@ class Observer:
         return (pod for pod in self._caches.pods.store if is_leader(pod) and self._lacks_pod_group(pod))
 
     def _no_pod_groups(self, lws: LeaderWorkerSet) -> str:
-        """Why the API server has no PodGroups for us, if a group of this set waits for one; else empty."""
+        """Why a group of this set that waits for its PodGroup cannot have it; else empty."""
         caches, where = self._caches, "/".join(lws.metadata.key)
-        if caches.pod_groups is None or not caches.pod_groups.unavailable:
+        if caches.pod_groups is None:
             return ""
         revisions = tuple(caches.revisions.store.by_index(BY_SET, where))
         for leader in caches.pods.store.by_index(LEADERS_BY_SET, where):
             workers = caches.statefulsets.store.get(*leader.metadata.key)
             size = size_of(leader, lws, revisions, self._contents)
-            if self._lacks_pod_group(leader) and not is_complete(leader, workers, size):
-                return caches.pod_groups.unavailable
+            problem = caches.pod_groups.unavailable or self._memory.refusal(leader.metadata.key)
+            if problem and self._lacks_pod_group(leader) and not is_complete(leader, workers, size):
+                return problem
         return ""
 
     def _lacks_pod_group(self, leader: Pod) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 import msgspec
 
@@ -19,9 +18,7 @@ from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
-from lws.runtime.outcomes import FoundError, Outcome, verdict
-
-PASSING: Final = (401, 408, 429, 502, 503, 504)  # failures that say nothing of the object
+from lws.runtime.outcomes import PASSING, FoundError, Outcome, verdict
 
 
 class LeaderWorkerSetReconciler:

@@ -15,6 +15,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import (
     Metadata,
     NodeReport,
     ObjectReference,
+    PodGroupReport,
     PodReport,
     Workload,
 )
@@ -130,6 +131,21 @@ class ForeignObject:
 
 
 @dataclass(frozen=True, slots=True)
+class GangFacts:
+    """A PodGroup and what is said of it.
+
+    Attributes:
+        pod_group: the PodGroup.
+        queue_exists: whether its queue does; None if that could not be read.
+        words: the newest event about it, or why it is unschedulable.
+    """
+
+    pod_group: PodGroupReport
+    queue_exists: bool | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One look at a set and what belongs to it.
 
@@ -145,6 +161,7 @@ class Facts:
         holders: pods of other groups in these domains.
         workloads: Kueue's, by name; None stands for one that does not exist.
         foreign: what is in the way.
+        gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
     """
 
     lws: SetFacts
@@ -157,6 +174,7 @@ class Facts:
     holders: tuple[Holder, ...] = ()
     workloads: Mapping[str, Workload | None] = field(default_factory=dict)
     foreign: tuple[ForeignObject, ...] = ()
+    gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from lws.api.leaderworkerset.objects import ContainerState as PreviousState
-from lws.api.leaderworkerset.objects import ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus
+from lws.api.leaderworkerset.objects import (
+    ContainerStateTerminated,
+    ContainerStatus,
+    Pod,
+    PodGroup,
+    PodGroupStatus,
+    PodSpec,
+    PodStatus,
+)
 from lws.apimachinery.objects import CachedStruct, Condition, ObjectMeta
 
 
@@ -80,7 +88,6 @@ class ContainerSpec(CachedStruct, frozen=True):
 class PodReportSpec(PodSpec, frozen=True):
     """What a diagnosis reads of a pod's spec."""
 
-    scheduler_name: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] | None = ()
     init_containers: tuple[ContainerSpec, ...] | None = ()  # type: ignore[assignment]
 
@@ -181,3 +188,21 @@ class Workload(CachedStruct, frozen=True):
     def condition(self, type_: str) -> Condition | None:
         """The condition of that type, if it has one."""
         return next((one for one in self.status.conditions or () if one.type == type_), None)
+
+
+class PodGroupReportStatus(PodGroupStatus, frozen=True):
+    """Phase and conditions of a PodGroup."""
+
+    conditions: tuple[Condition, ...] | None = ()
+
+
+class PodGroupReport(PodGroup, frozen=True):
+    """A PodGroup as its scheduler reports it."""
+
+    status: PodGroupReportStatus = PodGroupReportStatus()
+
+    @property
+    def unschedulable(self) -> str:
+        """Why its scheduler could not place it, by its condition; else empty."""
+        found = (one for one in self.status.conditions or () if (one.type, one.status) == ("Unschedulable", "True"))
+        return next((one.message for one in found), "")

@@ -6,6 +6,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.integers import natural
+from lws.planning.leaderworkerset.diagnosis import gangs
 from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, WORKLOAD, Facts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
@@ -18,6 +19,9 @@ def unscheduled(facts: Facts, pod: PodReport) -> Finding:
     """Why a pod without a node has none."""
     if pod.spec.scheduling_gates:
         return _gated(facts, pod)
+    waiting = gangs.waiting_member(facts, pod)
+    if waiting is not None:
+        return waiting
     scheduled = pod.condition("PodScheduled")
     if scheduled is None or scheduled.status != "False":
         scheduler = pod.spec.scheduler_name or "default-scheduler"

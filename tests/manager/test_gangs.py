@@ -1,0 +1,168 @@
+"""Groups that a gang scheduler places, on four nodes that have room for one pod each (spec 11, CD-31 to CD-34)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
+from lws.apimachinery.resources import PODS
+from lws.cli.kubectl.observe import observe
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
+from lws.planning.leaderworkerset.diagnosis.words import sentences
+from tests.manager.test_manager import Line
+from tests.manager.test_optional_apis import blocked
+from tests.simulation.cluster import NAMESPACE, Cluster, manifest
+from tests.virtual import virtual_time
+
+JSON = dict[str, Any]
+READY = {"startupPolicy": "LeaderReady"}
+
+
+def ganged(name: str, *, cpu: str = "340", scheduler: str = "volcano", **more: Any) -> JSON:
+    """A set whose pods leave no room for another on their node, unless they ask for less."""
+    container = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": cpu}}}
+    section: JSON = {"workerTemplate": {"spec": {"schedulerName": scheduler, "containers": [container]}}}
+    return manifest(name, section=section | more.pop("section", {}), **more)
+
+
+async def placed(cluster: Cluster, name: str) -> dict[str, str]:
+    """The node of each pod of a set; empty where it has none."""
+    found = await cluster.all(PODS, f"{labels.NAME}={name}")
+    return {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in found}
+
+
+async def members(cluster: Cluster) -> Mapping[str, int]:
+    """MinMember of every PodGroup, by the leader that owns it."""
+    found = await cluster.all(PODGROUPS)
+    return {each["metadata"]["ownerReferences"][0]["name"]: each["spec"]["minMember"] for each in found}
+
+
+async def explained(cluster: Cluster, name: str) -> str:
+    """What ``kubectl lws explain-stuck`` says."""
+    return " ".join(sentences(diagnose((await observe(cluster.client, NAMESPACE, name)).facts)))
+
+
+@virtual_time
+async def test_g1_exclusive_topology_starts_and_starves_nobody() -> None:
+    """Alone in its rack, a group starts leader first, and a set that fills the rest of the cluster starts too."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        noted = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "rack"}}
+        await cluster.client.create(LEADERWORKERSETS, ganged("rack", cpu="300", replicas=1, size=2, metadata=noted))
+        await cluster.client.create(LEADERWORKERSETS, ganged("wide", replicas=1, size=3))
+        await cluster.available("rack")
+        await cluster.available("wide")
+        assert len(set((await placed(cluster, "rack")).values())) == 1
+        assert await members(cluster) == {"rack-0": 2, "wide-0": 3}
+
+
+@virtual_time
+async def test_g4_of_two_groups_with_room_for_one_and_a_leader_one_is_whole() -> None:
+    """Under LeaderReady two groups of three on four nodes are 3 + 1, never 2 + 2; room makes the other whole."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", replicas=2, size=3, **READY))
+        await asyncio.sleep(120)
+        nodes = await placed(cluster, "web")
+        by_group = [sum(bool(node) for name, node in nodes.items() if name.startswith(f"web-{i}")) for i in (0, 1)]
+        assert sorted(by_group) == [1, 3]
+        assert await members(cluster) == {"web-0": 3, "web-1": 3}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "web", {"spec": {"replicas": 1}})
+
+        async def collected() -> bool:
+            return await members(cluster) == {"web-0": 3}
+
+        await cluster.until(collected, seconds=60)
+
+
+@virtual_time
+async def test_g2_a_worker_of_a_leader_from_before_comes_back() -> None:
+    """The provider is switched on under a running set: a worker that is lost then is replaced and placed."""
+    async with Cluster(gang=True) as cluster:
+        cluster.configure(gang=False)
+        before = await cluster.start()
+        section = {"restartPolicy": "None"}
+        await cluster.client.create(LEADERWORKERSETS, ganged("old", replicas=1, size=2, section=section))
+        await cluster.available("old")
+        await before.stop()
+        cluster.configure(gang=True)
+        await cluster.start()
+        (lost,) = await cluster.all(PODS, f"{labels.NAME}=old,{labels.WORKER_INDEX}=1")
+        await cluster.client.delete(PODS, NAMESPACE, "old-0-1")
+
+        async def replaced() -> bool:
+            pod = await cluster.get(PODS, "old-0-1")
+            return pod is not None and pod["metadata"]["uid"] != lost["metadata"]["uid"] and "nodeName" in pod["spec"]
+
+        await cluster.until(replaced, seconds=60)
+        assert await members(cluster) == {}
+
+
+@virtual_time
+async def test_g3_sets_of_another_scheduler_make_no_pod_groups() -> None:
+    """With the provider on, what Volcano does not place costs no PodGroup, and holds nothing of a queue."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        await cluster.client.create(LEADERWORKERSETS, ganged("plain", scheduler="default-scheduler", size=2))
+        await cluster.available("plain")
+        assert await cluster.all(PODGROUPS) == []
+
+
+@virtual_time
+async def test_g6_a_pod_group_that_may_not_be_created_is_told() -> None:
+    """A refused creation is a Warning event and condition Blocked, and both groups go on when the right is granted."""
+    line = Line()
+    async with Cluster(gang=True) as cluster:
+        await cluster.start(line.wrap)
+        line.refused, line.methods = {PODGROUPS.plural}, {"POST"}
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", replicas=2, size=2))
+
+        async def told() -> bool:
+            return (await blocked(cluster, "web"))[:2] == ("True", "PodGroupsUnavailable")
+
+        await cluster.until(told, seconds=30)
+        notes = await cluster.events("FailedCreate")
+        assert any(note.startswith("Failed to create pod group for leader pod web-0: ") for note in notes)
+        assert "waits for PodGroup web-0-" in await explained(cluster, "web")
+        line.refused = set()
+        await cluster.available("web", seconds=60)
+        assert (await blocked(cluster, "web"))[:2] == ("False", "PodGroupsAvailable")
+
+
+@virtual_time
+async def test_g4_without_the_right_to_patch_groups_start_as_under_the_reference() -> None:
+    """MinMember stays 1, the group starts, and one event for the set says what is missing; no write is repeated."""
+    line = Line()
+    async with Cluster(gang=True) as cluster:
+        await cluster.start(line.wrap)
+        line.refused, line.methods = {PODGROUPS.plural}, {"PATCH"}
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", replicas=2, size=2, **READY))
+        await cluster.available("web")
+        assert await members(cluster) == {"web-0": 1, "web-1": 1}
+        (note,) = await cluster.events("FailedUpdate")
+        assert "until the verb patch on podgroups is granted" in note
+        seen = len(line.writes)
+        await asyncio.sleep(600)
+        assert [each.path for each in line.writes[seen:] if PODGROUPS.plural in each.path] == []
+
+
+@virtual_time
+async def test_a_gang_costs_one_write_a_group_and_none_at_rest() -> None:
+    """Creation costs one write a group more than without a gang, where workers wait one more, and rest costs none."""
+    counts = {}
+    for name, gang, more in (("plain", False, {}), ("gang", True, {}), ("first", True, READY)):
+        async with Cluster(gang=True) as cluster:
+            cluster.configure(gang=gang)
+            await cluster.start()
+            await cluster.client.create(LEADERWORKERSETS, ganged("web", cpu="1", replicas=3, size=2, **more))
+            await cluster.available("web")
+            await cluster.quiet()
+            groups = [each for each in cluster.counted() if each.resource == PODGROUPS.plural]
+            counts[name] = len(groups)
+            rest = len(cluster.counted())
+            await asyncio.sleep(600)
+            assert len(cluster.counted()) == rest
+    assert counts == {"plain": 0, "gang": 3, "first": 6}
