@@ -237,7 +237,7 @@ def narrower() -> list[Asset]:
     found = []
     for asset in slim_assets():
         manifest = copy.deepcopy(asset.manifest)
-        if asset.resource == CUSTOMRESOURCEDEFINITIONS:
+        if asset.key == (CUSTOMRESOURCEDEFINITIONS.kind, names.SETS_CRD):
             spec = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
             del spec["properties"]["startupPolicy"]
         found.append(Asset(asset.resource, manifest, asset.component, asset.without))

@@ -199,12 +199,12 @@ async def test_a46_crash_loops_and_lack_of_memory_are_named() -> None:
     """A46: a pod that crashes again and again, and one that is killed for its memory, are causes with their names."""
     async with Site() as site:
         await site.installed()
-        for code, word in ((1, "CrashLoopBackOff"), (137, "OOMKilled")):
+        for drill, word in ((site.drills.pod_crash, "CrashLoopBackOff"), (site.drills.pod_oom, "OOMKilled")):
             deadline = site.clock.monotonic() + 400
             seen = ""
             while word not in seen and site.clock.monotonic() < deadline:
                 for pod in await site.ready_pods():
-                    await site.drills.pod_crash(pod["metadata"]["name"], NAMESPACE, code=code)
+                    await drill(pod["metadata"]["name"], NAMESPACE)
                 await asyncio.sleep(2)
                 seen = (await site.condition("Degraded")).get("message", "")
             assert word in seen

@@ -67,6 +67,7 @@ def test_a21_what_is_not_managed_is_warned_of(state: str) -> None:
     @virtual_time
     async def warn() -> None:
         async with Site(definitions=["cert-manager"]) as site:
+            manager = CertManager(site)
             await site.apply_cr(managementState=state)
             await reference.install(site)
             await site.start()
@@ -76,6 +77,7 @@ def test_a21_what_is_not_managed_is_warned_of(state: str) -> None:
             assert definition["metadata"]["ownerReferences"]
             (event,) = await site.events("CRDsAtRisk")
             assert event["type"] == "Warning"
+            manager.task.cancel()
 
     warn()
 

@@ -140,6 +140,8 @@ class OperandReconciler:
         observation = await self._probed(observation)
         managed = operator.spec.managed
         result = await self._apply(observation) if managed else await self._left_alone(observation)
+        if isinstance(result.error, ConflictError):
+            raise result.error  # nothing is told of a pass that is about to be taken again
         told, wait = await self._tell(observation, result)
         self._listener.passed(observation, told, self._clock.monotonic() - began)
         if result.error is not None:
