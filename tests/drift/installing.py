@@ -12,7 +12,16 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS, SERVICEACCOUNTS, SERVICES, Resource
+from lws.apimachinery.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    Resource,
+)
 from lws.client.api import APPLY_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.clock import Clock
@@ -41,6 +50,7 @@ KINDS: Final = {
         NAMESPACES,
         SERVICEACCOUNTS,
         SERVICES,
+        CONFIGMAPS,
         Resource("", "v1", "secrets", "Secret"),
         Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
         Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
@@ -56,7 +66,7 @@ KINDS: Final = {
 async def install(user: ApiClient, unseen: ApiClient) -> None:
     """Apply what config/ holds, twice; the manager's Deployment comes up."""
     for _ in range(2):
-        for document in _documents(INSTALLED):
+        for document in (*_documents(INSTALLED), _configuration()):
             await _apply(user, document)
         await until(lambda: _up(unseen))
         await asyncio.sleep(2.0)
@@ -103,6 +113,14 @@ async def ask_for_metrics(user: ApiClient, reviews: ApiClient, clock: Clock) -> 
         await asyncio.sleep(0.2)
         reviewer = Reviewer(reviews, clock)
     await Reviewer(reviews, clock).review("Bearer rubbish", "/metrics")
+
+
+def _configuration() -> JSON:
+    """The ConfigMap that kustomize generates."""
+    text = (ROOT / "config/manager/controller_manager_config.yaml").read_text()
+    metadata = {"name": "manager-config", "namespace": HOME}
+    data = {"controller_manager_config.yaml": text}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def _documents(patterns: tuple[str, ...]) -> Iterator[JSON]:
