@@ -14,6 +14,7 @@ MOMENT: Final = re.compile(r"(?<=\.)[0-9a-f]{14,16}$")
 # How a Deployment's template is hashed is nobody's promise; that it shows in names, labels and selectors is.
 HASH: Final = re.compile(r"(?<=controller-manager-)[bcdfghjklmnpqrstvwxz2456789]{8,10}\b")
 VERSION: Final = re.compile(r'(?<=resourceVersion":")\d+')
+PLACE: Final = re.compile(r"(?<= on node )\S+")  # where a pod is, the scheduler decides anew each time
 SPAN: Final = re.compile(r"\b\d+(?:\.\d+)?(?:ms|µs|s)\b")
 OPAQUE: Final = {
     "resourceVersion": "<version>",
@@ -50,7 +51,7 @@ def plain(value: Any, key: str = "") -> Any:
 def _masked(text: str) -> str:
     text = TIME.sub(lambda match: "<microtime>" if match[1] else "<time>", UID.sub("<uid>", text))
     text = VERSION.sub("<version>", MOMENT.sub("<moment>", ADDRESS.sub("<address>", text)))
-    return SPAN.sub("<span>", HASH.sub("<hash>", text))
+    return PLACE.sub("<node>", SPAN.sub("<span>", HASH.sub("<hash>", text)))
 
 
 def _passing(parent: str, name: str) -> bool:
