@@ -18,8 +18,8 @@ from typing import Any
 
 from lws.client.transport import Request
 from lws.clock import SystemClock
-from lws_sandbox.assembly import build_server
 from lws_sandbox.collector import calm_collector
+from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.transport import InProcessTransport
 
 PODS = "/api/v1/namespaces/default/pods"

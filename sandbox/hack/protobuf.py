@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lws_sandbox.inventory import builtins
+from lws_sandbox.builtinresources import builtins
 from lws_sandbox.schema import builtin
 
 OUT = Path(__file__).parents[1] / "src/lws_sandbox/data/protobuf.json"

@@ -9,9 +9,9 @@ from typing import Any, Self
 from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response
 from lws_sandbox.admission import Unreachable, WebhookAdmission
+from lws_sandbox.builtinresources import builtins
 from lws_sandbox.catalog import build
-from lws_sandbox.inventory import builtins
-from lws_sandbox.machinery import ApiMachinery
+from lws_sandbox.codec import SchemaCodec
 from lws_sandbox.server import ApiServer
 from lws_sandbox.storage import WINDOW, Storage
 from lws_sandbox.transport import InProcessTransport
@@ -42,7 +42,7 @@ def plain_server(seed: int = 1, window: int = WINDOW) -> ApiServer:
         clock=VirtualClock(),
         random=random,
         catalog=catalog,
-        machinery=ApiMachinery(catalog),
+        codec=SchemaCodec(catalog),
         admission=admission,
         storage=storage,
     )

@@ -10,7 +10,7 @@ import pytest
 from sandbox.tests.plain import MAPS, Plain
 
 from lws_sandbox.admission import LocalCaller
-from lws_sandbox.assembly import build_server
+from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 

@@ -6,8 +6,8 @@ import pytest
 from sandbox.tests.plain import MAPS, Plain
 
 from lws.client.transport import Request
+from lws_sandbox.builtinresources import storage_hash
 from lws_sandbox.catalog import priority
-from lws_sandbox.inventory import storage_hash
 from tests.virtual import virtual_time
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"

@@ -16,8 +16,8 @@ from lws.errors import AlreadyExistsError, NotFoundError
 from lws.informers.kinds import raw_kind
 from lws.informers.registry import InformerRegistry
 from lws_sandbox import virtual_time
-from lws_sandbox.assembly import build_server
 from lws_sandbox.server import ApiServer
+from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.transport import InProcessTransport
 from tests.informers.support import Told, held, version
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lws_sandbox.inventory import GROUP_ORDER, SCALE, Builtin, Subresource, storage_hash
+from lws_sandbox.builtinresources import GROUP_ORDER, SCALE, Builtin, Subresource, storage_hash
 from lws_sandbox.strategy import GenericStrategy, ScalePaths, Strategy
 
 CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")

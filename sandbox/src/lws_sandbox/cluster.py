@@ -14,13 +14,13 @@ from typing import Final, Protocol, Self
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws_sandbox.admission import Caller, LocalCaller
-from lws_sandbox.assembly import build_server
 from lws_sandbox.bootstrap import bootstrap
 from lws_sandbox.certificates import Authority
 from lws_sandbox.control_loops import ControlLoops, fork
 from lws_sandbox.kinds import Features
 from lws_sandbox.nodes import Shape, preset
 from lws_sandbox.server import ApiServer
+from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.time_travel import LoopClock
 from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import ADMIN, UserInfo

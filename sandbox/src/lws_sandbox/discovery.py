@@ -10,10 +10,10 @@ import orjson
 
 from lws.apimachinery.manifests import JSON
 from lws_sandbox import negotiation
+from lws_sandbox.builtinresources import Subresource
 from lws_sandbox.catalog import Catalog, Served
 from lws_sandbox.health import CHECKS, health
 from lws_sandbox.health import paths as health_paths
-from lws_sandbox.inventory import Subresource
 from lws_sandbox.negotiation import JSON_TYPE
 from lws_sandbox.reply import Reply, of_json, page_not_found
 from lws_sandbox.rest.call import Query

@@ -16,7 +16,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.client.transport import Request
 from lws.clock import Clock
-from lws_sandbox import discovery, internals, negotiation, protobuf, tables
+from lws_sandbox import diagnostics, discovery, negotiation, protobuf, tables
 from lws_sandbox.access import Access, OpenAccess, refused
 from lws_sandbox.catalog import Catalog, Served
 from lws_sandbox.faults import Fault, Faults, failure
@@ -25,7 +25,7 @@ from lws_sandbox.reply import CACHE, Reply, of_error, of_json, page_not_found
 from lws_sandbox.requests import parse, selected
 from lws_sandbox.rest import creating, deleting, patching, reading, subresources, updating
 from lws_sandbox.rest.call import Call, Query, RequestInfo, delete_options, query_delete_options
-from lws_sandbox.rest.core import Admission, Core, Machinery
+from lws_sandbox.rest.core import Admission, Core, ObjectCodec
 from lws_sandbox.rest.watching import Watch
 from lws_sandbox.status import (
     StatusError,
@@ -60,7 +60,7 @@ class ApiServer:
         clock: Clock,
         random: Random,
         catalog: Catalog,
-        machinery: Machinery,
+        codec: ObjectCodec,
         admission: Admission,
         access: Access | None = None,
         reviews: Mapping[tuple[str, str], Review] | None = None,
@@ -71,14 +71,14 @@ class ApiServer:
         self.access: Access = access or OpenAccess()
         self.reviews: dict[tuple[str, str], Review] = {("", "bindings"): self._bind, **(reviews or {})}
         self.faults = Faults(random)
-        self.core = Core(self.storage, clock, random, machinery, admission, catalog.strategies, self._allow)
+        self.core = Core(self.storage, clock, random, codec, admission, catalog.strategies, self._allow)
         definitions = str(CUSTOMRESOURCEDEFINITIONS)
         self.discovery = discovery.Discovery(catalog, OpenApi(catalog, lambda: self.storage.objects(definitions)))
         self._clock = clock
         self._random = random
         self._watches: dict[Watch, None] = {}
-        self.requests: internals.RequestCounts = Counter()
-        self.discovery.add_pages(internals.pages(self, clock.now(), clock.now))
+        self.requests: diagnostics.RequestCounts = Counter()
+        self.discovery.add_pages(diagnostics.pages(self, clock.now(), clock.now))
 
     async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:
         """Answer a request; never raises.
@@ -214,9 +214,6 @@ class ApiServer:
     async def _subresource(self, call: Call) -> Reply:
         if call.info.subresource == "status":
             return await self._verb(call)
-        review = self.reviews.get((call.info.group, f"{call.info.resource}/{call.info.subresource}"))
-        if review is not None:
-            return of_json(await review(call), 201)
         body, status = await subresources.serve(self.core, call)
         form = negotiation.choose(call.headers.get("accept", ""))
         return of_json(body, status, media=form.media)
@@ -287,7 +284,7 @@ class ApiServer:
 
     def _delete_source(self, call: Call) -> JSON:
         if call.body:
-            return self.core.machinery.decode_options(call)
+            return self.core.codec.decode_options(call)
         return query_delete_options(call.query)
 
     async def _delete_collection(self, call: Call) -> Reply:

@@ -10,15 +10,6 @@ import asyncio
 import selectors
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
-
-
-class TimeTraveller(Protocol):
-    """A loop whose time can be pushed forward."""
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass at once; timers that come due run on the next turn."""
-        ...
 
 
 class _ScaledSelector(selectors.DefaultSelector):

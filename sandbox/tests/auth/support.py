@@ -17,9 +17,9 @@ from lws_sandbox.admission import Unreachable, WebhookAdmission
 from lws_sandbox.auth.access import RbacAccess
 from lws_sandbox.auth.installing import install
 from lws_sandbox.auth.rulebook import GROUP
+from lws_sandbox.builtinresources import builtins
 from lws_sandbox.catalog import Catalog, build
-from lws_sandbox.inventory import builtins
-from lws_sandbox.machinery import ApiMachinery
+from lws_sandbox.codec import SchemaCodec
 from lws_sandbox.server import ApiServer
 from lws_sandbox.storage import Storage
 from lws_sandbox.strategy import GenericStrategy
@@ -60,7 +60,7 @@ class World:
             clock=clock,
             random=random,
             catalog=catalog,
-            machinery=ApiMachinery(catalog),
+            codec=SchemaCodec(catalog),
             admission=admission,
             storage=storage,
         )

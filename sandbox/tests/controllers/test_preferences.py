@@ -10,7 +10,7 @@ import pytest
 from sandbox.tests.controllers.builders import node, pod
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.controllers.scheduler.books import Books
+from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import Placer
 from lws_sandbox.controllers.scheduler.requests import read_request
 
@@ -21,12 +21,12 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 UNEVEN = "node(s) didn't match pod topology spread constraints"
 
 
-def books_of(*nodes: JSON) -> Books:
-    """Books that know these nodes."""
-    books = Books()
+def cache_of(*nodes: JSON) -> NodeCache:
+    """NodeCache that know these nodes."""
+    cache = NodeCache()
     for each in nodes:
-        books.set_node(each)
-    return books
+        cache.set_node(each)
+    return cache
 
 
 def zones(*names: str, size: int = 2) -> list[JSON]:
@@ -34,16 +34,16 @@ def zones(*names: str, size: int = 2) -> list[JSON]:
     return [node(f"{name}{i}", labels={ZONE: name}) for name in names for i in range(size)]
 
 
-def place(books: Books, pods: Iterable[JSON]) -> Counter[str]:
+def place(cache: NodeCache, pods: Iterable[JSON]) -> Counter[str]:
     """Place pods one after the other; how many each zone got."""
-    placer = Placer(books)
+    placer = Placer(cache)
     found: Counter[str] = Counter()
     for each in pods:
         request = read_request(each)
         where = placer.find(request)
         if where is not None:
-            books.add_pod(request, where)
-            found[books.nodes[where].labels.get(ZONE, "")] += 1
+            cache.add_pod(request, where)
+            found[cache.nodes[where].labels.get(ZONE, "")] += 1
     return found
 
 
@@ -60,14 +60,14 @@ def wishes(kind: str, term: JSON, weight: int = 100) -> JSON:
 
 def test_preferred_nodes_are_taken_while_they_fit() -> None:
     """Pods go to the node that they prefer although it is fuller, and elsewhere once it is full."""
-    books = books_of(node("plain", cpu=64), node("fast", cpu=2, labels={"disk": "ssd"}))
+    cache = cache_of(node("plain", cpu=64), node("fast", cpu=2, labels={"disk": "ssd"}))
     term = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}
-    placer, found = Placer(books), []
+    placer, found = Placer(cache), []
     for index in range(3):
         request = read_request(pod(f"p{index}", requests={"cpu": "1"}, affinity=wishes("nodeAffinity", term)))
         where = placer.find(request)
         assert where is not None
-        books.add_pod(request, where)
+        cache.add_pod(request, where)
         found.append(where)
     assert found == ["fast", "fast", "plain"]
 
@@ -76,11 +76,11 @@ def test_preferred_nodes_are_taken_while_they_fit() -> None:
 def test_preferred_neighbours_draw_and_repel(kind: str, zone: str) -> None:
     """A pod goes to the zone of those it would like near, or out of it; where there is no other, it goes there."""
     term = {"topologyKey": ZONE, "labelSelector": SELECTOR}
-    books = books_of(*zones("a", "b"))
-    books.add_pod(read_request(pod("there", labels=APP)), "b0")
+    cache = cache_of(*zones("a", "b"))
+    cache.add_pod(read_request(pod("there", labels=APP)), "b0")
     wishing = [pod(f"p{i}", labels={"app": "other"}, affinity=wishes(kind, term)) for i in range(4)]
-    assert place(books, wishing) == {zone: 4}
-    alone = books_of(*zones("b"))
+    assert place(cache, wishing) == {zone: 4}
+    alone = cache_of(*zones("b"))
     alone.add_pod(read_request(pod("there", labels=APP)), "b0")
     assert place(alone, wishing) == {"b": 4}
 
@@ -88,25 +88,25 @@ def test_preferred_neighbours_draw_and_repel(kind: str, zone: str) -> None:
 def test_wishes_of_those_who_are_there_count_too() -> None:
     """A pod without any wish is kept off by one that would rather be alone, until that is gone."""
     term = {"topologyKey": ZONE, "labelSelector": SELECTOR}
-    books = books_of(*zones("a", "b", size=1))
-    books.add_pod(read_request(pod("loner", affinity=wishes("podAntiAffinity", term))), "a0")
-    assert place(books, [pod(f"p{i}", labels=APP) for i in range(3)]) == {"b": 3}
-    books.remove_pod("uid-loner")
-    assert not books.wishing
+    cache = cache_of(*zones("a", "b", size=1))
+    cache.add_pod(read_request(pod("loner", affinity=wishes("podAntiAffinity", term))), "a0")
+    assert place(cache, [pod(f"p{i}", labels=APP) for i in range(3)]) == {"b": 3}
+    cache.remove_pod("uid-loner")
+    assert not cache.wishing
 
 
 def test_hard_spread_keeps_zones_even() -> None:
     """No zone holds more than maxSkew more than the emptiest; who would make it so waits, and is told why."""
-    books = books_of(*zones("a", "b"), node("nowhere"))
+    cache = cache_of(*zones("a", "b"), node("nowhere"))
     pods = [pod(f"p{i}", labels=APP, topologySpreadConstraints=[spread()]) for i in range(6)]
-    assert place(books, pods) == {"a": 3, "b": 3}
+    assert place(cache, pods) == {"a": 3, "b": 3}
     for name in ("b0", "b1"):
-        books.set_node({**node(name, labels={ZONE: "b"}), "spec": {"unschedulable": True}})
+        cache.set_node({**node(name, labels={ZONE: "b"}), "spec": {"unschedulable": True}})
     late = pod("late", labels=APP, topologySpreadConstraints=[spread()])
-    assert place(books, [late]) == {"a": 1}
+    assert place(cache, [late]) == {"a": 1}
     request = read_request({**late, "metadata": {**late["metadata"], "uid": "later"}})
-    assert Placer(books).find(request) is None
-    told = Placer(books).explain(request)
+    assert Placer(cache).find(request) is None
+    told = Placer(cache).explain(request)
     assert f"2 {UNEVEN}, 1 {UNEVEN} (missing required label)" not in told
     assert f"1 {UNEVEN} (missing required label), 2 {UNEVEN}, 2 node(s) were unschedulable" in told
     assert "2 No preemption victims found for incoming pod, 3 Preemption is not helpful for scheduling" in told
@@ -114,21 +114,21 @@ def test_hard_spread_keeps_zones_even() -> None:
 
 def test_pods_that_end_are_spread_over_no_longer() -> None:
     """A pod that is being deleted makes room in its zone before it is gone."""
-    books = books_of(*zones("a", "b", size=1))
+    cache = cache_of(*zones("a", "b", size=1))
     constraint = [spread(minDomains=2)]
-    assert place(books, [pod(f"p{i}", labels=APP, topologySpreadConstraints=constraint) for i in range(2)]) == {
+    assert place(cache, [pod(f"p{i}", labels=APP, topologySpreadConstraints=constraint) for i in range(2)]) == {
         "a": 1,
         "b": 1,
     }
-    books.set_node({**node("b0", labels={ZONE: "b"}), "spec": {"unschedulable": True}})
+    cache.set_node({**node("b0", labels={ZONE: "b"}), "spec": {"unschedulable": True}})
     late = pod("late", labels=APP, topologySpreadConstraints=constraint)
-    assert place(books, [late]) == {"a": 1}
+    assert place(cache, [late]) == {"a": 1}
     later = pod("later", labels=APP, topologySpreadConstraints=constraint)
-    assert place(books, [later]) == {}
-    version = books.version
-    books.end_pod("uid-late")
-    assert books.version > version
-    assert place(books, [later]) == {"a": 1}
+    assert place(cache, [later]) == {}
+    version = cache.version
+    cache.end_pod("uid-late")
+    assert cache.version > version
+    assert place(cache, [later]) == {"a": 1}
 
 
 ALL_NODES: JSON = {"nodeAffinityPolicy": "Ignore"}
@@ -149,39 +149,39 @@ ALL_NODES: JSON = {"nodeAffinityPolicy": "Ignore"}
 )
 def test_what_a_hard_constraint_counts(more: JSON, placed: int) -> None:
     """Of four pods that only zone a admits, those go there that the skew against the domains that count allows."""
-    books = books_of(*zones("a", "b"))
+    cache = cache_of(*zones("a", "b"))
     pods = [
         pod(f"p{i}", labels={**APP, "nr": str(i)}, nodeSelector={ZONE: "a"}, topologySpreadConstraints=[spread(**more)])
         for i in range(4)
     ]
-    assert place(books, pods) == {"a": placed}
+    assert place(cache, pods) == {"a": placed}
 
 
 def test_tainted_nodes_count_unless_taints_are_honoured() -> None:
     """A zone that nobody may enter holds the others back, unless the constraint looks at taints."""
     taint = {"key": "k", "value": "v", "effect": "NoSchedule"}
     for policy, placed in (("Ignore", {"a": 1}), ("Honor", {"a": 3})):
-        books = books_of(*zones("a", size=1), node("b0", labels={ZONE: "b"}, taints=[taint]))
+        cache = cache_of(*zones("a", size=1), node("b0", labels={ZONE: "b"}, taints=[taint]))
         constraint = [spread(nodeTaintsPolicy=policy)]
         pods = [pod(f"p{i}", labels=APP, topologySpreadConstraints=constraint) for i in range(3)]
-        assert place(books, pods) == placed
+        assert place(cache, pods) == placed
 
 
 def test_soft_spread_prefers_the_emptier_zone_and_refuses_none() -> None:
     """With ScheduleAnyway zones fill evenly though one has more nodes; where one is closed the other takes all."""
-    books = books_of(*zones("a", size=3), *zones("b", size=1))
+    cache = cache_of(*zones("a", size=3), *zones("b", size=1))
     soft = [spread(when="ScheduleAnyway"), spread(when="ScheduleAnyway", key="kubernetes.io/hostname")]
     pods = [pod(f"p{i}", labels=APP, topologySpreadConstraints=soft[:1]) for i in range(8)]
-    assert place(books, pods) == {"a": 4, "b": 4}
-    books.set_node({**node("b0", labels={ZONE: "b"}), "spec": {"unschedulable": True}})
+    assert place(cache, pods) == {"a": 4, "b": 4}
+    cache.set_node({**node("b0", labels={ZONE: "b"}), "spec": {"unschedulable": True}})
     more = [pod(f"q{i}", labels=APP, topologySpreadConstraints=soft) for i in range(4)]
-    assert place(books, more) == {"a": 4}
+    assert place(cache, more) == {"a": 4}
 
 
 def test_soft_spread_leaves_nodes_without_the_label_for_last() -> None:
     """A node that is in no domain is taken only when there is no other."""
-    books = books_of(node("nowhere"), *zones("a", size=1))
+    cache = cache_of(node("nowhere"), *zones("a", size=1))
     soft = [spread(when="ScheduleAnyway")]
-    assert place(books, [pod(f"p{i}", labels=APP, topologySpreadConstraints=soft) for i in range(3)]) == {"a": 3}
-    books.remove_node("a0")
-    assert place(books, [pod("late", labels=APP, topologySpreadConstraints=soft)]) == {"": 1}
+    assert place(cache, [pod(f"p{i}", labels=APP, topologySpreadConstraints=soft) for i in range(3)]) == {"a": 3}
+    cache.remove_node("a0")
+    assert place(cache, [pod("late", labels=APP, topologySpreadConstraints=soft)]) == {"": 1}

@@ -8,8 +8,8 @@ import pytest
 from sandbox.tests.controllers.builders import node, pod
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.controllers.scheduler.books import Books
 from lws_sandbox.controllers.scheduler.gang import Gang, gang_message
+from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer
 from lws_sandbox.controllers.scheduler.requests import pod_resources, read_request, tolerates
 
@@ -17,13 +17,13 @@ TAINT = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
 ZONE = "topology.kubernetes.io/zone"
 
 
-def _cluster(*nodes: JSON, placed: dict[str, JSON] | None = None) -> tuple[Books, Placer]:
-    books = Books()
+def _cluster(*nodes: JSON, placed: dict[str, JSON] | None = None) -> tuple[NodeCache, Placer]:
+    cache = NodeCache()
     for item in nodes:
-        books.set_node(item)
+        cache.set_node(item)
     for where, item in (placed or {}).items():
-        books.add_pod(read_request(item), where)
-    return books, Placer(books)
+        cache.add_pod(read_request(item), where)
+    return cache, Placer(cache)
 
 
 def _sentence(total: int, reasons: str, helpless: int) -> str:
@@ -151,13 +151,13 @@ def test_the_first_of_its_kind_may_go_anywhere() -> None:
 
 def test_groups_keep_to_their_domain_and_out_of_others() -> None:
     """Members join their group's domain; other groups stay out of it, also those that ask for nothing themselves."""
-    books, placer = _cluster(*_zones(2), placed={"z0-0": _exclusive("a", "g1")})
+    cache, placer = _cluster(*_zones(2), placed={"z0-0": _exclusive("a", "g1")})
     mate, stranger = read_request(_exclusive("b", "g1")), read_request(_exclusive("c", "g2"))
     assert (placer.find(mate) or "").startswith("z0-")
     assert (placer.find(stranger) or "").startswith("z1-")
     bystander = read_request(pod("d", labels={"group": "g3"}))
     assert (placer.find(bystander) or "").startswith("z1-")
-    books.add_pod(stranger, "z1-0")
+    cache.add_pod(stranger, "z1-0")
     late = read_request(_exclusive("e", "g4"))
     assert placer.find(late) is None
     reason = "4 node(s) didn't match pod anti-affinity rules"
@@ -167,11 +167,11 @@ def test_groups_keep_to_their_domain_and_out_of_others() -> None:
 
 
 def test_a_domain_is_free_again_when_its_group_goes() -> None:
-    """The books forget what a pod that is gone demanded of others."""
-    books, placer = _cluster(*_zones(1), placed={"z0-0": _exclusive("a", "g1")})
+    """The cache forget what a pod that is gone demanded of others."""
+    cache, placer = _cluster(*_zones(1), placed={"z0-0": _exclusive("a", "g1")})
     stranger = read_request(_exclusive("c", "g2"))
     assert placer.find(stranger) is None
-    books.remove_pod("uid-a")
+    cache.remove_pod("uid-a")
     assert placer.find(stranger) is not None
 
 
@@ -179,9 +179,9 @@ def test_pods_that_must_be_near_others_wait_for_them() -> None:
     """Without a pod of the kind, and not being of it, a pod finds no domain."""
     term = {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "db"}}}
     wanted = read_request(pod("p", affinity=_affinity("podAffinity", term)))
-    books, placer = _cluster(*_zones(2))
+    cache, placer = _cluster(*_zones(2))
     assert placer.explain(wanted) == _sentence(4, "4 node(s) didn't match pod affinity rules", 4)
-    books.add_pod(read_request(pod("db", labels={"app": "db"})), "z1-1")
+    cache.add_pod(read_request(pod("db", labels={"app": "db"})), "z1-1")
     assert (placer.find(wanted) or "").startswith("z1-")
 
 
@@ -196,9 +196,9 @@ def test_terms_speak_of_their_own_namespace_unless_told() -> None:
 
 def test_relabelled_nodes_move_their_pods_between_domains() -> None:
     """When a node changes its zone, the pods on it count in the new one."""
-    books, placer = _cluster(*_zones(2, 1), placed={"z0-0": _exclusive("a", "g1")})
+    cache, placer = _cluster(*_zones(2, 1), placed={"z0-0": _exclusive("a", "g1")})
     assert placer.find(read_request(_exclusive("b", "g2"))) == "z1-0"
-    books.set_node(node("z0-0", labels={ZONE: "z1"}))
+    cache.set_node(node("z0-0", labels={ZONE: "z1"}))
     assert placer.find(read_request(_exclusive("b", "g2"))) is None
 
 
@@ -216,10 +216,10 @@ RESOURCES = [
 def test_pods_of_a_node_that_is_gone_are_nobodys_neighbours() -> None:
     """A node that is removed takes its pods along: nothing can be near them any more."""
     nodes = (node("a", labels={ZONE: "1"}), node("b", labels={ZONE: "1"}))
-    books, placer = _cluster(*nodes, placed={"a": pod("x", labels={"app": "x"})})
+    cache, placer = _cluster(*nodes, placed={"a": pod("x", labels={"app": "x"})})
     near = _affinity("podAffinity", {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "x"}}})
     assert placer.find(read_request(pod("p", affinity=near))) is not None
-    books.remove_node("a")
+    cache.remove_node("a")
     assert placer.find(read_request(pod("p", affinity=near))) is None
 
 
@@ -266,20 +266,20 @@ def test_gangs_say_what_they_wait_for() -> None:
 
 def test_ten_thousand_pods_find_nodes_in_seconds() -> None:
     """A thousand groups of ten, each alone in its rack: placing them all costs little a pod, and all fit."""
-    books, placer = _cluster(*(node(f"n{i}", labels={"rack": f"r{i // 1}"}, cpu=64) for i in range(1000)))
+    cache, placer = _cluster(*(node(f"n{i}", labels={"rack": f"r{i // 1}"}, cpu=64) for i in range(1000)))
     begin = time.perf_counter()
     for group in range(1000):
         leader = read_request(_exclusive(f"l{group}", f"g{group}", key="rack"))
         where = placer.find(leader)
         assert where is not None
-        books.add_pod(leader, where)
-        rack = books.nodes[where].labels["rack"]
+        cache.add_pod(leader, where)
+        rack = cache.nodes[where].labels["rack"]
         for index in range(9):
             name = f"w{group}-{index}"
             worker = read_request(pod(name, labels={"group": f"g{group}"}, nodeSelector={"rack": rack}))
             found = placer.find(worker)
             assert found is not None
-            books.add_pod(worker, found)
+            cache.add_pod(worker, found)
     took = time.perf_counter() - begin
-    assert len({books.node_of(f"uid-l{group}") for group in range(1000)}) == 1000
+    assert len({cache.node_of(f"uid-l{group}") for group in range(1000)}) == 1000
     assert took < 10.0, f"{took:.1f} s"

@@ -9,8 +9,8 @@ from typing import Any
 from sandbox.tests.plain import Answer, Plain
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.assembly import build_server
 from lws_sandbox.crd.lifecycle import LAG
+from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.virtual_time import VirtualClock
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

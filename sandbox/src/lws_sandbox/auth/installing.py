@@ -33,7 +33,7 @@ def install(
     """Have an empty server tell callers apart, hold them to RBAC, guard roles and bindings, and answer reviews."""
     access = RbacAccess(server.storage, clock, random, static_tokens=static_tokens)
     server.access = access
-    server.reviews |= Reviews(access, server.core.machinery, server.storage, clock).handlers()
+    server.reviews |= Reviews(access, server.core.codec, server.storage, clock).handlers()
     escalation = Escalation(access.rulebook, access.authorizer)
     for plural in GUARDED:
         served = server.catalog.builtin[GROUP, "v1", plural]

@@ -49,14 +49,14 @@ class Reviews:
 
     Args:
         access: who knows users and rights.
-        machinery: reads bodies.
+        codec: reads bodies.
         storage: where service accounts and what tokens are bound to are looked up.
         clock: for the times in answers.
     """
 
-    def __init__(self, access: RbacAccess, machinery: Bodies, storage: Storage, clock: Clock) -> None:
+    def __init__(self, access: RbacAccess, codec: Bodies, storage: Storage, clock: Clock) -> None:
         self._access = access
-        self._machinery = machinery
+        self._codec = codec
         self._storage = storage
         self._clock = clock
 
@@ -164,7 +164,7 @@ class Reviews:
 
     async def _token_request(self, call: Call) -> JSON:
         namespace, name = call.info.namespace, call.info.name
-        obj, warnings = self._machinery.decode(call, TOKEN_REQUEST, call.query.text("fieldValidation"))
+        obj, warnings = self._codec.decode(call, TOKEN_REQUEST, call.query.text("fieldValidation"))
         call.warnings += warnings
         _check_place(_meta(obj), namespace, name)
         account = self._storage.get("serviceaccounts", namespace, name)
@@ -195,14 +195,14 @@ class Reviews:
         resource = strategy.resource
         sent = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": _meta(obj), "spec": spec}
         manager = call.manager(write_options(call.query, "CreateOptions"))
-        tracked = self._machinery.track(
+        tracked = self._codec.track(
             None, sent, strategy, manager=manager, subresource=call.subresource, now=self._clock.now()
         )
         found: JSON = tracked["metadata"]
         return found
 
     def _read(self, call: Call) -> JSON:
-        obj, warnings = self._machinery.decode(call, call.strategy, call.query.text("fieldValidation"))
+        obj, warnings = self._codec.decode(call, call.strategy, call.query.text("fieldValidation"))
         call.warnings += warnings
         return obj
 

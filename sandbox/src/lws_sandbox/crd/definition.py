@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
-from lws_sandbox.crd import frame
+from lws_sandbox.crd import definitionrules
 from lws_sandbox.crd.strategy import storage_version
 from lws_sandbox.rest.metadata import timestamp
 from lws_sandbox.schema import builtin_schema, formats
@@ -85,15 +85,15 @@ class DefinitionStrategy(GenericStrategy):
 
     def validate_create(self, obj: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002 -- the protocol's
         """What a real server refuses."""
-        return frame.validate_new(obj)
+        return definitionrules.validate_new(obj)
 
     def validate_update(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002
         """What a real server refuses; some of it only once the definition is established."""
-        return frame.validate_change(new, old)
+        return definitionrules.validate_change(new, old)
 
     def validate_status(self, new: JSON, old: JSON, context: WriteContext) -> list[Cause]:  # noqa: ARG002
         """The accepted names."""
-        return frame.validate_status(new)
+        return definitionrules.validate_status(new)
 
     def warnings(self, obj: JSON, old: JSON | None) -> list[str]:
         """Formats that nobody knows, told when they come in."""

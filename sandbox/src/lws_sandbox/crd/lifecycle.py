@@ -18,7 +18,7 @@ from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS
 from lws.clock import Clock
 from lws_sandbox import managedfields
 from lws_sandbox.catalog import Catalog
-from lws_sandbox.crd import frame, naming
+from lws_sandbox.crd import definitionrules, naming
 from lws_sandbox.crd.definition import CLEANUP, DefinitionStrategy, with_condition
 from lws_sandbox.crd.strategy import CustomStrategy, schemas, storage_key, storage_version
 from lws_sandbox.rest.deleting import mark
@@ -93,17 +93,17 @@ class Definitions:
         names, reason, message = naming.accept(crd, self._group(crd))
         now = self._now()
         verdict = ("False", reason, message) if reason else ("True", "NoConflicts", "no conflicts found")
-        before = frame.condition(crd, "NamesAccepted")
+        before = definitionrules.condition(crd, "NamesAccepted")
         told = (before.get("status"), before.get("reason"), before.get("message"))
         if naming.same_names(names, naming.accepted_names(crd)) and told == verdict:
             return crd
         new = with_condition(crd, "NamesAccepted", *verdict, now)
         new["status"]["acceptedNames"] = names
-        if not frame.established(crd):
+        if not definitionrules.established(crd):
             if not reason:
                 text = "the initial names have been accepted"
                 new = with_condition(new, "Established", "False", "Installing", text, now)
-            elif not frame.condition(crd, "Established"):
+            elif not definitionrules.condition(crd, "Established"):
                 new = with_condition(new, "Established", "False", "NotAccepted", "not all names are accepted", now)
         stored = self._write(new, crd)
         self._requeue_group(stored)
@@ -111,27 +111,27 @@ class Definitions:
 
     def _approve(self, crd: JSON) -> JSON:
         """Groups of Kubernetes itself tell whether their definitions are approved."""
-        verdict = frame.approval(crd)
-        old = frame.condition(crd, "KubernetesAPIApprovalPolicyConformant")
+        verdict = definitionrules.approval(crd)
+        old = definitionrules.condition(crd, "KubernetesAPIApprovalPolicyConformant")
         if verdict is None or (old.get("status"), old.get("reason"), old.get("message")) == verdict:
             return crd
         return self._write(with_condition(crd, "KubernetesAPIApprovalPolicyConformant", *verdict, self._now()), crd)
 
     def _establish(self, crd: JSON) -> JSON:
-        if frame.established(crd) or frame.condition(crd, "NamesAccepted").get("status") != "True":
+        if definitionrules.established(crd) or definitionrules.condition(crd, "NamesAccepted").get("status") != "True":
             return crd
         text = "the initial names have been accepted"
         return self._write(with_condition(crd, "Established", "True", "InitialNamesAccepted", text, self._now()), crd)
 
     def _serve(self, crd: JSON) -> None:
         """Serve the versions of an established definition; a changed one ends the watches of its objects."""
-        if not frame.established(crd):
+        if not definitionrules.established(crd):
             return
         name, key = crd["metadata"]["name"], storage_key(crd)
         shape = {
             "spec": crd["spec"],
             "names": naming.accepted_names(crd),
-            "terminating": frame.condition(crd, "Terminating").get("status"),
+            "terminating": definitionrules.condition(crd, "Terminating").get("status"),
         }
         before = self._serving.get(name)
         if before == shape:
@@ -141,7 +141,10 @@ class Definitions:
         since = self._storage.revision
 
         def gone() -> None:
-            if frame.condition(self._storage.get(DEFINITIONS, "", name) or {}, "Terminating").get("status") == "True":
+            if (
+                definitionrules.condition(self._storage.get(DEFINITIONS, "", name) or {}, "Terminating").get("status")
+                == "True"
+            ):
                 self._todo.append(name)
                 self._later()
 
@@ -163,12 +166,12 @@ class Definitions:
     def _clean_up(self, crd: JSON) -> None:
         """Delete the objects of a definition, and then the definition."""
         now = self._now()
-        begun = frame.condition(crd, "Terminating").get("reason") == "InstanceDeletionInProgress"
+        begun = definitionrules.condition(crd, "Terminating").get("reason") == "InstanceDeletionInProgress"
         if not begun:
             text = "CustomResource deletion is in progress"
             new = with_condition(crd, "Terminating", "True", "InstanceDeletionInProgress", text, now)
             crd = self._write(new, crd)
-        if frame.established(crd):
+        if definitionrules.established(crd):
             self._delete_objects(storage_key(crd), now)
             if self._storage.count(storage_key(crd)):
                 return  # goes on when the last of them is gone
@@ -193,7 +196,7 @@ class Definitions:
         """Others hold the definition: it stays, with nothing left to clean up."""
         done = ("False", "InstanceDeletionCompleted", "removed all instances")
         never = ("False", "NeverEstablished", "resource was never established")
-        new = with_condition(crd, "Terminating", *(done if frame.established(crd) else never), now)
+        new = with_condition(crd, "Terminating", *(done if definitionrules.established(crd) else never), now)
         new["metadata"] = {**crd["metadata"], "finalizers": finalizers}
         self._serve(self._write(new, crd))
 

@@ -11,7 +11,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.catalog import priority
 from lws_sandbox.copying import copied
-from lws_sandbox.crd.frame import condition
+from lws_sandbox.crd.definitionrules import condition
 from lws_sandbox.crd.internal import internal
 from lws_sandbox.crd.jsonpath import JsonPath
 from lws_sandbox.crd.printing import Printer

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from lws.apimachinery import nameformats
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.inventory import Builtin
+from lws_sandbox.builtinresources import Builtin
 from lws_sandbox.kinds.base import IMMUTABLE, Kind, Shown, at, cell, shown, shown_name, text_at
 from lws_sandbox.schema.schema import of_builtin
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext, age
 
-NEW_GROUP: Final = "events.k8s.io"
 _NOTE_LIMIT: Final = 1024
 _LIMIT: Final = 128
 # The members of the core form, and what the newer form calls them.

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lws_sandbox.builtinresources import Builtin, builtins
 from lws_sandbox.catalog import generic
-from lws_sandbox.inventory import Builtin, builtins
 from lws_sandbox.kinds import (
     access,
     autoscaling,
+    budgets,
     cluster,
+    configmaps,
     events,
+    leases,
     networking,
     pods,
-    small,
     statefulsets,
     storage,
     webhooks,
@@ -47,7 +49,9 @@ _OWN: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     **statefulsets.KINDS,
     **cluster.KINDS,
     **storage.KINDS,
-    **small.KINDS,
+    **configmaps.KINDS,
+    **leases.KINDS,
+    **budgets.KINDS,
     **autoscaling.KINDS,
     **access.KINDS,
     **networking.KINDS,

@@ -9,7 +9,6 @@ from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
 from lws_sandbox.status import Causes
 
-_NODE_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _EFFECTS: Final = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -38,11 +38,6 @@ class Manager(NamedTuple):
         return f"{text} using {api_version}" if self.operation == UPDATE else text
 
 
-def applier(name: str, subresource: str = "") -> Manager:
-    """The manager of an apply."""
-    return Manager(name, APPLY, "", subresource)
-
-
 def updater(name: str, api_version: str, subresource: str = "") -> Manager:
     """The manager of a create, update or patch."""
     return Manager(name, UPDATE, api_version, subresource)

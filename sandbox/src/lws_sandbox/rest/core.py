@@ -54,7 +54,7 @@ class Admission(Protocol):
         ...
 
 
-class Machinery(Protocol):
+class ObjectCodec(Protocol):
     """Bodies, patches and ownership of fields."""
 
     def decode(self, call: Call, strategy: Strategy, field_validation: str) -> tuple[JSON, list[str]]:
@@ -121,7 +121,7 @@ class Core:
     storage: Storage
     clock: Clock
     random: Random
-    machinery: Machinery
+    codec: ObjectCodec
     admission: Admission
     strategies: Callable[[], Iterable[Strategy]]
     allow: Callable[[Call, str], Awaitable[None]]  # raises unless the caller may use another verb as well

@@ -31,14 +31,14 @@ async def create(core: Core, call: Call) -> JSON:
         StatusError: it was not created.
     """
     options = write_options(call.query, "CreateOptions")
-    obj, warnings = core.machinery.decode(call, call.strategy, options.field_validation)
+    obj, warnings = core.codec.decode(call, call.strategy, options.field_validation)
     call.warnings += warnings
     check_namespace(call, obj)
     obj["metadata"].pop("managedFields", None)
     manager = call.manager(options)
 
     def track(new: JSON) -> JSON:
-        return core.machinery.track(None, new, call.strategy, manager=manager, subresource="", now=core.clock.now())
+        return core.codec.track(None, new, call.strategy, manager=manager, subresource="", now=core.clock.now())
 
     return await store_new(core, call, obj, options, "CreateOptions", track)
 

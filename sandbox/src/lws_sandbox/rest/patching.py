@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lws.apimachinery.manifests import JSON
+from lws_sandbox.codec import schema_of
 from lws_sandbox.copying import copied
-from lws_sandbox.machinery import schema_of
 from lws_sandbox.patching import APPLY_PATCH, patch_type
 from lws_sandbox.rest.call import Call, WriteOptions, write_options
 from lws_sandbox.rest.core import Core
@@ -30,7 +30,7 @@ async def _patch(core: Core, call: Call, options: WriteOptions) -> tuple[JSON, b
     strategy = call.strategy
 
     async def produce(live: JSON) -> JSON:
-        new, warnings = core.machinery.patch(call, live, strategy, options.field_validation)
+        new, warnings = core.codec.patch(call, live, strategy, options.field_validation)
         call.warnings += [text for text in warnings if text not in call.warnings]
         check_patched(call, new)
         return new
@@ -51,12 +51,12 @@ def check_patched(call: Call, new: JSON) -> None:
 
 async def _apply(core: Core, call: Call, options: WriteOptions) -> tuple[JSON, bool]:
     strategy, info = call.strategy, call.info
-    applied, warnings = core.machinery.decode_applied(call, options.field_validation)
+    applied, warnings = core.codec.decode_applied(call, options.field_validation)
     call.warnings += warnings
     meta = applied.get("metadata") or {}
 
     def merged(live: JSON | None) -> JSON:
-        new = core.machinery.apply(
+        new = core.codec.apply(
             live,
             copied(applied),
             strategy,

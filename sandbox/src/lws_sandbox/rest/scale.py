@@ -94,7 +94,7 @@ def _selector(call: Call, obj: JSON, where: ScalePaths) -> str:
 
 
 async def _put(core: Core, call: Call, options: WriteOptions) -> JSON:
-    sent, warnings = core.machinery.decode(call, SCALE, options.field_validation)
+    sent, warnings = core.codec.decode(call, SCALE, options.field_validation)
     call.warnings += warnings
     creating.check_namespace(call, sent)
     creating.check_name(call, sent)
@@ -109,7 +109,7 @@ async def _put(core: Core, call: Call, options: WriteOptions) -> JSON:
 async def _patch(core: Core, call: Call, options: WriteOptions) -> JSON:
     async def produce(live: JSON) -> JSON:
         scale = to_scale(call, live, lenient=True)
-        patched, warnings = core.machinery.patch(call, scale, SCALE, options.field_validation)
+        patched, warnings = core.codec.patch(call, scale, SCALE, options.field_validation)
         call.warnings += [text for text in warnings if text not in call.warnings]
         creating.check_name(call, patched)
         creating.check_namespace(call, patched)
@@ -120,7 +120,7 @@ async def _patch(core: Core, call: Call, options: WriteOptions) -> JSON:
 
 async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
     """The applied Scale owns the number in the object itself."""
-    applied, warnings = core.machinery.decode_applied(call, options.field_validation)
+    applied, warnings = core.codec.decode_applied(call, options.field_validation)
     call.warnings += warnings
     resource = call.strategy.resource
     replicas = look(applied, "spec.replicas")
@@ -129,7 +129,7 @@ async def _apply(core: Core, call: Call, options: WriteOptions) -> JSON:
         put(wanted, paths(call).spec_replicas, replicas)
 
     async def produce(live: JSON) -> JSON:
-        new = core.machinery.apply(
+        new = core.codec.apply(
             live,
             copied(wanted),
             call.strategy,

@@ -62,7 +62,7 @@ async def bind_by_body(core: Core, call: Call, pods: Strategy) -> JSON:
     Raises:
         StatusError: the pod was not bound.
     """
-    body, _ = core.machinery.decode(call, BINDING, write_options(call.query, "CreateOptions").field_validation)
+    body, _ = core.codec.decode(call, BINDING, write_options(call.query, "CreateOptions").field_validation)
     name = body["metadata"].get("name") or ""
     info = dataclasses.replace(call.info, resource="pods", subresource="binding", name=name)
     answer, _ = await _bind(core, dataclasses.replace(call, info=info, strategy=pods))
@@ -72,13 +72,13 @@ async def bind_by_body(core: Core, call: Call, pods: Strategy) -> JSON:
 async def _bind(core: Core, call: Call) -> Answer:
     """A pod gets its node, once, and the condition that says so."""
     options = write_options(call.query, "CreateOptions")
-    body, warnings = core.machinery.decode(call, BINDING, options.field_validation)
+    body, warnings = core.codec.decode(call, BINDING, options.field_validation)
     call.warnings += warnings
     creating.check_namespace(call, body)
     creating.check_name(call, body)
     target = body.get("target") or {}
     _check_target(target)
-    body = core.machinery.track(
+    body = core.codec.track(
         None, body, BINDING, manager=call.manager(options), subresource="binding", now=core.clock.now()
     )
     live = core.find(call)
@@ -139,7 +139,7 @@ def _bound(body: JSON, live: JSON, now: str) -> JSON:
 async def _evict(core: Core, call: Call) -> Answer:
     """A deletion that disruption budgets may forbid."""
     options = write_options(call.query, "CreateOptions")
-    body, warnings = core.machinery.decode(call, EVICTION, options.field_validation)
+    body, warnings = core.codec.decode(call, EVICTION, options.field_validation)
     call.warnings += warnings
     creating.check_namespace(call, body)
     creating.check_name(call, body)
@@ -232,7 +232,7 @@ async def _part(core: Core, call: Call) -> Answer:
 async def _finalize(core: Core, call: Call) -> Answer:
     """A namespace's own finalizers; when the last goes from one that is being deleted, so does the namespace."""
     options = write_options(call.query, "UpdateOptions")
-    sent, warnings = core.machinery.decode(call, call.strategy, options.field_validation)
+    sent, warnings = core.codec.decode(call, call.strategy, options.field_validation)
     call.warnings += warnings
     creating.check_name(call, sent)
     finalizers = (sent.get("spec") or {}).get("finalizers") or []

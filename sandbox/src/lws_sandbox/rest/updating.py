@@ -36,7 +36,7 @@ async def update(core: Core, call: Call) -> tuple[JSON, bool]:
         StatusError: it was not written.
     """
     options = write_options(call.query, "UpdateOptions")
-    sent, warnings = core.machinery.decode(call, call.strategy, options.field_validation)
+    sent, warnings = core.codec.decode(call, call.strategy, options.field_validation)
     call.warnings += warnings
     check_namespace(call, sent)
     check_name(call, sent)
@@ -121,7 +121,7 @@ async def store_change(
 
 async def _create_by_put(core: Core, call: Call, sent: JSON, options: WriteOptions, kind: str, manager: str) -> JSON:
     def track(new: JSON) -> JSON:
-        return core.machinery.track(None, new, call.strategy, manager=manager, subresource="", now=core.clock.now())
+        return core.codec.track(None, new, call.strategy, manager=manager, subresource="", now=core.clock.now())
 
     await core.allow(call, "create")
     return await store_new(core, call, copied(sent), options, kind, track)
@@ -170,7 +170,7 @@ async def _admitted(asking: Asking, live: JSON, new: JSON, *, manager: str, trac
         if not tracked:
             return obj
         now = core.clock.now()
-        return core.machinery.track(live, obj, strategy, manager=manager, subresource=call.subresource, now=now)
+        return core.codec.track(live, obj, strategy, manager=manager, subresource=call.subresource, now=now)
 
     normalize(new)
     strategy.default(new)

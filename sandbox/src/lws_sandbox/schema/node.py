@@ -12,7 +12,6 @@ from typing import Any
 
 from lws.apimachinery.manifests import JSON
 
-DEFINITION = "io.k8s.apimachinery.pkg."
 # Definitions whose JSON form is not that of a struct.
 SPECIAL: Mapping[str, str] = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.Time": "time",

@@ -1,6 +1,6 @@
 """The scheduler's loop: takes pods without a node, finds nodes, binds.
 
-One pass places every pod that waits, in the order of priority and age, against books that already hold what the pass
+One pass places every pod that waits, in the order of priority and age, against cache that already hold what the pass
 itself has placed; bindings are written meanwhile. A pod that finds no node says why and is tried again when something
 has changed that could make room, at first after a second, then after up to ten.
 """
@@ -29,8 +29,8 @@ from lws_sandbox.controllers.objects import (
     uid_of,
 )
 from lws_sandbox.controllers.pods import is_finished
-from lws_sandbox.controllers.scheduler.books import Books
 from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, Gang, gang_message
+from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
 from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
 from lws_sandbox.partners import PODGROUPS
@@ -50,7 +50,7 @@ class _Waiting:
 
     Attributes:
         failures: how often in a row it found none.
-        seen: the books' version at its last failure.
+        seen: the cache' version at its last failure.
         retry_at: loop time before which it is not tried again.
     """
 
@@ -79,8 +79,8 @@ class SchedulerLoop:
         self._nodes: Raw = tools.watch(NODES)
         self._claims: Raw = tools.watch(PERSISTENTVOLUMECLAIMS)
         self._groups: Raw | None = tools.watch(PODGROUPS) if gang else None
-        self._books = Books()
-        self._placer = Placer(self._books)
+        self._cache = NodeCache()
+        self._placer = Placer(self._cache)
         self._waiting: dict[str, _Waiting] = {}
         self._assumed: set[str] = set()
         self._wake = asyncio.Event()
@@ -103,26 +103,26 @@ class SchedulerLoop:
     # What changes.
 
     def _changed(self) -> None:
-        self._books.version += 1
+        self._cache.version += 1
         self._wake.set()
 
     def _on_node(self, old: RawObject | None, new: RawObject | None, _initial: bool) -> None:
-        before = self._books.nodes_version
+        before = self._cache.nodes_version
         if new is not None:
-            known = new.metadata.name in self._books.nodes
-            self._books.set_node(new.raw)
+            known = new.metadata.name in self._cache.nodes
+            self._cache.set_node(new.raw)
             if not known:
                 self._place_known(new.metadata.name)
         elif old is not None:
-            self._books.remove_node(old.metadata.name)
-        if self._books.nodes_version != before:
+            self._cache.remove_node(old.metadata.name)
+        if self._cache.nodes_version != before:
             self._wake.set()
 
     def _place_known(self, node: str) -> None:
         """Pods that were seen before their node."""
         for pod in self._pods.store:
             if pod.raw["spec"].get("nodeName") == node and not is_finished(pod.raw):
-                self._books.add_pod(read_request(pod.raw), node)
+                self._cache.add_pod(read_request(pod.raw), node)
 
     def _on_pod(self, old: RawObject | None, new: RawObject | None, _initial: bool) -> None:
         if new is None:
@@ -136,11 +136,11 @@ class SchedulerLoop:
         elif node:
             self._waiting.pop(uid, None)
             self._assumed.discard(uid)
-            if self._books.node_of(uid) != node:
-                self._books.add_pod(read_request(pod), node)
+            if self._cache.node_of(uid) != node:
+                self._cache.add_pod(read_request(pod), node)
                 self._wake.set()
             if is_terminating(pod):
-                self._books.end_pod(uid)
+                self._cache.end_pod(uid)
                 self._wake.set()
         elif uid not in self._assumed:
             self._take_in(uid, pod)
@@ -161,8 +161,8 @@ class SchedulerLoop:
     def _forget(self, uid: str) -> None:
         self._waiting.pop(uid, None)
         self._assumed.discard(uid)
-        if self._books.node_of(uid) is not None:
-            self._books.remove_pod(uid)
+        if self._cache.node_of(uid) is not None:
+            self._cache.remove_pod(uid)
             self._wake.set()
 
     # A pass.
@@ -170,13 +170,13 @@ class SchedulerLoop:
     async def _pass(self, group: asyncio.TaskGroup) -> None:
         self._wake.clear()
         now = asyncio.get_running_loop().time()
-        due = [item for item in self._waiting.values() if item.seen != self._books.version and item.retry_at <= now]
+        due = [item for item in self._waiting.values() if item.seen != self._cache.version and item.retry_at <= now]
         due.sort(key=_order)
         explained: dict[tuple[str, str], str] = {}
         for number, item in enumerate(due):
             if number % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-            if item.request.uid not in self._waiting or item.seen == self._books.version:
+            if item.request.uid not in self._waiting or item.seen == self._cache.version:
                 continue
             gang = self._gang_of(item)
             if gang is not None:
@@ -197,7 +197,7 @@ class SchedulerLoop:
         """Place all members that wait, or none if too few can be."""
         placed: list[tuple[_Waiting, str]] = []
         refused: list[_Waiting] = []
-        version = self._books.version
+        version = self._cache.version
         for member in gang.waiting:
             node = None if self._prefilter(member) else self._placer.find(member.request)
             if node is None:
@@ -213,7 +213,7 @@ class SchedulerLoop:
             return
         for member, _node in placed:
             self._unassume(member)
-        self._books.version = version  # what was tried and taken back has changed nothing
+        self._cache.version = version  # what was tried and taken back has changed nothing
         first = self._explain(refused[0], explained) if refused else ""
         for member in gang.waiting:
             self._fail(group, member, gang_message(gang, first))
@@ -233,7 +233,7 @@ class SchedulerLoop:
             if namespace_of(other.pod) == where and annotations_of(other.pod).get(GROUP_ANNOTATION) == name
         ]
         placed = sum(
-            self._books.node_of(pod.metadata.uid) is not None
+            self._cache.node_of(pod.metadata.uid) is not None
             for pod in self._pods.store.list(where)
             if annotations_of(pod.raw).get(GROUP_ANNOTATION) == name
         )
@@ -241,7 +241,7 @@ class SchedulerLoop:
 
     def _prefilter(self, item: _Waiting) -> str:
         """Why no node at all could take the pod: a claim of it is missing, on its way out or without a volume."""
-        if not self._books.nodes:
+        if not self._cache.nodes:
             return NO_NODES
         for volume in item.pod["spec"].get("volumes") or ():
             name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
@@ -249,11 +249,11 @@ class SchedulerLoop:
                 continue
             found = self._claims.store.get(item.request.namespace, name)
             if found is None:
-                return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" not found')
+                return prefilter_message(len(self._cache.nodes), f'persistentvolumeclaim "{name}" not found')
             if is_terminating(found.raw):
-                return prefilter_message(len(self._books.nodes), f'persistentvolumeclaim "{name}" is being deleted')
+                return prefilter_message(len(self._cache.nodes), f'persistentvolumeclaim "{name}" is being deleted')
             if (found.raw.get("status") or {}).get("phase") != "Bound":
-                return prefilter_message(len(self._books.nodes), UNBOUND)
+                return prefilter_message(len(self._cache.nodes), UNBOUND)
         return ""
 
     def _explain(self, item: _Waiting, explained: dict[tuple[str, str], str]) -> str:
@@ -271,11 +271,11 @@ class SchedulerLoop:
         uid = item.request.uid
         self._waiting.pop(uid, None)
         self._assumed.add(uid)
-        self._books.add_pod(item.request, node)
+        self._cache.add_pod(item.request, node)
 
     def _unassume(self, item: _Waiting) -> None:
         self._assumed.discard(item.request.uid)
-        self._books.remove_pod(item.request.uid)
+        self._cache.remove_pod(item.request.uid)
         self._waiting[item.request.uid] = item
 
     async def _bind(self, item: _Waiting, node: str) -> None:
@@ -300,7 +300,7 @@ class SchedulerLoop:
         uid = item.request.uid
         live = self._pods.store.get(item.request.namespace, item.request.name)
         self._assumed.discard(uid)
-        self._books.remove_pod(uid)
+        self._cache.remove_pod(uid)
         if isinstance(error, NotFoundError) or live is None or live.metadata.uid != uid:
             return
         if not live.raw["spec"].get("nodeName"):
@@ -316,7 +316,7 @@ class SchedulerLoop:
         group.create_task(self._write_condition(item.pod, message, live))
 
     def _rest(self, item: _Waiting) -> None:
-        item.seen = self._books.version
+        item.seen = self._cache.version
         item.retry_at = asyncio.get_running_loop().time() + min(LAST_RETRY, FIRST_RETRY * 2**item.failures)
         item.failures = min(item.failures + 1, 8)
 
@@ -352,13 +352,13 @@ class SchedulerLoop:
 
     def _due(self) -> bool:
         now = asyncio.get_running_loop().time()
-        return any(item.seen != self._books.version and item.retry_at <= now for item in self._waiting.values())
+        return any(item.seen != self._cache.version and item.retry_at <= now for item in self._waiting.values())
 
     def _next_retry(self) -> float | None:
         """Seconds until a pod whose chances have changed may be tried; None when none has."""
         now = asyncio.get_running_loop().time()
         moments: Sequence[float] = [
-            item.retry_at for item in self._waiting.values() if item.seen != self._books.version
+            item.retry_at for item in self._waiting.values() if item.seen != self._cache.version
         ]
         return max(0.0, min(moments) - now) if moments else None
 

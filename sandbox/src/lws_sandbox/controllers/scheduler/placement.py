@@ -10,7 +10,7 @@ from typing import Final
 
 from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.scheduler import scores
-from lws_sandbox.controllers.scheduler.books import Books, Domain, NodeEntry
+from lws_sandbox.controllers.scheduler.nodecache import Domain, NodeCache, NodeEntry
 from lws_sandbox.controllers.scheduler.requests import (
     PODS,
     AffinityTerm,
@@ -39,7 +39,7 @@ class Refusal:
 class _Nearby:
     """What the pod's required terms and those of pods already placed say of topology domains, judged once each."""
 
-    books: Books
+    cache: NodeCache
     pod: PodRequest
     near: dict[AffinityTerm, frozenset[str] | None] = field(default_factory=dict)
     verdicts: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class _Nearby:
             domain = self._domain(term.topology_key, node)
             if domain is not None and any(term.matches(other) for other in domain.pods.values()):
                 return Refusal(("node(s) didn't match pod anti-affinity rules",), final=False)
-        if any(not self._allowed(key, node) for key, count in self.books.anti_affinity_keys.items() if count):
+        if any(not self._allowed(key, node) for key, count in self.cache.anti_affinity_keys.items() if count):
             return Refusal(("node(s) didn't satisfy existing pods anti-affinity rules",), final=False)
         return None
 
@@ -69,10 +69,10 @@ class _Nearby:
         """The domains that hold a pod of the term; None: any will do, as the pod is the first of its kind."""
         found = set()
         matched = False
-        for other in self.books.candidates(parsed_selector(term.selector), term.where):
+        for other in self.cache.candidates(parsed_selector(term.selector), term.where):
             if term.matches(other):
                 matched = True
-                node = self.books.nodes[self.books.node_of(other.uid) or ""]
+                node = self.cache.nodes[self.cache.node_of(other.uid) or ""]
                 value = node.labels.get(term.topology_key)
                 if value is not None:
                     found.add(value)
@@ -93,14 +93,14 @@ class _Nearby:
 
     def _domain(self, topology_key: str, node: NodeEntry) -> Domain | None:
         value = node.labels.get(topology_key)
-        return None if value is None else self.books.domains(topology_key).get(value)
+        return None if value is None else self.cache.domains(topology_key).get(value)
 
 
 class Placer:
     """Finds nodes for pods; remembers per kind of demand which nodes come into question, until nodes change."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, cache: NodeCache) -> None:
+        self._cache = cache
         self._static: dict[str, list[NodeEntry]] = {}
         self._static_version = -1
         self._cursor: Counter[str] = Counter()
@@ -114,7 +114,7 @@ class Placer:
         candidates = self._candidates(pod.placement)
         if not candidates:
             return None
-        nearby, spreading = _Nearby(self._books, pod), Spreading(self._books, pod, hard=True)
+        nearby, spreading = _Nearby(self._cache, pod), Spreading(self._cache, pod, hard=True)
         start = self._cursor[pod.placement] % len(candidates)
         self._cursor[pod.placement] = start + 1
         fitting = (
@@ -122,18 +122,18 @@ class Placer:
             for node in itertools.chain(candidates[start:], candidates[:start])
             if not node.lacks(pod.resources) and not spreading.refusal(node) and nearby.refusal(node) is None
         )
-        if scores.matter(self._books, pod):
-            return scores.best(self._books, pod, [*fitting])
+        if scores.matter(self._cache, pod):
+            return scores.best(self._cache, pod, [*fitting])
         sample = itertools.islice(fitting, _SAMPLE)
         return min(sample, key=scores.load, default=None)
 
     def explain(self, pod: PodRequest) -> str:
         """Why no node takes the pod, in the scheduler's words."""
-        total = len(self._books.nodes)
+        total = len(self._cache.nodes)
         if not total:
             return NO_NODES
-        nearby, spreading = _Nearby(self._books, pod), Spreading(self._books, pod, hard=True)
-        refusals = [self._refusal(node, pod, nearby, spreading) for node in self._books.nodes.values()]
+        nearby, spreading = _Nearby(self._cache, pod), Spreading(self._cache, pod, hard=True)
+        refusals = [self._refusal(node, pod, nearby, spreading) for node in self._cache.nodes.values()]
         reasons = Counter(reason for refusal in refusals for reason in refusal.reasons)
         unhelpful = sum(refusal.final for refusal in refusals)
         preemption = {
@@ -143,13 +143,13 @@ class Placer:
         return unschedulable_message(total, _counted(reasons), _counted(preemption))
 
     def _candidates(self, placement: str) -> list[NodeEntry]:
-        if self._static_version != self._books.nodes_version:
+        if self._static_version != self._cache.nodes_version:
             self._static.clear()
-            self._static_version = self._books.nodes_version
+            self._static_version = self._cache.nodes_version
         known = self._static.get(placement)
         if known is None:
             demands = parsed_placement(placement)
-            pool = self._books.nodes_with_labels(demands["nodeSelector"])
+            pool = self._cache.nodes_with_labels(demands["nodeSelector"])
             known = [node for node in pool if static_refusal(node, demands) is None]
             known.sort(key=lambda node: node.name)
             self._static[placement] = known

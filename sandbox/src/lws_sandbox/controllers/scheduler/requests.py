@@ -141,7 +141,7 @@ def pod_resources(spec: JSON) -> dict[str, int]:
 
 
 def amount(resource: str, value: str | int | float) -> int:
-    """A quantity in the units of the scheduler's books."""
+    """A quantity in the units of the scheduler's cache."""
     quantity = _parse(value)
     return quantity.milli_value() if resource == CPU else quantity.value()
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from lws_sandbox.controllers.scheduler.books import Books, NodeEntry
+from lws_sandbox.controllers.scheduler.nodecache import NodeCache, NodeEntry
 from lws_sandbox.controllers.scheduler.requests import PodRequest, parsed_selector, preference
 from lws_sandbox.controllers.scheduler.spreading import BEST, Spreading
 
@@ -20,20 +20,20 @@ POD_AFFINITY: Final = 2
 SPREAD: Final = 2
 
 
-def matter(books: Books, pod: PodRequest) -> bool:
+def matter(cache: NodeCache, pod: PodRequest) -> bool:
     """Whether anything but room distinguishes nodes for this pod."""
-    return bool(pod.node_wishes or pod.wishes or books.wishing or any(not each.hard for each in pod.spread))
+    return bool(pod.node_wishes or pod.wishes or cache.wishing or any(not each.hard for each in pod.spread))
 
 
-def best(books: Books, pod: PodRequest, fitting: Sequence[NodeEntry]) -> NodeEntry | None:
+def best(cache: NodeCache, pod: PodRequest, fitting: Sequence[NodeEntry]) -> NodeEntry | None:
     """The node with the highest score; of equals the first."""
     columns = [(ROOM, [BEST * (1 - load(node)) for node in fitting])]
     if pod.node_wishes:
         columns.append((NODE_AFFINITY, _shares([preference(pod.node_wishes, n.name, n.labels) for n in fitting])))
-    if pod.wishes or books.wishing:
-        columns.append((POD_AFFINITY, _neighbours(books, pod, fitting)))
+    if pod.wishes or cache.wishing:
+        columns.append((POD_AFFINITY, _neighbours(cache, pod, fitting)))
     if any(not each.hard for each in pod.spread):
-        columns.append((SPREAD, Spreading(books, pod, hard=False).scores(fitting)))
+        columns.append((SPREAD, Spreading(cache, pod, hard=False).scores(fitting)))
     totals = [sum(weight * column[at] for weight, column in columns) for at in range(len(fitting))]
     at = max(range(len(fitting)), key=totals.__getitem__, default=None)
     return None if at is None else fitting[at]
@@ -50,20 +50,20 @@ def _shares(values: Sequence[int]) -> list[float]:
     return [BEST * value / most if most else 0.0 for value in values]
 
 
-def _neighbours(books: Books, pod: PodRequest, nodes: Sequence[NodeEntry]) -> list[float]:
+def _neighbours(cache: NodeCache, pod: PodRequest, nodes: Sequence[NodeEntry]) -> list[float]:
     """What the pod wishes of its neighbours, and they of it; the least is 0, the most 100."""
     weights: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def add(weight: int, topology_key: str, neighbour: PodRequest) -> None:
-        value = books.nodes[books.node_of(neighbour.uid) or ""].labels.get(topology_key)
+        value = cache.nodes[cache.node_of(neighbour.uid) or ""].labels.get(topology_key)
         if value is not None:
             weights[topology_key, value] += weight
 
     for weight, term in pod.wishes:
-        for other in books.candidates(parsed_selector(term.selector), term.where):
+        for other in cache.candidates(parsed_selector(term.selector), term.where):
             if term.matches(other):
                 add(weight, term.topology_key, other)
-    for other in books.wishing.values():
+    for other in cache.wishing.values():
         for weight, term in other.wishes:
             if term.matches(pod):
                 add(weight, term.topology_key, other)

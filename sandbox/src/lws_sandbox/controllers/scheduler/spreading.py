@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lws_sandbox.controllers.objects import matches_labels
-from lws_sandbox.controllers.scheduler.books import Books, NodeEntry
+from lws_sandbox.controllers.scheduler.nodecache import NodeCache, NodeEntry
 from lws_sandbox.controllers.scheduler.requests import (
     PodRequest,
     SpreadConstraint,
@@ -29,13 +29,13 @@ class Spreading:
     """How the pods that one pod's constraints speak of lie in the domains, counted when first asked.
 
     Args:
-        books: all nodes and placed pods; not to change while this is used.
+        cache: all nodes and placed pods; not to change while this is used.
         pod: to be placed.
         hard: whether its hard constraints are meant, or its soft ones.
     """
 
-    def __init__(self, books: Books, pod: PodRequest, *, hard: bool) -> None:
-        self._books = books
+    def __init__(self, cache: NodeCache, pod: PodRequest, *, hard: bool) -> None:
+        self._cache = cache
         self._pod = pod
         self._constraints = tuple(each for each in pod.spread if each.hard is hard)
         self._counts: dict[SpreadConstraint, dict[str, int]] = {}
@@ -83,14 +83,14 @@ class Spreading:
         if known is not None:
             return known
         key, selector = constraint.topology_key, parsed_selector(constraint.selector)
-        eligible = {name for name, node in self._books.nodes.items() if self._counts_for(constraint, node)}
-        counts = dict.fromkeys((self._books.nodes[name].labels[key] for name in eligible), 0)
+        eligible = {name for name, node in self._cache.nodes.items() if self._counts_for(constraint, node)}
+        counts = dict.fromkeys((self._cache.nodes[name].labels[key] for name in eligible), 0)
         if selector and (selector.get("matchLabels") or selector.get("matchExpressions")):
-            for other in self._books.candidates(selector, (self._pod.namespace,)):
-                where = self._books.node_of(other.uid) or ""
-                meant = other.namespace == self._pod.namespace and other.uid not in self._books.ending
+            for other in self._cache.candidates(selector, (self._pod.namespace,)):
+                where = self._cache.node_of(other.uid) or ""
+                meant = other.namespace == self._pod.namespace and other.uid not in self._cache.ending
                 if meant and where in eligible and matches_labels(selector, other.labels):
-                    counts[self._books.nodes[where].labels[key]] += 1
+                    counts[self._cache.nodes[where].labels[key]] += 1
         self._counts[constraint] = counts
         return counts
 

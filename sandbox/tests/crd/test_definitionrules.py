@@ -9,7 +9,7 @@ import pytest
 from sandbox.tests.crd.extended import definition, spec_of, version
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.crd import frame
+from lws_sandbox.crd import definitionrules
 from lws_sandbox.crd.definition import DefinitionStrategy
 from lws_sandbox.status import Cause
 
@@ -36,7 +36,7 @@ def told(causes: list[Cause]) -> list[str]:
 
 def test_a_good_definition() -> None:
     """Nothing is wrong with it."""
-    assert frame.validate_new(complete(definition())) == []
+    assert definitionrules.validate_new(complete(definition())) == []
 
 
 FRAMES: list[tuple[dict[str, Any], list[str]]] = [
@@ -77,12 +77,12 @@ def test_frames(edit: JSON, texts: list[str]) -> None:
     for member, value in edit.items():
         target = crd if member == "metadata" else crd["spec"]
         target[member] = {**target[member], **value} if isinstance(value, dict) else value
-    assert told(frame.validate_new(crd)) == texts
+    assert told(definitionrules.validate_new(crd)) == texts
 
 
 def test_versions() -> None:
     """Version names differ, and exactly one version stores."""
-    twice = told(frame.validate_new(complete(definition("things", version("v1"), version("v1")))))
+    twice = told(definitionrules.validate_new(complete(definition("things", version("v1"), version("v1")))))
     assert any(text.endswith("must contain unique version names") for text in twice)
     assert any(text.endswith("must have exactly one version marked as storage version") for text in twice)
 
@@ -122,7 +122,7 @@ SCHEMAS: list[tuple[JSON, str]] = [
 def test_schemas(schema: JSON, text: str) -> None:
     """Schemas are structural; what is not is told with its path."""
     crd = complete(definition("things", version(schema=spec_of(a=schema))))
-    found = told(frame.validate_new(crd))
+    found = told(definitionrules.validate_new(crd))
     assert any(each.startswith(text) for each in found), found
 
 
@@ -150,7 +150,7 @@ def test_schemas(schema: JSON, text: str) -> None:
 def test_surfaces(members: JSON, text: str) -> None:
     """Scale paths, columns, selectable fields and warnings have their rules."""
     crd = complete(definition("things", version(schema=spec_of(a=STRING), **members)))
-    assert told(frame.validate_new(crd)) == [text]
+    assert told(definitionrules.validate_new(crd)) == [text]
 
 
 def test_what_an_established_definition_cannot_change() -> None:
@@ -158,15 +158,17 @@ def test_what_an_established_definition_cannot_change() -> None:
     old = complete(definition())
     new = copy.deepcopy(old)
     new["spec"]["scope"], new["spec"]["names"]["kind"] = "Cluster", "Other"
-    assert told(frame.validate_change(new, old)) == []
+    assert told(definitionrules.validate_change(new, old)) == []
     old["status"]["conditions"] = [{"type": "Established", "status": "True"}]
-    assert told(frame.validate_change(new, old)) == [
+    assert told(definitionrules.validate_change(new, old)) == [
         'spec.scope: Invalid value: "Cluster": field is immutable',
         'spec.names.kind: Invalid value: "Other": field is immutable',
     ]
     new = copy.deepcopy(old)
     new["spec"]["group"] = "example.com"
-    assert 'spec.group: Invalid value: "example.com": field is immutable' in told(frame.validate_change(new, old))
+    assert 'spec.group: Invalid value: "example.com": field is immutable' in told(
+        definitionrules.validate_change(new, old)
+    )
 
 
 def test_unknown_formats_warn_when_they_come_in() -> None:

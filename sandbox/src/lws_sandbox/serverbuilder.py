@@ -10,12 +10,12 @@ from lws.clock import Clock
 from lws_sandbox.admission import Caller, Unreachable, WebhookAdmission
 from lws_sandbox.auth.installing import install
 from lws_sandbox.auth.tokens import ISSUER
+from lws_sandbox.builtinresources import builtins
 from lws_sandbox.catalog import build
+from lws_sandbox.codec import SchemaCodec
 from lws_sandbox.crd import install_definitions
-from lws_sandbox.internals import identity_pages
-from lws_sandbox.inventory import builtins
+from lws_sandbox.diagnostics import identity_pages
 from lws_sandbox.kinds import Features, strategies
-from lws_sandbox.machinery import ApiMachinery
 from lws_sandbox.server import ApiServer
 from lws_sandbox.storage import WINDOW, Storage
 from lws_sandbox.user import UserInfo
@@ -57,7 +57,7 @@ def build_server(
         clock=clock,
         random=random,
         catalog=catalog,
-        machinery=ApiMachinery(catalog),
+        codec=SchemaCodec(catalog),
         admission=admission,
         storage=storage,
     )

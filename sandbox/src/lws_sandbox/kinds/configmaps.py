@@ -1,4 +1,4 @@
-"""Kinds of few rules: ConfigMaps, Secrets, service accounts, leases, disruption budgets."""
+"""ConfigMaps and Secrets; and kinds that have hardly a rule: service accounts, limit ranges, endpoints."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any, Final
 
 from lws.apimachinery import nameformats
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.kinds import selectors
-from lws_sandbox.kinds.base import IMMUTABLE, Kind, cell, non_negative, shown, shown_age, shown_name, text_at
-from lws_sandbox.kinds.rollouts import at_most_all, int_or_percent
+from lws_sandbox.kinds.base import IMMUTABLE, Kind, cell, shown, shown_age, shown_name, text_at
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
 
@@ -109,49 +107,6 @@ class SecretKind(Kind):
         _frozen(new, old, ("data",), causes)
 
 
-@dataclass
-class LeaseKind(Kind):
-    """Leases: written by PUT whether they are there or not, but never blindly."""
-
-    def check(self, obj: JSON, causes: Causes) -> None:
-        """Spans are positive, counts not negative."""
-        spec = obj.get("spec") or {}
-        duration = spec.get("leaseDurationSeconds")
-        if duration is not None and duration <= 0:
-            causes.invalid("spec.leaseDurationSeconds", duration, "must be greater than 0")
-        non_negative(causes, "spec.leaseTransitions", spec.get("leaseTransitions"))
-
-
-@dataclass
-class BudgetKind(Kind):
-    """Disruption budgets."""
-
-    def prepare_create(self, obj: JSON, context: WriteContext) -> None:
-        """A new budget allows nothing yet."""
-        super().prepare_create(obj, context)
-        counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-        obj["status"] = dict.fromkeys(counts, 0)
-
-    def check(self, obj: JSON, causes: Causes) -> None:
-        """One bound at most, and a sound selector."""
-        spec = obj.get("spec") or {}
-        low, high, policy = spec.get("minAvailable"), spec.get("maxUnavailable"), spec.get("unhealthyPodEvictionPolicy")
-        if low is not None and high is not None:
-            internal = {
-                "MinAvailable": low,
-                "Selector": spec.get("selector"),
-                "MaxUnavailable": high,
-                "UnhealthyPodEvictionPolicy": policy,
-            }
-            causes.invalid("spec", internal, "minAvailable and maxUnavailable cannot be both set")
-        for value, path in ((low, "spec.minAvailable"), (high, "spec.maxUnavailable")):
-            int_or_percent(value, path, causes)
-            at_most_all(value, path, causes)
-        selectors.validate(spec.get("selector"), "spec.selector", causes)
-        if policy is not None and policy not in ("AlwaysAllow", "IfHealthyBudget"):
-            causes.not_supported("spec.unhealthyPodEvictionPolicy", policy, ["AlwaysAllow", "IfHealthyBudget"])
-
-
 _TABLES: Final = {
     "configmaps": (
         shown_name(),
@@ -169,31 +124,6 @@ _TABLES: Final = {
         shown("Secrets", lambda obj, _now: len(obj.get("secrets") or ()), "core.v1.ServiceAccount#secrets"),
         shown_age(),
     ),
-    "leases": (
-        shown_name(),
-        shown("Holder", cell("spec.holderIdentity"), "coordination.v1.LeaseSpec#holderIdentity"),
-        shown_age(),
-    ),
-    "poddisruptionbudgets": (
-        shown_name(),
-        shown(
-            "Min Available",
-            lambda obj, _now: str((obj.get("spec") or {}).get("minAvailable", "N/A")),
-            "The minimum number of pods that must be available.",
-        ),
-        shown(
-            "Max Unavailable",
-            lambda obj, _now: str((obj.get("spec") or {}).get("maxUnavailable", "N/A")),
-            "The maximum number of pods that may be unavailable.",
-        ),
-        shown(
-            "Allowed Disruptions",
-            cell("status.disruptionsAllowed", 0),
-            "Calculated number of pods that may be disrupted at this time.",
-            kind="integer",
-        ),
-        shown_age(),
-    ),
 }
 
 KINDS: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
@@ -203,13 +133,5 @@ KINDS: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     ("", "limitranges"): (Kind, {"create_on_update": True}),
     ("", "endpoints"): (Kind, {"create_on_update": True}),
     ("", "podtemplates"): (Kind, {"returns_deleted": True, "generation": True}),
-    ("coordination.k8s.io", "leases"): (
-        LeaseKind,
-        {"table": _TABLES["leases"], "create_on_update": True, "unconditional_update": False},
-    ),
-    ("policy", "poddisruptionbudgets"): (
-        BudgetKind,
-        {"table": _TABLES["poddisruptionbudgets"], "unconditional_update": False},
-    ),
     ("discovery.k8s.io", "endpointslices"): (Kind, {"generation": True}),
 }

@@ -1,4 +1,4 @@
-"""The scheduler's books: what each node has, gives and holds, kept up change by change.
+"""The scheduler's cache of nodes: what each has, gives and holds, kept up change by change.
 
 Every change costs as much as the object changed, never as much as the cluster. Pods are found by label and by topology
 domain, nodes by label, so that one placement looks at few of either.
@@ -46,7 +46,7 @@ class Domain:
         self.forbidden: dict[AffinityTerm, int] = {}
 
 
-class Books:
+class NodeCache:
     """All nodes, and all pods that are on one.
 
     ``version`` grows with every change that could make room for a pod that found none.

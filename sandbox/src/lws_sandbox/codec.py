@@ -18,7 +18,7 @@ from lws_sandbox.strategy import Strategy
 _OPTIONS_SCHEME: Final = 'in scheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
 
 
-class ApiMachinery:
+class SchemaCodec:
     """Reads bodies and patches by the schema of the kind."""
 
     def __init__(self, catalog: Catalog) -> None:
