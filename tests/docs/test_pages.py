@@ -17,7 +17,13 @@ KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager"
 HELM = {"--reuse-values", "--take-ownership"}
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/README.md"), *ROOT.glob("examples/*.md"))
+    (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/*/README.md"),
+        *ROOT.glob("docs/partners/*.md"),
+        *ROOT.glob("examples/*.md"),
+    )
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
 FENCED = re.compile(r"```.*?```", re.DOTALL)

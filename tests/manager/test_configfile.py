@@ -60,6 +60,7 @@ def test_defaults_are_those_of_operations_2() -> None:
             "enable": True,
             "webhookServiceName": "lws-webhook-service",
             "webhookSecretName": "lws-webhook-server-cert",
+            "metricsServiceName": "",
         },
         "clientConnection": {"qps": 500.0, "burst": 500},
         "gangSchedulingManagement": None,

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.observe import observe
+from lws.planning.leaderworkerset import podgroup
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
+from lws_sandbox.partners import PRIORITYCLASSES
 from tests.manager.test_manager import Line
 from tests.manager.test_optional_apis import blocked
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
@@ -24,7 +28,8 @@ READY = {"startupPolicy": "LeaderReady"}
 def ganged(name: str, *, cpu: str = "340", scheduler: str = "volcano", **more: Any) -> JSON:
     """A set whose pods leave no room for another on their node, unless they ask for less."""
     container = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": cpu}}}
-    section: JSON = {"workerTemplate": {"spec": {"schedulerName": scheduler, "containers": [container]}}}
+    spec = {"schedulerName": scheduler, "containers": [container], "priorityClassName": more.pop("priority", None)}
+    section: JSON = {"workerTemplate": {"spec": {name: value for name, value in spec.items() if value}}}
     return manifest(name, section=section | more.pop("section", {}), **more)
 
 
@@ -57,6 +62,61 @@ async def test_g1_exclusive_topology_starts_and_starves_nobody() -> None:
         await cluster.available("wide")
         assert len(set((await placed(cluster, "rack")).values())) == 1
         assert await members(cluster) == {"rack-0": 2, "wide-0": 3}
+
+
+@virtual_time
+async def test_g1_without_the_rule_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's scheduler shows the fault: with minMember of the reference both sets wait on an empty cluster."""
+    monkeypatch.setattr(podgroup, "_workers_wait", lambda live: live.spec.startup_policy == "LeaderReady")
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        noted = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "rack"}}
+        await cluster.client.create(LEADERWORKERSETS, ganged("rack", replicas=1, size=2, metadata=noted))
+        await asyncio.sleep(10)
+        await cluster.client.create(LEADERWORKERSETS, ganged("wide", cpu="600", replicas=1, size=4))
+        await asyncio.sleep(120)
+        assert set((await placed(cluster, "rack")).values()) == set((await placed(cluster, "wide")).values()) == {""}
+
+
+@virtual_time
+async def test_g5_the_set_of_higher_priority_goes_first() -> None:
+    """When room appears, a younger set with a priority class starts before an older one without."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        high = {"apiVersion": PRIORITYCLASSES.api_version, "kind": "PriorityClass", "metadata": {"name": "high"}}
+        await cluster.client.create(PRIORITYCLASSES, high | {"value": 1000})
+        for name, more in (("first", {}), ("low", {}), ("high", {"priority": "high"})):
+            await cluster.client.create(LEADERWORKERSETS, ganged(name, replicas=1, size=3, **more))
+            await asyncio.sleep(30)
+        await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, "first")
+        await cluster.available("high")
+        assert set((await placed(cluster, "low")).values()) == {""}
+
+
+@virtual_time
+async def test_g6_a_queue_that_does_not_exist_is_named_and_can_be_corrected() -> None:
+    """The misspelt queue is named, and correcting the annotation is enough: no leader has to be deleted (CD-34)."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        noted = {"annotations": {labels.QUEUE_NAME: "glod"}}
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", replicas=1, size=2, metadata=noted))
+        await asyncio.sleep(60)
+        assert "whose queue glod does not exist" in await explained(cluster, "web")
+        before = {each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        change = {"metadata": {"annotations": {labels.QUEUE_NAME: "default"}}}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "web", change)
+        await cluster.available("web")
+        assert {each["metadata"]["uid"] for each in await cluster.all(PODS)} == before
+
+
+@virtual_time
+async def test_g6_a_set_larger_than_the_cluster_says_so() -> None:
+    """Volcano tells it by an event of the PodGroup alone, and so does explain-stuck."""
+    async with Cluster(gang=True, events=True) as cluster:
+        await cluster.start()
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", cpu="600", replicas=1, size=6))
+        await asyncio.sleep(60)
+        assert "resource in cluster is overused: overused cpu" in await explained(cluster, "web")
 
 
 @virtual_time

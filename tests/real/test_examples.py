@@ -18,8 +18,10 @@ from tests.real.world import World
 
 JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
-EXAMPLES = [
-    path for path in sorted((ROOT / "examples").glob("[0-9]*.yaml")) if "kind: LeaderWorkerSet" in path.read_text()
+EXAMPLES = [  # but those that another scheduler is to place
+    path
+    for path in sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+    if "kind: LeaderWorkerSet" in (text := path.read_text()) and "schedulerName: volcano" not in text
 ]
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"

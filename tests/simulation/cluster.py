@@ -98,13 +98,13 @@ def _slim(schema: JSON) -> None:
             _slim(found.get("items", found))
 
 
-def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0) -> Shape:
+def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0, events: bool = False) -> Shape:
     """Nodes in two zones and one rack each, big enough for everything."""
     made = tuple(
         NodeShape(f"node-{i}", {"zone": f"zone-{i % 2}", "rack": f"rack-{i}"}, {"cpu": "640", "pods": "1100"})
         for i in range(nodes)
     )
-    return Shape(made, delays or Delays(), heartbeat=heartbeat, events=False)
+    return Shape(made, delays or Delays(), heartbeat=heartbeat, events=events)
 
 
 class Cluster:
@@ -123,6 +123,7 @@ class Cluster:
         disaggregated: whether DisaggregatedSets are reconciled.
         served: whether they are served from the beginning, and not only from `serve_disaggregated` on.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
+        events: whether the sandbox's own control loops record events.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
 
@@ -142,6 +143,7 @@ class Cluster:
         disaggregated: bool = False,
         served: bool = True,
         parallel: bool = True,
+        events: bool = False,
     ) -> None:
         self._slim = slim
         self._disaggregated = disaggregated
@@ -149,7 +151,7 @@ class Cluster:
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.sandbox = Sandbox(
-            shape=shape(nodes, delays=delays, heartbeat=heartbeat),
+            shape=shape(nodes, delays=delays, heartbeat=heartbeat, events=events),
             clock=self.clock,
             random=Random(self.random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),

@@ -12,11 +12,10 @@ from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws_sandbox.controllers.volumebinding.binder import STORAGE_CLASSES
 from lws_sandbox.controllers.volumebinding.choice import PROVISIONER
-from lws_sandbox.partners import PODGROUPS
+from lws_sandbox.partners import PODGROUPS, PRIORITYCLASSES, QUEUES
 
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 STORAGE_CLASS: Final = "standard"
-PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 _PRIORITIES: Final = (
     (
         "system-cluster-critical",
@@ -46,7 +45,7 @@ async def furnish(client: ApiClient, *, volumes: bool, gang: bool) -> None:
     Args:
         client: may create everything.
         volumes: claims are bound here, so there is a default storage class.
-        gang: pods are placed by group, so there is the kind that Volcano describes groups with.
+        gang: pods are placed by group, so there are the kinds that Volcano describes groups and their queues with.
 
     Raises:
         ApiError: the server refuses.
@@ -54,7 +53,7 @@ async def furnish(client: ApiClient, *, volumes: bool, gang: bool) -> None:
     if volumes:
         await _create_missing(client, [(STORAGE_CLASSES, _storage_class())])
     if gang:
-        await _create_missing(client, [(CUSTOMRESOURCEDEFINITIONS, _group_definition())])
+        await _create_missing(client, ((CUSTOMRESOURCEDEFINITIONS, _definition(each)) for each in (PODGROUPS, QUEUES)))
 
 
 async def _create_missing(client: ApiClient, manifests: Iterable[tuple[Resource, JSON]]) -> None:
@@ -76,7 +75,7 @@ def _own() -> Iterator[tuple[Resource, JSON]]:
             "description": description,
             "preemptionPolicy": "PreemptLowerPriority",
         }
-        yield PRIORITY_CLASSES, manifest
+        yield PRIORITYCLASSES, manifest
 
 
 def _kubernetes_service() -> JSON:
@@ -90,10 +89,13 @@ def _kubernetes_service() -> JSON:
     }
 
 
-def _group_definition() -> JSON:
-    names = {"plural": PODGROUPS.plural, "singular": "podgroup", "kind": PODGROUPS.kind, "shortNames": ["pg"]}
+def _definition(resource: Resource) -> JSON:
+    """The definition of a partner's kind, with no schema to speak of."""
+    singular = resource.kind.lower()
+    short = {"podgroup": ["pg"], "queue": ["q"]}[singular]
+    names = {"plural": resource.plural, "singular": singular, "kind": resource.kind, "shortNames": short}
     version = {
-        "name": PODGROUPS.version,
+        "name": resource.version,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
@@ -102,8 +104,13 @@ def _group_definition() -> JSON:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PODGROUPS.plural}.{PODGROUPS.group}"},
-        "spec": {"group": PODGROUPS.group, "scope": "Namespaced", "names": names, "versions": [version]},
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": {
+            "group": resource.group,
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "names": names,
+            "versions": [version],
+        },
     }
 
 

@@ -87,7 +87,7 @@ def _member(name: str, cpu: str) -> JSON:
             "namespace": "default",
             "annotations": {"scheduling.k8s.io/group-name": "gang"},
         },
-        "spec": {"containers": [container]},
+        "spec": {"schedulerName": "volcano", "containers": [container]},
     }
 
 

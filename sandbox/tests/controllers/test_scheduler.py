@@ -258,10 +258,10 @@ def test_tolerations_cover_taints(toleration: JSON, covered: bool) -> None:
 
 
 def test_gangs_say_what_they_wait_for() -> None:
-    """A member of a group that cannot start is told of the group."""
-    assert gang_message(Gang("g", 3, 0, ["a"], known=False), "") == 'pod group "g" not found'
-    assert "2 more pods must exist" in gang_message(Gang("g", 3, 0, ["a"], known=True), "")
-    assert gang_message(Gang("g", 1, 0, ["a"], known=True), "no room").endswith("Pending: no room")
+    """A member of a group that cannot start is told of the group, in Volcano's words."""
+    assert gang_message(Gang(3, 0, ["a"], {})) == "pod group is not ready, 1 Pending, 3 minAvailable"
+    words = "pod group is not ready, 2 Pending, 2 minAvailable; Pending: 2 Unschedulable"
+    assert gang_message(Gang(2, 0, ["a", "b"], {})) == words
 
 
 def test_ten_thousand_pods_find_nodes_in_seconds() -> None:

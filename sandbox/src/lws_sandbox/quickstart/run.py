@@ -19,6 +19,7 @@ from typing import Final
 from rich.console import Console
 
 from lws.errors import LwsError
+from lws.manager.settings import Configuration, GangScheduling, Settings
 from lws.telemetry.logs import LogSettings, configure_logging
 from lws_sandbox.cli.main import KUBECONFIG, add_plane_option, add_shape_options
 from lws_sandbox.cli.start import until_interrupted
@@ -29,6 +30,7 @@ from lws_sandbox.nodes import Shape, preset, read_shape
 from lws_sandbox.quickstart.environment import ControllerEnv, controller, real_env, sandbox_env
 from lws_sandbox.quickstart.follow import follow_in_lines, follow_in_place
 from lws_sandbox.quickstart.hints import hints
+from lws_sandbox.quickstart.installation import NAMESPACE
 from lws_sandbox.quickstart.manifests import apply, first_example, read_manifests
 from lws_sandbox.real import endpoint as real
 from lws_sandbox.real.binaries import find
@@ -100,7 +102,7 @@ async def run(options: Options, console: Console) -> int:
     """
     documents = read_manifests(options.manifests)
     starting = _real if options.real else _sandbox
-    async with starting(options) as environment, controller(environment.controller):
+    async with starting(options) as environment, controller(environment.controller, settings(options)):
         client = environment.controller.client("lws-run")
         await apply(client, documents)
         address = environment.address
@@ -113,6 +115,13 @@ async def run(options: Options, console: Console) -> int:
             return await follow_in_lines(client, console, lines, stop, once=options.once)
         finally:
             stop.cancel()
+
+
+def settings(options: Options) -> Settings:
+    """How the controller is configured: as shipped, and for the gang scheduler where there is one."""
+    gang = GangScheduling(schedulerProvider="volcano") if options.gang else None
+    configuration = Configuration().model_copy(update={"gang_scheduling_management": gang})
+    return Settings(configuration=configuration, namespace=NAMESPACE, watchdog=None)
 
 
 @asynccontextmanager
@@ -140,7 +149,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     )
     parser.add_argument("manifests", nargs="*", type=Path, help="files to apply; the first example if none")
     parser.add_argument("--kubeconfig", type=Path, default=Path(KUBECONFIG), help="file to write")
-    parser.add_argument("--gang", action="store_true", help="place the pods of a Volcano PodGroup together")
+    parser.add_argument("--gang", action="store_true", help="gang scheduling: PodGroups, and a scheduler like Volcano")
     add_plane_option(parser)
     add_shape_options(parser)
     given = parser.parse_args(arguments)

@@ -29,14 +29,13 @@ from lws_sandbox.controllers.objects import (
     uid_of,
 )
 from lws_sandbox.controllers.pods import is_finished
-from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, Gang, gang_message
+from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, SCHEDULER, Gang, fits_message, gang_message
 from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
+from lws_sandbox.controllers.scheduler.podgroups import PodGroups, Turn, is_ganged, write_phase
 from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
-from lws_sandbox.partners import PODGROUPS
 
 NAME: Final = "default-scheduler"
-GANG_SCHEDULER: Final = "volcano"
 UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
 FIRST_RETRY: Final = 1.0
 LAST_RETRY: Final = 10.0
@@ -78,8 +77,8 @@ class SchedulerLoop:
         self._pods: Raw = tools.watch(PODS)
         self._nodes: Raw = tools.watch(NODES)
         self._claims: Raw = tools.watch(PERSISTENTVOLUMECLAIMS)
-        self._groups: Raw | None = tools.watch(PODGROUPS) if gang else None
         self._cache = NodeCache()
+        self._gangs = PodGroups(tools, self._pods, self._cache) if gang else None
         self._placer = Placer(self._cache)
         self._waiting: dict[str, _Waiting] = {}
         self._assumed: set[str] = set()
@@ -91,11 +90,13 @@ class SchedulerLoop:
         self._nodes.on_change(self._on_node)
         self._pods.on_change(self._on_pod)
         self._claims.on_change(lambda _old, _new, _initial: self._changed())
-        if self._groups is not None:
-            self._groups.on_change(lambda _old, _new, _initial: self._changed())
+        for cache in (self._gangs.groups, self._gangs.queues) if self._gangs is not None else ():
+            cache.on_change(lambda _old, _new, _initial: self._changed())
         for cache in (self._nodes, self._pods, self._claims):
             await cache.wait_synced()
         async with asyncio.TaskGroup() as group:
+            if self._gangs is not None:
+                group.create_task(self._gangs.make_default_queue(self._client))
             while True:
                 await self._pass(group)
                 await self._sleep()
@@ -146,7 +147,7 @@ class SchedulerLoop:
             self._take_in(uid, pod)
 
     def _take_in(self, uid: str, pod: JSON) -> None:
-        ours = (NAME,) if self._groups is None else (NAME, GANG_SCHEDULER)
+        ours = (NAME,) if self._gangs is None else (NAME, SCHEDULER)
         wanted = pod["spec"].get("schedulerName", NAME) in ours and not pod["spec"].get("schedulingGates")
         if not wanted or is_terminating(pod):
             self._waiting.pop(uid, None)
@@ -171,18 +172,22 @@ class SchedulerLoop:
         self._wake.clear()
         now = asyncio.get_running_loop().time()
         due = [item for item in self._waiting.values() if item.seen != self._cache.version and item.retry_at <= now]
-        due.sort(key=_order)
+        due.sort(key=self._order)
+        self._write(group, self._gangs.admit() if self._gangs is not None else [])
         explained: dict[tuple[str, str], str] = {}
         for number, item in enumerate(due):
             if number % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
             if item.request.uid not in self._waiting or item.seen == self._cache.version:
                 continue
-            gang = self._gang_of(item)
-            if gang is not None:
-                self._try_gang(group, gang, explained)
-            else:
+            if self._gangs is None or not is_ganged(item.pod):
                 self._try(group, item, explained)
+                continue
+            gang = self._gang_of(self._gangs, item)
+            if gang is None:
+                self._rest(item)  # Volcano does not look at pods whose group is missing, nor say so
+            else:
+                self._try_gang(group, self._gangs, gang, explained)
 
     def _try(self, group: asyncio.TaskGroup, item: _Waiting, explained: dict[tuple[str, str], str]) -> None:
         refused = self._prefilter(item)
@@ -193,8 +198,18 @@ class SchedulerLoop:
         self._assume(item, node)
         group.create_task(self._bind(item, node))
 
-    def _try_gang(self, group: asyncio.TaskGroup, gang: Gang[_Waiting], explained: dict[tuple[str, str], str]) -> None:
+    def _try_gang(
+        self,
+        group: asyncio.TaskGroup,
+        gangs: PodGroups,
+        gang: Gang[_Waiting],
+        explained: dict[tuple[str, str], str],
+    ) -> None:
         """Place all members that wait, or none if too few can be."""
+        if not gang.whole or not gangs.admitted(gang.group):
+            for member in gang.waiting:
+                self._fail(group, member, gang_message(gang))
+            return
         placed: list[tuple[_Waiting, str]] = []
         refused: list[_Waiting] = []
         version = self._cache.version
@@ -206,6 +221,7 @@ class SchedulerLoop:
                 self._assume(member, node)
                 placed.append((member, node))
         if gang.placed + len(placed) >= gang.minimum:
+            self._write(group, gangs.started(gang.group))
             for member, node in placed:
                 group.create_task(self._bind(member, node))
             for member in refused:
@@ -214,30 +230,36 @@ class SchedulerLoop:
         for member, _node in placed:
             self._unassume(member)
         self._cache.version = version  # what was tried and taken back has changed nothing
-        first = self._explain(refused[0], explained) if refused else ""
-        for member in gang.waiting:
-            self._fail(group, member, gang_message(gang, first))
+        for member in refused:
+            self._fail(group, member, self._prefilter(member) or self._explain(member, explained))
+        for member, node in placed:
+            self._fail(group, member, fits_message(member.request.namespace, member.request.name, node))
 
-    def _gang_of(self, item: _Waiting) -> Gang[_Waiting] | None:
-        if self._groups is None:
+    def _gang_of(self, gangs: PodGroups, item: _Waiting) -> Gang[_Waiting] | None:
+        """The gang of a pod that names one; None if its PodGroup does not exist."""
+        found = gangs.of_pod(item.pod)
+        if found is None:
             return None
-        name = annotations_of(item.pod).get(GROUP_ANNOTATION)
-        if not name:
-            return None
-        where = namespace_of(item.pod)
-        found = self._groups.store.get(where, name)
-        minimum = int((found.raw.get("spec") or {}).get("minMember") or 1) if found else None
+        where, name = namespace_of(item.pod), name_of(found)
         waiting = [
             other
             for other in self._waiting.values()
-            if namespace_of(other.pod) == where and annotations_of(other.pod).get(GROUP_ANNOTATION) == name
+            if is_ganged(other.pod)
+            and namespace_of(other.pod) == where
+            and annotations_of(other.pod).get(GROUP_ANNOTATION) == name
         ]
-        placed = sum(
-            self._cache.node_of(pod.metadata.uid) is not None
-            for pod in self._pods.store.list(where)
-            if annotations_of(pod.raw).get(GROUP_ANNOTATION) == name
-        )
-        return Gang(name, minimum or len(waiting) + 1, placed, sorted(waiting, key=_order), known=found is not None)
+        placed = sum(self._cache.node_of(pod.metadata.uid) is not None for pod in gangs.members(where, name))
+        minimum = int((found.get("spec") or {}).get("minMember") or 1)
+        return Gang(minimum, placed, sorted(waiting, key=self._order), found)
+
+    def _order(self, item: _Waiting) -> tuple[int, str, str, str]:
+        """Higher priority first, then older, then by name; of a gang the PodGroup's priority and age count."""
+        created = meta(item.pod).get("creationTimestamp") or ""
+        first = -int(item.pod["spec"].get("priority") or 0), created
+        if self._gangs is not None and is_ganged(item.pod):
+            found = self._gangs.of_pod(item.pod)
+            first = first if found is None else self._gangs.rank(found)
+        return (*first, item.request.namespace, item.request.name)
 
     def _prefilter(self, item: _Waiting) -> str:
         """Why no node at all could take the pod: a claim of it is missing, on its way out or without a volume."""
@@ -320,6 +342,14 @@ class SchedulerLoop:
         item.retry_at = asyncio.get_running_loop().time() + min(LAST_RETRY, FIRST_RETRY * 2**item.failures)
         item.failures = min(item.failures + 1, 8)
 
+    def _write(self, group: asyncio.TaskGroup, turns: Sequence[Turn]) -> None:
+        """Write phases of PodGroups, and tell why one is not admitted: Volcano does so by a Normal event of it."""
+        for turn in turns:
+            if turn.message:
+                self._recorder.record(turn.group, SCHEDULER, "Normal", "Unschedulable", turn.message, action="Enqueue")
+            if (turn.group.get("status") or {}).get("phase") != turn.phase:
+                group.create_task(write_phase(self._client, turn))
+
     async def _write_condition(self, pod: JSON, message: str, live: JSON) -> None:
         since = live.get("lastTransitionTime") if live.get("status") == "False" else None
         entry = {
@@ -361,9 +391,3 @@ class SchedulerLoop:
             item.retry_at for item in self._waiting.values() if item.seen != self._cache.version
         ]
         return max(0.0, min(moments) - now) if moments else None
-
-
-def _order(item: _Waiting) -> tuple[int, str, str, str]:
-    """Higher priority first, then older, then by name."""
-    created = meta(item.pod).get("creationTimestamp") or ""
-    return (-int(item.pod["spec"].get("priority") or 0), created, item.request.namespace, item.request.name)
