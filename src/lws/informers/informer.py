@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -26,13 +26,14 @@ from lws.errors import ApiError, TransportError
 from lws.informers import inputs
 from lws.informers.backoff import Backoff
 from lws.informers.decode import Bookmark, GarbledPageError, Lines
+from lws.informers.handlers import Handler, Handlers
+from lws.informers.health import FAULT_GRACE, WatchHealth
 from lws.informers.kinds import Kind
-from lws.informers.requests import Selection, page_request, refusal, remedy, watch_request
+from lws.informers.requests import Selection, page_request, refusal, watch_request
 from lws.informers.store import Change, IndexFunction, StoreReader, StoreWriter
 from lws.informers.watcher import Phase, State, step
 
 T = TypeVar("T", bound=Object)
-T_contra = TypeVar("T_contra", contravariant=True)
 log = structlog.get_logger("lws.informers")
 
 WATCH_SECONDS: Final = 300.0  # how long a server is asked to keep a watch open, at least; up to a fifth more at random
@@ -40,16 +41,6 @@ BRIEF_SECONDS: Final = 20.0  # the same after a fault
 GRACE_SECONDS: Final = 15.0  # silence beyond the server's own timeout is a fault
 BOOKMARK_SILENCE: Final = 120.0  # as is silence for twice the time between two bookmarks of a server that sends them
 LIST_SILENCE: Final = 30.0  # silence within a list is a fault
-RESYNC_BATCH: Final = 200
-FAULT_GRACE: Final = 60.0  # a broken connection may last this long before it is unhealthy
-
-
-class Handler(Protocol[T_contra]):
-    """Told of changes, synchronously; an exception it raises is logged and affects no other handler."""
-
-    def __call__(self, old: T_contra | None, new: T_contra | None, initial: bool, /) -> None:
-        """``initial``: the object came with the first list, or nothing changed and this is a resync."""
-        ...
 
 
 @dataclass(slots=True)
@@ -100,18 +91,14 @@ class Informer(Generic[T]):
         self._writer: StoreWriter[T] = StoreWriter()
         self._state = State()
         self._position = 0
-        self._handlers: list[Handler[T]] = []
         self._progress: list[Callable[[], None]] = []
         self._synced = asyncio.Event()
         self._settled = asyncio.Event()  # synced, or optional and found to be unavailable
         self._availability: list[Callable[[], None]] = []
-        self._trouble: inputs.Trouble | None = None
-        self._trouble_since = 0.0
-        self._refusal = ""  # the last 403 or 404 since all was well, in one sentence
-        self._failing_since: float | None = None  # since when this informer keeps failing by an internal error
+        self._health = WatchHealth(kind.resource, clock, optional=optional)
         self._bookmarks = False  # whether this server was seen to send them
-        self._heard_at = clock.monotonic()
         self._log = log.bind(resource=str(kind), **dict(selection.query()))
+        self._handlers: Handlers[T] = Handlers(self.store, self._log)
 
     # For readers.
 
@@ -126,18 +113,11 @@ class Informer(Generic[T]):
 
     def on_change(self, handler: Handler[T]) -> None:
         """Call the handler for every change from now on, and at once, as initial, for what is in the store."""
-        self._handlers.append(handler)
-        for obj in self.store:
-            self._tell(handler, Change(None, obj), initial=True)
+        self._handlers.add(handler)
 
     async def follow(self, handler: Handler[T]) -> None:
         """`on_change` for a store that may be large: what is in it already is passed on a few at a time."""
-        self._handlers.append(handler)
-        for number, obj in enumerate(self.store.list()):
-            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
-                await asyncio.sleep(0)
-            if self.store.get(*obj.metadata.key) is obj:
-                self._tell(handler, Change(None, obj), initial=True)
+        await self._handlers.follow(handler)
 
     def on_progress(self, callback: Callable[[], None]) -> None:
         """Call it, synchronously, whenever the position may have moved."""
@@ -174,40 +154,35 @@ class Informer(Generic[T]):
     @property
     def last_event_age(self) -> float:
         """Seconds since the server last said anything."""
-        return self._clock.monotonic() - self._heard_at
+        return self._health.age
 
     @property
     def trouble(self) -> str:
         """What is wrong now, in one sentence; empty if nothing is."""
-        if self._trouble is None:
-            return ""
-        return f"{self.kind}: {self._trouble.problem}{remedy(self._trouble.status, self.kind.resource)}"
+        return self._health.problem
 
     @property
     def missing(self) -> bool:
-        """Whether the server does not serve the resource, such as before its CustomResourceDefinition is installed."""
-        return self._trouble is not None and self._trouble.status == 404
+        """Whether the server does not serve the resource; see `WatchHealth.missing`."""
+        return self._health.missing
 
     @property
     def unavailable(self) -> str:
-        """Why an optional informer is done without, in one sentence; empty if it is not, or is not optional.
+        """Why an optional informer is done without; see `WatchHealth.unavailable`.
 
         What the store holds meanwhile is what was last seen.
         """
-        return self._refusal if self.optional else ""
+        return self._health.unavailable
 
     @property
     def healthy(self) -> bool:
-        """False while the server refuses us, or has been out of reach for a minute. A restart mends neither."""
-        if self._trouble is None:
-            return True
-        refused = 400 <= self._trouble.status < 500 and self._trouble.status != 429
-        return not refused and self._clock.monotonic() - self._trouble_since < FAULT_GRACE
+        """Whether it works, or may yet by itself; see `WatchHealth.healthy`."""
+        return self._health.healthy
 
     @property
     def broken(self) -> bool:
-        """Whether an internal error has kept it from working for a minute, so that a restart may help."""
-        return self._failing_since is not None and self._clock.monotonic() - self._failing_since >= FAULT_GRACE
+        """Whether a restart may help; see `WatchHealth.broken`."""
+        return self._health.broken
 
     # Running.
 
@@ -223,8 +198,7 @@ class Informer(Generic[T]):
                 except Exception as error:
                     failures = 1 if self._clock.monotonic() - begun >= FAULT_GRACE else failures + 1
                     self._log.exception("informer failed, restarting")
-                    if self._failing_since is None:
-                        self._failing_since = self._clock.monotonic()
+                    self._health.failed()
                     self._troubled(inputs.Trouble(f"internal error: {type(error).__name__}", 0))
                     self._state = State(streaming=self._state.streaming)
                     await asyncio.sleep(self._backoff.delay(failures))
@@ -249,10 +223,10 @@ class Informer(Generic[T]):
     async def _fetch(self, command: inputs.Fetch) -> inputs.Input:
         try:
             response = await self._client.send(page_request(self.kind, self.selection, command))
-            self._heard_at = self._clock.monotonic()
+            self._health.heard()
             return self._decoder.page(response.body)
         except ApiError as error:
-            self._heard_at = self._clock.monotonic()
+            self._health.heard()
             return refusal(error)
         except (TransportError, GarbledPageError) as error:
             return inputs.Broke(str(error))
@@ -277,7 +251,7 @@ class Informer(Generic[T]):
                 lasted = asyncio.get_running_loop().time() - begin
                 end = inputs.Ended(early=lasted < int(seconds) - 2)
         except ApiError as error:
-            self._heard_at = self._clock.monotonic()
+            self._health.heard()
             end = refusal(error)
         except TransportError as error:
             end = inputs.Broke(str(error))
@@ -292,7 +266,7 @@ class Informer(Generic[T]):
         silence.reschedule(self._silent_at(loop.time(), end_at))
         async with _closing(answer.chunks()) as chunks:
             async for chunk in chunks:
-                self._heard_at = self._clock.monotonic()
+                self._health.heard()
                 for event in self._decoder.events(lines.feed(chunk)):
                     self._bookmarks |= isinstance(event, Bookmark) and self._state.phase is Phase.WATCHING
                     asked = self._step(event)
@@ -316,9 +290,9 @@ class Informer(Generic[T]):
         for output in outputs:
             match output:
                 case inputs.Put():
-                    self._told(self._writer.put(output.object))
+                    self._tell(self._writer.put(output.object))
                 case inputs.Removed():
-                    self._told(self._writer.remove(*output.object.metadata.key))
+                    self._tell(self._writer.remove(*output.object.metadata.key))
                 case inputs.Wait() | inputs.Fetch() | inputs.Open():
                     self._moved()
                     return output
@@ -351,7 +325,7 @@ class Informer(Generic[T]):
         self._position = self._state.position
         changes = self._writer.swap()
         first = not self._synced.is_set()
-        self._told(changes, initial=first)
+        self._tell(changes, initial=first)
         self._synced.set()
         self._settled.set()
         self._moved()
@@ -363,18 +337,12 @@ class Informer(Generic[T]):
         if output.listed:
             self._writer.keep(bad.namespace, bad.name)
         elif bad.deleted:
-            self._told(self._writer.remove(bad.namespace, bad.name))
+            self._tell(self._writer.remove(bad.namespace, bad.name))
 
     def _troubled(self, trouble: inputs.Trouble) -> None:
         self.counters.faults += 1
         before = self.unavailable
-        news = self._trouble is None or self._trouble.status != trouble.status
-        if self._trouble is None:
-            self._trouble_since = self._clock.monotonic()
-        self._trouble = trouble
-        if trouble.status in (403, 404):
-            self._refusal = self.trouble
-        if news:
+        if self._health.troubled(trouble):
             expected = self.optional or (self.synced and not trouble.status)
             level = self._log.info if expected else self._log.warning
             level("watch failing", problem=self.trouble, status=trouble.status or None)
@@ -383,10 +351,8 @@ class Informer(Generic[T]):
         self._tell_availability(before)
 
     def _recovered(self) -> None:
-        self._failing_since = None
-        if self._trouble is not None:
-            before = self.unavailable
-            self._trouble, self._refusal = None, ""
+        before = self.unavailable
+        if self._health.recovered():
             self._log.info("watch recovered")
             self._tell_availability(before)
 
@@ -408,34 +374,15 @@ class Informer(Generic[T]):
 
     # Handlers.
 
-    def _told(self, changes: Sequence[Change[T]], *, initial: bool = False) -> None:
+    def _tell(self, changes: Sequence[Change[T]], *, initial: bool = False) -> None:
         self.counters.events += len(changes)
-        for change in changes:
-            for handler in self._handlers:
-                self._tell(handler, change, initial=initial)
-
-    def _tell(self, handler: Handler[T], change: Change[T], *, initial: bool) -> None:
-        try:
-            handler(change.old, change.new, initial)
-        except Exception:
-            about = change.new if change.new is not None else change.old
-            key = about.metadata.key if about is not None else None
-            self._log.exception("handler failed", object=key)
+        self._handlers.tell(changes, initial=initial)
 
     async def _resync_forever(self) -> None:
         assert self._resync is not None
         while True:
             await asyncio.sleep(self._resync * (1 + self._random.random() / 10))
-            await self._resync_once()
-
-    async def _resync_once(self) -> None:
-        """Call handlers for every object again, a few at a time."""
-        for number, obj in enumerate(self.store.list()):
-            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
-                await asyncio.sleep(0)
-            if self.store.get(*obj.metadata.key) is obj:
-                for handler in self._handlers:
-                    self._tell(handler, Change(obj, obj), initial=True)
+            await self._handlers.resync()
 
 
 @asynccontextmanager
