@@ -61,7 +61,7 @@ BAD: list[tuple[Any, str]] = [
     ({"nodes": [], "node": 1}, "unknown field node"),
     ({"nodes": [{"size": 3}]}, r"unknown field nodes\[0\].size"),
     ({"nodes": [{"count": "x"}]}, r"nodes\[0\].count"),
-    ({"nodes": [{"capacity": {"cpu": "much"}}]}, r"nodes\[0\].capacity.cpu: 'much' is no quantity"),
+    ({"nodes": [{"capacity": {"cpu": "much"}}]}, r"nodes\[0\].capacity.cpu: 'much' is not a quantity"),
     ({"nodes": [{"count": 2, "name": "n"}]}, "two nodes are named 'n'"),
     ({"nodes": [], "delays": {"stert": 1}}, "unknown field delays.stert"),
     ({"nodes": [], "delays": {"start": "soon"}}, "numbers of seconds"),

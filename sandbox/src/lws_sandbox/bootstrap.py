@@ -39,7 +39,7 @@ async def bootstrap(client: ApiClient) -> None:
     await _create_missing(client, _own())
 
 
-async def furnish(client: ApiClient, *, volumes: bool, gang: bool) -> None:
+async def seed_objects(client: ApiClient, *, volumes: bool, gang: bool) -> None:
     """Create what our loops work with; what is there stays.
 
     Args:

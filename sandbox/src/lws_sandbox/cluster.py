@@ -58,8 +58,8 @@ class Sandbox:
 
     Args:
         shape: nodes, delays, heartbeats; the preset ``small`` if absent.
-        clock: for all times; the event loop's own if absent.
-        random: for all chance.
+        clock: tells the time; the event loop's own if absent.
+        random: source of everything random.
         loops: names of the loops to run, as ``--controllers`` has them; all if absent.
         gang: let the scheduler place the pods of Volcano PodGroups together or not at all.
         features: what the API server offers.

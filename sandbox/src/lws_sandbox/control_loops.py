@@ -13,7 +13,7 @@ from lws.client.transport import Transport
 from lws.clock import Clock
 from lws.informers.registry import InformerRegistry
 from lws_sandbox.auth.aggregation import AggregationLoop
-from lws_sandbox.bootstrap import furnish
+from lws_sandbox.bootstrap import seed_objects
 from lws_sandbox.controllers.autoscaling import AutoscalerLoop, Metrics
 from lws_sandbox.controllers.base import Loop, Toolbox
 from lws_sandbox.controllers.disruption import DisruptionLoop
@@ -41,8 +41,8 @@ class ControlLoops:
         transport: to the API server, as somebody who may do everything; not closed here.
         ca: the certificate of the API server's authority, as PEM.
         shape: nodes, delays, heartbeats.
-        clock: for all times.
-        random: for all chance.
+        clock: tells the time.
+        random: source of everything random.
         wanted: tells by its name whether a loop runs.
         gang: let the scheduler place the pods of Volcano PodGroups together or not at all.
     """
@@ -93,7 +93,7 @@ class ControlLoops:
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
-        await furnish(self._client, volumes=self._wanted(BINDER), gang=self._gang)
+        await seed_objects(self._client, volumes=self._wanted(BINDER), gang=self._gang)
         if self._wanted(self.heartbeats.name):
             await self.heartbeats.register()
         self._start("informers", self.informers.run())

@@ -141,7 +141,7 @@ def _entry(entry: Any, where: str) -> tuple[NodeShape, ...]:
         try:
             Quantity.parse(value)
         except QuantityError as error:
-            raise ConfigurationError(f"{where}.capacity.{resource}: {value!r} is no quantity: {error}") from error
+            raise ConfigurationError(f"{where}.capacity.{resource}: {value!r} is not a quantity: {error}") from error
     name, labels = str(entry.get("name", "node-{i}")), entry.get("labels") or {}
     return tuple(
         NodeShape(

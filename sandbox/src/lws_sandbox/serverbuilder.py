@@ -34,7 +34,7 @@ def build_server(
     """An API server with everything that Kubernetes builds in and the extensions declared to it; empty so far.
 
     Args:
-        clock: for all times.
+        clock: tells the time.
         random: for names, uids and the ends of watches.
         caller: reaches admission webhooks; by default none can be reached.
         features: what the server offers.

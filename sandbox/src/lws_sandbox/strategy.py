@@ -56,7 +56,7 @@ class WriteContext:
 
     Attributes:
         now: the time of day.
-        random: the server's own chance.
+        random: the server's source of randomness.
         user: who writes.
         dry_run: nothing will be stored.
         subresource: through which is written, such as ``resize``; empty for the object itself.

@@ -1,6 +1,6 @@
 """An event loop whose time is virtual: it jumps to the next timer whenever nothing is left to do.
 
-Guarantees: no call ever waits in real time; a run that uses no thread, socket or unseeded chance gives the same trace
+Guarantees: no call ever waits in real time; a run without threads, sockets and unseeded randomness gives the same trace
 every time; a program in which nothing can ever happen again fails with `Deadlock` instead of hanging.
 """
 

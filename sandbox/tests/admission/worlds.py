@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import pytest
+
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws_sandbox.admission import LocalCaller, WebhookAdmission
 from lws_sandbox.rest.core import Review
 from lws_sandbox.schema.schema import of_builtin
+from lws_sandbox.status import StatusError
 from lws_sandbox.strategy import GenericStrategy
 from lws_sandbox.user import UserInfo
 
@@ -144,3 +147,15 @@ class World:
         return status, json.dumps(
             {"apiVersion": asked["apiVersion"], "kind": "AdmissionReview", "response": given}
         ).encode()
+
+
+def rule(**changes: Any) -> JSON:
+    """A rule about everything in core v1, with changes."""
+    return {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["*"], **changes}
+
+
+async def refusal(world: World, **changes: Any) -> StatusError:
+    """The error with which a creation ends on the validating side."""
+    with pytest.raises(StatusError) as caught:
+        await world.admission.validate(review(config_map(), **changes))
+    return caught.value

@@ -53,7 +53,7 @@ class WebhookAdmission:
         namespace: a stored namespace by name, or None.
         strategies: everything that is served; versions and twins of a kind share a storage key.
         caller: reaches webhooks.
-        random: the server's own chance, for the uids of reviews.
+        random: the server's source of randomness, for the uids of reviews.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ from lws_sandbox.controllers.objects import (
     namespace_of,
     set_condition,
 )
-from lws_sandbox.controllers.pods import is_available, is_finished, is_ready, phase
+from lws_sandbox.controllers.pods import is_available, is_finished, is_ready
+from lws_sandbox.controllers.scaledown import by_deletion_order
 from lws_sandbox.copying import copied
 
 HASH_LABEL: Final = "pod-template-hash"
@@ -81,7 +82,7 @@ def plan_replicaset(replicaset: JSON, pods: Sequence[JSON], now: datetime) -> Re
     }
     if is_terminating(replicaset):
         return ReplicaSetPlan(0, (), status)
-    surplus = sorted(active, key=_worth)[: max(0, len(active) - wanted)]
+    surplus = by_deletion_order(active, now)[: max(0, len(active) - wanted)]
     return ReplicaSetPlan(max(0, wanted - len(active)), tuple(surplus), status)
 
 
@@ -101,19 +102,6 @@ def new_replicaset_pod(replicaset: JSON) -> JSON:
         },
         "spec": copied(template["spec"]),
     }
-
-
-def _worth(pod: JSON) -> tuple[bool, int, bool, str, str]:
-    """Pods to let go first sort first: without a node, waiting, not ready, young."""
-    order = {"Pending": 0, "Unknown": 1}
-    created = meta(pod).get("creationTimestamp") or ""
-    return (
-        bool(pod["spec"].get("nodeName")),
-        order.get(phase(pod), 2),
-        is_ready(pod),
-        "".join(chr(0x10FFFF - ord(char)) for char in created),
-        name_of(pod),
-    )
 
 
 def plan_deployment(deployment: JSON, replicasets: Sequence[JSON], now: datetime) -> DeploymentPlan:

@@ -16,7 +16,7 @@ HUGEPAGES: Final = "hugepages-"
 
 
 def parse(amounts: JSON | None) -> Amounts:
-    """A resource list as numbers; what is no quantity is left out."""
+    """A resource list as numbers; what is not a quantity is left out."""
     found: Amounts = {}
     for name, value in (amounts or {}).items():
         try:

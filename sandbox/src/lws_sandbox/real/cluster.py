@@ -62,7 +62,7 @@ async def real_cluster(
     Args:
         binaries: kube-controller-manager and kube-scheduler are used if they are there, else ours do their work.
         shape: nodes, delays, heartbeats.
-        random: for the chances of our own loops.
+        random: source of everything random in our own loops.
         gang: place the pods of Volcano PodGroups together, which only our own scheduler does.
         host: address that kube-apiserver listens on.
         port: to listen on; 0 takes a free one.

@@ -1,4 +1,4 @@
-"""What all handlers share: the store, the clock, chance, and the rooms that know patches, fields and admission."""
+"""What all handlers share: store, clock, randomness, and what knows patches, fields and admission."""
 
 from __future__ import annotations
 

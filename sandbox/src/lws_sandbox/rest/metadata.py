@@ -27,7 +27,7 @@ def generated_name(base: str, random: Random) -> str:
 
 
 def new_uid(random: Random) -> str:
-    """A version 4 UUID of the server's own chance."""
+    """A version 4 UUID from the server's source of randomness."""
     return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
