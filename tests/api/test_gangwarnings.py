@@ -23,8 +23,8 @@ def lws(
     return {"metadata": {"annotations": annotations or {}}, "spec": {"leaderWorkerTemplate": template, **spec}}
 
 
-TOPOLOGY = {labels.EXCLUSIVE_TOPOLOGY: "rack"}
-READY = {"startupPolicy": "LeaderReady"}
+TOPOLOGY: JSON = {labels.EXCLUSIVE_TOPOLOGY: "rack"}
+READY: JSON = {"startupPolicy": "LeaderReady"}
 CASES: list[tuple[JSON, str]] = [
     (lws(VOLCANO), ""),
     (lws({}), ""),
@@ -52,6 +52,7 @@ def test_g1_g3_g4_g5_what_is_not_all_or_nothing_is_said(obj: JSON, words: str) -
 
 def test_garbage_is_passed_over() -> None:
     """Values of types that the schema refuses make no warning and no exception."""
-    for value in (None, 7, [], "x", {"spec": 3}):
+    values: list[Any] = [None, 7, [], "x", {"spec": 3}]
+    for value in values:
         template = {"leaderTemplate": value, "workerTemplate": value}
         assert warnings({"metadata": value, "spec": {"leaderWorkerTemplate": template}}, None, ("volcano",)) == []

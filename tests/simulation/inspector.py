@@ -18,7 +18,7 @@ DRIFT_SECONDS: Final = 5.0  # a change of the leader StatefulSet younger than th
 HASH: Final = "controller.kubernetes.io/hash"  # on revisions of StatefulSets
 ALLOWED: Final = {
     "POST": {"controllerrevisions", "services", "statefulsets", "podgroups", "events", "leases"},
-    "PATCH": {"statefulsets", "events"},
+    "PATCH": {"statefulsets", "podgroups", "events"},
     "PUT": {"leaderworkersets/status", "controllerrevisions", "leases", "events"},
     "DELETE": {"pods", "controllerrevisions"},
 }
@@ -54,12 +54,19 @@ class Inspector:
                 self._applied(orjson.loads(request.body), namespace, name)
             case "POST", "statefulsets" | "services" | "podgroups" | "controllerrevisions":
                 self._created(orjson.loads(request.body), kind, namespace)
+            case "PATCH", "podgroups":
+                self._followed(orjson.loads(request.body), name)
             case "DELETE", "pods":
                 self._deleted(namespace, name, uid_of(request))
             case "DELETE", "controllerrevisions":
                 self._truncated(namespace, name, uid_of(request))
             case "PUT", "leaderworkersets/status":
                 self._described(orjson.loads(request.body), namespace, name)
+
+    def _followed(self, body: JSON, name: str) -> None:
+        """Of a PodGroup nothing changes but what follows its group (CD-32, CD-34)."""
+        if body.keys() != {"spec", "metadata"} or not body["spec"].keys() <= {"minMember", "queue"}:
+            self._ledger.complain(f"PATCH of podgroup {name}: {body}")
 
     def _applied(self, body: JSON, namespace: str, name: str) -> None:
         """The leader StatefulSet is ours; its partition and replicas are within the bounds of recent generations."""

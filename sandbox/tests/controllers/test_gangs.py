@@ -44,7 +44,7 @@ async def placed(client: ApiClient) -> set[str]:
 async def phase(client: ApiClient, name: str) -> str:
     """The phase of a PodGroup; empty if it has none."""
     group = await client.get(PODGROUPS, "default", name)
-    return (group.get("status") or {}).get("phase", "")
+    return str((group.get("status") or {}).get("phase", ""))
 
 
 @virtual_time
