@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from lws.api.customresource import CustomResource
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
 from lws.api.leaderworkerset.crd import LEADERWORKERSET
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 EMBEDDED = {"leaderTemplate": "PodTemplateSpec", "workerTemplate": "PodTemplateSpec"}
 CLAIMS = "volumeClaimTemplates"
 

@@ -21,8 +21,8 @@ from hack.kustomization import render
 from lws.api.operand import names
 from lws.api.operand.status import LeaderWorkerSetOperatorStatus
 from lws.api.operand.types import LeaderWorkerSetOperatorSpec
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = "leader-worker-set"
 VERSION: Final = "1.1.0"

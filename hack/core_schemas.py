@@ -8,8 +8,7 @@ from typing import Any
 from sandbox.hack import schemas as published
 
 from lws.api.schemas import ROOTS
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 # Structs that contain an atomic LocalObjectReference inline, and are atomic with it in every generated CRD.
 _ATOMIC = frozenset(

@@ -11,9 +11,9 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Final
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 Key = tuple[str, str]  # kind and name
 
 _KNOWN: Final = frozenset(

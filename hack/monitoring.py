@@ -10,6 +10,7 @@ import yaml
 
 from hack.alerts import ALERTS, API_SERVER_ALERTS, EVERY, THRESHOLDS, Alert, with_defaults
 from hack.dashboard import PANELS
+from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.informers.registry import InformerRegistry
@@ -20,8 +21,6 @@ from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import export_informers
 from lws.telemetry.metrics import MetricDescription
-
-JSON = dict[str, Any]
 
 HEAD = """\
 # Metrics

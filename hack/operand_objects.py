@@ -11,15 +11,15 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
 from hack.kustomization import render as kustomize
 from lws.apimachinery import resources
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 
-JSON = dict[str, Any]
 CONFIG: Final = Path(__file__).resolve().parent.parent / "config"
 NOT_APPLIED: Final = ("Secret", "Namespace")
 RESOURCES: Final = {each.kind: each for each in vars(resources).values() if isinstance(each, Resource)}

@@ -6,10 +6,10 @@ import re
 from typing import Any, Final
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from tests.simulation.cluster import Cluster
 
-JSON = dict[str, Any]
 _TIME: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 _UID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOKEN: Final = re.compile(r"^kube-api-access-[a-z0-9]{5}$")

@@ -21,8 +21,6 @@ from lws_sandbox.reply import Reply
 from lws_sandbox.user import UserInfo
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 
-JSON = dict[str, Any]
-
 
 def figure(text: str) -> str:
     """Print a measured figure, and return it for the assertion's message."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Transport
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.equality import exact_state
@@ -17,7 +17,6 @@ from tests.simulation.cluster import Cluster, manifest
 from tests.simulation.states import difference
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 EDGES = ("before", "after", "lost")
 UNEVEN = Delays(ready=2.0, jitter=1.0)  # no two groups become ready at the same moment
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import orjson
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.support import counted, create_sets, edit_image, figure, rest
 from tests.simulation.cluster import Cluster, Write
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 SLOW_END = Delays(stop=2.0, jitter=1.0)  # pods of a group end at different moments, workers long after leaders
 
 

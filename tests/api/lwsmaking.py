@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def pod_template(**spec: Any) -> JSON:

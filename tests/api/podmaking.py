@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lws.api.leaderworkerset import labels as keys
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def container(name: str = "main", env: list[JSON] | None = None, tpus: int | str | None = None) -> JSON:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.pods import mutate_pod
+from lws.apimachinery.manifests import JSON
 from tests.api.podmaking import leader, worker
 
-JSON = dict[str, Any]
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 

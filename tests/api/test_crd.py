@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
@@ -11,8 +10,7 @@ from hack import generate
 
 from lws.api import schemas
 from lws.api.leaderworkerset import crd
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 TEMPLATE = "spec.leaderWorkerTemplate"
 POD = f"{TEMPLATE}.workerTemplate.spec"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
-from tests.api.lwsmaking import JSON, manifest, pod_template
+from lws.apimachinery.manifests import JSON
+from tests.api.lwsmaking import manifest, pod_template
 
 PACE = {"partition": 0, "maxUnavailable": 1, "maxSurge": 0}
 

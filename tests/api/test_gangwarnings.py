@@ -8,8 +8,8 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.gangwarnings import warnings
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 VOLCANO = {"schedulerName": "volcano"}
 
 

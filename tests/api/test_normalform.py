@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lws.api import schemas
 from lws.api.leaderworkerset import normalform
-from tests.api.lwsmaking import JSON, pod_template
+from lws.apimachinery.manifests import JSON
+from tests.api.lwsmaking import pod_template
 
 
 def pod(**spec: Any) -> JSON:

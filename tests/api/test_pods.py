@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
+from lws.apimachinery.manifests import JSON
 from lws.errors import AdmissionError
 from tests.api.podmaking import container, labels_of, leader, pod, worker
 
-JSON = dict[str, Any]
 UNIQUE = {keys.SUBDOMAIN_POLICY: "UniquePerReplica"}
 
 

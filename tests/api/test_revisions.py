@@ -7,7 +7,8 @@ import json
 import pytest
 
 from lws.api.leaderworkerset import revisions
-from tests.api.lwsmaking import JSON, lws, pod_template
+from lws.apimachinery.manifests import JSON
+from tests.api.lwsmaking import lws, pod_template
 
 SAMPLE: JSON = {
     "metadata": {"name": "leaderworkerset-sample"},

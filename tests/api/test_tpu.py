@@ -10,10 +10,10 @@ import pytest
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.pods import mutate_pod
 from lws.api.leaderworkerset.tpu import requests_tpus
+from lws.apimachinery.manifests import JSON
 from lws.errors import AdmissionError
 from tests.api.podmaking import container, env_of, leader, worker
 
-JSON = dict[str, Any]
 A = {keys.LEADER_REQUESTS_TPUS: "true"}
 TWO = [container("a", tpus=4), container("b", tpus=4)]
 

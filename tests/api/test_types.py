@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from lws.api.leaderworkerset import types
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from tests.api.lwsmaking import JSON, manifest
+from lws.apimachinery.manifests import JSON
+from tests.api.lwsmaking import manifest
 
 
 def test_cd_09_absent_fields_have_their_defaults() -> None:

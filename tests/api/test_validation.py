@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lws.api.leaderworkerset import validation
 from lws.api.leaderworkerset.validation import validate_create, validate_update
 from lws.api.rules import aggregate
-from tests.api.lwsmaking import JSON, manifest, paced, pod_template
+from lws.apimachinery.manifests import JSON
+from tests.api.lwsmaking import manifest, paced, pod_template
 
 PACE = "spec.rolloutStrategy.rollingUpdateConfiguration"
 UNAVAILABLE = f"{PACE}.maxUnavailable"

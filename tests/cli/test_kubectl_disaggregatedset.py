@@ -12,6 +12,7 @@ from rich.console import Console
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.arguments import UsageError, parse
 from lws.cli.kubectl.commands import Command, chosen
 from lws.cli.kubectl.disaggregatedset import render
@@ -26,7 +27,6 @@ from tests.planning.disaggregatedset.world import OLD, child, snapshot
 from tests.simulation.cluster import manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 SEEN: JSON = {"observedGeneration": 1}
 TWO = ds(role("a", 2), role("b", 2), status=SEEN)
 T = revision_of(TWO.raw_roles)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.terminal import Terminal
@@ -24,7 +25,6 @@ from lws_sandbox.quickstart.environment import controller, sandbox_env
 from tests.simulation.cluster import manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 POD = {"initContainers": [{"name": "prep", "image": "app:1"}], "containers": [{"name": "main", "image": "app:1"}]}
 SUBJECT = "Group 1: worker pod web-1-1 on "
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl import follow
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
@@ -16,7 +17,6 @@ from lws.planning.leaderworkerset.diagnosis.facts import Facts
 from tests.planning.diagnosis_facts import group, healthy, pod, set_facts, terminated, with_group_0
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 AWAY = ServerError(503, "ServiceUnavailable", "apiserver is shutting down")
 GONE = NotFoundError(404, "NotFound", 'leaderworkersets "s" not found')
 

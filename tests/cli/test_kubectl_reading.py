@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.types import LEADER_READY, UNIQUE_PER_REPLICA, LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.planning.leaderworkerset.rollout import Budget
 from tests.planning.diagnosis_facts import leader_set, pod, revision, set_facts, worker_set
 
-JSON = dict[str, Any]
 NUMBERS = st.none() | st.integers(0, 2**31 - 1)
 PACE = st.none() | st.integers(0, 20) | st.integers(0, 100).map(lambda number: f"{number}%")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl import rollout
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.progress import of_rollout
@@ -34,7 +35,7 @@ def _group(index: int, letter: str) -> GroupFacts:
     return group(index, key="new" if letter == "n" else "old")
 
 
-def written(patch: rollout.JSON) -> int:
+def written(patch: JSON) -> int:
     """The partition that a patch writes."""
     value: int = patch["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
     return value

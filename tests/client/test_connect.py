@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from lws.client import incluster, kubeconfig
 from lws.client.connection import Connection, HttpTransport, connect
 from lws.client.credentials import Identity
@@ -23,8 +24,6 @@ from lws.errors import ConfigurationError, TransportError
 from lws_sandbox.virtual_time import VirtualClock
 from tests.client.certificates import Authority
 from tests.virtual import virtual_time
-
-JSON = dict[str, Any]
 
 
 def config(user: JSON | None = None, cluster: JSON | None = None, context: JSON | None = None, **top: Any) -> JSON:

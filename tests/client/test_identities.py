@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.client.connection import connect
 from lws.client.overrides import Overrides
 from lws.client.plugin import run as run_plugin
 from tests.client.certificates import Authority
 from tests.client.test_connect import config, header, identity, write
-
-JSON = dict[str, Any]
 
 
 def test_kubernetes_asyncio_is_imported_only_for_auth_providers(tmp_path: Path) -> None:

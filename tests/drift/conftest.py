@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, TypeAlias
 
 import pytest
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox.real.binaries import REMEDY, VARIABLE, find
 from tests.drift.telling import tell_real, tell_sandbox
 
-JSON: TypeAlias = dict[str, Any]
 REAL = pytest.param("real", marks=[pytest.mark.real, pytest.mark.timeout(300)])
 
 

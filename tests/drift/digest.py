@@ -11,12 +11,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from tests.drift.plain import added, plain
 from tests.drift.recorder import Asked, Book, Exchange, Watched, asked
 
-JSON: TypeAlias = dict[str, Any]
 ORDERED: Final = ("user", "certificates")
 OPERATOR: Final = "operator"
 BY_KIND: Final = (OPERATOR, "kubectl-lws", "reviews")

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import yaml
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -29,7 +30,6 @@ from lws.errors import InvalidError
 from lws.runtime.authorization import Reviewer
 from tests.drift.stages import until
 
-JSON: TypeAlias = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 HOME: Final = "lws-system"
 INSTALLED: Final = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 SAME: Final = "$same"
 WORTH: Final = 80  # characters from which on a repetition is worth a reference
 

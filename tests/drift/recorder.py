@@ -6,11 +6,10 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response, Stream, Transport
-
-JSON: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 from sandbox.tests.conformance.sandbox_target import lws_definition
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
@@ -46,7 +47,6 @@ from tests.drift.installing import HOME
 from tests.drift.recorder import Book, Recorder
 from tests.drift.stages import Stage, until
 
-JSON: TypeAlias = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "lives"
 OURS: Final = (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS)

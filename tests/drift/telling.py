@@ -6,8 +6,9 @@ import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import virtual_time
 from lws_sandbox.real.binaries import Binaries
 from tests.drift.digest import digest
@@ -16,7 +17,6 @@ from tests.drift.recorder import Book
 from tests.drift.stages import Stage, real_stage, sandbox_stage
 from tests.drift.story import Story
 
-JSON: TypeAlias = dict[str, Any]
 RECORDING: Final = Path(__file__).parents[1] / "data/drift/answers.json"
 
 

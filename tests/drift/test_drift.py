@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.drift.conftest import JSON
+from lws.apimachinery.manifests import JSON
 from tests.drift.plain import differences
 from tests.drift.telling import RECORDING, read
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from tests.tools import need
 
-JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "01-vllm-two-groups.yaml"
 UP = "everything is Ready"

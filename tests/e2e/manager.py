@@ -9,15 +9,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from tests.e2e.conftest import LIMIT, Cluster
 from tests.e2e.sites import LOCAL, NAMESPACE, Site, free_port, kubeconfig_for
 
-JSON = dict[str, Any]
 ENTRY_POINT: Final = (sys.executable, "-m", "lws")  # the image's
 MOUNTED: Final = "/controller_manager_config.yaml"
 DEPLOYMENT: Final = "lws-controller-manager"

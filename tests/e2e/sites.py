@@ -18,11 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.yamltext import load
 from lws_sandbox.control import MASTERS
 from lws_sandbox.nodes import parse_shape
@@ -31,7 +32,6 @@ from lws_sandbox.real.cluster import real_cluster
 from tests.e2e.conftest import LIMIT, SHAPE, Cluster
 from tests.tools import need
 
-JSON = dict[str, Any]
 NAMESPACE: Final = "lws-system"
 WEBHOOK: Final = "lws-webhook-service"
 LOCAL: Final = "127.0.0.1"

@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from tests.e2e.conftest import ROOT, Cluster
 from tests.e2e.sites import NAMESPACE, sandbox_site
 from tests.tools import need
 
-JSON = dict[str, Any]
 CRD = "leaderworkersets.leaderworkerset.x-k8s.io"
 SECRET = ("secret", "lws-webhook-server-cert", "-n", NAMESPACE)
 SET: JSON = {

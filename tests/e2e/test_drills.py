@@ -8,7 +8,6 @@ from typing import Any
 
 from tests.e2e.conftest import Cluster
 
-JSON = dict[str, Any]
 MINUTE = timedelta(minutes=1)
 
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from tests.e2e.conftest import LIMIT, ROOT, Cluster
 from tests.e2e.manager import DEPLOYMENT, Manager, manager
 from tests.e2e.sites import LOCAL, NAMESPACE, real_site, sandbox_site, token
 
-JSON = dict[str, Any]
 EVERYTHING: Final = ("-k", str(ROOT / "config/default"))
 DEFINITION: Final = "customresourcedefinition.apiextensions.k8s.io/leaderworkersets.leaderworkerset.x-k8s.io"
 SECRET: Final = ("secret", "lws-webhook-server-cert", "-n", NAMESPACE)

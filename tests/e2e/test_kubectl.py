@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from tests.e2e.conftest import ROOT, Cluster
 
-JSON = dict[str, Any]
 NAME = "leaderworkerset.sigs.k8s.io/name"
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response
 from lws.errors import TransportError
 
-JSON = dict[str, Any]
 FIRST_VERSION = 100_000
 END_MARK = {"k8s.io/initial-events-end": "true"}
 

@@ -21,7 +21,6 @@ from lws_sandbox.serverbuilder import build_server
 from lws_sandbox.transport import InProcessTransport
 from tests.informers.support import Told, held, version
 
-JSON = dict[str, Any]
 Drill = Callable[[ApiServer], object]
 NAMES = st.sampled_from([f"n{number}" for number in range(6)])
 WRITES = st.tuples(st.sampled_from(["create", "label", "delete"]), NAMES, st.sampled_from(["x", "y"]))

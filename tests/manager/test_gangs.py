@@ -10,6 +10,7 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.observe import observe
 from lws.planning.leaderworkerset import podgroup
@@ -21,7 +22,6 @@ from tests.manager.test_optional_apis import blocked
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 READY = {"startupPolicy": "LeaderReady"}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, PODS, STATEFULSETS, Resource
 from lws.errors import NotFoundError
 from tests.api.disaggregatedset.making import role
@@ -14,7 +14,6 @@ from tests.manager.test_manager import Line
 from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 CRD = "podgroups.scheduling.volcano.sh"
 GANGED = {"workerTemplate": {"spec": {"schedulerName": "volcano", "containers": [{"name": "main", "image": "app:1"}]}}}
 

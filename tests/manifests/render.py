@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import subprocess
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from tests.tools import need
 
 ROOT = Path(__file__).parents[2]
-JSON: TypeAlias = dict[str, Any]
 Objects: TypeAlias = dict[tuple[str, str], JSON]
 OVERLAYS = ("default", *sorted(f"overlays/{path.name}" for path in (ROOT / "config/overlays").iterdir()))
 DISAGGREGATED = "enableDisaggregatedSet=true"

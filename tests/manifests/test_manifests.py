@@ -11,10 +11,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from lws.apimachinery.manifests import JSON
 from lws.clock import SystemClock
 from lws.manager.metrics_certificate import MetricsCertificate
 from lws.manager.settings import Configuration, Settings
-from tests.manifests.render import CHART_VALUES, DISAGGREGATED, JSON, OVERLAYS, Objects, chart, kustomize, pod_spec
+from tests.manifests.render import CHART_VALUES, DISAGGREGATED, OVERLAYS, Objects, chart, kustomize, pod_spec
 
 KUBERNETES = "1.36.0"
 OTHERS_KINDS = {"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from hack.alerts import PLACES
 
-from tests.manifests.render import JSON, ROOT, Objects, chart, kustomize
+from lws.apimachinery.manifests import JSON
+from tests.manifests.render import ROOT, Objects, chart, kustomize
 from tests.tools import need
 
 MONITOR = "lws-controller-manager-metrics-monitor"

@@ -14,7 +14,6 @@ from hack.operand_objects import CONFIG
 from lws.api.operand import names
 from tests.manifests.render import OVERLAYS, ROOT, kustomize
 
-JSON = dict[str, Any]
 KUBERNETES = "1.36.0"
 # What OLM takes of a bundle besides the ClusterServiceVersion.
 OLM_KINDS = {"CustomResourceDefinition", "Service", "ClusterRole", "ClusterServiceVersion"}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Event, Metadata, NodeReport, PodReport
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from lws.planning.leaderworkerset.groups import ABSENT, own_leaders, state_of
 
-JSON: TypeAlias = dict[str, Any]
 SET_UID = "uid-set"
 HEALTHY = object()
 READY: JSON = {

@@ -32,9 +32,9 @@ from lws.api.leaderworkerset.objects import (
 )
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Plan, UpdateStatus
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition, ObjectMeta, OwnerReference
 
-JSON = dict[str, Any]
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
 STAMP = "2026-08-01T12:00:00Z"
 EARLIER = "2026-08-01T10:00:00Z"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +15,6 @@ from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused
 from tests.planning import making
 from tests.planning.world import World
 
-JSON = dict[str, Any]
 REFUSED = "StatefulSet.apps is invalid: spec: Forbidden: 100% of it"
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice, waits
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, ForeignObject
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.planning.diagnosis_facts import (
-    JSON,
     event,
     group,
     healthy,

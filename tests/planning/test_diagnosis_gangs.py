@@ -13,7 +13,6 @@ from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Event, PodGroupReport
 from tests.planning.diagnosis_facts import SET_UID, group, pod, said, unscheduled, with_group_0
 
-JSON = dict[str, Any]
 OVERUSED = "resource in cluster is overused: overused cpu"
 TOGETHER = "pod group is not ready, 2 Pending, 2 minAvailable; Pending: 2 Unschedulable"
 FITS = "Pod ns/s-0 can possibly be assigned to n2, once minAvailable is satisfied"

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.diagnosis.facts import Holder
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport, Workload
 from tests.planning.diagnosis_facts import (
-    JSON,
     event,
     group,
     healthy,

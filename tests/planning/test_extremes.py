@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from lws.api.leaderworkerset import labels, pods, validation
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.integers import natural
+from lws.apimachinery.manifests import JSON
 from lws.errors import AdmissionError, TerminalError
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
@@ -31,7 +32,6 @@ from tests.planning import making
 from tests.planning.test_members import AVAILABLE, WRITTEN
 from tests.planning.world import World
 
-JSON = dict[str, Any]
 CPU_SECONDS: Final = 0.05
 NUMBERS: Final = (0, 1, 7, 20_000_000, 1_000_000_000, 2**31 - 1)
 TEXTS: Final = ("", "-1", "0", "7", "20000000", "2147483647", "2147483648", str(2**63 - 1), "9" * 5000, "1" * 200_000)

@@ -21,6 +21,7 @@ from lws.api.leaderworkerset.objects import (
     TemplateMeta,
 )
 from lws.apimachinery.actions import Create, Patch
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 from lws.planning.leaderworkerset import podgroup
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
@@ -28,7 +29,6 @@ from lws.planning.leaderworkerset.schedulers.volcano import Volcano
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from tests.planning import making
 
-JSON = dict[str, Any]
 VOLCANO = {"schedulerName": "volcano"}
 SUBGROUPS = {"subGroupPolicy": {"subGroupSize": 2}}
 

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.podgroup import Gang
 from lws.planning.leaderworkerset.requests import min_resources, pod_requests
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.schedulers.volcano import Volcano
 from tests.planning import making
-
-JSON = dict[str, Any]
 
 
 def container(restart: str = "", limits: JSON | None = None, requests: JSON | None = None, **more: str) -> JSON:

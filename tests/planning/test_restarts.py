@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lws.api.leaderworkerset.objects import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.recovery import Failed, how
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
@@ -17,7 +18,6 @@ from tests.planning import making
 from tests.planning.group import GONE, ON_RESTART, Group, worker
 from tests.planning.test_members import AVAILABLE, WRITTEN
 
-JSON = dict[str, Any]
 BEFORE, AFTER = "2026-08-01T10:29:59Z", "2026-08-01T10:30:01Z"
 
 

@@ -9,13 +9,13 @@ import pytest
 from lws.api.leaderworkerset import groupkeys, labels
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget, Decision
 from tests.planning import making
 from tests.planning.world import World
 
-JSON = dict[str, Any]
 KEY = "k1"
 POLICY = {"subGroupPolicy": {"subGroupPolicyType": "LeaderWorker", "subGroupSize": 2}}
 CLAIM = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 L = "leaderworkerset.sigs.k8s.io/"
 
 

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, LEASES
 from lws.client.transport import Request
 from lws.manager.version import user_agent
@@ -18,7 +19,6 @@ from lws_sandbox.reply import Reply
 from lws_sandbox.server import ApiServer
 from lws_sandbox.user import UserInfo
 
-JSON = dict[str, Any]
 POLICY: Final = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws_sandbox.real.binaries import SCHEDULER
 from tests.real.conftest import PLANES
@@ -16,7 +17,6 @@ from tests.real.planes import Plane, SandboxPlane
 from tests.real.test_examples import EXAMPLES, _come_up
 from tests.real.world import World
 
-JSON = dict[str, Any]
 KINDS: Final = (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS)
 _TIME: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 _UID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

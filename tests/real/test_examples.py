@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws_sandbox.quickstart.manifests import apply
 from tests.real.expected import Expected, L, sha1
 from tests.real.planes import Plane
 from tests.real.world import World
 
-JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [  # but those that another scheduler is to place
     path

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, LEASES, PODS, Resource
 from lws.client.transport import Transport
 from lws.errors import ApiError, TooManyRequestsError, TransportError
@@ -22,7 +23,7 @@ from tests.acceptance.support import figure
 from tests.real.conftest import LIMIT, need_binaries
 from tests.real.ledger import Seen, by_kind
 from tests.real.planes import RealPlane, real_plane
-from tests.real.world import JSON, World
+from tests.real.world import World
 from tests.simulation.chaos import Chaos, Trouble
 from tests.simulation.recording import Wrap
 

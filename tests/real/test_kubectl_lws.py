@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
-from typing import Any
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, PODS, SERVICES, STATEFULSETS
 from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.follow import DeletedError
@@ -19,7 +19,6 @@ from lws.errors import ConflictError
 from tests.real.planes import Plane
 from tests.real.world import World
 
-JSON = dict[str, Any]
 KEY = "leaderworkerset.sigs.k8s.io/template-revision-hash"
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, PODS, SERVICES, STATEFULSETS, Resource
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.runtime.timestamps import micro_time
@@ -16,7 +16,6 @@ from tests.acceptance.support import figure
 from tests.real.planes import Plane
 from tests.real.world import World
 
-JSON = dict[str, Any]
 EACH = {True: 250, False: 500}  # of four kinds; more tell no more, and take their time on a real server
 AT_ONCE = 16
 TEMPLATE: JSON = {

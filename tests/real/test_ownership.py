@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, STATEFULSETS
 from tests.real.planes import Plane
 from tests.real.world import World, claim
-
-JSON = dict[str, Any]
 
 
 def leader(world: World) -> JSON:

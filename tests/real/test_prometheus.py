@@ -22,6 +22,7 @@ from hack.alerts import PLACES
 from hack.dashboard import PANELS, VARIABLES
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws_sandbox import virtual_time as vt
 from tests.manifests.render import kustomize
 from tests.simulation.cluster import Cluster, manifest
@@ -29,7 +30,6 @@ from tests.tools import need
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 PATIENCE: Final = 60.0  # real seconds
-JSON = dict[str, Any]
 
 
 async def expositions() -> list[bytes]:

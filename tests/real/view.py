@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     EVENTS,
@@ -24,7 +25,6 @@ from lws.clock import Clock
 from lws.informers.kinds import raw_kind
 from lws.informers.registry import InformerRegistry
 
-JSON = dict[str, Any]
 L: Final = "leaderworkerset.sigs.k8s.io/"
 LIMIT: Final = 90.0  # seconds that anything may take
 KINDS: Final = (

@@ -11,6 +11,7 @@ from typing import Any, Self
 import orjson
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, STATEFULSETS
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
@@ -22,8 +23,6 @@ from tests.real.ledger import Ledger, Seen, Source
 from tests.real.view import View
 from tests.simulation.cluster import manifest
 from tests.simulation.recording import Recording, Wrap, Write
-
-JSON = dict[str, Any]
 
 
 class World(View):

@@ -13,6 +13,7 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Patch, Plan, Reference, Update, UpdateStatus
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
@@ -30,7 +31,6 @@ from lws_sandbox.virtual_time import VirtualClock
 from tests.planning import making
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 KEY = ("default", "sample")
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any
 
 import orjson
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 SLOW_END = Delays(stop=20.0)
 
 

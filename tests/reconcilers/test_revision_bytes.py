@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery import gotext
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS
 from lws.client.transport import Request
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 COMMAND = ["sh", "-c", "a && b <c >d"]
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import groupby
-from typing import Any
 
 import orjson
 import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import NotFoundError
@@ -22,7 +22,6 @@ from tests.planning.scenarios import ROWS, Row
 from tests.simulation.cluster import NAMESPACE, Cluster, Write, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 LOOPS = ("namespace-controller", "serviceaccount-controller", "garbage-collector-controller", "statefulset-controller")
 AUTOMATIC = ("next pass", "created")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 import orjson
@@ -13,6 +12,7 @@ from lws.api.leaderworkerset import labels, revisions
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
 from lws.planning.leaderworkerset.metadata import owned_by_set
@@ -22,7 +22,6 @@ from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 KEY = "legacykey9"  # a hash of the reference's own bytes: not what we would compute
 
 

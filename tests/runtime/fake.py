@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 
+from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
 from lws.errors import TransportError
-
-JSON = dict[str, Any]
 
 
 class FakeServer:

@@ -17,6 +17,7 @@ import yaml
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
@@ -45,7 +46,6 @@ from tests.simulation.recording import Recording, Wrap, Write
 
 __all__ = ["LOOPS", "NAMESPACE", "Cluster", "Running", "Wrap", "Write", "keys_of", "manifest", "running", "shape"]
 
-JSON = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "default"
 LEADERWORKERSET: Final = "leaderworkerset.x-k8s.io_leaderworkersets"

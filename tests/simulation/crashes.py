@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Transport
 from lws_sandbox.virtual_time import run as run_virtually
@@ -19,7 +20,6 @@ from tests.simulation.chaos import CrashPoint
 from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
 from tests.simulation.states import difference, end_state
 
-JSON = dict[str, Any]
 EDGES: Final = ("before", "after", "lost")
 DOWN_SECONDS: Final = 3.0
 ROLLING: Final = {"maxUnavailable": 1, "maxSurge": 1}

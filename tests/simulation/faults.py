@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS, Resource
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.world import NAME, NODES, World
 
-JSON = dict[str, Any]
 NOTICE_SECONDS: Final = 20.0  # within which a lost member takes its group down, if nothing is in the way
 PATIENCE: Final = 15  # seconds to wait for a complete group
 

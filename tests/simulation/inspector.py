@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from tests.simulation.ledger import Ledger, Shape, controller, target, uid_of
 
-JSON = dict[str, Any]
 DRIFT_SECONDS: Final = 5.0  # a change of the leader StatefulSet younger than this may not have been heard of
 HASH: Final = "controller.kubernetes.io/hash"  # on revisions of StatefulSets
 ALLOWED: Final = {

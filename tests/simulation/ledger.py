@@ -12,11 +12,11 @@ import orjson
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request
 from lws_sandbox.storage import Event, Storage
 
-JSON = dict[str, Any]
 DYING_SECONDS: Final = 5.0  # a deletion younger than this may not have been heard of
 GENERATIONS: Final = 4  # so many of the last ones may still be what an operator believes in
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import orjson
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.manager.manager import ControllerManager
 from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
 from tests.simulation.ledger import Ledger, Shape, target, uid_of
-
-JSON = dict[str, Any]
 
 
 class Probe:

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import Cluster
 
-JSON = dict[str, Any]
 _VOLATILE: Final = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "generateName")
 _TIMES: Final = ("lastTransitionTime", "lastProbeTime", "startTime", "startedAt", "finishedAt")
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.errors import NotFoundError
 from tests.simulation.cluster import NAMESPACE, Cluster, Running, manifest
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 NAMES: Final = ("a", "b", "c")
 SETTLED: Final = 240.0  # seconds: several cycles of the scheduler, and its longest retry
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from tests.simulation.cluster import NAMESPACE, manifest
 from tests.simulation.world import NAME, World
 
-JSON = dict[str, Any]
 POLICIES: Final = ("RecreateGroupOnPodRestart", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None")
 SURGES: Final = (0, 0, 0, 1, 2, "25%", "40%", "75%")
 UNAVAILABLES: Final = (0, 1, 2, 3, "30%", "50%", "75%")

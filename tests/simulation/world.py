@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from lws.client.transport import Transport
 from lws.errors import ApiError
@@ -18,7 +18,6 @@ from tests.simulation.inspector import Inspector
 from tests.simulation.ledger import Ledger
 from tests.simulation.probe import Probe
 
-JSON = dict[str, Any]
 NAME: Final = "sim"
 NODES: Final = 3
 

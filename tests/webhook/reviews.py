@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from lws.api.leaderworkerset import labels as keys
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 LWS_KIND = {"group": "leaderworkerset.x-k8s.io", "version": "v1", "kind": "LeaderWorkerSet"}
 POD_KIND = {"group": "", "version": "v1", "kind": "Pod"}

@@ -13,6 +13,7 @@ import pytest
 
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.pods import mutate_pod
+from lws.apimachinery.manifests import JSON
 from lws.webhook import AdmissionHandlers
 from lws.webhook.handlers import (
     MUTATE_LEADERWORKERSET,
@@ -23,7 +24,7 @@ from lws.webhook.handlers import (
 )
 from tests.api.disaggregatedset.making import external, role
 from tests.api.disaggregatedset.making import manifest as disaggregated
-from tests.webhook.reviews import JSON, UID, encode, lws, patch_of, pod, review
+from tests.webhook.reviews import UID, encode, lws, patch_of, pod, review
 
 
 def ask(path: str, body: Any, *, gang: Collection[str] = ()) -> JSON:

@@ -16,6 +16,7 @@ import yaml
 
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, NAMESPACES, PODS, SECRETS
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ForbiddenError, ServerError
@@ -26,7 +27,7 @@ from lws_sandbox.admission.configuration import Target
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
-from tests.webhook.reviews import JSON, lws, pod
+from tests.webhook.reviews import lws, pod
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, SERVICE, SECRET = "lws-system", "lws-webhook-service", "lws-webhook-server-cert"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, VALIDATINGWEBHOOKCONFIGURATIONS
 from lws.errors import ConfigurationError, ServerError
 from lws.webhook.handlers import AdmissionHandlers
@@ -17,7 +18,6 @@ from tests.manifests.render import ROOT
 from tests.runtime.fake import FakeServer
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 PATHS = (
     MUTATINGWEBHOOKCONFIGURATIONS.path("", "lws-mutating-webhook-configuration"),
     VALIDATINGWEBHOOKCONFIGURATIONS.path("", "lws-validating-webhook-configuration"),

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TransportError
 from lws.webhook import certs
@@ -24,7 +25,6 @@ from lws.webhook.rotation import CONFIGURATIONS, SETTLE, CertificateRotator
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.usefixtures("keys")
-JSON = dict[str, Any]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAME = "lws-webhook-service.lws-system.svc"
 SECRET = ("secrets", "lws-webhook-server-cert")

@@ -12,7 +12,6 @@ from lws.client.api import ApiClient
 from lws_sandbox.partners import PODGROUPS, PRIORITYCLASSES, QUEUES
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 ANNOTATION = "scheduling.k8s.io/group-name"
 
 

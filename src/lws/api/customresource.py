@@ -19,7 +19,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from lws.api import schemas
-from lws.api.fields import JSON, Core, Keyed, Shape
+from lws.api.fields import Core, Keyed, Shape
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.apimachinery.resources import Resource
 

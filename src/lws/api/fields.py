@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 @dataclass(frozen=True, slots=True)

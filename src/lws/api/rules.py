@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lws.api.fields import JSON
 from lws.apimachinery import nameformats
 from lws.apimachinery.gotext import encoded
 from lws.apimachinery.intstr import percentage
+from lws.apimachinery.manifests import JSON
 
 
 def aggregate(errors: list[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 DATA_FILE: Final = "core.json"
 ROOTS: Final = ("PodTemplateSpec", "PersistentVolumeClaim")

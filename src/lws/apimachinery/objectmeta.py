@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from lws.apimachinery import nameformats
 from lws.apimachinery.gotext import encoded, quoted
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 NameRule = Callable[[str], list[str]]
 
 ANNOTATIONS_LIMIT: Final = 256 * 1024

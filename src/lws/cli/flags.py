@@ -9,13 +9,12 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, cast
 
 from lws.apimachinery.durations import format_duration, parse_duration
+from lws.apimachinery.manifests import JSON
 from lws.errors import ConfigurationError
 from lws.telemetry.logs import Format, Level, LogSettings, TimeFormat
-
-JSON: TypeAlias = dict[str, Any]
 
 AUTO: Final = ""
 _BOOLEANS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}

@@ -15,13 +15,13 @@ from typing import Any, Protocol, TypeAlias
 import orjson
 
 from lws.apimachinery.gotext import encode
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.errors import BODY_LIMIT, error_from_answer
 from lws.client.limiter import Limiter
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
 
-JSON: TypeAlias = dict[str, Any]
 Query: TypeAlias = tuple[tuple[str, str], ...]
 
 APPLICATION_JSON = "application/json"

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import quote
 
+from lws.apimachinery.manifests import JSON
 from lws.client import plugin
 from lws.client.credentials import Identity, Tls
 
-JSON: TypeAlias = dict[str, Any]
 EXEC_EXTENSION: Final = "client.authentication.k8s.io/exec"
 # Members of a cluster entry that a plugin is told as they are.
 _CLUSTER_INFO: Final = ("server", "tls-server-name", "insecure-skip-tls-verify", "proxy-url")

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
 
+from lws.apimachinery.manifests import JSON
 from lws.client.credentials import Identity
 from lws.client.identities import Entry, load_identity
 from lws.client.overrides import Overrides
@@ -22,7 +23,6 @@ from lws.clock import Clock
 from lws.errors import ConfigurationError, TransportError
 from lws.yamltext import YamlError, load
 
-JSON: TypeAlias = dict[str, Any]
 REREAD_AFTER: Final = 60.0  # seconds between looks at token files and auth providers
 RENEW_AHEAD: Final = 60.0  # seconds before an exec credential runs out
 _PROXIES: Final = ("http", "https", *SOCKS)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-JSON: TypeAlias = dict[str, Any]
+from lws.apimachinery.manifests import JSON
+
 KIND: Final = "ExecCredential"
 GRACE: Final = 1.0  # seconds from SIGTERM to SIGKILL
 

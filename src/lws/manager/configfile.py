@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lws.apimachinery.manifests import JSON
 from lws.errors import ConfigurationError
 from lws.manager.settings import API_VERSION, KIND, Configuration, Policies, PoliciesFile
 from lws.yamltext import YamlError, load
 
-JSON: TypeAlias = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 
 

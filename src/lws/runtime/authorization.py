@@ -19,13 +19,12 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import SUBJECTACCESSREVIEWS, TOKENREVIEWS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import LwsError, ServerError, TooManyRequestsError, TransportError
 from lws.runtime.errorfields import error_fields
-
-JSON: TypeAlias = dict[str, Any]
 
 ALLOWED_SECONDS: Final = 60.0
 OUTAGE_SECONDS: Final = 3600.0  # for how long a token is good that was allowed, while nobody can judge it anew

@@ -24,10 +24,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import EVENTS, Resource
 from lws.client.api import ApiClient
@@ -46,8 +47,6 @@ from lws.errors import (
 from lws.runtime.errorfields import error_fields
 from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
-
-JSON: TypeAlias = dict[str, Any]
 
 LARGEST_NOTE: Final = 1024  # bytes
 FINISH_SECONDS: Final = 360.0

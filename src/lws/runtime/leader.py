@@ -22,10 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import LEASES
 from lws.client.api import ApiClient
 from lws.clock import Clock
@@ -33,8 +34,6 @@ from lws.errors import ConflictError, LwsError, NotFoundError
 from lws.runtime.errorfields import error_fields
 from lws.runtime.fence import LeadershipLostError
 from lws.runtime.timestamps import micro_time
-
-JSON: TypeAlias = dict[str, Any]
 
 JITTER: Final = 1.2  # client-go's: candidates wait between one and 2.2 retry periods
 RELEASE_SECONDS: Final = 2.0

@@ -10,14 +10,13 @@ import base64
 import binascii
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from cryptography import x509
 
+from lws.apimachinery.manifests import JSON
 from lws.webhook.certs import read_certificates, to_pem
 from lws.webhook.keychain import MOST_FORMER, is_valid, readable
-
-JSON: TypeAlias = dict[str, Any]
 
 FORMER_SECONDS: Final = 600.0  # replicas look every half minute, and are not ready once they could not for 5 minutes
 

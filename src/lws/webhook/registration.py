@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import structlog
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, PODS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, LwsError, NotFoundError
 from lws.webhook.handlers import Endpoint
-
-JSON: TypeAlias = dict[str, Any]
 
 TIMEOUT_SECONDS: Final = 5
 _OURS: Final = {"matchExpressions": [{"key": labels.NAME, "operator": "Exists"}]}

@@ -25,6 +25,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
 from lws.clock import Clock
 from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
@@ -34,7 +35,6 @@ from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import read_certificates, to_pem
 from lws.webhook.keychain import EXTRA, Keychain, distrust, readable, renewed
 
-JSON = dict[str, Any]
 CONFIGURATIONS: Final[tuple[tuple[Resource, str], ...]] = (
     (MUTATINGWEBHOOKCONFIGURATIONS, "lws-mutating-webhook-configuration"),
     (VALIDATINGWEBHOOKCONFIGURATIONS, "lws-validating-webhook-configuration"),

@@ -14,14 +14,13 @@ import orjson
 from lws.api.disaggregatedset import labels
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, PODS, SERVICES, Resource
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.api.disaggregatedset.making import manifest, pause, role
 from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster, Running
-
-JSON = dict[str, Any]
 
 A: Final = "28d81a04"  # pause:3.9 for both of prefill and decode
 B: Final = "c49d2f9c"  # pause:3.10

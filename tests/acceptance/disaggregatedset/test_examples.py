@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 import yaml
 
 from lws.api.disaggregatedset import labels
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
 from lws.client.api import ApiClient
 from lws_sandbox.cluster import Sandbox
@@ -24,7 +24,6 @@ from lws_sandbox.quickstart.manifests import apply
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
-JSON = dict[str, Any]
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("1[3-7]-*.yaml"))
 ZONE = "topology.kubernetes.io/zone"
 

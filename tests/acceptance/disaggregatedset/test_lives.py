@@ -10,9 +10,10 @@ import pytest
 
 from lws.api.disaggregatedset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, SERVICES
 from lws_sandbox.controllers.kubelet.runtime import Delays
-from tests.acceptance.disaggregatedset.site import JSON, Site, site
+from tests.acceptance.disaggregatedset.site import Site, site
 from tests.api.disaggregatedset.making import external, paced, pause, role
 from tests.virtual import virtual_time
 

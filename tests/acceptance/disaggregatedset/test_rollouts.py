@@ -10,8 +10,9 @@ import pytest
 
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
-from tests.acceptance.disaggregatedset.site import JSON, A, B, homeless, roles, site
+from tests.acceptance.disaggregatedset.site import A, B, homeless, roles, site
 from tests.api.disaggregatedset.making import pause, role
 from tests.planning.disaggregatedset.test_step import GUARDED, ROLLOUTS
 from tests.virtual import virtual_time

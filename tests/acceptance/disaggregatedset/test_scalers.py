@@ -6,9 +6,10 @@ import asyncio
 
 from lws.api.disaggregatedset.resources import ROLESCALERS
 from lws.api.disaggregatedset.revision import revision_of
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws_sandbox.controllers.autoscaling import AUTOSCALERS
-from tests.acceptance.disaggregatedset.site import JSON, A, B, Site, roles, site
+from tests.acceptance.disaggregatedset.site import A, B, Site, roles, site
 from tests.api.disaggregatedset.making import external, pause, role
 from tests.simulation.cluster import NAMESPACE
 from tests.virtual import virtual_time

@@ -8,10 +8,11 @@ from typing import Any
 from lws.api.disaggregatedset import labels, names
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, SERVICES
 from lws.planning.disaggregatedset.children import manifest as child_manifest
 from lws.planning.disaggregatedset.children import owners
-from tests.acceptance.disaggregatedset.site import JSON, A, B, Site, homeless, roles, site
+from tests.acceptance.disaggregatedset.site import A, B, Site, homeless, roles, site
 from tests.api.disaggregatedset.making import ds, pause, role
 from tests.simulation.cluster import NAMESPACE
 from tests.virtual import virtual_time

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 from random import Random
-from typing import Any
 
 from lws.api.operand import names
-from lws.apimachinery.manifests import annotations_of
+from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import (
     CERTIFICATES,
     MUTATINGWEBHOOKCONFIGURATIONS,
@@ -24,7 +23,6 @@ from lws.webhook.rotation import CertificateRotator
 from lws_sandbox.admission.configuration import Target
 from tests.acceptance.operand.site import Site
 
-JSON = dict[str, Any]
 PERIOD = 1.0
 
 

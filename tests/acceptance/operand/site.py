@@ -20,6 +20,7 @@ import yaml
 
 from lws.api.operand import names
 from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
@@ -47,7 +48,6 @@ from lws_sandbox.virtual_time import VirtualClock
 from tests.simulation.cluster import manifest as set_manifest
 from tests.simulation.recording import Recording, Write
 
-JSON = dict[str, Any]
 Key = tuple[str, str]
 ROOT: Final = Path(__file__).parents[3]
 NAMESPACE: Final = names.OPERATOR_NAMESPACE

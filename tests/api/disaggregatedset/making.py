@@ -6,8 +6,7 @@ from typing import Any
 
 from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def pause(version: str = "3.9", *, container: JSON | None = None, **template: Any) -> JSON:

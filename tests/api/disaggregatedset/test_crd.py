@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import yaml
 from hack import generate
@@ -11,8 +9,7 @@ from hack import generate
 from lws.api.customresource import CustomResource
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
 from lws.api.leaderworkerset.crd import LEADERWORKERSET
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def version(resource: CustomResource) -> JSON:

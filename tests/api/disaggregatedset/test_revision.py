@@ -15,7 +15,8 @@ from lws.api.disaggregatedset.memberorder import ORDER
 from lws.api.disaggregatedset.revision import UnreadableTemplateError, content, revision_of
 from lws.api.leaderworkerset import normalform
 from lws.api.leaderworkerset.types import LeaderWorkerTemplate
-from tests.api.disaggregatedset.making import JSON, pause, role
+from lws.apimachinery.manifests import JSON
+from tests.api.disaggregatedset.making import pause, role
 
 LIMITS = {"cpu": "0.5", "memory": "1024Mi"}
 NGINX = {"name": "worker", "image": "nginx:latest", "ports": [{"containerPort": 80}]}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lws.api.disaggregatedset.validation import validate, warnings
 from lws.api.rules import aggregate
-from tests.api.disaggregatedset.making import JSON, external, manifest, paced, pause, role
+from lws.apimachinery.manifests import JSON
+from tests.api.disaggregatedset.making import external, manifest, paced, pause, role
 
 PACE = "spec.rolloutStrategy.rollingUpdateConfiguration"
 NEGATIVE = "must be greater than or equal to 0"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from lws.api.disaggregatedset.placement import placed, unplaced
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.disaggregatedset.types import PlacementPolicy
+from lws.apimachinery.manifests import JSON
 from lws.planning.disaggregatedset.revisions import choose
 from tests.api.disaggregatedset.making import ds, pause, role
 from tests.planning.disaggregatedset.world import OLD, child
 
-JSON = dict[str, Any]
 POLICY = {"type": "ExclusiveTopology", "topology": "zone"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lws.apimachinery.actions import EmitEvent
+from lws.apimachinery.manifests import JSON
 from lws.planning.disaggregatedset import scalers, sets, status
 from lws.planning.disaggregatedset.problems import Problem, attempted, refused
 from lws.planning.disaggregatedset.snapshots import Child, Snapshot
@@ -12,7 +13,6 @@ from lws.planning.disaggregatedset.status import AVAILABLE, PROGRESSING
 from tests.api.disaggregatedset.making import ds, external, role, scaler
 from tests.planning.disaggregatedset.world import NOW, OLD, child, snapshot
 
-JSON = dict[str, Any]
 STAMP = "2026-01-01T00:00:00Z"
 EARLIER = "2025-01-01T00:00:00Z"
 TWO = ds(role("a", 2), role("b", 2))

@@ -11,13 +11,12 @@ from lws.api.disaggregatedset.revision import revision_of
 from lws.api.disaggregatedset.types import DisaggregatedSet
 from lws.api.leaderworkerset.objects import Service
 from lws.apimachinery.actions import Action, Create, Delete, EmitEvent, Patch
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta, OwnerReference
 from lws.planning.disaggregatedset import sets
 from lws.planning.disaggregatedset.children import manifest
 from lws.planning.disaggregatedset.snapshots import Child, Snapshot
 from tests.api.disaggregatedset.making import child as live_child
-
-JSON = dict[str, Any]
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 OLD: Final = "0ld00000"

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
 from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
 from lws.api.operand.messages import MISSING_CERT_MANAGER, SINGLETON
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CLUSTERROLES,
     CUSTOMRESOURCEDEFINITIONS,
@@ -40,7 +40,6 @@ from tests.acceptance.operand.site import FREE, IMAGE, NAMESPACE, operator_manif
 from tests.real.conftest import need_binaries
 from tests.simulation.recording import Recording, Write
 
-JSON = dict[str, Any]
 PATIENCE = 90.0
 REST = 40.0  # seconds; a minute's probe and several renewals fall into them
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from tests.webhook.reviews import JSON
+from lws.apimachinery.manifests import JSON
 
 ABSENT = object()
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lws.api.leaderworkerset import labels as keys
+from lws.apimachinery.manifests import JSON
 from lws.webhook.handlers import MUTATE_POD, VALIDATE_LEADERWORKERSET, VALIDATE_POD
 from tests.webhook.catalogue.case import ABSENT, Case, edited
-from tests.webhook.reviews import JSON, encode, lws, pod, review
+from tests.webhook.reviews import encode, lws, pod, review
 
 
 def objects() -> Iterator[Case]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lws.api.leaderworkerset import labels as keys
+from lws.apimachinery.manifests import JSON
 from lws.webhook.handlers import VALIDATE_LEADERWORKERSET
 from tests.webhook.catalogue.case import ABSENT, Case, edited
-from tests.webhook.reviews import JSON, encode, lws, review
+from tests.webhook.reviews import encode, lws, review
 
 SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: "
 UNAVAILABLE = "spec.rolloutStrategy.rollingUpdateConfiguration.maxUnavailable: Invalid value: "

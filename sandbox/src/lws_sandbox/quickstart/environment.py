@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Transport
 from lws.clock import Clock
@@ -24,7 +25,6 @@ from lws_sandbox.quickstart.installation import NAMESPACE, WEBHOOK_SERVICE, Reac
 from lws_sandbox.quickstart.reviews import Answer, reviews
 from lws_sandbox.real.cluster import RealCluster
 
-JSON = dict[str, Any]
 RESTART_DELAY: Final = 1.0  # seconds until a controller that ended is started again
 EFFECTIVE_TIMEOUT: Final = 30.0  # seconds for an API server to act on what was installed
 INTERVAL: Final = 0.1  # seconds between two tries

@@ -7,9 +7,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 
 def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str) -> list[str]:

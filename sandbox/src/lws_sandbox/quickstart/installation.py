@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from lws.api.disaggregatedset.crd import DISAGGREGATEDSET, ROLESCALER
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.crd import LEADERWORKERSET
 from lws.api.leaderworkerset.labels import NAME as NAME_LABEL
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     MUTATINGWEBHOOKCONFIGURATIONS,
@@ -23,7 +24,6 @@ from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws.webhook import handlers
 
-JSON = dict[str, Any]
 Reach = Callable[[str], JSON]
 """From a webhook's path to the ``clientConfig`` by which an API server reaches it."""
 NAMESPACE: Final = "lws-system"

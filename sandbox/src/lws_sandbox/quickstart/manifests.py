@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ConfigurationError
 from lws.yamltext import load_all
 from lws_sandbox.controllers.discovery import by_kind, discover, group_of
 
-JSON = dict[str, Any]
 EXAMPLE: Final = "01-vllm-two-groups.yaml"
 FIELD_MANAGER: Final = "lws-run"
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 _STYLES: Final = {"Ready": "green", "Running": "yellow", "Pending": "dim", "Terminating": "magenta"}
 _CONSOLE: Final = Console()  # only measures
 _FRAME: Final = 2  # lines of a set beside its pods: title and column names

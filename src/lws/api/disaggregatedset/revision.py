@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from lws.api import customresource, schemas
 from lws.api.disaggregatedset.memberorder import ORDER
-from lws.api.fields import JSON
 from lws.api.leaderworkerset.types import LeaderWorkerTemplate
 from lws.apimachinery.gotext import encode
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 
 DIGITS: Final = 8

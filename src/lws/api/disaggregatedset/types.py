@@ -12,8 +12,9 @@ import msgspec
 from pydantic import Field
 
 from lws.api.customresource import Conditions, Model
-from lws.api.fields import JSON, EmbeddedMetadata, Keyed, Shape, enum, int32, int64, text
+from lws.api.fields import EmbeddedMetadata, Keyed, Shape, enum, int32, int64, text
 from lws.api.leaderworkerset.types import LeaderWorkerSetSpec
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 STATIC: Final = "Static"

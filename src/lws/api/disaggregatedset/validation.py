@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from lws.api.disaggregatedset import names, revision, types
-from lws.api.fields import JSON
 from lws.api.leaderworkerset import labels as lws_labels
 from lws.api.leaderworkerset.types import ROLLING_UPDATE
 from lws.api.rules import int_or_percent, int_or_string, integer, member, text
 from lws.apimachinery.gotext import encoded, quoted
 from lws.apimachinery.intstr import scaled
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.nameformats import dns_1035_label
 
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from lws.api.customresource import AGE, Column, CustomResource
-from lws.api.fields import JSON
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.manifests import JSON
 
 LEADERWORKERSET: Final = CustomResource(
     LEADERWORKERSETS,

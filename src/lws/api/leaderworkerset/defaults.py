@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from lws.api.leaderworkerset import types
+from lws.apimachinery.manifests import JSON
 
-JSON = dict[str, Any]
 PatchOp: TypeAlias = JSON
 
 _PACE: JSON = {"partition": 0, "maxUnavailable": 1, "maxSurge": 0}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from lws.api.fields import JSON
 from lws.api.leaderworkerset import gangs, labels
 from lws.api.leaderworkerset.types import LEADER_READY
 from lws.api.rules import member
+from lws.apimachinery.manifests import JSON
 
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 

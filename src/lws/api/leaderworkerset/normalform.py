@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from lws.api import customresource, schemas
 from lws.api.leaderworkerset.types import SHARED, LeaderWorkerTemplate, NetworkConfig
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
-
-JSON = dict[str, Any]
 
 _OPTIONAL: Final = ("optional",)
 _PROJECTED: Final = ("optional", "defaultMode")

@@ -11,8 +11,7 @@ import orjson
 from lws.api.leaderworkerset import normalform
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.gotext import encode
-
-JSON = dict[str, Any]
+from lws.apimachinery.manifests import JSON
 
 _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _PATCH: Final = "$patch"

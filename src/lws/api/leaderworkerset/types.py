@@ -14,8 +14,9 @@ import msgspec
 from pydantic import Field, field_validator
 
 from lws.api.customresource import Conditions, Model
-from lws.api.fields import JSON, PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
+from lws.api.fields import PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 GROUP: Final = "leaderworkerset.x-k8s.io"

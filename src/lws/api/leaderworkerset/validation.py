@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lws.api.fields import JSON
 from lws.api.leaderworkerset import labels, normalform, types
 from lws.api.leaderworkerset.namelengths import LONGEST_STATEFULSET_NAME, too_long_for
 from lws.api.rules import int_or_percent, int_or_string, integer, member
 from lws.apimachinery import nameformats, objectmeta
 from lws.apimachinery.gotext import encoded, quoted
 from lws.apimachinery.intstr import scaled
+from lws.apimachinery.manifests import JSON
 
 MAX_REPLICAS: Final = 1_000_000
 MAX_INT32: Final = 2**31 - 1

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from lws.api.customresource import CONDITION, Model
-from lws.api.fields import JSON, Shape, int32, int64, text
+from lws.api.fields import Shape, int32, int64, text
 from lws.api.operand import messages
+from lws.apimachinery.manifests import JSON
 
 _TIME: Final = Shape({"type": "string", "format": "date-time"})
 _FLAG: Final = Shape({"type": "boolean"})

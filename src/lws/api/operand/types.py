@@ -12,10 +12,11 @@ import msgspec
 from pydantic import Field
 
 from lws.api.customresource import Model
-from lws.api.fields import JSON, Core, Shape, enum, int32, text
+from lws.api.fields import Core, Shape, enum, int32, text
 from lws.api.operand import messages
 from lws.api.operand.names import SINGLETON
 from lws.api.operand.status import LeaderWorkerSetOperatorStatus
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 MANAGED: Final = "Managed"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from lws import __version__
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.cli.kubectl import follow, rollout
 from lws.cli.kubectl.arguments import DISAGGREGATEDSET, LEADERWORKERSET, Arguments
@@ -22,7 +23,6 @@ from lws.planning.leaderworkerset.diagnosis.words import sentences
 if TYPE_CHECKING:
     from lws.cli.kubectl.disaggregatedset.commands import DisaggregatedSetCommand
 
-JSON: TypeAlias = dict[str, Any]
 MANAGER: Final = "kubectl-lws"
 ATTEMPTS: Final = 5  # of a write whose set changes under it
 _DONE: Final = {"pause": "paused", "resume": "resumed", "undo": "rolled back"}

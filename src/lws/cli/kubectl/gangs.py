@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import msgspec
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import PODGROUPS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.facts import GangFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Event, PodGroupReport, PodReport
 
-JSON: TypeAlias = dict[str, Any]
 CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
 QUEUES: Final = Resource("scheduling.volcano.sh", "v1beta1", "queues", "Queue", namespaced=False)
 MOST_LOOKS: Final = 20  # objects of one kind that are read one by one

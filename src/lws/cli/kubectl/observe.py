@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
@@ -40,7 +41,6 @@ from lws.planning.leaderworkerset.diagnosis.facts import (
 )
 from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport, Workload
 
-JSON: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 WORKLOADS: Final = tuple(
     Resource("kueue.x-k8s.io", version, "workloads", "Workload") for version in ("v1beta2", "v1beta1")

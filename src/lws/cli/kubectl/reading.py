@@ -7,7 +7,7 @@ the rest of a call. A test holds both readings to the same values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -15,12 +15,12 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
 from lws.apimachinery.integers import natural
 from lws.apimachinery.intstr import scaled
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Metadata, PodReport
 from lws.planning.leaderworkerset.groups import ABSENT, leaders_by_index, own_leaders, state_of
 
-JSON: TypeAlias = dict[str, Any]
 _LEADER_READY: Final = "LeaderReady"
 _UNIQUE: Final = "UniquePerReplica"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from rich.console import Group as Lines
 from rich.console import RenderableType
@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.rollout import section
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
@@ -25,7 +26,6 @@ from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import quoted
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 
-JSON: TypeAlias = dict[str, Any]
 TRUE_WORDS: Final = {
     "Available": "All replicas are ready",
     "Progressing": "Replicas are progressing",

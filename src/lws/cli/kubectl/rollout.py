@@ -7,17 +7,14 @@ edit like any other. Each is one guarded write: if somebody else edits the set m
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
 from lws.apimachinery.integers import natural
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.observe import Observation
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
-
-JSON: TypeAlias = dict[str, Any]
 
 
 def pause(observation: Observation) -> JSON:

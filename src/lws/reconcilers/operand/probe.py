@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from lws.api.operand.workloads import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.errors import ApiError, ForbiddenError, InvalidError, LwsError, NotFoundError, ServerError
-
-JSON = dict[str, Any]
 
 NAME: Final = "lws-operator-probe"
 _OUR_HOOK: Final = re.compile(r'"[mv](leaderworkerset|pod)\.kb\.io"')
