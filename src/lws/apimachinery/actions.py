@@ -172,6 +172,17 @@ class UpdateStatus:
     status: Mapping[str, Any]
     on_success: tuple[EmitEvent, ...] = ()
 
+    @property
+    def manifest(self) -> JSON:
+        """The object as it is sent: its identity, and the status alone."""
+        metadata = {"name": self.name, "namespace": self.namespace, "uid": self.uid}
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "metadata": {**metadata, "resourceVersion": self.resource_version},
+            "status": dict(self.status),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:

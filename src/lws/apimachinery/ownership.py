@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import OwnerReference
@@ -18,6 +18,10 @@ class Relation(Enum):
     ORPHAN = "orphan"  # nobody's, and made by us: to be adopted
     EARLIER = "earlier"  # an earlier incarnation's, about to be collected
     FOREIGN = "foreign"
+
+
+OwnershipRule: TypeAlias = Callable[[Resource, JSON, JSON], Relation]
+"""Whose a live object is that has the name of a wanted one: (resource, wanted manifest, live manifest)."""
 
 
 def controller_of(metadata: Mapping[str, Any]) -> OwnerReference | None:

@@ -14,14 +14,14 @@ from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
 from lws.apimachinery.objects import Object
-from lws.apimachinery.ownership import same_controller
+from lws.apimachinery.ownership import OwnershipRule, same_controller
 from lws.apimachinery.resources import Resource
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.informers.informer import Informer
 from lws.runtime.controller import Controller, Reconcile
 from lws.runtime.events import Recorder
-from lws.runtime.executor import Executor, OwnershipRule
+from lws.runtime.executor import Executor
 from lws.runtime.freshness import Ledger
 from lws.telemetry.controllers import ControllerMetrics
 from lws.workqueue import RateLimitingQueue

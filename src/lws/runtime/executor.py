@@ -10,10 +10,10 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -36,7 +36,7 @@ from lws.apimachinery.actions import (
 )
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.ownership import Relation, controller_of
+from lws.apimachinery.ownership import OwnershipRule, Relation, controller_of
 from lws.apimachinery.resources import Resource
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.clock import Clock, SystemClock
@@ -59,7 +59,6 @@ from lws.runtime.freshness import InformerSource, Ledger
 from lws.runtime.outcomes import FoundError, Outcome
 
 K = TypeVar("K", bound=Hashable)
-OwnershipRule: TypeAlias = Callable[[Resource, JSON, JSON], Relation]
 
 
 class Executor(Generic[K]):
@@ -192,7 +191,7 @@ class _Run(Generic[K]):
         try:
             answer = await client.create(action.resource, action.manifest)
         except AlreadyExistsError as error:
-            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            live = await self.executor.find(Reference(action.resource, meta["namespace"], meta["name"]))
             if live is None:
                 raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
             self._note(action.resource, live)
@@ -244,7 +243,7 @@ class _Run(Generic[K]):
         if self.executor._creations.taken_for(where):
             return None
         self.executor._creations.taken(where)
-        live = await self._get(action.resource, action.namespace, action.name)
+        live = await self.executor.find(Reference(action.resource, action.namespace, action.name))
         if live is None or live["metadata"].get("uid") != action.uid or self._shown(action.resource, live):
             return None
         owner = controller_of(live["metadata"])
@@ -259,7 +258,7 @@ class _Run(Generic[K]):
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
         if action.look_first:
-            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            live = await self.executor.find(Reference(action.resource, meta["namespace"], meta["name"]))
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)
@@ -328,18 +327,7 @@ class _Run(Generic[K]):
         return self._wrote("patch", action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:
-        body = {
-            "apiVersion": action.resource.api_version,
-            "kind": action.resource.kind,
-            "metadata": {
-                "name": action.name,
-                "namespace": action.namespace,
-                "uid": action.uid,
-                "resourceVersion": action.resource_version,
-            },
-            "status": dict(action.status),
-        }
-        answer = await self.executor._client.update(action.resource, body, subresource="status")
+        answer = await self.executor._client.update(action.resource, action.manifest, subresource="status")
         self.outcome.status_written = True
         return self._wrote("update status", action.resource, answer)
 
@@ -359,12 +347,6 @@ class _Run(Generic[K]):
         else:  # a Status without a version for which a cache could be awaited
             self.executor._ended.put(action.uid, True)
         return answer
-
-    async def _get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
-        try:
-            return await self.executor._client.get(resource, namespace, name)
-        except NotFoundError:
-            return None
 
     def _wrote(self, verb: str, resource: Resource, answer: JSON) -> JSON:
         name = answer["metadata"]["name"]
