@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import lws
@@ -58,6 +60,13 @@ def test_files_can_be_read_at_a_sitting() -> None:
         if path.read_text().count("\n") > 400
     }
     assert not long
+
+
+@pytest.mark.parametrize("package", ["lws", "lws_sandbox"])
+def test_no_module_imports_itself_by_a_detour(package: str) -> None:
+    """The modules of each distribution can be put in an order in which each imports only earlier ones."""
+    graph = grimp.build_graph(package)
+    TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules}).prepare()
 
 
 # One breach of each contract: (module, line that it must not hold).

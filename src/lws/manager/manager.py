@@ -26,7 +26,7 @@ from lws.clock import Clock
 from lws.informers.registry import InformerRegistry
 from lws.manager.admission import Admission
 from lws.manager.endpoints import metrics_endpoint, probes
-from lws.manager.metrics import Metrics
+from lws.manager.metrics import PREFIX, Metrics
 from lws.manager.settings import Settings
 from lws.manager.version import user_agent
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
@@ -124,7 +124,7 @@ class ControllerManager:
         self._stopping = False
         self.supervisor = Supervisor(self._services(), stopping=self._leave)
         self._add_checks()
-        export_informers(self.metrics, self.registry, "lws")
+        export_informers(self.metrics, self.registry, PREFIX)
 
     async def run(self) -> None:
         """Run until cancelled, then stop in order.

@@ -14,6 +14,7 @@ from lws.telemetry.controllers import ControllerMetrics
 from lws.telemetry.metrics import MetricsRegistry
 from lws.telemetry.serving import CertificateMetrics, ClientMetrics, LeaderMetrics, WebhookMetrics
 
+PREFIX: Final = "lws"  # of every metric that is ours alone
 LAG_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -22,10 +23,10 @@ class Metrics(MetricsRegistry):
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         super().__init__(registry)
-        self.controllers = ControllerMetrics(self)
+        self.controllers = ControllerMetrics(self, PREFIX)
         self.client = ClientMetrics(self)
-        self.webhook = WebhookMetrics(self)
-        self.leader = LeaderMetrics(self)
+        self.webhook = WebhookMetrics(self, PREFIX)
+        self.leader = LeaderMetrics(self, PREFIX)
         self.certificates = CertificateMetrics(self)
         self.certificate_expiry = self.gauge(
             "lws_certificate_expiry_timestamp_seconds", "When a certificate ends, in Unix time.", ("certificate",)

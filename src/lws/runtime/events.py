@@ -135,7 +135,7 @@ class EventRecorder:
 
     Args:
         client: writes the events.
-        component: the reporting controller, such as ``leaderworkerset``.
+        component: the reporting controller.
         hostname: completes the reporting instance, ``<component>-<hostname>``.
         clock: stamps events.
         random: jitter of retries.

@@ -51,7 +51,7 @@ class ControllerMetrics:
         prefix: begins the names of those that the Go libraries do not have.
     """
 
-    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
+    def __init__(self, metrics: MetricsRegistry, prefix: str) -> None:
         self._count_reconciles(metrics, prefix)
         self._count_keys(metrics, prefix)
 

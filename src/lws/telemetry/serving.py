@@ -38,7 +38,7 @@ class LeaderMetrics:
         prefix: begins the names of those that the Go libraries do not have.
     """
 
-    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
+    def __init__(self, metrics: MetricsRegistry, prefix: str) -> None:
         self.leader = metrics.gauge("leader_election_master_status", "1 while this process leads, else 0.", ("name",))
         self.slow_path = metrics.counter(
             "leader_election_slowpath", "Renewals that had to read the lease first.", ("name",)
@@ -71,7 +71,7 @@ class WebhookMetrics:
         prefix: begins the names of those that the Go libraries do not have.
     """
 
-    def __init__(self, metrics: MetricsRegistry, prefix: str = "lws") -> None:
+    def __init__(self, metrics: MetricsRegistry, prefix: str) -> None:
         self._requests = metrics.counter(
             "controller_runtime_webhook_requests",
             "Admission requests by path and HTTP status code.",
