@@ -192,7 +192,7 @@ class _Run(Generic[K]):
         try:
             answer = await client.create(action.resource, action.manifest)
         except AlreadyExistsError as error:
-            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            live = await self._get(action.resource, meta.get("namespace", ""), meta["name"])
             if live is None:
                 raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
             self._note(action.resource, live)
@@ -236,7 +236,7 @@ class _Run(Generic[K]):
         self.executor._creations.taken(identity)
         if owner is None or (controller := controller_of(found)) is None or controller.uid != owner.uid:
             return
-        where = (action.resource, wanted["namespace"], wanted["name"], found.get("uid", ""))
+        where = (action.resource, wanted.get("namespace", ""), wanted["name"], found.get("uid", ""))
         await self._put_back(where, wanted.get("labels") or {})
 
     async def _relabel(self, action: Relabel) -> JSON | None:
@@ -259,7 +259,7 @@ class _Run(Generic[K]):
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
         if action.look_first:
-            live = await self._get(action.resource, meta["namespace"], meta["name"])
+            live = await self._get(action.resource, meta.get("namespace", ""), meta["name"])
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)
