@@ -83,4 +83,4 @@ def identity_of(resource: Resource, manifest: JSON) -> Identity:
     """What is to be made, and for whom."""
     meta = manifest["metadata"]
     owner = controller_of(meta)
-    return resource, meta["namespace"], meta["name"], "" if owner is None else owner.uid
+    return resource, meta.get("namespace", ""), meta["name"], "" if owner is None else owner.uid

@@ -191,7 +191,7 @@ class _Run(Generic[K]):
         try:
             answer = await client.create(action.resource, action.manifest)
         except AlreadyExistsError as error:
-            live = await self.executor.find(Reference(action.resource, meta["namespace"], meta["name"]))
+            live = await self.executor.find(Reference(action.resource, meta.get("namespace", ""), meta["name"]))
             if live is None:
                 raise StaleError(f"{action.resource} {meta['name']} was there and is gone") from None
             self._note(action.resource, live)
@@ -258,7 +258,7 @@ class _Run(Generic[K]):
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
         if action.look_first:
-            live = await self.executor.find(Reference(action.resource, meta["namespace"], meta["name"]))
+            live = await self.executor.find(Reference(action.resource, meta.get("namespace", ""), meta["name"]))
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)
