@@ -235,7 +235,7 @@ class _Run(Generic[K]):
         self.executor._creations.taken(identity)
         if owner is None or (controller := controller_of(found)) is None or controller.uid != owner.uid:
             return
-        where = (action.resource, wanted["namespace"], wanted["name"], found.get("uid", ""))
+        where = (action.resource, wanted.get("namespace", ""), wanted["name"], found.get("uid", ""))
         await self._put_back(where, wanted.get("labels") or {})
 
     async def _relabel(self, action: Relabel) -> JSON | None:
