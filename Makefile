@@ -1,7 +1,7 @@
 # make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one;
 #              ARGS="--preset gpu-rack examples/07-exclusive-topology.yaml" for another cluster or manifest
 # make test    the suite; PKG=informers only what is under tests/informers, COVERAGE=1 says what it leaves out
-# make test-long   many more seeds, and 200 simulated lives
+# make test-long   many more seeds, recordings in full, and 200 simulated lives; make test-nightly takes hours
 # make check   lint, types, import contracts, the suite and the long tests, with warnings as errors
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
@@ -32,7 +32,7 @@ SEEDS ?= 200
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
+.PHONY: help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -10
@@ -55,6 +55,9 @@ test: $(STAMP)
 
 test-long: $(STAMP) simulate
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real"
+
+test-nightly: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "nightly and not real"
 
 # One life again tells all of it; of many, those that fail do, and how to run them again.
 simulate: $(STAMP)

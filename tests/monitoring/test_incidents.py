@@ -18,6 +18,8 @@ from tests.monitoring.scraping import Scraper, scraped
 from tests.monitoring.wire import Wire
 from tests.simulation.cluster import Cluster, manifest
 
+pytestmark = pytest.mark.long
+
 SET = {"namespace": "default", "name": "web"}
 US = {"job": PLACES["job"], "namespace": PLACES["namespace"]}
 OTHERS = [alert.name for alert in ALERTS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hack.alerts import EVERY
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -11,6 +12,8 @@ from lws_sandbox import virtual_time as vt
 from tests.monitoring.promtool import INTERVAL, Story, check
 from tests.monitoring.scraping import Replica, Scraper, Wrap, scraped
 from tests.simulation.cluster import Cluster, manifest
+
+pytestmark = pytest.mark.long
 
 EVERY_ALERT = [alert.name for alert in EVERY]
 

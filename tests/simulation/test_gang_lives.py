@@ -104,14 +104,14 @@ async def live(seed: int) -> None:
         await cluster.until(gone, seconds=300)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
 @virtual_time
 async def test_gangs_of_some_lives(seed: int) -> None:
     """Whatever is done to gangs, none is left half placed, waiting for ever, or behind."""
     await live(seed)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(6, 200))
 @virtual_time
 async def test_gangs_of_many_lives(seed: int) -> None:

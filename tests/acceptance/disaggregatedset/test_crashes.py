@@ -81,6 +81,7 @@ async def crossed(name: str, late: bool, edges: Callable[[int], Iterable[int]]) 
         assert begun[0] <= begun[1], edge
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", SCENARIOS)
 @virtual_time
@@ -89,7 +90,7 @@ async def test_a_crash_changes_no_end(name: str, late: bool) -> None:
     await crossed(name, late, lambda writes: (2, writes // 2))
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -148,14 +148,14 @@ async def live(seed: int) -> None:
         assert found.gate.passes() == passes
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
 @virtual_time
 async def test_a_life(seed: int) -> None:
     """Whatever happens, the set ends as it is wanted, with nothing left over, and then nothing happens any more."""
     await live(seed)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(6, 206))
 @virtual_time
 async def test_many_lives(seed: int) -> None:
@@ -163,7 +163,7 @@ async def test_many_lives(seed: int) -> None:
     await live(seed)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
 @virtual_time
 async def test_capacity_of_a_life(seed: int) -> None:
     """However often the image changes, ready groups of a role never fall below what its pace allows."""

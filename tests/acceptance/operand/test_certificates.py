@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
 from lws.api.operand.messages import MISSING_CERT_MANAGER
@@ -24,6 +26,8 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.operand.certmanager import CertManager, Tls
 from tests.acceptance.operand.site import NAMESPACE, Site, fixture, workload
 from tests.virtual import virtual_time
+
+pytestmark = pytest.mark.long
 
 # A real pod is Ready once it serves a certificate that is trusted, which takes it so long.
 SLOW = Delays(ready=60.0)

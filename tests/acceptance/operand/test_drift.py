@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hack.operand_objects import CONFIG, render
 
 from lws.api.operand import names
@@ -27,6 +28,8 @@ from lws.apimachinery.resources import (
 from lws.planning.operand.assets import Asset, parsed
 from tests.acceptance.operand.site import NAMESPACE, NEXT_IMAGE, Site, slim_assets
 from tests.virtual import virtual_time
+
+pytestmark = pytest.mark.long
 
 SOON = 5.0  # seconds within which healing begins
 

@@ -21,6 +21,8 @@ from tests.acceptance.operand.site import Site, fixture
 from tests.acceptance.operand.test_states import mounted_configuration
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 MONITOR = "lws-controller-manager-metrics-monitor"
 RULES = "lws-controller-manager-alerts"
 

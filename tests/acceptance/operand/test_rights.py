@@ -33,6 +33,8 @@ from tests.acceptance.operand.site import NAMESPACE, Site, fixture
 from tests.acceptance.operand.test_certificates import SLOW
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 ACCOUNT = UserInfo(
     f"system:serviceaccount:{NAMESPACE}:openshift-lws-operator",

@@ -7,6 +7,8 @@ import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.apimachinery.manifests import JSON
@@ -16,6 +18,8 @@ from lws.planning.operand.assets import Asset
 from lws.planning.operand.rollout import APPROVED
 from tests.acceptance.operand.site import IMAGE, NEXT_IMAGE, Site, slim_assets
 from tests.virtual import virtual_time
+
+pytestmark = pytest.mark.long
 
 THIRD_IMAGE = "registry.example/lws:v1.3.0"
 

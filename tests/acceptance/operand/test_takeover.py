@@ -33,6 +33,8 @@ from tests.acceptance.operand.test_drift import everything
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 
 @virtual_time
 async def test_a21_definitions_lose_their_owner_before_anything_else_is_written() -> None:
