@@ -72,7 +72,7 @@ def test_the_file_of_a_sandbox_that_answers_is_left_alone(tmp_path: Path, dead: 
     with socket.create_server(("127.0.0.1", 0)) as living:
         port = living.getsockname()[1]
         with published(path, content(port)):
-            refused(path, dead, f"answers at https://127.0.0.1:{port}; end that one")
+            refused(path, dead, f"answers at https://127.0.0.1:{port}; stop that one")
             assert path.read_bytes() == content(port)
 
 

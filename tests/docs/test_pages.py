@@ -23,6 +23,7 @@ PAGES = sorted(
         *ROOT.glob("docs/*/README.md"),
         *ROOT.glob("docs/partners/*.md"),
         *ROOT.glob("examples/*.md"),
+        *ROOT.glob("sandbox/*.md"),
     )
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
@@ -38,6 +39,21 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target, _ in LINK.findall(page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_are_closed(page: Path) -> None:
+    """No link lacks the bracket between its text and its address, which shows it as plain text."""
+    prose = re.sub(r"`[^`\n]*`", "", FENCED.sub("", page.read_text()))
+    assert not re.findall(r"!?\[[^\]\n(]*\([^)\s]*\.(?:svg|md|png)", prose)
+
+
+def test_the_index_lists_every_page() -> None:
+    """Whoever begins at docs/README.md finds each page, those of partners and of the sandbox included."""
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / target).resolve() for target, _ in LINK.findall(index.read_text())}
+    pages = {*ROOT.glob("docs/*.md"), *ROOT.glob("docs/partners/*.md"), *ROOT.glob("sandbox/*.md")} - {index}
+    assert {page for page in pages if page not in listed} == set()
 
 
 def _anchors(page: Path) -> set[str]:
@@ -78,7 +94,7 @@ def test_kubectl_lws_commands_parse(page: Path) -> None:
 def test_commands_of_ours_parse(page: Path) -> None:
     """Every `lws-sandbox` and `lws-controller` command in a page is one that its command line takes."""
     for words in _commands(page):
-        if "--help" in words:
+        if {"--help", "…"} & set(words):
             continue
         if words[0] == "lws-sandbox":
             sandbox_parser().parse_args(words[1:])

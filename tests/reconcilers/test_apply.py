@@ -14,7 +14,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Patch, Plan, Reference, Update, UpdateStatus
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Stream
 from lws.errors import AlreadyExistsError, ApiError, ConflictError, PauseError, StaleError
@@ -560,3 +560,14 @@ def test_verdicts() -> None:
     for plan, kind in failing:
         with pytest.raises(kind):
             verdict(plan)
+
+
+@virtual_time
+async def test_objects_without_a_namespace_are_applied_as_often_as_they_drift() -> None:
+    """An apply without a look may be an update, and is never held back as a creation that came undone."""
+    bench = Bench()
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-0"}}
+    for _ in range(5):
+        await bench.run(Apply(NODES, node, ""))
+    await bench.run(Create(NODES, node))
+    assert methods(bench) == ["PATCH"] * 5 + ["POST"]

@@ -90,7 +90,7 @@ def check_unused(path: Path) -> None:
         raise ConfigurationError(f"{path} is not a sandbox's and is left alone; give another file as --kubeconfig")
     with suppress(OSError), socket.create_connection((server.hostname, server.port), PATIENCE):
         raise ConfigurationError(
-            f"{path} leads to a sandbox that answers at {server.geturl()}; end that one, or give another file as "
+            f"{path} leads to a sandbox that answers at {server.geturl()}; stop that one, or pass another file as "
             "--kubeconfig"
         )
 

@@ -21,7 +21,7 @@ from lws.apimachinery.resources import Resource
 from lws.clock import Clock
 from lws.runtime.bounded import Bounded
 
-Identity: TypeAlias = tuple[Resource, str, str, str]  # resource, namespace, name, UID of the controller
+Identity: TypeAlias = tuple[Resource, str, str, str]  # resource, namespace ("" for none), name, UID of the controller
 
 LONGEST_PAUSE: Final = 60.0
 FORGET_SECONDS: Final = 600.0  # a creation so long ago has nothing to do with the next one

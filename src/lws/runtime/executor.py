@@ -262,10 +262,11 @@ class _Run(Generic[K]):
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)
-        if action.expected is None:
+        creates = action.look_first and action.expected is None  # without a look it may well be an update
+        if creates:
             await self._may_make(action, identity)
         answer = await self.executor._client.apply(action.resource, action.manifest)
-        if action.expected is None:
+        if creates:
             self.executor._creations.made(identity)
         self.outcome.applied = Applied.left(action.digest, _meta(answer))
         return self._wrote("apply", action.resource, answer)

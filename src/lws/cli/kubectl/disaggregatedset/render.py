@@ -58,16 +58,20 @@ def status(picture: SetPicture) -> RenderableType:
         bar = ProgressBar(max(desired, 1), min(ready, max(desired, 1)), width=40)
         shown = "unknown" if count is None else str(desired)
         table.add_row(role.name, bar, f"{ready}/{shown} ready, {updated} updated")
-    for condition in ds.status.conditions:
-        style = "green" if condition.status == "True" else "dim"
-        table.add_row(Text(condition.type, style=style), Text(f"{condition.status}  {condition.message}", style=style))
+    conditions = [
+        Text(
+            groups.condition_line(condition.type, condition.status, condition.message),
+            style="green" if condition.status == "True" else "dim",
+        )
+        for condition in ds.status.conditions
+    ]
     findings = explain(picture)
     lines = [Text(f"  {sentence}", style="yellow") for sentence in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(Text(f"  and {len(findings) - _SHOWN} more", style="dim"))
     title = Text(f"{ds.metadata.namespace}/{ds.metadata.name}", style="bold")
     rollouts = [rollout(picture, view) for view in picture.snapshot.slices if rolling(view)]
-    return Lines(title, table, *rollouts, *lines)
+    return Lines(title, table, *conditions, *rollouts, *lines)
 
 
 def rollout(picture: SetPicture, view: SliceView) -> Table:
