@@ -131,7 +131,7 @@ async def test_commands_on_a_cluster() -> None:
         for words in (("explain-stuck",), ("status",), ("status", "-w"), ("rollout", "status"), ("tree",)):
             assert await run(*words, "x") == 0
         for number in range(2):
-            await found.cluster.drills.node_cordon(f"node-{number}")
+            await found.sandbox.drills.node_cordon(f"node-{number}")
         await found.edit(*roles(2, 2, "3.10"))
         await found.until(lambda: found.has_replicas(B, prefill=1, decode=1))
         await asyncio.sleep(5)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from lws.manager.manager import ControllerManager
 from lws.manager.settings import Settings
@@ -103,7 +103,11 @@ class RealPlane:
     def run(self, scenario: Scenario, namespace: str = "") -> None:
         """Let a scenario happen in a namespace of its own, of a new name if none is given."""
         name = namespace or f"scenario-{next(self._numbers)}"
-        asyncio.run_coroutine_threadsafe(self._run(scenario, name), self._loop).result()
+        self.call(self._run(scenario, name))
+
+    def call(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine on the plane's event loop to its end."""
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _run(self, scenario: Scenario, name: str) -> None:
         loops, requests = self.cluster.loops, self._requests

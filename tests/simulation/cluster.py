@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -19,22 +18,12 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
-    CONTROLLERREVISIONS,
     CUSTOMRESOURCEDEFINITIONS,
-    EVENTS,
-    LEASES,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
-    PODS,
-    SERVICES,
-    STATEFULSETS,
     VALIDATINGWEBHOOKCONFIGURATIONS,
-    Resource,
 )
-from lws.client.api import ApiClient
-from lws.client.transport import Transport
 from lws.errors import AlreadyExistsError, NotFoundError
-from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.runtime import Delays
@@ -42,12 +31,12 @@ from lws_sandbox.drills import Drills
 from lws_sandbox.kinds import Features
 from lws_sandbox.nodes import NodeShape, Shape
 from lws_sandbox.virtual_time import VirtualClock
-from tests.simulation.recording import Recording, Wrap, Write
+from tests.simulation.operated import NAMESPACE, OperatedCluster, Running
+from tests.simulation.recording import Wrap, Write
 
 __all__ = ["LOOPS", "NAMESPACE", "Cluster", "Running", "Wrap", "Write", "keys_of", "manifest", "running", "shape"]
 
 ROOT: Final = Path(__file__).parents[2]
-NAMESPACE: Final = "default"
 LEADERWORKERSET: Final = "leaderworkerset.x-k8s.io_leaderworkersets"
 DISAGGREGATED: Final = (
     "disaggregatedset.x-k8s.io_disaggregatedsets",
@@ -107,7 +96,7 @@ def shape(nodes: int, *, delays: Delays | None = None, heartbeat: float = 0.0, e
     return Shape(made, delays or Delays(), heartbeat=heartbeat, events=events)
 
 
-class Cluster:
+class Cluster(OperatedCluster):
     """The whole of it; an async context manager. Nothing of the operator runs until `start`.
 
     Args:
@@ -146,35 +135,34 @@ class Cluster:
         events: bool = False,
     ) -> None:
         self._slim = slim
-        self._disaggregated = disaggregated
         self._served = disaggregated and served
-        self.random = Random(seed)
-        self.clock = VirtualClock()
+        random, clock = Random(seed), VirtualClock()
         self.sandbox = Sandbox(
             shape=shape(nodes, delays=delays, heartbeat=heartbeat, events=events),
-            clock=self.clock,
-            random=Random(self.random.getrandbits(64)),
+            clock=clock,
+            random=Random(random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),
             gang=gang,
             features=Features(max_unavailable_statefulset=parallel),
         )
         self.drills = Drills(self.sandbox)
-        self.client: ApiClient = self.sandbox.client()
-        self.writes: list[Write] = []
-        self.operators: list[Running] = []
-        self._elect = elect
-        self.configure(gang=gang)
-        self._workers, self._resync = workers, resync
+        settings = Settings(
+            configuration=_configuration(gang=gang, elect=elect),
+            disaggregated=disaggregated,
+            workers=workers,
+            resync=resync,
+            watchdog=None,
+            hostname="test",
+        )
+        super().__init__(
+            self.sandbox.client(), clock=clock, random=random, connect=self.sandbox.transport, settings=settings
+        )
 
     def configure(self, *, gang: bool) -> None:
         """How operators that start from now on are configured."""
-        self._configuration = Configuration.model_validate(
-            {
-                "clientConnection": {"qps": -1, "burst": 1},
-                "leaderElection": {"leaderElect": self._elect},
-                "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
-            }
-        )
+        elect = self.settings.configuration.leader_election.leader_elect
+        configuration = _configuration(gang=gang, elect=elect)
+        self.settings = self.settings.model_copy(update={"configuration": configuration})
 
     async def __aenter__(self) -> Self:
         """Start the sandbox and install the API and the webhooks."""
@@ -221,131 +209,19 @@ class Cluster:
     def _review(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         """Webhooks answer as long as some operator process is there, leading or not; a fresh one answers otherwise."""
         if not self.operators:
-            self._spare = getattr(self, "_spare", None) or self._make(self.sandbox.transport())
+            self._spare = getattr(self, "_spare", None) or self.make(self.sandbox.transport())
             return self._spare.handle_review(path, body, content_type)
         return self.operators[0].operator.handle_review(path, body, content_type)
 
-    def _make(self, transport: Transport, lease_transport: Transport | None = None) -> ControllerManager:
-        settings = Settings(
-            configuration=self._configuration,
-            disaggregated=self._disaggregated,
-            workers=self._workers,
-            resync=self._resync,
-            watchdog=None,
-            hostname="test",
-        )
-        chance = Random(self.random.getrandbits(64))
-        return ControllerManager(
-            settings, transport, clock=self.clock, random=chance, sockets=False, lease_transport=lease_transport
-        )
 
-    async def start(
-        self, wrap: Wrap = lambda transport: transport, *, lease_wrap: Wrap | None = None, ready: bool = True
-    ) -> Running:
-        """Start an operator, its lease on a transport of its own if that is wrapped; returns when it works if asked."""
-        transport = wrap(Recording(self.sandbox.transport(), self.writes))
-        lease = lease_wrap(self.sandbox.transport()) if lease_wrap else None
-        running = Running(self, self._make(transport, lease), transport)
-        self.operators.append(running)
-        if ready:
-            waiting = asyncio.create_task(running.operator.wait_ready())
-            await asyncio.wait([waiting, running.task], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if running.task.done():
-                running.task.result()
-        return running
-
-    # Looking.
-
-    async def all(self, resource: Resource, selector: str = "") -> list[JSON]:
-        """Objects of the default namespace, by name."""
-        found = await self.client.list(resource, NAMESPACE, label_selector=selector)
-        return sorted(found["items"], key=lambda each: str(each["metadata"]["name"]))
-
-    async def get(self, resource: Resource, name: str) -> JSON | None:
-        """One object of the default namespace."""
-        try:
-            return await self.client.get(resource, NAMESPACE, name)
-        except NotFoundError:
-            return None
-
-    async def events(self, reason: str = "") -> list[str]:
-        """Notes of the operator's events, oldest first."""
-        found = await self.all(EVENTS)
-        found.sort(key=lambda each: (each["eventTime"] or "", int(each["metadata"]["resourceVersion"])))
-        return [each["note"] for each in found if not reason or each["reason"] == reason]
-
-    def counted(self, since: int = 0) -> list[Write]:
-        """Writes of the operator that succeeded, but for events and leases."""
-        free = {EVENTS.plural, LEASES.plural}
-        return [each for each in self.writes[since:] if each.resource not in free and 200 <= each.status < 300]
-
-    # Waiting, in virtual time.
-
-    async def until(self, holds: Callable[[], Awaitable[bool]], *, seconds: float = 600.0, every: float = 0.25) -> None:
-        """Wait until a condition holds.
-
-        Raises:
-            TimeoutError: it did not within so many virtual seconds.
-        """
-        async with asyncio.timeout(seconds):
-            while not await holds():  # noqa: ASYNC110 -- virtual time: a look costs nothing
-                await asyncio.sleep(every)
-
-    async def available(self, name: str, *, seconds: float = 600.0) -> JSON:
-        """Wait until a set is Available at its own generation; the set."""
-        found: JSON = {}
-
-        async def holds() -> bool:
-            nonlocal found
-            found = await self.client.get(LEADERWORKERSETS, NAMESPACE, name)
-            status = found.get("status") or {}
-            conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
-            current = status.get("observedGeneration") == found["metadata"]["generation"]
-            return current and conditions.get("Available") == "True"
-
-        await self.until(holds, seconds=seconds)
-        return found
-
-    async def quiet(self, seconds: float = 30.0, *, limit: float = 1200.0) -> None:
-        """Wait until nothing was stored for so many virtual seconds, leases and events aside."""
-        async with asyncio.timeout(limit):
-            last = await self._fingerprint()
-            still = 0.0
-            while still < seconds:
-                await asyncio.sleep(1.0)
-                now = await self._fingerprint()
-                still = still + 1.0 if now == last else 0.0
-                last = now
-
-    async def _fingerprint(self) -> tuple[str, ...]:
-        found = []
-        for resource in (LEADERWORKERSETS, STATEFULSETS, PODS, SERVICES, CONTROLLERREVISIONS):
-            items = (await self.client.list(resource))["items"]
-            found += [f"{each['metadata']['uid']}/{each['metadata']['resourceVersion']}" for each in items]
-        return tuple(found)
-
-
-class Running:
-    """One operator process."""
-
-    def __init__(self, cluster: Cluster, operator: ControllerManager, transport: Transport) -> None:
-        self.cluster = cluster
-        self.operator = operator
-        self._transport = transport
-        self.task = asyncio.create_task(operator.run(), name="operator")
-
-    async def stop(self) -> None:
-        """Stop in order."""
-        if self in self.cluster.operators:
-            self.cluster.operators.remove(self)
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-    async def crash(self) -> None:
-        """Die: no request of it reaches the server any more, and nothing is tidied up."""
-        await self._transport.close()
-        await self.stop()
+def _configuration(*, gang: bool, elect: bool) -> Configuration:
+    return Configuration.model_validate(
+        {
+            "clientConnection": {"qps": -1, "burst": 1},
+            "leaderElection": {"leaderElect": elect},
+            "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
+        }
+    )
 
 
 @asynccontextmanager

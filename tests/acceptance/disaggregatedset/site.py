@@ -18,9 +18,10 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import EVENTS, PODS, SERVICES, Resource
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
-from lws_sandbox.controllers.kubelet.runtime import Delays
+from tests.acceptance.disaggregatedset.stages import STAGE
 from tests.api.disaggregatedset.making import manifest, pause, role
-from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster, Running
+from tests.simulation.cluster import Cluster
+from tests.simulation.operated import NAMESPACE, OperatedCluster, Running
 
 A: Final = "28d81a04"  # pause:3.9 for both of prefill and decode
 B: Final = "c49d2f9c"  # pause:3.10
@@ -49,13 +50,19 @@ def _strategy(pace: JSON) -> JSON:
 class Site:
     """The cluster, and the set ``x`` in it; ``gate`` is between controller and API server."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: OperatedCluster) -> None:
         self.cluster = cluster
         self.client = cluster.client
         self.gate = Gate()
         self._mark = 0
         self.lowest: dict[str, int] = {}
         self.highest: dict[str, int] = {}
+
+    @property
+    def sandbox(self) -> Cluster:
+        """The cluster, for what only a sandbox can do."""
+        assert isinstance(self.cluster, Cluster)
+        return self.cluster
 
     # Acting.
 
@@ -355,9 +362,7 @@ class _Gated:
 @asynccontextmanager
 async def site(*, begin: bool = True, **arguments: Any) -> AsyncIterator[Site]:
     """A cluster with an operator that works, unless it is to begin later (`Site.start`)."""
-    async with Cluster(
-        **{"disaggregated": True, "nodes": 2, "delays": Delays(), "loops": LOOPS, **arguments}
-    ) as cluster:
+    async with STAGE.get().cluster(**arguments) as cluster:
         found = Site(cluster)
         if begin:
             await found.start()

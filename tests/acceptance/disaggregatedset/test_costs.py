@@ -49,7 +49,7 @@ def _is_ours(resource: str, name: str) -> bool:
 async def test_nothing_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set at rest costs no request in ten minutes but renewed watches, and a touch one pass without any."""
     async with site() as found:
-        tally = Tally(found.cluster, monkeypatch)
+        tally = Tally(found.sandbox, monkeypatch)
         await found.create(*roles(2, 2), slices=2)
         await found.available()
         await asyncio.sleep(30)
@@ -69,7 +69,7 @@ async def test_a_pass_reads_caches_only(monkeypatch: pytest.MonkeyPatch) -> None
     async with site() as found:
         await found.create(*roles(2, 2))
         await found.available()
-        tally = Tally(found.cluster, monkeypatch)
+        tally = Tally(found.sandbox, monkeypatch)
         await found.edit(*roles(2, 2, "3.10"))
         await found.available()
         reads = [each for each in tally.of_controller() if each.verb in ("GET", "WATCH")]

@@ -13,13 +13,13 @@ from lws.apimachinery.resources import PODS, SERVICES
 from lws.errors import ForbiddenError, InvalidError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.disaggregatedset.site import A, B, roles, site
+from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import paced, role
-from tests.virtual import virtual_time
 
 NAMES = ("prefill", "decode")
 
 
-@virtual_time
+@on_every_stage
 async def test_a01_a_new_set() -> None:
     """One child a role, named by set, slice, revision and role; only Progressing is told."""
     async with site(delays=Delays(jitter=20.0)) as found:
@@ -34,7 +34,7 @@ async def test_a01_a_new_set() -> None:
         )  # fmt: skip
 
 
-@virtual_time
+@on_every_stage
 async def test_a02_settled() -> None:
     """Conditions, statuses in the order of the spec, and a headless Service a role that selects its ready pods."""
     async with site() as found:
@@ -56,7 +56,7 @@ async def test_a02_settled() -> None:
         assert await found.services() == [f"x-0-{A}-decode-prv", f"x-0-{A}-prefill-prv"]
 
 
-@virtual_time
+@on_every_stage
 async def test_a03_at_rest() -> None:
     """A set at rest costs no write, and neither does a touch that changes nothing."""
     async with site() as found:
@@ -69,7 +69,7 @@ async def test_a03_at_rest() -> None:
         assert [str(each) for each in found.cluster.writes[since:]] == []
 
 
-@virtual_time
+@on_every_stage
 async def test_a10_scaling() -> None:
     """Replicas alone are no new revision: all roles follow at once, up and down."""
     async with site() as found:
@@ -83,7 +83,7 @@ async def test_a10_scaling() -> None:
         assert await found.reasons() == []
 
 
-@virtual_time
+@on_every_stage
 async def test_a23_born_paused() -> None:
     """A set of no groups is Available at once, and has no Services."""
     async with site() as found:
@@ -94,7 +94,7 @@ async def test_a23_born_paused() -> None:
         assert await found.services() == []
 
 
-@virtual_time
+@on_every_stage
 async def test_a24_paused_with_a_new_image() -> None:
     """Everything old goes in one step, with its Services; the new children are there with nothing in them."""
     async with site() as found:
@@ -110,7 +110,7 @@ async def test_a24_paused_with_a_new_image() -> None:
         assert await found.pods() == 0
 
 
-@virtual_time
+@on_every_stage
 async def test_a25_resumed_with_a_new_image() -> None:
     """A paused set comes back with its new template at full size, without a rollout."""
     async with site() as found:
@@ -124,7 +124,7 @@ async def test_a25_resumed_with_a_new_image() -> None:
         assert {"RollingUpdateStarted", "RollingUpdateCompleted"}.isdisjoint(await found.reasons())
 
 
-@virtual_time
+@on_every_stage
 async def test_a26_paused_in_part() -> None:
     """Zero groups in one Static role and some in another are refused, in the words of the rule."""
     async with site() as found:
@@ -133,7 +133,7 @@ async def test_a26_paused_in_part() -> None:
             await found.create(*roles(0, 2))
 
 
-@virtual_time
+@on_every_stage
 async def test_a27_a_partition() -> None:
     """A partition is refused by the webhook, with 403."""
     async with site() as found:
@@ -145,7 +145,7 @@ async def test_a27_a_partition() -> None:
         )
 
 
-@virtual_time
+@on_every_stage
 async def test_a28_a_long_name() -> None:
     """A name whose Services could not be created is refused, and told how long it may be."""
     async with site() as found:
@@ -155,7 +155,7 @@ async def test_a28_a_long_name() -> None:
         assert "(combined limit: 47 characters)" in str(refused.value)
 
 
-@virtual_time
+@on_every_stage
 async def test_a49_roles_in_another_order() -> None:
     """The order of roles changes the bytes of the revision, but nothing that runs (DD-23)."""
     async with site() as found:
@@ -175,7 +175,7 @@ async def test_a49_roles_in_another_order() -> None:
         assert written <= {"disaggregatedsets/status", "events"}
 
 
-@virtual_time
+@on_every_stage
 async def test_a_template_that_nobody_can_read() -> None:
     """A quantity that the reference cannot decode hurts its own set, which says so; another goes on."""
     async with site() as found:

@@ -11,6 +11,7 @@ from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, SERVICES
 from tests.acceptance.disaggregatedset.site import A, B, Site, roles, site
+from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import external, role
 from tests.planning.disaggregatedset.test_step import ROLLOUTS
 from tests.simulation.cluster import NAMESPACE, manifest
@@ -19,7 +20,7 @@ from tests.virtual import virtual_time
 PAIR = ("prefill", "decode")
 
 
-@virtual_time
+@on_every_stage
 async def test_a41_a_users_service() -> None:
     """A Service that only bears the label is never deleted: not by rollouts, nor by changes of slices (DD-13)."""
     async with site() as found:
@@ -39,7 +40,7 @@ async def test_a41_a_users_service() -> None:
         assert live["metadata"]["uid"] == uid
 
 
-@virtual_time
+@on_every_stage
 async def test_a42_a_service_is_deleted() -> None:
     """It is back at once, and no pod notices (DD-15)."""
     async with site() as found:
@@ -68,7 +69,7 @@ async def test_a_foreign_service_is_told_of_once() -> None:
         assert await found.services() == [f"x-0-{A}-decode-prv"]
 
 
-@virtual_time
+@on_every_stage
 async def test_a46_deleted_in_the_foreground() -> None:
     """Children and scalers go, and the controller brings none of them back (DD-21)."""
     async with site() as found:
@@ -88,7 +89,7 @@ async def _gone(found: Site) -> bool:
     return await found.cluster.get(DISAGGREGATEDSETS, "x") is None and await found.pods() == 0
 
 
-@virtual_time
+@on_every_stage
 async def test_a47_deleted_and_made_again() -> None:
     """What an earlier set of the name left is waited for, not scaled and not adopted."""
     async with site() as found:
@@ -106,7 +107,7 @@ async def test_a47_deleted_and_made_again() -> None:
         assert found.written("PATCH") == []
 
 
-@virtual_time
+@on_every_stage
 async def test_a_foreign_child_is_refused() -> None:
     """A LeaderWorkerSet of somebody else is never adopted or scaled; its end is noticed by itself."""
     async with site() as found:
@@ -125,7 +126,7 @@ async def test_a_foreign_child_is_refused() -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
-@virtual_time
+@on_every_stage
 async def test_a48_another_controller_goes_on(crash: bool) -> None:
     """A controller that ends after any write is followed by one that takes the same steps, and tells of each once."""
     async with site() as found:
@@ -147,7 +148,7 @@ async def test_a48_another_controller_goes_on(crash: bool) -> None:
         assert len(events) == len(set(events))
 
 
-@virtual_time
+@on_every_stage
 async def test_a50_taking_over_changes_nothing() -> None:
     """A controller that finds a running set as its predecessor left it writes nothing at all."""
     async with site() as found:
@@ -165,6 +166,6 @@ async def test_the_api_is_served_later() -> None:
     """A controller starts without the API, is ready, and reconciles sets from when their definitions come."""
     async with site(served=False) as found:
         assert found.cluster.operators[0].operator.readyz.failures() == {}
-        await found.cluster.serve_disaggregated()
+        await found.sandbox.serve_disaggregated()
         await found.create(*roles(1, 1))
         await found.available()

@@ -13,15 +13,15 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from tests.acceptance.disaggregatedset.site import A, B, homeless, roles, site
+from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import pause, role
 from tests.planning.disaggregatedset.test_step import GUARDED, ROLLOUTS
-from tests.virtual import virtual_time
 
 PAIR = ("prefill", "decode")
 WORKED = {row[0]: GUARDED.get(row[0], row[4]) for row in ROLLOUTS}
 
 
-@virtual_time
+@on_every_stage
 async def test_a04_a_new_image() -> None:
     """Two roles of two: the states of row 2 and no others, nothing old is left, and each event comes once."""
     async with site() as found:
@@ -54,7 +54,7 @@ PACES: list[tuple[str, tuple[int, int], JSON, tuple[int, int], str, str]] = [
 
 
 @pytest.mark.parametrize("row", PACES, ids=[row[0] for row in PACES])
-@virtual_time
+@on_every_stage
 async def test_a05_a06_a07_a09_paces(row: Any) -> None:
     """The worked rollout step by step, ready groups above the floor and all groups below the ceiling throughout."""
     _, before, pace, after, number, promise = row
@@ -74,7 +74,7 @@ async def test_a05_a06_a07_a09_paces(row: Any) -> None:
         assert await found.pods() == sum(after)
 
 
-@virtual_time
+@on_every_stage
 async def test_a08_different_paces() -> None:
     """One role of each pace: the role that surges never loses its only ready group (row 17 under the guard)."""
     first: JSON = {"maxSurge": 1, "maxUnavailable": 0}
@@ -99,7 +99,7 @@ SHAPES: list[tuple[str, dict[str, int], dict[str, int], str]] = [
 
 
 @pytest.mark.parametrize("row", SHAPES, ids=[row[0] for row in SHAPES])
-@virtual_time
+@on_every_stage
 async def test_a11_to_a14_roles_come_and_go(row: tuple[str, dict[str, int], dict[str, int], str]) -> None:
     """Roles that stay, join, leave and are renamed roll together; what left is drained and deleted."""
     _, before, after, number = row
@@ -118,7 +118,7 @@ async def test_a11_to_a14_roles_come_and_go(row: tuple[str, dict[str, int], dict
         assert await found.pods() == sum(after.values())
 
 
-@virtual_time
+@on_every_stage
 async def test_a12_services_stay_as_long_as_their_children() -> None:
     """While groups of the old revision run, so do its Services (DD-11)."""
     async with site() as found:
@@ -137,7 +137,7 @@ async def test_a12_services_stay_as_long_as_their_children() -> None:
         assert not {*old} & {*await found.services()}
 
 
-@virtual_time
+@on_every_stage
 async def test_a13_statuses_follow_the_spec_at_once() -> None:
     """A removed role leaves the status with the edit, though its groups still run."""
     async with site() as found:
@@ -150,7 +150,7 @@ async def test_a13_statuses_follow_the_spec_at_once() -> None:
         assert await found.condition("Progressing") == ("True", "RolloutInProgress")
 
 
-@virtual_time
+@on_every_stage
 async def test_a15_every_role_is_renamed() -> None:
     """Roles of other names drain too, and the set is Available only when they are gone (DD-01, DD-26)."""
     async with site() as found:
@@ -163,7 +163,7 @@ async def test_a15_every_role_is_renamed() -> None:
         assert "RollingUpdateCompleted" in await found.reasons()
 
 
-@virtual_time
+@on_every_stage
 async def test_a16_a_third_revision_in_mid_rollout() -> None:
     """The newest old revision drains first, and no older one ends before it."""
     async with site() as found:
@@ -182,7 +182,7 @@ async def test_a16_a_third_revision_in_mid_rollout() -> None:
         assert min(found.lowest.values()) >= 6
 
 
-@virtual_time
+@on_every_stage
 async def test_a17_two_old_revisions_keep_capacity() -> None:
     """Roles of 8 and 2, two revisions running: ready groups never fall below what is wanted (DD-06)."""
     async with site() as found:
@@ -198,7 +198,7 @@ async def test_a17_two_old_revisions_keep_capacity() -> None:
         assert found.lowest["decode"] >= 2
 
 
-@virtual_time
+@on_every_stage
 async def test_a18_back_to_a_revision_that_is_still_there() -> None:
     """The first revision is scaled up from where it is; nothing new is made, nothing is started."""
     async with site() as found:
@@ -216,7 +216,7 @@ async def test_a18_back_to_a_revision_that_is_still_there() -> None:
         assert (await found.reasons()).count("RollingUpdateStarted") == 1
 
 
-@virtual_time
+@on_every_stage
 async def test_a19_back_from_a_revision_that_never_became_ready() -> None:
     """What never got ready is drained in one step and deleted; the groups that serve are not touched."""
     async with site() as found:
@@ -237,7 +237,7 @@ async def test_a19_back_from_a_revision_that_never_became_ready() -> None:
         assert {each["metadata"]["uid"] for each in await found.all(PODS)} == uids
 
 
-@virtual_time
+@on_every_stage
 async def test_a20_a_target_child_is_deleted() -> None:
     """A child that vanishes in mid-rollout is made again, and the rollout ends (DD-02)."""
     async with site() as found:
@@ -251,7 +251,7 @@ async def test_a20_a_target_child_is_deleted() -> None:
         assert (await found.reasons()).count("RollingUpdateStarted") == 1
 
 
-@virtual_time
+@on_every_stage
 async def test_a21_a_creation_is_refused_once() -> None:
     """The refusal is an event and a condition; the next try succeeds, the rollout ends, and the condition turns."""
     async with site() as found:
@@ -266,7 +266,7 @@ async def test_a21_a_creation_is_refused_once() -> None:
         assert (await found.reasons()).count("RollingUpdateStarted") == 1
 
 
-@virtual_time
+@on_every_stage
 async def test_a22_a_budget_that_rounds_to_nothing() -> None:
     """A quarter of three is no group: the child's own budget is loosened with the count (DD-09)."""
     pace: JSON = {"maxSurge": 0, "maxUnavailable": "25%"}

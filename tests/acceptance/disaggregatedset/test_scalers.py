@@ -10,6 +10,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws_sandbox.controllers.autoscaling import AUTOSCALERS
 from tests.acceptance.disaggregatedset.site import A, B, Site, roles, site
+from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import external, pause, role
 from tests.simulation.cluster import NAMESPACE
 from tests.virtual import virtual_time
@@ -29,7 +30,7 @@ async def replicas(found: Site, name: str, revision: str = A) -> int | None:
     return (await found.children()).get(f"x-0-{revision}-{name}")
 
 
-@virtual_time
+@on_every_stage
 async def test_a34_an_external_role() -> None:
     """Its scaler is there at once, owned by the set, with a scale that answers before anybody wrote it."""
     async with site() as found:
@@ -45,7 +46,7 @@ async def test_a34_an_external_role() -> None:
         assert "ScalerCreated" in await found.reasons()
 
 
-@virtual_time
+@on_every_stage
 async def test_a35_scaling_a_role() -> None:
     """The role follows its scaler; the scaler tells what there is, and the set is Available with what is asked."""
     async with site() as found:
@@ -70,7 +71,7 @@ async def _statuses(found: Site, count: int) -> bool:
     return bool(statuses[0].get("readyReplicas") == count)
 
 
-@virtual_time
+@on_every_stage
 async def test_a36_to_external_and_back() -> None:
     """A running role keeps its groups when a scaler takes over, and when it leaves again."""
     async with site() as found:
@@ -92,7 +93,7 @@ async def test_a36_to_external_and_back() -> None:
         assert {each["metadata"]["uid"] for each in await found.all(PODS)} == uids
 
 
-@virtual_time
+@on_every_stage
 async def test_a37_to_external_in_mid_rollout() -> None:
     """A new scaler begins with what the role had before the rollout, not with both revisions added up (DD-17)."""
     async with site() as found:
@@ -108,7 +109,7 @@ async def test_a37_to_external_in_mid_rollout() -> None:
         assert await found.children() == {f"x-0-{B}-{name}": 4 for name in ("prefill", "decode")}
 
 
-@virtual_time
+@on_every_stage
 async def test_a38_a_role_at_zero() -> None:
     """A role without groups forces no drain of the others and keeps no Service from coming (DD-04, DD-12)."""
     async with site() as found:
@@ -129,7 +130,7 @@ async def _statuses_gone(found: Site) -> bool:
     return "replicas" not in statuses[0]
 
 
-@virtual_time
+@on_every_stage
 async def test_a39_scaling_down_in_mid_rollout() -> None:
     """While old groups run the new ones are not cut; afterwards the scaler is followed."""
     async with site() as found:
@@ -150,7 +151,7 @@ async def test_a39_scaling_down_in_mid_rollout() -> None:
         assert await replicas(found, "prefill", B) == 2
 
 
-@virtual_time
+@on_every_stage
 async def test_a40_a_foreign_scaler() -> None:
     """Somebody else's scaler is not used: nothing rolls until it is gone, which is noticed by itself (DD-08, DD-15)."""
     async with site() as found:
@@ -208,9 +209,9 @@ async def test_an_autoscaler_drives_a_role() -> None:
             },
         }
         await found.client.create(AUTOSCALERS, autoscaler)
-        await found.cluster.drills.metric_set("queue", 20.0)
+        await found.sandbox.drills.metric_set("queue", 20.0)
         await found.until(lambda: _statuses(found, 2), seconds=900)
-        await found.cluster.drills.metric_set("queue", 40.0)
+        await found.sandbox.drills.metric_set("queue", 40.0)
         await found.until(lambda: _statuses(found, 4), seconds=900)
         assert revision_of(scaled()) == A
         assert await replicas(found, "prefill") == 4

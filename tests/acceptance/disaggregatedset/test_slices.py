@@ -13,6 +13,7 @@ from lws.apimachinery.resources import PODS, SERVICES
 from lws.planning.disaggregatedset.children import manifest as child_manifest
 from lws.planning.disaggregatedset.children import owners
 from tests.acceptance.disaggregatedset.site import A, B, Site, homeless, roles, site
+from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import ds, pause, role
 from tests.simulation.cluster import NAMESPACE
 from tests.virtual import virtual_time
@@ -22,7 +23,7 @@ TOPOLOGY = "kubernetes.io/hostname"
 NAME, SLICE = labels.NAME, labels.SLICE
 
 
-@virtual_time
+@on_every_stage
 async def test_a29_three_slices() -> None:
     """Every role once a slice, told apart by label; every Service selects the pods of one slice."""
     async with site() as found:
@@ -41,7 +42,7 @@ async def test_a29_three_slices() -> None:
             assert selected == {service["metadata"]["labels"][SLICE]}
 
 
-@virtual_time
+@on_every_stage
 async def test_a30_fewer_slices() -> None:
     """Removed slices go with their Services; the pods of the one that stays are not touched."""
     async with site() as found:
@@ -67,7 +68,7 @@ async def test_a31_a_slice_that_waits_holds_no_other() -> None:
         await found.create(*roles(2, 2), slices=2, placementPolicy={"type": "ExclusiveSlice", "topology": TOPOLOGY})
         await found.available()
         (node,) = {pod["spec"]["nodeName"] for pod in await found.all(PODS, slice="1")}
-        await found.cluster.drills.node_cordon(node)
+        await found.sandbox.drills.node_cordon(node)
         await found.edit(*roles(2, 2, "3.10"))
         await found.until(lambda: _done(found, 0))
         await asyncio.sleep(60)
@@ -125,7 +126,7 @@ async def _count(found: Site, count: int) -> bool:
     return len(await found.children()) == count
 
 
-@virtual_time
+@on_every_stage
 async def test_a33_a_changed_policy_waits() -> None:
     """A policy reaches no child that is there; the next revision brings its terms."""
     async with site() as found:
@@ -170,7 +171,7 @@ async def legacy(found: Site, **arguments: Any) -> None:
 LEGACY = {f"x-{A}-{name}": 2 for name in PAIR}
 
 
-@virtual_time
+@on_every_stage
 async def test_a43_taking_over() -> None:
     """Children of release 0.9.0 are slice 0 of the target: nothing of them is written, nothing is made twice."""
     async with site() as found:
@@ -184,7 +185,7 @@ async def test_a43_taking_over() -> None:
         assert found.gate.writes == []
 
 
-@virtual_time
+@on_every_stage
 async def test_a44_forth_and_back() -> None:
     """The next revision has names of slices; going back, children of release 0.9.0 are scaled up again (DD-03)."""
     async with site() as found:
@@ -205,7 +206,7 @@ async def _drained_once(found: Site) -> bool:
     return set((await found.children(revision=A)).values()) == {1}
 
 
-@virtual_time
+@on_every_stage
 async def test_a45_more_slices() -> None:
     """A slice 0 of release 0.9.0 makes way before any other slice comes; no Service ever selects two slices."""
     async with site() as found:
