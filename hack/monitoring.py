@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from hack.alerts import ALERTS, API_SERVER_ALERTS, EVERY, THRESHOLDS, Alert, with_defaults
-from hack.dashboard import PANELS
+from hack.panels import PANELS
 from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
