@@ -37,6 +37,9 @@ THRESHOLDS: Final = (
         "setNotReadySeconds", 1800, "how long a wanted group may take to become ready; raise it for large models"
     ),
     Threshold("setFailingSeconds", 600, "how long reconciles of one set may fail"),
+    Threshold(
+        "rolloutStalledSeconds", 600, "how long a DisaggregatedSet's rollout may stand still while its groups are ready"
+    ),
     Threshold("groupFailures", 3, "failures of one group within an hour that make a storm"),
     Threshold("queueWaitSeconds", 300, "how long a key may wait for a worker"),
     Threshold("reconcileTimeouts", 5, "reconciles cut off at their deadline within 10 minutes"),
@@ -77,6 +80,7 @@ OURS: Final = 'job="@job@",namespace="@namespace@"'
 SET: Final = "cluster, namespace, name"
 INSTALLATION: Final = "cluster, namespace, job"
 _SET_NAME: Final = "LeaderWorkerSet {{ $labels.namespace }}/{{ $labels.name }}"
+_DISAGGREGATED: Final = "DisaggregatedSet {{ $labels.namespace }}/{{ $labels.name }}"
 _KUBECTL: Final = "kubectl -n @namespace@"
 _LOGS: Final = "`kubectl -n @namespace@ logs -l control-plane=controller-manager --tail=100`"
 
@@ -119,6 +123,20 @@ ALERTS: Final = (
         "warning",
         f"A group of {_SET_NAME} failed {{{{ $value }}}} times within an hour.",
         "`kubectl -n {{ $labels.namespace }} get events --field-selector reason=RecreateGroup` names the pods.",
+    ),
+    # A rollout that waits for groups to be ready is left to LWSSetNotReady, which names the LeaderWorkerSet.
+    Alert(
+        "LWSDisaggregatedSetStalled",
+        f'max by ({SET}) (lws_disaggregatedset_blocked{{job="@job@"}}) > 0'
+        f" or (time() - max by ({SET})"
+        ' (lws_disaggregatedset_rollout_last_progress_timestamp_seconds{job="@job@"} > 0) > @rolloutStalledSeconds@'
+        f' unless max by ({SET}) (lws_disaggregatedset_rollout_awaited_groups{{job="@job@"}}) > 0)',
+        "5m",
+        "5m",
+        "warning",
+        f"{_DISAGGREGATED} is blocked, or its rollout stands still although the new groups are ready.",
+        "`kubectl lws explain-stuck -n {{ $labels.namespace }} disaggregatedset/{{ $labels.name }}` says what it"
+        " waits for.",
     ),
     Alert(
         "LWSControllerNotLeading",

@@ -9,12 +9,15 @@ from typing import Any, Final
 import yaml
 
 from hack.alerts import ALERTS, API_SERVER_ALERTS, EVERY, THRESHOLDS, Alert, with_defaults
-from hack.dashboard import PANELS
+from hack.panels import PANELS
 from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.informers.registry import InformerRegistry
 from lws.manager.metrics import Metrics
+from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
+from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
+from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import build
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import Caches
@@ -35,7 +38,8 @@ A histogram is exported as `_bucket`, `_sum` and `_count`. Times are in seconds.
 Every replica exports what its caches hold of each set; events are counted by the one that leads. A set at rest has 7
 series on each replica and 6 more on the leader. A set in trouble has at most 7 more for the reasons why groups are not
 ready, and two; each extended resource that its pods ask for, such as `nvidia.com/gpu`, adds 3, for at most 4 resources.
-No series is made for a group, pod or node.
+No series is made for a group, pod or node. A DisaggregatedSet has 2 series for each role and 4 more on each replica,
+beside those of its LeaderWorkerSets.
 
 A `namespace` label is that of a set. Scrape with `honorLabels: true`, as the ServiceMonitor does: otherwise Prometheus
 writes the controller's own namespace over it.
@@ -93,6 +97,8 @@ def catalogue() -> Sequence[MetricDescription]:
     registry = InformerRegistry(client, clock=clock, random=Random(0))
     caches = Caches.of(registry)
     domain = DomainMetrics(metrics, caches, clock, lambda: True)
+    disaggregated = DisaggregatedSetCaches.of(registry, children=kinds.LEADERWORKERSETS, services=kinds.SERVICES)
+    DisaggregatedSetMetrics(metrics, disaggregated)
     domain.watch(build(caches, client, nowhere, ControllerOptions(clock, Random(0))))
     export_informers(metrics, registry, "lws")
     return sorted(metrics.catalogue, key=lambda each: each.name)

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from hack.alerts import PLACES
-from hack.dashboard import PANELS, VARIABLES, WRONG_NOW
+from hack.panels import PANELS, VARIABLES, WRONG_NOW
 
 from tests.monitoring.promtool import Samples, Story, check, counting, steady
 
@@ -44,6 +44,16 @@ def series() -> dict[str, Samples]:
         ("lws_rollout_last_progress_timestamp_seconds", 300.0),
     ):
         both(metric, of_set, value)
+    for role, desired, ready in (("prefill", 4.0, 3.0), ("decode", 8.0, 8.0)):
+        both("lws_disaggregatedset_groups_desired", f'{of_set},role="{role}"', desired)
+        both("lws_disaggregatedset_groups_ready", f'{of_set},role="{role}"', ready)
+    for metric, value in (
+        ("rollout_progress_ratio", 0.25),
+        ("rollout_awaited_groups", 2.0),
+        ("rollout_last_progress_timestamp_seconds", 500.0),
+        ("blocked", 1.0),
+    ):
+        both(f"lws_disaggregatedset_{metric}", of_set, value)
     both("lws_groups_not_ready", f'{of_set},reason="Unschedulable"', 1)
     for state, value in (("desired", 32.0), ("ready", 24.0), ("held", 4.0)):
         both("lws_accelerators", f'{of_set},resource="nvidia.com/gpu",state="{state}"', value)
@@ -105,6 +115,15 @@ ANSWERS: Final[Mapping[tuple[str, str], Mapping[str, float]]] = {
     ("Time until a group is ready", "95 %"): {"{}": 1.95},
     ("Duration of rolling updates", "half"): {"{}": 1.5},
     ("Duration of rolling updates", "95 %"): {"{}": 1.95},
+    ("Ready groups of roles", "{{namespace}}/{{name}} {{role}}"): {
+        f'{{{WEB},role="prefill"}}': 3,
+        f'{{{WEB},role="decode"}}': 8,
+    },
+    ("Missing groups of roles", "{{namespace}}/{{name}} {{role}}"): {f'{{{WEB},role="prefill"}}': 1},
+    ("Coordinated rollouts in progress", "{{namespace}}/{{name}}"): {f"{{{WEB}}}": 0.25},
+    ("Coordinated rollouts that stand still", "{{namespace}}/{{name}}"): {f"{{{WEB}}}": 700},
+    ("New groups that rollouts wait for", "{{namespace}}/{{name}}"): {f"{{{WEB}}}": 2},
+    ("Blocked DisaggregatedSets", "{{namespace}}/{{name}}"): {f"{{{WEB}}}": 1},
     ("Replicas", "scraped {{job}}"): {f"{{{PLACE}}}": 2},
     ("Replicas", "leading {{job}}"): {f"{{{PLACE}}}": 1},
     ("Last change of leader", "ago {{job}}"): {f"{{{PLACE}}}": 1000},

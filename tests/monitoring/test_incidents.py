@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from hack.alerts import ALERTS, PLACES
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws_sandbox import virtual_time as vt
+from tests.acceptance.disaggregatedset.site import B, roles
+from tests.api.disaggregatedset.making import manifest as made
 from tests.monitoring.promtool import Story, check
 from tests.monitoring.scraping import Scraper, scraped
 from tests.monitoring.wire import Wire
@@ -50,10 +53,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(**arguments: Any) -> AsyncIterator[Site]:
     """A cluster whose controller has begun to work."""
     wires = [Wire(), Wire()]
-    async with Cluster(elect=True) as cluster, scraped(cluster, *(each.wrap for each in wires)) as scraper:
+    async with Cluster(elect=True, **arguments) as cluster, scraped(cluster, *(each.wrap for each in wires)) as scraper:
         await scraper.wait(60)
         yield Site(cluster, scraper, wires)
 
@@ -124,6 +127,29 @@ async def crash_looping() -> Story:
         return here.scraper.story().fires("LWSGroupCrashLooping", during, **SET).silent(after, alerts=OTHERS)
 
 
+async def stalled() -> Story:
+    """A new LeaderWorkerSet is deleted amid a rollout, and a foreign finalizer keeps it; remedy: take that off."""
+    async with site(disaggregated=True) as here:
+        client, target = here.cluster.client, f"web-0-{B}-decode"
+
+        async def begun() -> bool:
+            return await here.cluster.get(LEADERWORKERSETS, target) is not None
+
+        body = made(*roles(3, 3), name="web")
+        await client.create(DISAGGREGATEDSETS, {**body, "metadata": {"name": "web", "namespace": "default"}})
+        await here.scraper.wait(300)
+        await client.patch(DISAGGREGATEDSETS, "default", "web", {"spec": {"roles": roles(3, 3, "3.10")}})
+        await here.cluster.until(begun)
+        await client.patch(LEADERWORKERSETS, "default", target, {"metadata": {"finalizers": ["example.com/slow"]}})
+        await client.delete(LEADERWORKERSETS, "default", target)
+        early = await here.scraper.wait(600)
+        during = await here.scraper.wait(600)
+        await client.patch(LEADERWORKERSETS, "default", target, {"metadata": {"finalizers": []}})
+        after = await here.scraper.wait(900)
+        story = here.scraper.story().fires("LWSDisaggregatedSetStalled", during, **SET)
+        return story.silent(early, after, alerts=OTHERS).silent(during, alerts=["LWSSetNotReady"])
+
+
 async def not_leading() -> Story:
     """No replica may write the lease; remedy: apply the rights again."""
     async with site() as here:
@@ -166,7 +192,9 @@ async def down() -> Story:
         return story.silent(after, alerts=OTHERS).silent(during, alerts=["LWSControllerNotLeading"])
 
 
-INCIDENTS = {each.__name__: each for each in (not_ready, blocked, failing, crash_looping, not_leading, stuck, down)}
+INCIDENTS = {
+    each.__name__: each for each in (not_ready, blocked, failing, crash_looping, stalled, not_leading, stuck, down)
+}
 
 
 @pytest.mark.timeout(300)

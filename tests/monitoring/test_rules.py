@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hack.alerts import EVERY, PLACES
 
-from tests.monitoring.promtool import Series, Story, check, counting, gone, steady
+from tests.monitoring.promtool import Samples, Series, Story, check, counting, gone, steady
 
 HOUR = 3600
 SET = {"namespace": "team-b", "name": "web"}
@@ -90,6 +90,54 @@ def test_a_storm_is_of_one_group(tmp_path: Path) -> None:
     }
     story = Story(series).silent(690, alerts=["LWSGroupCrashLooping"])
     check(tmp_path, story.fires("LWSGroupCrashLooping", 720, 1200, **SET))
+
+
+DS = "lws_disaggregatedset_"
+STALLED = "LWSDisaggregatedSetStalled"
+
+
+def rollout(moved: Samples, awaited: Samples, *, instance: str = "a") -> dict[str, Samples]:
+    """The series of a DisaggregatedSet that is not blocked."""
+    return {
+        of_set(f"{DS}rollout_last_progress_timestamp_seconds", instance=instance): moved,
+        of_set(f"{DS}rollout_awaited_groups", instance=instance): awaited,
+        of_set(f"{DS}blocked", instance=instance): steady(0, len(moved) * 30),
+    }
+
+
+def test_a_coordinated_rollout_that_stands_still(tmp_path: Path) -> None:
+    """New groups are ready, yet nothing moves for 10 minutes and 5 more: fires once for both replicas, to its end."""
+    moved = [*steady(0, 600), *steady(600, 2400), *steady(0, 1200)]
+    series = {**rollout(moved, steady(0, 4200)), **rollout(moved, steady(0, 4200), instance="b")}
+    story = Story(series).silent(600, 1200, 1500, 3600, alerts=[STALLED])
+    check(tmp_path, story.fires(STALLED, 1560, 2400, 2990, **SET))
+
+
+def test_groups_that_are_waited_for_are_told_of_once(tmp_path: Path) -> None:
+    """A rollout that waits for a new group is left to the LeaderWorkerSet; once that is ready, it has 10 minutes."""
+    child = 'namespace="team-b",name="web-0-abc-decode"'
+    moved = [*steady(60, 2970), *steady(2970, 630)]
+    series = rollout(moved, [*steady(1, 3000), *steady(0, 600)])
+    series[of_set(NOT_READY_SINCE, child)] = [*steady(60, 3000), *steady(0, 600)]
+    story = Story(series).silent(*range(0, 3600, 30), alerts=[STALLED])
+    check(tmp_path, story.fires("LWSSetNotReady", 2400, namespace="team-b", name="web-0-abc-decode"))
+
+
+def test_a_coordinated_rollout_that_moves_is_silent(tmp_path: Path) -> None:
+    """A rollout of an hour that takes a step every 9 minutes alarms nobody, and neither does a set at rest."""
+    moved = [float(step * 30 // 540 * 540 + 1) for step in range(120)]
+    rest = 'namespace="team-b",name="rest"'
+    series = rollout(moved, steady(0, HOUR))
+    series |= {of_set(f"{DS}rollout_last_progress_timestamp_seconds", rest): steady(0, HOUR)}
+    check(tmp_path, Story(series).silent(*range(0, HOUR, 30), alerts=[STALLED]))
+
+
+def test_a_blocked_disaggregated_set(tmp_path: Path) -> None:
+    """Blocked for 5 minutes fires, whatever its rollout waits for; a refusal that is over by then does not."""
+    series = rollout(steady(60, 1800), steady(1, 1800))
+    series[of_set(f"{DS}blocked")] = [*steady(1, 240), *steady(0, 360), *steady(1, 1200)]
+    story = Story(series).silent(*range(0, 900, 30), alerts=[STALLED])
+    check(tmp_path, story.fires(STALLED, 930, 1770, **SET))
 
 
 LEADING = "leader_election_master_status"

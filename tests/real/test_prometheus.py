@@ -19,7 +19,7 @@ import pytest
 import yaml
 from hack import monitoring
 from hack.alerts import PLACES
-from hack.dashboard import PANELS, VARIABLES
+from hack.panels import PANELS, VARIABLES
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from hack import monitoring
 from hack.alerts import EVERY, PLACES, THRESHOLDS, Alert, with_defaults
-from hack.dashboard import PANELS, ROWS, dashboard, picture
+from hack.dashboard import dashboard, picture
+from hack.panels import PANELS, ROWS
 
 ROOT = Path(__file__).parents[2]
 TOKEN = re.compile(

@@ -31,6 +31,7 @@ from lws.manager.settings import Settings
 from lws.manager.version import user_agent
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
 from lws.reconcilers.disaggregatedset import build as disaggregatedset
+from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
 from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import Controllers, build
@@ -213,6 +214,7 @@ class ControllerManager:
         recorder = self._make_recorder(events, disaggregatedset.NAME)
         self._recorders.append(recorder)
         caches = DisaggregatedSetCaches.of(self.registry, children=kinds.LEADERWORKERSETS, services=kinds.SERVICES)
+        DisaggregatedSetMetrics(self.metrics, caches)
         return disaggregatedset.build(caches, self.writer, recorder, options)
 
     def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:

@@ -7,7 +7,7 @@ their own controller reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -108,6 +108,12 @@ class Observer:
             foreign_sets=_foreign(caches.children, namespace, child_names, uid),
             foreign_scalers=_foreign(caches.scalers, namespace, scaler_names, uid),
         )
+
+    def keep_only(self, live: Collection[Key]) -> None:
+        """Forget the revisions of all other sets."""
+        for key in [*self._revisions]:
+            if key not in live:
+                del self._revisions[key]
 
     def _computed(self, key: Key, ds: DisaggregatedSet) -> str:
         meta, known = ds.metadata, self._revisions.get(key)
