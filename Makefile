@@ -15,6 +15,7 @@ STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 ONCE ?=
 PKG ?=
+AGAIN ?=
 COVERAGE ?=
 ARGS ?=
 CONTROL_PLANE ?= sandbox
@@ -30,6 +31,9 @@ SIZE ?= 2
 PODS ?= 10000
 SEEDS ?= 200
 SEED ?=
+
+# AGAIN=1 runs only what failed the last time.
+ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
@@ -51,10 +55,10 @@ run: $(RUN_STAMP)
 
 test: $(STAMP)
 	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
-		$(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
+		$(ONLY_FAILED) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
 
 test-long: $(STAMP) simulate
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real" $(ONLY_FAILED)
 
 test-nightly: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "nightly and not real"
@@ -102,7 +106,8 @@ test-real: $(STAMP)
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \
 	$(addprefix tests/real/test_,creation.py kubectl_lws.py lifetime.py recovery.py rollout.py)
 test-real-ci: $(STAMP)
-	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real -p tests.passed --at-least-passed 100 $(REAL_CI)
+	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real \
+		$(if $(AGAIN),$(ONLY_FAILED),-p tests.passed --at-least-passed 100) $(REAL_CI)
 
 bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
