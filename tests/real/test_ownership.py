@@ -88,7 +88,7 @@ def test_owner_references_lead_from_the_set_to_every_pod(plane: Plane) -> None:
 
 
 def test_a_failure_that_goes_on_is_one_event(plane: Plane) -> None:
-    """Applies that fail again and again are one event with a series, after the one from before the status said so (S7)."""
+    """Applies that fail again and again are one event with a series, but for the first, which the status follows."""
 
     async def scenario(world: World) -> None:
         await world.start()
