@@ -88,6 +88,16 @@ def test_why_a_set_is_blocked() -> None:
     assert waits(scaled, child(scaled, "a", 3), child(scaled, "b", 2), scalers=(scaler("a", 3),)) == ()
 
 
+def test_conditions_have_lines_of_their_own() -> None:
+    """A long message of a condition stretches no bar above it."""
+    message = "LWS c: " + "no " * 20
+    blocked = {**SEEN, "conditions": [{"type": "Blocked", "status": "True", "reason": "Any", "message": message}]}
+    shown = text(render.status(SetPicture(snapshot(ds(role("a", 2), role("b", 2), status=blocked))))).splitlines()
+    assert f"Blocked True: {message.strip()}" in shown
+    (bar,) = (line for line in shown if line.startswith("a "))
+    assert len(bar) < 80
+
+
 def test_the_tree() -> None:
     """Slices, then each role's LeaderWorkerSet, old ones told apart."""
     drawn = text(render.tree(SetPicture(snapshot(TWO, child(TWO, "a", 2), child(TWO, "b", 1, revision=OLD)))))
