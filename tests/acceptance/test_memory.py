@@ -21,7 +21,7 @@ NOWHERE = {"spec": {"nodeSelector": {"rack": "none"}, "containers": [{"name": "m
 FORGOTTEN = 400.0  # seconds after which no event is remembered for a series
 
 # Kept within a bound of their own, whatever happens: UIDs of what was deleted, and which errors were logged last.
-BOUNDED = {"Executor._ended", "Executor._told", "Controller._told", "DelayingQueue._heap"}
+BOUNDED = {"Bounded._entries", "Executor._ended", "Executor._told", "Controller._told", "DelayingQueue._heap"}
 
 
 async def churn(cluster: Cluster, number: int, random: Random) -> None:
