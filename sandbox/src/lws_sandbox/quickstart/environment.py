@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
@@ -130,6 +131,8 @@ async def _problem(client: ApiClient) -> str:
         made = await _try(client, {})
         if "networkConfig" not in made["spec"]:
             return "sets are created without our defaults"
+        for resource in (DISAGGREGATEDSETS, ROLESCALERS):  # refused with 429 while their storage is being set up
+            await client.list(resource, limit=1)
         await _try(client, {"subGroupPolicy": {"subGroupSize": 3}})
     except ForbiddenError:
         return ""
