@@ -206,19 +206,22 @@ class Site:
         return [each.name for each in self.gate.writes if each.number > self._mark and each.method == method]
 
     async def measure(self) -> None:
-        """Note the fewest ready groups and the most groups that each role ever has, every quarter of a second."""
+        """Note the fewest ready groups of each role and the most that were asked for, every quarter of a second.
+
+        The ceiling is one of counts in the spec (disaggregatedset 6.1): groups that are still stopping come on top.
+        """
         self.lowest, self.highest = {}, {}
         while True:
             ready: dict[str, int] = {}
-            exist: dict[str, int] = {}
+            asked: dict[str, int] = {}
             for child in await self.all(LEADERWORKERSETS):
                 role_name = child["metadata"]["labels"][labels.ROLE]
                 status = child.get("status", {})
                 ready[role_name] = ready.get(role_name, 0) + status.get("readyReplicas", 0)
-                exist[role_name] = exist.get(role_name, 0) + status.get("replicas", 0)
+                asked[role_name] = asked.get(role_name, 0) + child["spec"]["replicas"]
             for role_name, count in ready.items():
                 self.lowest[role_name] = min(self.lowest.get(role_name, count), count)
-                self.highest[role_name] = max(self.highest.get(role_name, 0), exist[role_name])
+                self.highest[role_name] = max(self.highest.get(role_name, 0), asked[role_name])
             await asyncio.sleep(0.25)
 
     @asynccontextmanager
