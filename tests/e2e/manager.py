@@ -106,9 +106,9 @@ def _configuration(cluster: Cluster, pod: JSON, container: JSON, webhook: int, m
     (volume,) = (each for each in pod["volumes"] if each["name"] == mount["name"])
     files = cluster.get("configmap", volume["configMap"]["name"], "-n", NAMESPACE)["data"]
     document: JSON = yaml.safe_load(files[mount["subPath"]])
-    for section in ("webhook", "metrics", "health"):
+    for section in ("metrics", "health"):
         assert section not in document, "then the test must keep what it says"
-    document["webhook"] = {"port": webhook}
+    document["webhook"] = {**document.get("webhook", {}), "port": webhook}
     document["metrics"] = {"bindAddress": f"{LOCAL}:{metrics}"}
     document["health"] = {"healthProbeBindAddress": f"{LOCAL}:{free_port()}"}
     return yaml.safe_dump(document)
@@ -117,7 +117,10 @@ def _configuration(cluster: Cluster, pod: JSON, container: JSON, webhook: int, m
 def _environment(cluster: Cluster, container: JSON, kubeconfig: Path) -> dict[str, str]:
     """A pod's: what its container names, and where the API server is."""
     fields = {"metadata.namespace": NAMESPACE}
-    own = {each["name"]: fields[each["valueFrom"]["fieldRef"]["fieldPath"]] for each in container["env"]}
+    own = {
+        each["name"]: each["value"] if "value" in each else fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
+        for each in container["env"]
+    }
     server = urlsplit(cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
     return {
         **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "COVERAGE_PROCESS_START")},

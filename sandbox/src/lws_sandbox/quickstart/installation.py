@@ -23,6 +23,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws.webhook import handlers
+from lws.webhook.registration import TIMEOUT_SECONDS
 
 Reach = Callable[[str], JSON]
 """From a webhook's path to the ``clientConfig`` by which an API server reaches it."""
@@ -105,7 +106,7 @@ def _webhook(name: str, client_config: JSON, rule: JSON, *, pods: bool = False) 
         "clientConfig": client_config,
         "failurePolicy": "Fail",
         "sideEffects": "None",
-        "timeoutSeconds": 10,
+        "timeoutSeconds": TIMEOUT_SECONDS,
         "rules": [rule],
     }
     if pods:
