@@ -66,10 +66,10 @@ async def test_certificates_and_tokens_over_tls(tmp_path: Path) -> None:
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         made = await admin.create(SERVICEACCOUNTS, request, namespace="default", name="robot", subresource="token")
         assert isinstance(admin_connection.transport, HttpTransport)
-        ca = (await admin_connection.transport._credentials.identity()).tls.ca_file
+        ca = (await admin_connection.transport._credentials.identity()).tls.ca_data
 
         def client(*headers: tuple[str, str]) -> tuple[HttpTransport, ApiClient]:
-            transport = HttpTransport(address.url, StaticCredentials(Identity(headers, Tls(ca))))
+            transport = HttpTransport(address.url, StaticCredentials(Identity(headers, Tls(ca_data=ca))))
             return transport, ApiClient(transport, user_agent="test", field_manager=None)
 
         robot_transport, robot = client(("authorization", f"Bearer {made['status']['token']}"))
