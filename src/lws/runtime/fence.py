@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import LwsError, TransportError
@@ -17,6 +17,9 @@ from lws.errors import LwsError, TransportError
 
 class LeadershipLostError(LwsError):
     """Another may lead now: nothing more may be written, and the process should end."""
+
+
+RESOLUTION: Final = 0.001  # seconds; less than this is no time to wait, for clocks that run at different speeds
 
 
 class Permit(Protocol):
@@ -73,7 +76,7 @@ async def _while_permitted(permit: Permit) -> AsyncIterator[None]:
     def look() -> None:
         nonlocal timer
         remaining = permit.remaining
-        if remaining > 0:
+        if remaining > RESOLUTION:
             timer = loop.call_later(remaining, look)
         else:
             limit.reschedule(loop.time())
