@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
+import pytest
+
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS
 from lws.errors import LwsError
@@ -50,6 +52,7 @@ async def churn(cluster: Cluster, number: int, random: Random) -> None:
     await asyncio.sleep(max(0.0, end - asyncio.get_running_loop().time()))
 
 
+@pytest.mark.long
 @virtual_time
 async def test_half_an_hour_of_churn_leaves_nothing_behind() -> None:
     """After 30 virtual minutes in which 30 sets came and went amid faults, no container of the operator has grown."""

@@ -58,6 +58,7 @@ async def settle(cluster: Cluster) -> None:
         assert found["status"]["readyReplicas"] == found["spec"]["replicas"] == PER_SET
 
 
+@pytest.mark.long
 @virtual_time
 async def test_restart_storm_of_100_groups_recreates_each_once() -> None:
     """When every container of 100 groups crashes at the same moment, each group is recreated exactly once."""
@@ -77,6 +78,7 @@ async def test_restart_storm_of_100_groups_recreates_each_once() -> None:
             assert not set(after.values()) & set(before.values()), told
 
 
+@pytest.mark.long
 @virtual_time
 async def test_deleted_workers_restart_50_groups_once() -> None:
     """Workers that are gone at once, and workers that take 10 s to end, restart each of 50 groups exactly once."""

@@ -80,6 +80,7 @@ def _revisions(writes: list[Write]) -> list[Write]:
     return found
 
 
+@pytest.mark.long
 @virtual_time
 async def test_cd_28_no_pod_is_refused_in_a_rolling_update_of_50_sets() -> None:
     """No pod creation is refused because its name is taken, though workers end long after their leaders."""

@@ -54,6 +54,7 @@ def test_the_file_holds_the_manifest() -> None:
     assert yaml.safe_load(path.read_text(encoding="utf-8")) == crd.manifest()
 
 
+@pytest.mark.long
 def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`--check` names a file whose sources have changed, and fails."""
     name = next(iter(generate.FILES))

@@ -107,6 +107,8 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 sys.path.insert(0, "/app")
 import lws
+
+pytestmark = pytest.mark.long
 for module in pkgutil.walk_packages(lws.__path__, "lws."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)

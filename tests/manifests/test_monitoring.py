@@ -103,6 +103,7 @@ def test_values_of_the_chart_arrive() -> None:
     assert ("PrometheusRule", "lws-api-server-alerts") not in chart(ON)
 
 
+@pytest.mark.long
 def test_thresholds_are_changed_in_a_copied_component(tmp_path: Path) -> None:
     """As shipped the component changes nothing; a number changed in the copy changes that alert alone."""
     shutil.copytree(ROOT / "config", tmp_path / "config")

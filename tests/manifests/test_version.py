@@ -50,6 +50,7 @@ def test_both_distributions_read_the_version_there(folder: str) -> None:
     assert source == (ROOT / "src/lws/__init__.py").resolve()
 
 
+@pytest.mark.long
 def test_a_new_version_reaches_every_mention(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a change of the version every file that mentions it is stale, and `make generate` mends it."""
     for name in version.MENTIONS:

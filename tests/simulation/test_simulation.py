@@ -23,7 +23,9 @@ def test_same_seed_same_trace() -> None:
     assert first.digest != other.digest
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.long) if each == "rollout" else each for each in SCENARIOS]
+)
 def test_crash_at_every_third_write_edge(name: str) -> None:
     """After a crash, or a lost answer, the end is that of the run without faults."""
     baseline = crashes.run(name)

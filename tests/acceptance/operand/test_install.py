@@ -47,6 +47,7 @@ async def test_a01_a_fresh_cluster_gets_everything_that_needs_no_optional_api() 
         assert status["operand"]["webhook"]["reachable"] is True
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a02_at_rest_nothing_is_written() -> None:
     """A02: in an hour at rest the operator writes its lease and nothing else; dry runs store nothing."""
@@ -110,6 +111,7 @@ async def test_a04_without_its_object_the_operator_does_nothing() -> None:
         assert (await site.settled())["status"]["readyReplicas"] == 2
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a12_log_levels_reach_the_operand_and_the_operator() -> None:
     """A12: each level of the operand is its flag; the operator's own changes without a restart, told by one event."""
