@@ -1,8 +1,8 @@
 # make run     from a fresh clone to a running LeaderWorkerSet on the embedded sandbox; CONTROL_PLANE=real on a real one;
 #              ARGS="--preset gpu-rack examples/07-exclusive-topology.yaml" for another cluster or manifest
 # make test    the suite; PKG=informers only what is under tests/informers, COVERAGE=1 says what it leaves out
-# make test-long   many more seeds, recordings in full, and 200 simulated lives; make test-nightly takes hours
-# make check   lint, types, import contracts, the suite and the long tests, with warnings as errors
+# make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
+# make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
@@ -57,7 +57,7 @@ test: $(STAMP)
 	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 		$(ONLY_FAILED) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
 
-test-long: $(STAMP) simulate
+test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real" $(ONLY_FAILED)
 
 test-nightly: $(STAMP)
@@ -67,7 +67,7 @@ test-nightly: $(STAMP)
 simulate: $(STAMP)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-check: lint types contracts test test-long
+check: lint types contracts simulate test
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
