@@ -88,9 +88,9 @@ class Inspector:
             ledger.complain(f"{name}: {spec['replicas']} replicas are below R")
         if partition < min(each.partition for each in shapes):
             ledger.complain(f"{name}: partition {partition} is below the user's")
-        self._paced(
-            name, namespace, live, body, {each.told for each in shapes if str(each.replicas) == _recorded(body)}
-        )
+        most = max(each.replicas + each.surge for each in shapes)
+        numbers = {each.told for each in shapes if str(each.replicas) == _recorded(body)}
+        self._paced(name, namespace, live, body, numbers, most)
         self._armed(name, live, body)
         last = ledger.partitions.get((uid, key))
         highest = max(max(each.partition, each.replicas + each.surge) for each in shapes)
@@ -100,8 +100,11 @@ class Inspector:
             self._released(name, namespace, live or {}, partition, key, shapes)
             ledger.partitions = {(uid, key): partition}
 
-    def _paced(self, name: str, namespace: str, live: JSON | None, body: JSON, numbers: set[int]) -> None:
-        """MaxUnavailable is U + S; more only while leaders of another key are there, up to two each (CD-37)."""
+    def _paced(self, name: str, namespace: str, live: JSON | None, body: JSON, numbers: set[int], most: int) -> None:
+        """MaxUnavailable is U + S; more only while leaders of another key are there, up to two each (CD-37).
+
+        A raised value stays, so leaders of a surge that is over count as well: ``most`` is how many there may be.
+        """
         told = body["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
         if told in numbers:
             return
@@ -110,7 +113,12 @@ class Inspector:
         key = body["metadata"]["labels"][labels.REVISION]
         keys = {pod["metadata"]["labels"].get(labels.REVISION) for pod in pods if pod is not None}
         lagging = self._ledger.elapsed() - self._ledger.drifted < DRIFT_SECONDS
-        if not numbers or told < min(numbers) or (told > max(*numbers, 2 * count)) or (keys <= {key} and not lagging):
+        if (
+            not numbers
+            or told < min(numbers)
+            or (told > max(*numbers, 2 * count, 2 * most))
+            or (keys <= {key} and not lagging)
+        ):
             self._ledger.complain(f"{name}: maxUnavailable {told} is no U + S, and holds nothing back")
 
     def _armed(self, name: str, live: JSON | None, body: JSON) -> None:

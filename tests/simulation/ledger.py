@@ -135,9 +135,10 @@ class Ledger:
                 if (each["metadata"].get("labels") or {}).get(labels.NAME) == name
                 and "deletionTimestamp" not in each["metadata"]
             ]
-            most = max((each.replicas + each.surge for each in shapes), default=0) * max(
-                (each.size for each in shapes), default=0
-            )
+            # Groups that an update has not reached keep the size that they were made with.
+            sizes = [int((each["metadata"].get("annotations") or {}).get(labels.SIZE) or 0) for each in pods]
+            size = max((*(each.size for each in shapes), *sizes), default=0)
+            most = max((each.replicas + each.surge for each in shapes), default=0) * size
             if len(pods) > most:
                 self.complain(f"{name}: {len(pods)} live pods, at most {most} may be")
 
