@@ -13,6 +13,8 @@ import pytest
 
 from tests.manifests.render import ROOT
 
+pytestmark = pytest.mark.long  # the image is laid out from packages
+
 USER = 65532
 CONTAINERFILE = (ROOT / "Containerfile").read_text()
 
@@ -107,8 +109,6 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 sys.path.insert(0, "/app")
 import lws
-
-pytestmark = pytest.mark.long
 for module in pkgutil.walk_packages(lws.__path__, "lws."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
