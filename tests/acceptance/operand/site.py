@@ -169,9 +169,7 @@ class Site:
         """Stop everything, then the sandbox."""
         for running in [*self.operators]:
             await running.stop()
-        if self._controller is not None:
-            self._controller.cancel()
-            await asyncio.gather(self._controller, return_exceptions=True)
+        await self.stop_operand()
         await self.sandbox.__aexit__(kind, error, trace)
 
     def serve(self, namespace: str) -> None:
@@ -206,6 +204,13 @@ class Site:
         self._admission = operator
         self._controller = asyncio.create_task(operator.run(), name="operand")
         await operator.wait_ready()
+
+    async def stop_operand(self) -> None:
+        """End the controller that `run_operand` started."""
+        if self._controller is not None:
+            self._controller.cancel()
+            await asyncio.gather(self._controller, return_exceptions=True)
+            self._controller = None
 
     async def define(self, manifests: Iterable[JSON]) -> None:
         """Install definitions, and wait until they are served."""

@@ -68,6 +68,17 @@ def pruned(resource: Resource, live: JSON) -> EmitEvent:
     return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
 
 
+def removed(resource: Resource, live: JSON) -> EmitEvent:
+    """An object was deleted with the operand."""
+    note = f"Deleted {_named(resource, live)} because the operand is removed"
+    return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
+
+
+def operand_removed(stays: str) -> EmitEvent:
+    """The operand is gone; what stays, and in which state."""
+    return EmitEvent("Normal", "OperandRemoved", "Remove", f"Removed the operand: {stays}")
+
+
 def at_risk(definition: ObjectMeta) -> EmitEvent:
     """A definition is owned, and nothing may be written to change that; told once."""
     note = (

@@ -17,7 +17,18 @@ from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
-from lws.planning.operand import access, certificates, claims, closed, events, health, managers, narrowing, switching
+from lws.planning.operand import (
+    access,
+    certificates,
+    claims,
+    closed,
+    definitions,
+    events,
+    health,
+    managers,
+    narrowing,
+    switching,
+)
 from lws.planning.operand.causes import (
     CERTIFICATE_NOT_READY,
     CRD_NARROWED,
@@ -82,7 +93,7 @@ class _Planner:
         self._out = Decision()
 
     def plan(self) -> Decision:
-        self._release_definitions()
+        self._out.actions += definitions.released(self._world.owned_definitions)
         recorded = str((self._world.operator.raw_status.get("certificates") or {}).get("mode") or "")
         if self._world.operator.spec.certificates.mode == AUTO and recorded not in ("", self._facts.certificates):
             self._out.actions.append(events.switched(recorded, self._facts.certificates))
@@ -98,27 +109,6 @@ class _Planner:
             self._prune()
             self._out.actions += switching.clean_up(self._facts, self._world)
         return self._out
-
-    def _release_definitions(self) -> None:
-        """First of all: definitions that our object owns would take every set with them [OD-01]."""
-        for meta in self._world.owned_definitions:
-            operations = [
-                {"op": "test", "path": f"/metadata/ownerReferences/{place}/uid", "value": owner.uid}
-                for place, owner in enumerate(meta.owner_references or ())
-                if owner.kind == names.KIND
-            ]
-            places = sorted((str(each["path"]).split("/")[3] for each in operations), key=int, reverse=True)
-            removals = [{"op": "remove", "path": f"/metadata/ownerReferences/{place}"} for place in places]
-            self._out.actions.append(
-                JsonPatch(
-                    CUSTOMRESOURCEDEFINITIONS,
-                    "",
-                    meta.name,
-                    meta.resource_version,
-                    (*operations, *removals),
-                    on_success=(events.taken_over(CUSTOMRESOURCEDEFINITIONS, meta.name),),
-                )
-            )
 
     def _kept_off(self) -> bool:
         """Whether nothing may be applied at all, and why."""

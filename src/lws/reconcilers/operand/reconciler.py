@@ -17,11 +17,12 @@ from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
-from lws.planning.operand import events, health, paths, record, rollout, switching
+from lws.planning.operand import events, health, paths, record, removal, rollout, switching
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync, blind
 from lws.planning.operand.desired import Desired, owner
 from lws.planning.operand.plan import Decision, plan, serves
+from lws.planning.operand.removal import Course
 from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
@@ -138,8 +139,14 @@ class OperandReconciler:
             _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
             return RequeueAfter(PROBE_SECONDS)
         observation = await self._probed(observation)
-        managed = operator.spec.managed
-        result = await self._apply(observation) if managed else await self._left_alone(observation)
+        match removal.course(operator.spec, observation.world.workloads):
+            case Course.MAINTAIN:
+                result = await self._apply(observation)
+            case Course.LEAVE:
+                result = await self._left_alone(observation)
+            case Course.REMOVE:
+                result = await self._remove(observation)
+                observation = replace(observation, wanted=removal.remaining(observation.wanted, observation.world))
         if isinstance(result.error, ConflictError):
             raise result.error  # nothing is told of a pass that is about to be taken again
         told, wait = await self._tell(observation, result)
@@ -234,6 +241,20 @@ class OperandReconciler:
         failing = _failing(world)
         history = record.decoded(observation.record).history
         return Result([failing] if failing is not None else [], told=Told(None, history))
+
+    async def _remove(self, observation: Observation) -> Result:
+        """A pass that takes the operand away, a step nearer."""
+        decision = removal.removal(observation.world, observation.record)
+        told = Told(None, record.decoded(observation.record).history)
+        try:
+            await self._executor.run(KEY, Plan(tuple(decision.actions)), _reference(observation.world.operator))
+        except ConflictError as error:
+            return Result([], error, decision.waits, told)
+        except LwsError as error:
+            self._memory.failures += 1
+            return Result(_denied(error), error, decision.waits, told)
+        self._memory.failures = 0
+        return Result([], None, decision.waits, told)
 
     # The status.
 
