@@ -100,6 +100,14 @@ def taken_over(resource: Resource, name: str) -> EmitEvent:
     return EmitEvent("Normal", "TakenOver", APPLY, note)
 
 
+def adopted(namespace: str, left: list[str], warning: str) -> EmitEvent:
+    """An installation of another namespace was ended, and what is of the whole cluster taken over; told once."""
+    note = (
+        f"Took over the installation in {namespace}.{warning} Left there, delete what nobody needs: {', '.join(left)}"
+    )
+    return EmitEvent("Normal", "TakenOver", APPLY, note[:1024], once=f"{namespace}/adopted")
+
+
 def _named(resource: Resource, manifest: JSON) -> str:
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     where = f" -n {namespace_of(manifest)}" if namespace_of(manifest) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.operand import messages, names
-from lws.api.operand.types import AUTO, CERT_MANAGER
+from lws.api.operand.types import ADOPT, AUTO, CERT_MANAGER
 from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, JsonPatch
 from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
@@ -19,6 +19,7 @@ from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
 from lws.planning.operand import (
     access,
+    adoption,
     certificates,
     claims,
     closed,
@@ -35,7 +36,6 @@ from lws.planning.operand.causes import (
     FOREIGN_OBJECT,
     MISSING_DEPENDENCY,
     OPERAND_IMAGE_MISSING,
-    OTHER_INSTALLATION,
     Cause,
 )
 from lws.planning.operand.desired import Desired, Wanted, stage
@@ -60,11 +60,13 @@ class Decision:
         actions: in order.
         causes: of being degraded.
         waits: what the installation waits for, as reason and message of the condition Progressing; empty if nothing.
+        other: what is done to an installation in another namespace, as an entry of the plan; None if nothing is.
     """
 
     actions: list[Action] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
     waits: tuple[str, str] = ("", "")
+    other: JSON | None = None
 
 
 def plan(
@@ -113,18 +115,11 @@ class _Planner:
     def _kept_off(self) -> bool:
         """Whether nothing may be applied at all, and why."""
         world, facts = self._world, self._facts
-        others = [*dict(claims.other_installation(world.live, world.leases, facts.namespace, world.now)).items()]
-        if others:
-            where, sign = others[0]
-            helm = (
-                " Helm manages it and would undo every change, and helm uninstall would delete the definition and all"
-                " sets: remove the record of the release, not the release."
-                if claims.helm_release(world.live)
-                else ""
-            )
-            self._out.causes.append(
-                Cause(OTHER_INSTALLATION, f"namespace {where} has an installation ({sign}).{helm} Remove it first")
-            )
+        obstacle = adoption.obstacle(facts, world, self._wanted.objects)
+        self._out.actions += obstacle.actions
+        self._out.causes += [obstacle.cause] if obstacle.cause is not None else []
+        self._out.waits, self._out.other = obstacle.waits, obstacle.entry
+        if obstacle.blocks:
             return True
         if facts.certificates == CERT_MANAGER and not facts.serves(ISSUERS, CERTIFICATES):
             self._out.causes.append(Cause(MISSING_DEPENDENCY, messages.MISSING_CERT_MANAGER))
@@ -233,7 +228,12 @@ class _Planner:
             self._out.actions.append(_delete(wanted.resource, live, ()))
             return
         # A role that holds more than we do can only be replaced: the API server refuses every other change of it.
-        entries = None if kind in _ACCESS and live.get("rules") != wanted.manifest["rules"] else managers.folded(live)
+        replaced = kind in _ACCESS and live.get("rules") != wanted.manifest["rules"]
+        if replaced and self._adopting(kind, live):  # nothing that needs it runs any more
+            self._out.actions.append(_delete(wanted.resource, live, ()))
+            self._apply(wanted, None)
+            return
+        entries = None if replaced else managers.folded(live, adopting=self._adopting(kind, live))
         if entries is not None:
             operations = ({"op": "replace", "path": "/metadata/managedFields", "value": entries},)
             meta = live["metadata"]
@@ -257,6 +257,10 @@ class _Planner:
             )
         if would_change(wanted.manifest, _comparable(closed.without(live, extras)), names.FIELD_MANAGER):
             self._apply(wanted, live)
+
+    def _adopting(self, kind: str, live: JSON) -> bool:
+        orphan = claims.relation(kind, live) is Relation.ORPHAN
+        return orphan and self._world.operator.spec.take_over == ADOPT
 
     def _apply(self, wanted: Wanted, live: JSON | None) -> None:
         resource, manifest = wanted.resource, wanted.manifest

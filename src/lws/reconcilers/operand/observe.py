@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from lws.api.operand import names
-from lws.api.operand.types import CERT_MANAGER, LeaderWorkerSetOperator
+from lws.api.operand.types import ADOPT, CERT_MANAGER, LeaderWorkerSetOperator
 from lws.api.operand.workloads import Workload
 from lws.apimachinery.manifests import JSON, labels_of, name_of
 from lws.apimachinery.objects import ObjectMeta
@@ -44,7 +44,7 @@ from lws.apimachinery.resources import (
 )
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.errors import NotFoundError
+from lws.errors import ForbiddenError, NotFoundError
 from lws.planning.operand import certificates, claims, switching
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.conditions import MONITORING_LABEL
@@ -162,6 +162,7 @@ class Observer:
         leases = await self._leases()
         ours = next((each for each in leases if _names(each, self._told.namespace, names.OPERATOR_LEASE)), None)
         now = self._clock.now()
+        other, denied = await self._other(operator, live, leases, namespace)
         world = World(
             operator=operator,
             live=live,
@@ -175,6 +176,8 @@ class Observer:
             ends=_ends(facts, secrets),
             workloads=self._workloads(),
             resources={(each.api_version, each.kind): each for each, _ in self._caches.labelled()},
+            other_scale=other,
+            other_denied=denied,
             cluster_monitoring=facts.openshift and await self._monitored(namespace),
         )
         record = await self._get(CONFIGMAPS, self._told.namespace, RECORD)
@@ -252,6 +255,21 @@ class Observer:
         for name in (names.OPERAND_LEASE, names.OPERATOR_LEASE):
             found += (await self._client.list(LEASES, field_selector=f"metadata.name={name}"))["items"]
         return found
+
+    async def _other(
+        self, operator: LeaderWorkerSetOperator, live: Mapping[Key, JSON], leases: list[JSON], namespace: str
+    ) -> tuple[JSON | None, str]:
+        """The scale of a Deployment elsewhere that is to be adopted, or why it may not be looked at."""
+        if operator.spec.take_over != ADOPT:
+            return None, ""
+        for where, _ in claims.other_installation(live, leases, namespace, self._clock.now()):
+            try:
+                return await self._client.get(DEPLOYMENTS, where, names.DEPLOYMENT, "scale"), ""
+            except NotFoundError:
+                return None, ""
+            except ForbiddenError as error:
+                return None, error.message
+        return None, ""
 
     def _owned_definitions(self) -> tuple[ObjectMeta, ...]:
         """Definitions of sets that a LeaderWorkerSetOperator owns."""

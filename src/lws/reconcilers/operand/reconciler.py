@@ -18,6 +18,7 @@ from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
 from lws.planning.operand import events, health, paths, record, removal, rollout, switching
+from lws.planning.operand.adoption import TAKING_OVER
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync, blind
 from lws.planning.operand.desired import Desired, owner
@@ -188,7 +189,7 @@ class OperandReconciler:
         if failing := _failing(world):
             causes.append(failing)
         actions = (*choice.told, *decision.actions, *_keeping(observation, choice.record))
-        told = Told(choice.plan, choice.record.history, choice.look_again)
+        told = Told(choice.plan or _adopting(decision.other), choice.record.history, choice.look_again)
         try:
             await self._executor.run(KEY, Plan(actions), _reference(world.operator))
         except ConflictError as error:
@@ -267,7 +268,8 @@ class OperandReconciler:
         rollouts = result.told
         told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
         await self._write(world.operator, told)
-        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1))
+        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else RESYNC_SECONDS  # nothing there is watched
+        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1, elsewhere))
 
     async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
         """Say why nothing could be looked at, if that has stood long enough."""
@@ -321,6 +323,11 @@ def same(told: JSON, live: JSON) -> bool:
         ),
     }
     return told == known
+
+
+def _adopting(entry: JSON | None) -> JSON | None:
+    """The plan of a pass that ends another installation."""
+    return {"entries": [entry]} if entry is not None else None
 
 
 def _keeping(observation: Observation, kept: record.Record) -> list[Action]:
