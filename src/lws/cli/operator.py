@@ -62,6 +62,7 @@ def operate(arguments: argparse.Namespace) -> int:
 
     async def run() -> None:
         connection = await connect(arguments.kubeconfig or None, arguments.context or None, environ=os.environ)
+        lease_transport = connection.separate_transport()
         try:
             await _check(connection, settings)
             _log.info("starting", version=lws.__version__, server=connection.server, found=connection.source)
@@ -72,9 +73,11 @@ def operate(arguments: argparse.Namespace) -> int:
                 random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
                 host=connection.host,
                 log_level=set_level,
+                lease_transport=lease_transport,
             )
             await operator.run()
         finally:
+            await lease_transport.close()
             await connection.close()
 
     return run_process("lws-operator", run)

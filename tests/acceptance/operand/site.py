@@ -232,6 +232,7 @@ class Site:
         version: str = VERSION,
         objects: Sequence[Asset] | None = None,
         transport: Transport | None = None,
+        lease_transport: Transport | None = None,
         namespace: str | None = None,
         platform: str = "",
         log_level: Callable[[str], None] | None = None,
@@ -250,6 +251,7 @@ class Site:
             sockets=False,
             log_level=log_level,
             objects=self._objects if objects is None else objects,
+            lease_transport=lease_transport,
         )
         running = Running(self, operator, recorded)
         self.operators.append(running)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final
 
-import msgspec
 from pydantic import Field
 
-from lws.api.customresource import Model
+from lws.api.customresource import Model, read
 from lws.api.fields import Core, Shape, enum, int32, text
 from lws.api.operand import messages
 from lws.api.operand.names import SINGLETON
@@ -280,9 +279,5 @@ class LeaderWorkerSetOperator(Model):
         Raises:
             ValueError: not JSON, or a member of the wrong type, which the CustomResourceDefinition never lets in.
         """
-        try:
-            parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
-            metadata = msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
-        except msgspec.MsgspecError as error:
-            raise ValueError(str(error)) from error
+        parsed, metadata = read(source)
         return cls(metadata=metadata, spec=parsed.get("spec") or {}, raw_status=parsed.get("status") or {})
