@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
+import lws
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
@@ -32,6 +33,7 @@ from lws.informers.registry import InformerRegistry
 from lws.manager.configfile import validate
 from lws.manager.endpoints import metrics_endpoint, probes
 from lws.manager.process import Process
+from lws.manager.restarts import GroupRestarts
 from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint, Settings
 from lws.manager.version import user_agent
 from lws.planning.operand.assets import Asset, assets
@@ -39,6 +41,7 @@ from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
+from lws.reconcilers.operand.preview import Restarts
 from lws.reconcilers.operand.reconciler import OperandReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.caches import export_informers
@@ -93,6 +96,8 @@ class OperandManager(Process):
         objects: what is installed; the objects of this release if absent.
         lease_transport: reaches the API server for the lease alone, so that no other request can delay a renewal; the
             caller closes it. ``transport`` if absent.
+        restarts: which groups of sets a new controller would restart; by default asked of this release's planners if
+            the operand is of this release, and else not known.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class OperandManager(Process):
         log_level: SetLogLevel | None = None,
         objects: Sequence[Asset] | None = None,
         lease_transport: Transport | None = None,
+        restarts: Restarts | None = None,
     ) -> None:
         agent = user_agent().replace("lws/", "lws-operator/", 1)
         super().__init__(agent, names.FIELD_MANAGER, settings.hostname, clock=clock, random=random, host=host)
@@ -137,6 +143,9 @@ class OperandManager(Process):
         self.caches = Caches(
             self.registry, lambda initial: self._builder.queue.add(KEY, initial), self._definition_changed
         )
+        if restarts is None and settings.surroundings.version == lws.__version__:
+            restarts = GroupRestarts(self._reader, clock)
+        self._restarts = restarts
         self._exported = OperandMetrics(self.metrics)
         self.controller = self._make_controller(writer, assets() if objects is None else objects)
         self.watchdog = Watchdog(clock, lagged=self.metrics.loop_lag.observe)
@@ -200,7 +209,9 @@ class OperandManager(Process):
     def _make_controller(self, writer: ApiClient, objects: Sequence[Asset]) -> Controller[str]:
         executor = Executor(writer, self, self.caches, self._builder.ledger, ownership=lambda *_: Relation.FOREIGN)
         observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self.clock)
-        reconciler = OperandReconciler(writer, self.caches, observer, self._apis, executor, _problem, self.clock, self)
+        reconciler = OperandReconciler(
+            writer, self.caches, observer, self._apis, executor, _problem, self.clock, self, self._restarts
+        )
         return self._builder.build(reconciler.reconcile)
 
     def _definition_changed(self, name: str) -> bool:

@@ -38,6 +38,7 @@ from lws.manager.operand import OperandManager, OperandSettings
 from lws.manager.settings import Configuration, Settings
 from lws.planning.operand.assets import Asset, assets, parsed
 from lws.reconcilers.operand.observe import Surroundings
+from lws.reconcilers.operand.preview import Restarts
 from lws_sandbox.admission.calling import CallError
 from lws_sandbox.admission.configuration import Target
 from lws_sandbox.cluster import Sandbox
@@ -238,6 +239,7 @@ class Site:
         log_level: Callable[[str], None] | None = None,
         ready: bool = True,
         hostname: str = "operator-0",
+        restarts: Restarts | None = None,
     ) -> Running:
         """Start an operator; returns when it leads, or at once if not asked to wait."""
         recorded = Recording(transport or self.sandbox.transport(), self.writes)
@@ -252,6 +254,7 @@ class Site:
             log_level=log_level,
             objects=self._objects if objects is None else objects,
             lease_transport=lease_transport,
+            restarts=restarts,
         )
         running = Running(self, operator, recorded)
         self.operators.append(running)

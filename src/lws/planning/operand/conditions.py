@@ -12,7 +12,7 @@ from lws.api.operand.types import DISABLED, REMOVED, UNMANAGED, LeaderWorkerSetO
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import SERVICEMONITORS
 from lws.planning.operand import health, removal
-from lws.planning.operand.causes import Cause, ordered, told
+from lws.planning.operand.causes import Cause, cut, ordered, told
 from lws.planning.operand.facts import Facts
 from lws.planning.operand.world import World
 
@@ -32,11 +32,13 @@ class Sync:
         causes: of being degraded, those that have stood long enough.
         error: why the pass failed, if that is to be told; empty otherwise.
         waits: what the installation waits for, as reason and message; empty if nothing.
+        restarts: groups that the planned rollout would restart, in words; empty if none.
     """
 
     causes: tuple[Cause, ...] = ()
     error: str = ""
     waits: tuple[str, str] = ("", "")
+    restarts: str = ""
 
 
 def conditions(facts: Facts, world: World, sync: Sync, before: Sequence[JSON]) -> list[JSON]:
@@ -118,7 +120,9 @@ def _upgradeable(spec: LeaderWorkerSetOperatorSpec, sync: Sync) -> JSON:
         message = "spec.unsupportedConfigOverrides is set: no upgrade is offered until it is removed"
         return _condition("Upgradeable", False, "UnsupportedConfigOverrides", message)
     causes = ordered(sync.causes)
-    return _condition("Upgradeable", True, AS_EXPECTED, f"the operand is degraded: {told(causes)}" if causes else "")
+    said = [f"the operand is degraded: {told(causes)}"] if causes else []
+    said += [sync.restarts] if sync.restarts else []
+    return _condition("Upgradeable", True, AS_EXPECTED, cut("; ".join(said)))
 
 
 def _monitoring(spec: LeaderWorkerSetOperatorSpec, facts: Facts, world: World) -> JSON:

@@ -6,6 +6,8 @@ from lws.apimachinery.actions import EmitEvent
 from lws.apimachinery.manifests import JSON, name_of, namespace_of
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import Resource
+from lws.planning.operand.causes import cut
+from lws.planning.operand.preview import Preview, lines
 
 APPLY = "Apply"
 
@@ -45,11 +47,11 @@ def healed(resource: Resource, live: JSON, pointers: list[str]) -> EmitEvent:
     return EmitEvent("Normal", "DriftHealed", APPLY, note)
 
 
-def rollout_planned(plan: JSON) -> EmitEvent:
-    """A rollout begins."""
+def rollout_planned(plan: JSON, preview: Preview) -> EmitEvent:
+    """A rollout begins: what changes, in the words of ``lws-operator diff`` as far as an event holds them."""
     to = plan["to"]
-    note = f"Rolling out {to['version']} ({to['image']}): {len(plan['entries']) + plan['truncated']} objects change"
-    return EmitEvent("Normal", "RolloutPlanned", "Rollout", note)
+    text = f"Rolling out {to['version']} ({to['image']}): {len(preview.entries)} objects change\n"
+    return EmitEvent("Normal", "RolloutPlanned", "Rollout", cut(text + "\n".join(lines(preview))))
 
 
 def rollout_finished(version: str, image: str) -> EmitEvent:

@@ -14,9 +14,9 @@ from lws.api.operand import messages, names
 from lws.api.operand.types import ADOPT, AUTO, CERT_MANAGER
 from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, JsonPatch
 from lws.apimachinery.drift import would_change
-from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
+from lws.apimachinery.manifests import JSON, annotations_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
-from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
+from lws.apimachinery.resources import CERTIFICATES, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
 from lws.planning.operand import (
     access,
     adoption,
@@ -28,6 +28,7 @@ from lws.planning.operand import (
     health,
     managers,
     narrowing,
+    pruning,
     switching,
 )
 from lws.planning.operand.causes import (
@@ -274,35 +275,8 @@ class _Planner:
 
     def _prune(self) -> None:
         """Objects of ours that are not wanted any more, once what replaces them serves."""
-        wanted = {each.key for each in self._wanted.objects}
-        kept = self._config_maps_in_use()
-        for key, live in self._world.live.items():
-            if key in wanted or key in kept or key[0] == CUSTOMRESOURCEDEFINITIONS.kind:
-                continue
-            ours = labels_of(live).get(names.MANAGED_BY) == names.MANAGED_BY_VALUE or key in names.LEFTOVERS
-            if ours and claims.owned_by_operator(live) and (resource := self._resource(key, live)) is not None:
-                self._out.actions.append(_delete(resource, live, (events.pruned(resource, live),)))
-
-    def _config_maps_in_use(self) -> set[Key]:
-        """Configurations that pods may still mount, and the newest two of those that none does."""
-        kind = CONFIGMAPS.kind
-        copies = [
-            (str(live["metadata"].get("creationTimestamp") or ""), key)
-            for key, live in self._world.live.items()
-            if key[0] == kind and key[1].startswith(f"{names.CONFIG_MAP}-")
-        ]
-        used = {
-            volume["configMap"]["name"]
-            for each in self._world.replica_sets
-            if int((each.get("status") or {}).get("replicas") or 0) or int(each["spec"].get("replicas") or 0)
-            for volume in each["spec"]["template"]["spec"].get("volumes") or ()
-            if "configMap" in volume
-        }
-        newest = sorted(copies, reverse=True)[:2]
-        return {key for _, key in newest} | {key for _, key in copies if key[1] in used}
-
-    def _resource(self, key: Key, live: JSON) -> Resource | None:
-        return self._world.resources.get((str(live.get("apiVersion")), key[0]))
+        for resource, live in pruning.unwanted(self._wanted, self._world):
+            self._out.actions.append(_delete(resource, live, (events.pruned(resource, live),)))
 
 
 def serves(world: World, wanted: Desired) -> bool:

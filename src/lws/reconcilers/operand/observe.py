@@ -7,10 +7,10 @@ are wanted and bear no label of ours, and the certificates that are served.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 
@@ -55,7 +55,6 @@ from lws.planning.operand.record import NAME as RECORD
 from lws.planning.operand.status import stamp
 from lws.planning.operand.world import CertificateEnds, Key, Probe, Workloads, World
 from lws.reconcilers.operand.apis import APISERVERS, GROUPS, OPENSHIFT_GROUP, OptionalApis
-from lws.reconcilers.operand.caches import Caches
 
 # What releases apply, this one or another: objects of a kind that this one no longer has are pruned too.
 KNOWN: Final = (
@@ -112,12 +111,59 @@ class Observation:
     standby: str = ""  # who else works on the same object; empty if nobody
 
 
+class Seen(Protocol):
+    """What is known of the cluster without asking for it by name: caches, or lists taken just now."""
+
+    @property
+    def workloads(self) -> Sets | None:
+        """Users' sets; None while the cluster serves none."""
+        ...
+
+    def follow(self, resources: Mapping[Resource, bool], namespace: str, /) -> None:
+        """Know these resources: those of the cluster, and in this namespace; optional ones (true) may go again."""
+        ...
+
+    def follow_workloads(self, *, served: bool) -> None:
+        """Know users' sets while the cluster serves them."""
+        ...
+
+    def definitions_named(self) -> Mapping[str, ObjectMeta]:
+        """CustomResourceDefinitions, by name."""
+        ...
+
+    def labelled(self) -> Iterable[tuple[Resource, JSON]]:
+        """Everything that bears our label."""
+        ...
+
+    def pods(self) -> tuple[JSON, ...]:
+        """Pods of the operand."""
+        ...
+
+    def replica_sets(self) -> tuple[JSON, ...]:
+        """ReplicaSets of the operand."""
+        ...
+
+
+class Sets(Protocol):
+    """Users' sets."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether all are known."""
+        ...
+
+    @property
+    def store(self) -> Iterable[Workload]:
+        """The sets."""
+        ...
+
+
 class Observer:
     """Looks.
 
     Args:
         client: asks.
-        caches: what is watched.
+        caches: what is known.
         apis: the optional APIs.
         assets: the objects of this release.
         surroundings: what the operator was told.
@@ -127,7 +173,7 @@ class Observer:
     def __init__(
         self,
         client: ApiClient,
-        caches: Caches,
+        caches: Seen,
         apis: OptionalApis,
         assets: Sequence[Asset],
         surroundings: Surroundings,
@@ -184,16 +230,9 @@ class Observer:
         return Observation(facts, wanted, world, record, claims.rival(leases, ours, self._told.namespace, now))
 
     def _follow(self, namespace: str, served: frozenset[str]) -> None:
-        known = {*KNOWN, *(each.resource for each in self._assets)}
-        resources = {each: each.group in GROUPS for each in sorted(known, key=str)}
-        wanted = {
-            resource: optional
-            for resource, optional in resources.items()
-            if not optional or f"{resource.kind}.{resource.group}" in served
-        }
-        self._caches.follow(wanted, namespace)
-        definition = self._caches.definitions.store.get("", names.SETS_CRD)
-        self._caches.follow_workloads(served=definition is not None and not definition.metadata.deleting)
+        self._caches.follow(followed(self._assets, served), namespace)
+        definition = self._caches.definitions_named().get(names.SETS_CRD)
+        self._caches.follow_workloads(served=definition is not None and not definition.deleting)
 
     async def _facts(
         self,
@@ -273,10 +312,9 @@ class Observer:
 
     def _owned_definitions(self) -> tuple[ObjectMeta, ...]:
         """Definitions of sets that a LeaderWorkerSetOperator owns."""
-        found = (each.metadata for each in self._caches.definitions.store)
         return tuple(
             meta
-            for meta in found
+            for meta in self._caches.definitions_named().values()
             if meta.name.partition(".")[2] in (SETS_GROUP, DISAGGREGATED_GROUP)
             and any(owner.kind == names.KIND for owner in meta.owner_references or ())
         )
@@ -304,6 +342,17 @@ class Observer:
     def _workloads(self) -> Workloads | None:
         informer = self._caches.workloads
         return None if informer is None or not informer.synced else counted([*informer.store])
+
+
+def followed(assets: Sequence[Asset], served: frozenset[str]) -> dict[Resource, bool]:
+    """The resources of which objects of ours are looked for; true for those whose API may go again."""
+    known = {*KNOWN, *(each.resource for each in assets)}
+    resources = {each: each.group in GROUPS for each in sorted(known, key=str)}
+    return {
+        resource: optional
+        for resource, optional in resources.items()
+        if not optional or f"{resource.kind}.{resource.group}" in served
+    }
 
 
 def _ends(facts: Facts, secrets: Mapping[str, JSON]) -> CertificateEnds:

@@ -23,6 +23,7 @@ from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENI
 from lws.planning.operand.conditions import Sync, blind
 from lws.planning.operand.desired import Desired, owner
 from lws.planning.operand.plan import Decision, plan, serves
+from lws.planning.operand.preview import Preview
 from lws.planning.operand.removal import Course
 from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
@@ -30,6 +31,7 @@ from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
+from lws.reconcilers.operand.preview import Restarts, preview
 from lws.reconcilers.operand.probe import probe
 from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.errorfields import error_fields
@@ -68,6 +70,7 @@ class Told:
     plan: JSON | None = None
     history: Sequence[JSON] = ()
     look_again: float = 3600.0
+    restarts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class OperandReconciler:
         validate: judges the operand's configuration file.
         clock: measures.
         listener: hears how it went.
+        restarts: which groups a rollout would restart; not known if absent.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class OperandReconciler:
         validate: Validate,
         clock: Clock,
         listener: Listener,
+        restarts: Restarts | None = None,
     ) -> None:
         self._client = client
         self._caches = caches
@@ -120,6 +125,7 @@ class OperandReconciler:
         self._validate = validate
         self._clock = clock
         self._listener = listener
+        self._restarts = restarts
         self._memory = Memory()
 
     async def reconcile(self, key: str) -> Verdict:
@@ -180,7 +186,10 @@ class OperandReconciler:
         world = replace(world, trusted_for=trusted_for)
         observation = replace(observation, world=world)
         refused = self._refused(observation)
-        choice = self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        try:
+            choice = await self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        except LwsError as error:  # the sets of the cluster could not be looked at
+            return self._failed(error, [*refused.values()], Decision(), observation.wanted)
         decision = Decision(waits=choice.waits)
         if choice.target is not None:
             decision = plan(observation.facts, choice.target, world, settled=choice.settled, refused=frozenset(refused))
@@ -189,7 +198,8 @@ class OperandReconciler:
         if failing := _failing(world):
             causes.append(failing)
         actions = (*choice.told, *decision.actions, *_keeping(observation, choice.record))
-        told = Told(choice.plan or _adopting(decision.other), choice.record.history, choice.look_again)
+        planned = choice.plan or _adopting(decision.other)
+        told = Told(planned, choice.record.history, choice.look_again, choice.restarts)
         try:
             await self._executor.run(KEY, Plan(actions), _reference(world.operator))
         except ConflictError as error:
@@ -199,7 +209,7 @@ class OperandReconciler:
         self._memory.failures = 0
         return Result(causes, None, decision.waits, told)
 
-    def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
+    async def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
         """Which installation to apply; what is invalid is not rolled out, and so not given up either."""
         facts, wanted, world = observation.facts, observation.wanted, observation.world
         kept = record.decoded(observation.record)
@@ -208,7 +218,18 @@ class OperandReconciler:
         good = serves(world, wanted) and world.probe is not None and not world.probe.fault
         digest = record.Rendering.of(facts, wanted).digest
         soaking = self._memory.soaked(digest, now=self._clock.monotonic(), serves=good)
-        return rollout.choose(facts, wanted, world, kept, soaking)
+        planned = rollout.to_be_planned(facts, wanted, world, kept)
+        seen = await self._previewed(observation, planned) if planned else Preview()
+        return rollout.choose(facts, wanted, world, kept, soaking, seen)
+
+    async def _previewed(self, observation: Observation, digest: str) -> Preview:
+        """What a rollout changes; looked at once, and again every five minutes while it waits."""
+        known, at, seen = self._memory.previewed
+        now = self._clock.monotonic()
+        if known != digest or now - at >= RESYNC_SECONDS:
+            seen = await preview(self._client, observation, self._restarts)
+            self._memory.previewed = (digest, now, seen)
+        return seen
 
     def _refused(self, observation: Observation) -> dict[Key, Cause]:
         """Objects that stay as they are, because what is wanted of them is invalid."""
@@ -263,7 +284,7 @@ class OperandReconciler:
         """Write the status if it changed; returns it, and seconds until the next pass."""
         now = self._clock.monotonic()
         causes, left = self._memory.standing(result.causes, now)
-        sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits)
+        sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits, result.told.restarts)
         world = observation.world
         rollouts = result.told
         told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
