@@ -45,7 +45,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ForbiddenError, NotFoundError
-from lws.planning.operand import certificates, claims, switching
+from lws.planning.operand import certificates, claims, sizing, switching
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.conditions import MONITORING_LABEL
 from lws.planning.operand.desired import Desired, desired
@@ -251,17 +251,24 @@ class Observer:
         end = _end(secrets.get(names.SERVING_SECRET))
         ending = end is None or end - self._clock.now() <= ENDING
         deployment = live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))
+        image = self._told.image or image_of(deployment)
+        rolling = deployment is not None and image_of(deployment) != image
+        sets = self._workloads()
+        count = None if sets is None else sets.pods
+        size = sizing.decided(operator.spec, deployment, self._caches.pods(), count, rolling=rolling)
         return Facts(
             namespace=namespace,
             operator_namespace=self._told.namespace,
             owner_uid=operator.metadata.uid,
-            image=self._told.image or image_of(deployment),
+            image=image,
             image_told=bool(self._told.image),
             version=self._told.version,
             openshift=openshift,
             served=served,
             certificates=certificates.decided(operator.spec, recorded, config_map, served=cert_manager, ending=ending),
             in_use=switching.modes_in_use(deployment, self._caches.replica_sets()),
+            tier=size[0] if size is not None else None,
+            tier_floor=size[1] if size is not None else 0,
             tls=await self._cluster_tls() if OPENSHIFT_GROUP in served else ClusterTls(),
         )
 
