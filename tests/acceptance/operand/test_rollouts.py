@@ -144,6 +144,9 @@ async def test_a32_an_image_that_cannot_be_pulled_is_rolled_back() -> None:
         assert await image_of(site) == THIRD_IMAGE
         assert await site.is_condition("Degraded", "False")
         assert [each["result"] for each in (await site.operator())["status"]["history"]] == ["RolledBack", "Succeeded"]
+        exported = site.operators[0].operator.metrics.registry.get_sample_value
+        assert exported("lws_operator_rollouts_total", {"result": "Succeeded"}) == 1
+        assert exported("lws_operator_rollout_phase", {"phase": "Idle"}) == 1
 
 
 @virtual_time
