@@ -68,7 +68,12 @@ def fixture(name: str) -> tuple[JSON, ...]:
 @cache
 def slim_assets() -> tuple[Asset, ...]:
     """The objects of this release, with opaque pod templates in the definition of sets, which is then read faster."""
-    return parsed(_slim(assets()))
+    return slimmed(assets())
+
+
+def slimmed(found: Sequence[Asset]) -> tuple[Asset, ...]:
+    """The objects of a release, with an opaque definition of sets."""
+    return parsed(_slim(found))
 
 
 def _slim(found: Sequence[Asset]) -> bytes:
@@ -276,6 +281,12 @@ class Site:
         """Merge members into the object's spec; None takes one away."""
         return await self.client.patch(OPERATORS, "", names.SINGLETON, {"spec": spec})
 
+    async def replace(self, spec: JSON) -> JSON:
+        """Make this the object's spec; members that are None are left out."""
+        live = await self.operator()
+        given = {key: _given(value) for key, value in spec.items() if value is not None}
+        return await self.client.update(OPERATORS, {**live, "spec": given})
+
     async def operator(self) -> JSON:
         """The object as it is."""
         return await self.client.get(OPERATORS, "", names.SINGLETON)
@@ -373,6 +384,10 @@ class Site:
         async with asyncio.timeout(seconds):
             while not await holds():  # noqa: ASYNC110 -- virtual time: a look costs nothing
                 await asyncio.sleep(every)
+
+
+def _given(value: Any) -> Any:
+    return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
 
 
 def operator_manifest(name: str = names.SINGLETON, **spec: Any) -> JSON:
