@@ -18,7 +18,8 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import ROLES
 from lws.planning.operand.assets import parsed
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.site import NEXT_IMAGE, ROOT, Site, slimmed
+from tests.acceptance.operand.ground import NEXT_IMAGE, ROOT, slimmed
+from tests.acceptance.operand.site import Site
 from tests.simulation.chaos import Chaos, Trouble
 from tests.virtual import virtual_time
 

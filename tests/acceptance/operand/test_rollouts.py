@@ -25,7 +25,8 @@ from lws.planning.operand.assets import Asset
 from lws.planning.operand.rollout import APPROVED
 from lws.reconcilers.operand.observe import Surroundings
 from lws.reconcilers.operand.preview import Restarts
-from tests.acceptance.operand.site import IMAGE, NEXT_IMAGE, Site, slim_assets
+from tests.acceptance.operand.ground import IMAGE, NEXT_IMAGE, Ground, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
@@ -35,7 +36,7 @@ THIRD_IMAGE = "registry.example/lws:v1.3.0"
 
 
 async def release(
-    site: Site,
+    site: Ground,
     image: str,
     version: str = "1.2.0",
     objects: list[Asset] | None = None,
@@ -47,14 +48,14 @@ async def release(
     await site.start(image=image, version=version, objects=objects, restarts=restarts)
 
 
-async def image_of(site: Site) -> str:
+async def image_of(site: Ground) -> str:
     """The image that the Deployment has."""
     (container,) = (await site.deployment())["spec"]["template"]["spec"]["containers"]
     return str(container["image"])
 
 
 @asynccontextmanager
-async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
+async def always(site: Ground, least: int = 2) -> AsyncIterator[None]:
     """Check each second that so many pods serve and Available is True."""
     problems: list[str] = []
 
@@ -74,7 +75,7 @@ async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unpullable(site: Site, image: str) -> AsyncIterator[None]:
+async def unpullable(site: Ground, image: str) -> AsyncIterator[None]:
     """Let no pod of this image be pulled."""
 
     async def break_pods() -> None:
