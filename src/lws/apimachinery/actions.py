@@ -132,8 +132,9 @@ class Patch:
     """Merge ``change`` into an object, or into a subresource of it (RFC 7386), if it still has this UID.
 
     What the change does not name is left as it is, whoever wrote it meanwhile, so there is no conflict to be had.
-    If we may not patch an ``optional`` one, ``on_failure`` is told, the plan goes on, and it is not tried again for a
-    minute.
+    A ``strategic`` change adds to and takes from lists as the API defines it. One whose metadata has a resourceVersion
+    is a `lws.errors.ConflictError` if the object has another. If we may not patch an ``optional`` one, ``on_failure``
+    is told, the plan goes on, and it is not tried again for a minute.
     """
 
     resource: Resource
@@ -143,6 +144,7 @@ class Patch:
     change: JSON
     subresource: str = ""
     optional: bool = False
+    strategic: bool = False
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

@@ -46,6 +46,7 @@ class ObjectMeta(CachedStruct, frozen=True):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
+    finalizers: tuple[str, ...] | None = None
 
     def label(self, key: str) -> str:
         """The label's value, or the empty string."""
@@ -59,6 +60,10 @@ class ObjectMeta(CachedStruct, frozen=True):
     def controller(self) -> OwnerReference | None:
         """The owner that controls this object, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
+
+    def finalized_by(self, finalizer: str) -> bool:
+        """Whether this finalizer holds the object."""
+        return finalizer in (self.finalizers or ())
 
     @property
     def key(self) -> Key:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
-from lws.apimachinery.actions import Delete, EmitEvent, Reference
+from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, members, recovery, restarts
+from lws.planning.leaderworkerset import events, members, recovery, restartbudget, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
 from lws.planning.leaderworkerset.members import LOST, MemberRecord
 from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+
+STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +26,26 @@ class Review:
     Attributes:
         record: the members as they are to be remembered once the plan has run.
         outcome: what decides; NO_FAILURE if nothing does.
-        deletion: the deletion of the leader, if the group is to be recreated.
+        before: what is written before the leader is deleted.
+        deletion: the deletion of the leader, if the group is to be recreated or terminated.
         error: why a failed pod could not be judged.
+        remedy: what to do about that.
         told: events about members that are neither well nor failed.
         settled: by pod UID, how many restarts count no more.
         cause: why the group is to be recreated.
+        budgeted: whether a restart budget decided, so that what it was judged by is to be read afresh (next 5.4).
     """
 
     record: MemberRecord | None
     outcome: Outcome = Outcome.NO_FAILURE
+    before: tuple[Action, ...] = ()
     deletion: Delete | None = None
     error: str | None = None
+    remedy: str = ""
     told: tuple[EmitEvent, ...] = ()
     settled: Mapping[str, int] = field(default_factory=dict)
     cause: Cause | None = None
+    budgeted: bool = False
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -60,15 +70,31 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if outcome is Outcome.RECREATE:
             assert leader is not None
             deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, missing.absent)
-            return Review(record, outcome, deletion, settled=settled, cause=recovery.cause(failed))
+            return _spent(snapshot, leader, deletion, Review(record, outcome, settled=settled), recovery.cause(failed))
         if outcome is Outcome.NO_ORDINAL:
-            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
+            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}", remedy=STRAY_REMEDY)
         if outcome is Outcome.GOING:
             return Review(record, outcome, settled=settled)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
     return Review(record, told=told, settled=settled)
+
+
+def _spent(snapshot: GroupSnapshot, leader: Pod, deletion: Delete, found: Review, cause: Cause) -> Review:
+    """The review, once the recreation was charged to the group's restart budget (next 5.4)."""
+    assert snapshot.lws is not None
+    spent = restartbudget.spend(snapshot, leader, deletion)
+    if spent.deletion is None:
+        return replace(found, error=spent.error, remedy=restartbudget.INVALID_REMEDY)
+    limited = snapshot.lws.spec.leader_worker_template.max_group_restarts is not None
+    return replace(
+        found,
+        before=spent.before,
+        deletion=spent.deletion,
+        cause=None if spent.exhausted else cause,
+        budgeted=limited or spent.exhausted,
+    )
 
 
 def _settled(snapshot: GroupSnapshot) -> dict[str, int]:

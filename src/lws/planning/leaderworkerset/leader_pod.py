@@ -12,13 +12,13 @@ from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
 from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Patch, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
-from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
+from lws.planning.leaderworkerset import events, ownership, podgroup, retention, services, topology, worker_statefulset
 from lws.planning.leaderworkerset.failures import Review, review
 from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
-from lws.planning.leaderworkerset.recovery import Cause
+from lws.planning.leaderworkerset.recovery import Cause, Outcome
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -26,7 +26,6 @@ REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a
 NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
 INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
 INDEX_REMEDY: Final = "the pod was admitted without the webhook: see that its configurations are there, delete the pod"
-STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,19 @@ class GroupPlan:
         record: the group's members.
         settled: by pod UID, how many restarts count no more; None if nothing was looked at.
         cause: why the group is recreated.
+        budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
     """
 
     plan: Plan
     record: MemberRecord | None
     settled: Mapping[str, int] | None = None
     cause: Cause | None = None
+    budgeted: bool = False
+
+    @classmethod
+    def of(cls, found: Review) -> GroupPlan:
+        """The plan of a review that decides."""
+        return cls(concluded(found), found.record, found.settled, found.cause, found.budgeted)
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -54,11 +60,14 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
     problem = unlabelled(leader)
     if problem is not None:
         return GroupPlan(problem, snapshot.record)
+    retained = retention.plan_leader(snapshot, leader)
+    if retained is not None:
+        return GroupPlan(retained, None, budgeted=True)
     if lws is None or not snapshot.served or of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.settled, found.cause)
+        return GroupPlan.of(found)
     plan = _complete(snapshot, lws, leader, provider)
     return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
 
@@ -75,8 +84,9 @@ def unlabelled(pod: Pod) -> Plan | None:
 def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
-        return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
-    return Plan((found.deletion,)) if found.deletion is not None else Plan(found.told)
+        terminal = found.outcome is Outcome.NO_ORDINAL
+        return Plan(error=found.error, terminal=terminal, remedy=found.remedy)
+    return Plan((*found.before, found.deletion)) if found.deletion is not None else Plan(found.told)
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:

@@ -13,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 _RESERVED: Final = (labels.GROUP_INDEX, labels.GROUP_KEY, labels.WORKER_INDEX)
+_NOT_INHERITED: Final = (labels.LAST_APPLIED, labels.GROUP_RESTART_COUNTS, labels.RESTART_CHARGED)
 _RESERVED_PREFIX: Final = labels.PREFIX + "subgroup-"
 
 
@@ -32,8 +33,8 @@ def with_strings(metadata: JSON, label_map: Mapping[str, str], annotation_map: M
 
 
 def inherited_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
-    """The set's annotations as its StatefulSets carry them: all but kubectl's own record (CD-08)."""
-    return {key: value for key, value in (lws.metadata.annotations or {}).items() if key != labels.LAST_APPLIED}
+    """The set's annotations as its StatefulSets carry them: not kubectl's own record, nor restarts (CD-08, ND-12)."""
+    return {key: value for key, value in (lws.metadata.annotations or {}).items() if key not in _NOT_INHERITED}
 
 
 def inherited_labels(lws: LeaderWorkerSet) -> dict[str, str]:
