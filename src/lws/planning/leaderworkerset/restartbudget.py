@@ -17,7 +17,7 @@ from lws.apimachinery.actions import Action, Delete, Patch, Reference
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import events
-from lws.planning.leaderworkerset.groups import group_index, revision_key
+from lws.planning.leaderworkerset.groups import group_index, marked, revision_key
 from lws.planning.leaderworkerset.recovery import belongs
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -39,11 +39,6 @@ class Spending:
     deletion: Delete | None = None
     exhausted: bool = False
     error: str | None = None
-
-
-def marked(pod: Pod) -> bool:
-    """Whether this leader's group has exhausted its budget."""
-    return pod.metadata.annotation(labels.RESTART_BUDGET_EXHAUSTED) == "true"
 
 
 def entry_of(leader: Pod) -> str:

@@ -15,8 +15,8 @@ from lws.apimachinery.actions import DONE, Patch, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import restartbudget
-from lws.planning.leaderworkerset.groups import GroupState, group_index, revision_key
-from lws.planning.leaderworkerset.restartbudget import INVALID_REMEDY, entry_of, marked
+from lws.planning.leaderworkerset.groups import GroupState, group_index, marked, revision_key
+from lws.planning.leaderworkerset.restartbudget import INVALID_REMEDY, entry_of
 from lws.planning.leaderworkerset.rollout import LeaderNumbers
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -35,6 +35,8 @@ def plan_leader(snapshot: GroupSnapshot, leader: Pod) -> Plan | None:
         return Plan(_release(snapshot, leader)) if held(leader) else None
     if torn_down(leader, lws, snapshot.leader_statefulset):
         return Plan(_release(snapshot, leader))
+    if snapshot.going == leader.metadata.uid:
+        return DONE
     if not leader.metadata.deleting:
         return Plan(restartbudget.terminate(snapshot, leader))
     if lws is None or leader.metadata.annotation(labels.RECOVER) != "true":

@@ -27,8 +27,7 @@ from lws.planning.leaderworkerset.conditions import (
     set_true,
     with_reason,
 )
-from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
-from lws.planning.leaderworkerset.restartbudget import marked
+from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 

@@ -27,8 +27,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, ObjectMeta
-from lws.planning.leaderworkerset.groups import is_leader, running_and_ready, waiting_for_room
-from lws.planning.leaderworkerset.restartbudget import marked
+from lws.planning.leaderworkerset.groups import is_leader, marked, running_and_ready, waiting_for_room
 
 Keys: TypeAlias = frozenset[Key]
 

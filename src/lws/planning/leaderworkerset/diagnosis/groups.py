@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet, controlled_by
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, pod_reference, statefulset_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import listed, quoted
-from lws.planning.leaderworkerset.groups import own_leaders
+from lws.planning.leaderworkerset.groups import marked, own_leaders
 
 _FOREGROUND: Final = "foregroundDeletion"
 _LABEL_LIMIT: Final = "must be no more than 63"
@@ -29,6 +30,9 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
     if leader is None:
         yield _no_leader(facts, group)
         return
+    if marked(leader):
+        yield _exhausted(facts, group, leader)
+        return
     found = diagnose_pod(facts, leader, group.index)
     if leader.metadata.deleting:
         yield from _ending_group(facts, group, leader, found)
@@ -43,6 +47,20 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
         yield from _workers(facts, group, leader, leader_waits=found is not None)
     elif found is None:
         yield _of(group, Reason.NOT_READY, "its readiness has not been counted yet")
+
+
+def _exhausted(facts: Facts, group: GroupFacts, leader: PodReport) -> Finding:
+    """Nothing brings such a group back but a person (next 5.5)."""
+    name = leader.metadata.name
+    text = "has exhausted the restart budget of its group (maxGroupRestarts), whose pods have ended and are kept"
+    if leader.metadata.annotation(labels.RECOVER) == "true":
+        remedy = "Its recovery is asked for: if this lasts, check that the controller runs, and its log."
+    else:
+        remedy = (
+            "Look at its pods, then have it recreated with a full budget: "
+            f"`kubectl annotate pod {name} -n {facts.lws.metadata.namespace} {labels.RECOVER}=true`."
+        )
+    return _about(group, ("leader pod", name), Reason.EXHAUSTED, text, remedy)
 
 
 def _no_leader(facts: Facts, group: GroupFacts) -> Finding:
