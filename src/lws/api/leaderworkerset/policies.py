@@ -60,6 +60,9 @@ class SetPolicies:
     surge_fallback: float = 0.0
 
 
+DEFAULTS: Final = SetPolicies()
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One thing that can be chosen.
@@ -194,7 +197,7 @@ class Rule:
 class PolicySource:
     """What the policies file says: defaults, and rules of which the first that matches counts."""
 
-    defaults: SetPolicies = SetPolicies()
+    defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:
@@ -209,6 +212,9 @@ class Chosen:
 
     policies: SetPolicies
     bad: tuple[tuple[str, str, str], ...] = ()  # key, value, what is accepted
+
+
+NOTHING_CHOSEN: Final = Chosen(DEFAULTS)
 
 
 def choose(
@@ -226,6 +232,8 @@ def choose(
             found[setting.member] = parse(setting, value, getattr(base, setting.member))
         except ValueError as error:
             bad.append((key, value, str(error)))
+    if not found and not bad and base is DEFAULTS:
+        return NOTHING_CHOSEN
     return Chosen(replace(base, **found) if found else base, tuple(bad))
 
 
