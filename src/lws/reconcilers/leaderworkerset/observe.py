@@ -124,7 +124,7 @@ class Observer:
         records: SetRecords | None = None,
     ) -> None:
         self._caches = caches
-        self._records = records or SetRecords(SystemClock())
+        self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._provider = provider
         self._contents = Contents()

@@ -40,7 +40,7 @@ class LeaderWorkerSetReconciler:
         self, observer: Observer, executor: Executor[Key], clock: Clock, records: SetRecords | None = None
     ) -> None:
         self._observer = observer
-        self._records = records or SetRecords(clock)
+        self._records = SetRecords(clock) if records is None else records
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
