@@ -33,6 +33,13 @@ from lws.planning.leaderworkerset.rollout import Budget
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
+_BEYOND: Final = {
+    "failures",
+    "groups",
+    "groups_not_shown",
+    "restarts",
+    "rollout",
+}  # members that are not the reference's
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 
@@ -274,4 +281,6 @@ def as_json(status: LeaderWorkerSetStatus) -> JSON:
     out: JSON = {key: value for key, value in numbers.items() if value}
     if status.conditions:
         out["conditions"] = [condition_json(each) for each in status.conditions]
+    if any(getattr(status, name) for name in _BEYOND):
+        out |= status.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=_BEYOND)
     return out
