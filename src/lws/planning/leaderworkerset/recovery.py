@@ -218,6 +218,18 @@ def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None, absent
     )
 
 
+def over(pod: Pod) -> bool:
+    """Whether the pod has ended and will not run again."""
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def remove(leader: Pod, failed: Failed) -> Delete:
+    """Delete a leader that is over: unlike StatefulSets, ReplicaSets replace such a pod and let it lie (ND-21)."""
+    meta = leader.metadata
+    told = events.group_failed(meta.label(labels.GROUP_INDEX), how(failed), meta)
+    return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground", (told,))
+
+
 def how(failed: Failed) -> str:
     """What became of the pod, as far as it tells: the container that ended last, its exit code and reason (S4)."""
     pod = failed.pod
@@ -229,6 +241,8 @@ def how(failed: Failed) -> str:
         for each in statuses(pod)
         if each.restart_count and each.last_state is not None and each.last_state.terminated is not None
     ]
+    if over(pod) and not pod.metadata.deleting:
+        return f"{where} has ended in phase {pod.status.phase}"
     if pod.metadata.deleting or restarts(pod) <= failed.settled:
         return f"{where} is being deleted"
     if not ended:

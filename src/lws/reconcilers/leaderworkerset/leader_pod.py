@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.actions import Create
 from lws.apimachinery.objects import Key
+from lws.clock import Clock
 from lws.errors import ApiError
 from lws.planning.leaderworkerset.leader_pod import GroupPlan, plan_leader_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
@@ -26,6 +27,7 @@ class LeaderPodReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         memory: what is remembered of groups, shared with the reconciler of workers.
+        clock: stamps conditions.
         provider: the gang scheduler, if there is one.
         listener: hears of recreated groups.
         wake_set: has a set reconciled: whether its groups can have their PodGroups is told in its status (CD-44).
@@ -36,6 +38,8 @@ class LeaderPodReconciler:
         observer: Observer,
         executor: Executor[Key],
         memory: GroupMemory,
+        clock: Clock,
+        *,
         provider: SchedulerProvider | None = None,
         listener: GroupListener | None = None,
         wake_set: Callable[[Key], None] = lambda _: None,
@@ -43,6 +47,7 @@ class LeaderPodReconciler:
         self._observer = observer
         self._executor = executor
         self._memory = memory
+        self._clock = clock
         self._provider = provider
         self._listener = listener
         self._wake_set = wake_set
@@ -57,7 +62,7 @@ class LeaderPodReconciler:
 
         def look() -> tuple[GroupSnapshot, GroupPlan]:
             snapshot = self._observer.of_group(key, set_name)
-            return snapshot, plan_leader_pod(snapshot, self._provider)
+            return snapshot, plan_leader_pod(snapshot, self._provider, self._clock.now())
 
         outcome, refusal = Outcome(), ""
         try:

@@ -72,12 +72,6 @@ class ContainerReport(ContainerStatus, frozen=True):
         return self.terminated or (self.last_state.terminated if self.last_state else None)
 
 
-class SchedulingGate(CachedStruct, frozen=True):
-    """Keeps the scheduler from looking at a pod."""
-
-    name: str = ""
-
-
 class ContainerSpec(CachedStruct, frozen=True):
     """A container by name; a sidecar is an init container with restartPolicy Always."""
 
@@ -88,7 +82,6 @@ class ContainerSpec(CachedStruct, frozen=True):
 class PodReportSpec(PodSpec, frozen=True):
     """What a diagnosis reads of a pod's spec."""
 
-    scheduling_gates: tuple[SchedulingGate, ...] | None = ()
     init_containers: tuple[ContainerSpec, ...] | None = ()  # type: ignore[assignment]
 
 
