@@ -61,13 +61,18 @@ def tree(facts: Facts) -> Tree:
 def _ready(facts: Facts) -> str:
     """Ready groups of the wanted ones, as seen now; surge is counted apart."""
     ready = [group for group in facts.groups if group.state.ready]
-    extra = sum(1 for group in ready if group.index >= facts.lws.replicas)
+    extra = (
+        max(0, len(ready) - facts.lws.replicas)
+        if facts.lws.hashed
+        else sum(1 for group in ready if group.index >= facts.lws.replicas)
+    )
     return f"{len(ready) - extra}/{facts.lws.replicas}" + (f" (+{extra} surge)" if extra else "")
 
 
 def _missing(facts: Facts, group: GroupFacts) -> Iterator[str]:
     present = {pod.metadata.name for pod in group.workers}
-    names = [f"{facts.lws.name}-{group.index}-{number}" for number in range(1, min(group.size, 10_000))]
+    base = group.base or ("" if facts.lws.hashed else f"{facts.lws.name}-{group.index}")
+    names = [f"{base}-{number}" for number in range(1, min(group.size, 10_000))] if base else []
     absent = [name for name in names if name not in present]
     yield from (f"{name}  missing" for name in absent[:_MISSING_LISTED])
     if len(absent) > _MISSING_LISTED:
@@ -77,6 +82,8 @@ def _missing(facts: Facts, group: GroupFacts) -> Iterator[str]:
 def _group_line(facts: Facts, group: GroupFacts) -> Text:
     mark, style = ("●", "green") if group.state.ready else ("○", "yellow")
     surge = "  (surge)" if group.index >= facts.lws.replicas else ""
+    if facts.lws.hashed:  # any group may be the one too many, so each tells its name
+        surge = f"  {group.base}" if group.base else ""
     age = "" if group.state.updated else "  old" if group.state.present else ""
     return Text.assemble(
         (f"{mark} group {group.index}", style), f"{surge}  ", (group.revision or "no leader", "cyan"), (age, "magenta")
@@ -99,7 +106,8 @@ def status(facts: Facts, most: int = 8) -> RenderableType:
         shown, extra = min(value, lws.replicas), max(0, value - lws.replicas)
         tail = f"{shown}/{lws.replicas}" + (f" (+{extra} surge)" if extra else "")
         table.add_row(name, ProgressBar(wanted, min(value, wanted), width=24), tail)
-    table.add_row("replicas", Text(f"{lws.present} groups exist, partition {facts.partition}"), "")
+    tail = "known by a key" if lws.hashed else f"partition {facts.partition}"
+    table.add_row("replicas", Text(f"{lws.present} groups exist, {tail}"), "")
     lines: list[RenderableType] = [Text(f"{lws.metadata.namespace}/{lws.name}", style="bold"), table]
     if notice := owner_notice(facts):
         lines.append(Text(notice, style="yellow"))

@@ -124,6 +124,32 @@ def is_hashed(pod: Pod) -> bool:
     return pod.metadata.annotation(labels.GROUP_IDENTITY) == HASH
 
 
+def gated(pod: Pod) -> bool:
+    """Whether the pod carries our gate."""
+    return any(gate.name == labels.REPLACEMENT_GATE for gate in pod.spec.scheduling_gates or ())
+
+
+def lives(leader: Pod) -> bool:
+    """Whether a group has this leader still: it is not being deleted."""
+    return not leader.metadata.deleting
+
+
+def group_of(pod: Pod) -> str:
+    """The group of a pod of a set: its label, else what it is named after."""
+    meta = pod.metadata
+    owner = meta.controller
+    return meta.label(labels.GROUP_INDEX) or (meta.name if is_leader(pod) or owner is None else owner.name)
+
+
+def terminating_groups(pods: Iterable[Pod]) -> int:
+    """How many of the groups of these pods, all of a set, have no leader that lives (T of next 4.2)."""
+    groups: dict[str, bool] = {}
+    for pod in pods:
+        group = group_of(pod)
+        groups[group] = groups.get(group, False) or (is_leader(pod) and lives(pod))
+    return sum(not led for led in groups.values())
+
+
 def base_name(leader: Pod, workers: StatefulSet | None = None) -> str:
     """What the worker StatefulSet of this leader is named, and its workers before their ordinals.
 

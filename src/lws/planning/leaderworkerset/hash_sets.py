@@ -23,8 +23,8 @@ from lws.planning.leaderworkerset import (
     status,
 )
 from lws.planning.leaderworkerset.conditions import DEPLOYMENT
+from lws.planning.leaderworkerset.groups import lives
 from lws.planning.leaderworkerset.hash_status import HashCounts
-from lws.planning.leaderworkerset.replacement import lives
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from lws.api.leaderworkerset.objects import Deployment, DeploymentStatus, Pod
 from lws.planning.leaderworkerset.conditions import AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS
-from lws.planning.leaderworkerset.groups import pod_ready, revision_key
-from lws.planning.leaderworkerset.replacement import lives
+from lws.planning.leaderworkerset.groups import lives, pod_ready, revision_key
 from lws.planning.leaderworkerset.rollout import Budget
 
 

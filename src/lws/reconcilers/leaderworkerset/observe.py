@@ -27,9 +27,8 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, Object
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
-from lws.planning.leaderworkerset.groups import base_name, is_hashed, is_leader, size_of
+from lws.planning.leaderworkerset.groups import base_name, gated, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
-from lws.planning.leaderworkerset.replacement import gated
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
-from lws.planning.leaderworkerset.groups import is_hashed, is_leader
-from lws.planning.leaderworkerset.replacement import first_in_rank, gated, group_of, lives
+from lws.planning.leaderworkerset.groups import gated, group_of, is_hashed, is_leader, lives
+from lws.planning.leaderworkerset.replacement import first_in_rank
 from lws.reconcilers.leaderworkerset.observe import LEADERS_BY_SET, Caches
 from lws.reconcilers.leaderworkerset.triggers import NONE, Keys
 
