@@ -103,6 +103,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += services.shared(lws, snapshot.service)
     described = _describe(seen, now)
     actions += described.actions
+    actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if seen.counts.update_done(seen.budget):
@@ -149,6 +150,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
             leaders=DEPLOYMENT,
+            records=snapshot.records,
+            news_age=snapshot.news_age,
+            told=snapshot.told,
         ),
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet, controlled_by
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Patch, Plan, Reference, Relabel
+from lws.apimachinery.actions import DONE, Action, Create, Delete, EmitEvent, Patch, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import (
@@ -33,14 +33,13 @@ from lws.planning.leaderworkerset.groups import (
     revision_key,
     size_of,
 )
+from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import Gang, SchedulerProvider
-from lws.planning.leaderworkerset.recovery import Cause, Failed
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
-NEVER: Final = datetime.min.replace(tzinfo=UTC)
 REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a leader's key (spec 5.8)
 NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
 INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
@@ -50,31 +49,25 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, what is to be remembered of the group once it has run, and why the group is recreated.
+    """A plan, and what is to be remembered of the group once it has run.
 
     Attributes:
         plan: what to do.
         record: the group's members.
         settled: by pod UID, how many restarts count no more; None if nothing was looked at.
-        cause: why the group is recreated.
+        incident: the failure that makes the group be recreated, or be waited for.
+        judged: the deletion of the leader that was decided, though it may be put off.
     """
 
     plan: Plan
     record: MemberRecord | None
     settled: Mapping[str, int] | None = None
-    cause: Cause | None = None
+    incident: Incident | None = None
+    judged: Delete | None = None
 
 
-def plan_leader_pod(
-    snapshot: GroupSnapshot, provider: SchedulerProvider | None = None, now: datetime = NEVER
-) -> GroupPlan:
-    """Plan one pass over a leader pod: first whether its group has failed, then what it lacks.
-
-    Args:
-        snapshot: the group.
-        provider: the gang scheduler, if there is one.
-        now: stamps the condition of a group that is known by a key.
-    """
+def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
+    """Plan one pass over a leader pod: first whether its group has failed, then what it lacks."""
     lws, leader = snapshot.lws, snapshot.leader
     if leader is None:
         return GroupPlan(DONE, None)
@@ -85,13 +78,13 @@ def plan_leader_pod(
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.settled, found.cause)
+        return GroupPlan(concluded(found), found.record, found.settled, found.incident, found.deletion)
     if is_hashed(leader) and recovery.over(leader) and not leader.metadata.deleting and not snapshot.going:
-        failed = Failed(leader.metadata.name, leader)
-        deletion = recovery.remove(leader, failed)
-        return GroupPlan(Plan((deletion,)), found.record, found.settled, recovery.cause(failed))
-    plan = _complete(snapshot, lws, leader, provider, now)
-    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
+        deletion = recovery.remove(leader)
+        return GroupPlan(Plan((*found.told, deletion)), found.record, found.settled, found.incident, deletion)
+    plan = _complete(snapshot, lws, leader, provider)
+    actions = (*found.told, *plan.actions)
+    return GroupPlan(replace(plan, actions=actions), found.record, found.settled, found.incident)
 
 
 def unlabelled(pod: Pod) -> Plan | None:
@@ -107,7 +100,9 @@ def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
         return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
-    return Plan((found.deletion,)) if found.deletion is not None else Plan(found.told)
+    if found.deletion is None or found.retry is not None:
+        return Plan(found.told, requeue_after=found.retry)
+    return Plan((*found.told, found.deletion))
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:
@@ -124,9 +119,7 @@ def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet |
     )
 
 
-def _complete(
-    snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provider: SchedulerProvider | None, now: datetime
-) -> Plan:
+def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provider: SchedulerProvider | None) -> Plan:
     """Steps 5 to 13: Service, PodGroup, gate, worker StatefulSet, condition."""
     if leader.metadata.annotation(labels.LEADER_NAME):
         return Plan((events.mistaken_annotation(Reference.to(PODS, leader.metadata)),))
@@ -160,8 +153,8 @@ def _complete(
     if revision is None:
         return Plan(tuple(actions), requeue_after=REVISION_CHECK)
     if snapshot.worker_statefulset is not None:
-        return _accepted(lws, leader, snapshot.worker_statefulset, actions, now)
-    return _made(snapshot, lws, leader, revision, actions, gang, now)
+        return _accepted(lws, leader, snapshot.worker_statefulset, actions, snapshot.now)
+    return _made(snapshot, lws, leader, revision, actions, gang)
 
 
 def _waits_for_leader(lws: LeaderWorkerSet, leader: Pod) -> bool:
@@ -191,7 +184,6 @@ def _made(
     revision: ControllerRevision,
     actions: list[Action],
     gang: Gang | None,
-    now: datetime,
 ) -> Plan:
     """The worker StatefulSet that is not there yet."""
     if not (leader.spec.hostname and leader.spec.subdomain):
@@ -209,7 +201,7 @@ def _made(
     revised, section = snapshot.contents.restored(lws, revision), snapshot.contents.sections_of(lws, revision)
     body = worker_statefulset.manifest(lws, revised, section, leader, place.node_selector, mark)
     actions.append(_create(leader, body))
-    return Plan((*actions, *(group_ready.plan(leader, None, now) if is_hashed(leader) else ())))
+    return Plan((*actions, *(group_ready.plan(leader, None, snapshot.now) if is_hashed(leader) else ())))
 
 
 def _create(leader: Pod, body: dict[str, object]) -> Create:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.actions import Create
 from lws.apimachinery.objects import Key
-from lws.clock import Clock
 from lws.errors import ApiError
 from lws.planning.leaderworkerset.leader_pod import GroupPlan, plan_leader_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
@@ -15,6 +14,7 @@ from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, Outcome
@@ -27,7 +27,7 @@ class LeaderPodReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         memory: what is remembered of groups, shared with the reconciler of workers.
-        clock: stamps conditions.
+        records: what is remembered of failures.
         provider: the gang scheduler, if there is one.
         listener: hears of recreated groups.
         wake_set: has a set reconciled: whether its groups can have their PodGroups is told in its status (CD-44).
@@ -38,8 +38,7 @@ class LeaderPodReconciler:
         observer: Observer,
         executor: Executor[Key],
         memory: GroupMemory,
-        clock: Clock,
-        *,
+        records: SetRecords,
         provider: SchedulerProvider | None = None,
         listener: GroupListener | None = None,
         wake_set: Callable[[Key], None] = lambda _: None,
@@ -47,7 +46,7 @@ class LeaderPodReconciler:
         self._observer = observer
         self._executor = executor
         self._memory = memory
-        self._clock = clock
+        self._records = records
         self._provider = provider
         self._listener = listener
         self._wake_set = wake_set
@@ -62,11 +61,11 @@ class LeaderPodReconciler:
 
         def look() -> tuple[GroupSnapshot, GroupPlan]:
             snapshot = self._observer.of_group(key, set_name)
-            return snapshot, plan_leader_pod(snapshot, self._provider, self._clock.now())
+            return snapshot, plan_leader_pod(snapshot, self._provider)
 
         outcome, refusal = Outcome(), ""
         try:
-            return await carry_out(key, key, look, self._executor, self._memory, self._listener, outcome)
+            return await carry_out(key, key, look, self._executor, self._memory, self._records, self._listener, outcome)
         except ApiError as error:
             refusal = self._refusal(outcome, error)
             raise
