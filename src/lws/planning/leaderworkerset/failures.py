@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import events, incidents, members, recovery, restarts
-from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
+from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
-from lws.planning.leaderworkerset.members import LOST, MemberRecord
+from lws.planning.leaderworkerset.members import LOST, Evidence, MemberRecord
 from lws.planning.leaderworkerset.recovery import Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -58,7 +59,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     record, named, gone = _members(snapshot)
     leader = snapshot.leader
     gone, told = _apart(snapshot, record, gone)
-    missing = _Missing.of(leader, gone, record, snapshot.released)
+    missing = _Missing.of(snapshot, gone, record)
     settled = _settled(snapshot)
     named_pod = () if pod is None else (Failed(name, pod, settled=settled.get(pod.metadata.uid, 0)),)
     for failed in (*named_pod, *missing.suspect):
@@ -71,7 +72,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
             return _with_end(Review(record, outcome, settled=settled), snapshot, pod)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
-            record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
+            record = members.consume(record, gone if failed.gone else _indices(failed, snapshot.base), named)
     return _with_end(Review(record, told=told, settled=settled), snapshot, pod)
 
 
@@ -117,11 +118,17 @@ def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review
 def _settled(snapshot: GroupSnapshot) -> dict[str, int]:
     lws, leader = snapshot.lws, snapshot.leader
     assert lws is not None
-    proof = members.evidence(lws, snapshot.leader_statefulset)
-    index = None if leader is None else group_index(leader, lws.metadata.name)
-    covered = proof if proof is not None and index is not None and index < proof.groups else None
+    covered = None if leader is None else _proof(snapshot, lws, leader)
     pods = [*snapshot.group_pods, *([] if leader is None else [leader])]
     return restarts.settled(snapshot.settled, pods, tolerated=recovery.tolerates(lws), proof=covered)
+
+
+def _proof(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod) -> Evidence | None:
+    """What the set's status proves about the group of this leader."""
+    if is_hashed(leader):
+        return members.evidence_by_key(lws, snapshot.leader_deployment, leader)
+    proof, index = members.evidence(lws, snapshot.leader_statefulset), group_index(leader, lws.metadata.name)
+    return proof if proof is not None and index is not None and index < proof.groups else None
 
 
 def _apart(
@@ -130,7 +137,7 @@ def _apart(
     """The members that are really gone, and word of those that only lost their label (resilience 2.3)."""
     if snapshot.leader is None or record is None or not snapshot.released:
         return gone, ()
-    names = {index: f"{snapshot.leader.metadata.name}-{index}" for index in gone}
+    names = {index: f"{snapshot.base}-{index}" for index in gone}
     there = {
         index: name
         for index, name in names.items()
@@ -153,13 +160,12 @@ class _Missing:
     absent: Reference | None = None
 
     @classmethod
-    def of(
-        cls, leader: Pod | None, gone: tuple[int, ...], record: MemberRecord | None, released: Collection[str]
-    ) -> _Missing:
+    def of(cls, snapshot: GroupSnapshot, gone: tuple[int, ...], record: MemberRecord | None) -> _Missing:
         """Those at these indices; starting still if one of them was when it was last seen."""
+        leader, released = snapshot.leader, snapshot.released
         if leader is None or record is None or not gone:
             return cls(frozenset(released))
-        names = [f"{leader.metadata.name}-{index}" for index in gone]
+        names = [f"{snapshot.base}-{index}" for index in gone]
         uid = record.uids[gone[0]]
         absent = Reference(PODS, leader.metadata.namespace, names[0], "" if uid == LOST else uid)
         suspect = Failed(names[0], None, gone=True)
@@ -171,15 +177,14 @@ def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Po
     lws, leader, worker_set = snapshot.lws, snapshot.leader, snapshot.worker_set_of_leader
     if lws is None or leader is None or leader.metadata.deleting or snapshot.going:
         return snapshot.record, {}, ()
-    named = members.by_index(snapshot.workers, leader.metadata.name)
+    named = members.by_index(snapshot.workers, snapshot.base)
     record = snapshot.record
     if worker_set is None:
-        return record if snapshot.worker_statefulset else members.foresee(record, leader, named), named, ()
+        foreseen = record if snapshot.worker_statefulset else members.foresee(record, leader, snapshot.base, named)
+        return foreseen, named, ()
     if record is None or (record.leader_uid, record.worker_set_uid) != (leader.metadata.uid, worker_set.metadata.uid):
         size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
-        index = group_index(leader, lws.metadata.name)
-        proof = members.evidence(lws, snapshot.leader_statefulset)
-        record = members.seed(leader, worker_set, named, size, index, proof)
+        record = members.seed(leader, worker_set, named, size, _proof(snapshot, lws, leader))
     record, gone = members.observe(record, named)
     return record, named, gone
 
@@ -202,6 +207,6 @@ def _judge(snapshot: GroupSnapshot, failed: Failed, missing: _Missing) -> Outcom
     )
 
 
-def _indices(failed: Failed, leader: Pod) -> tuple[int, ...]:
-    index = members.worker_index(failed.name, leader.metadata.name)
+def _indices(failed: Failed, base: str) -> tuple[int, ...]:
+    index = members.worker_index(failed.name, base)
     return () if index is None else (index,)

@@ -49,6 +49,19 @@ def inherited_labels(lws: LeaderWorkerSet) -> dict[str, str]:
     }
 
 
+def of_leader_object(lws: LeaderWorkerSet, key: str) -> JSON:
+    """The metadata of what makes the leaders, StatefulSet or Deployment (spec 5.3, next 3.3)."""
+    meta = lws.metadata
+    return with_strings(
+        {"name": meta.name, "namespace": meta.namespace, "ownerReferences": owned_by_set(lws)},
+        merged(
+            inherited_labels(lws),
+            {labels.NAME: meta.name, labels.REVISION: key, labels.ROLE: labels.ROLE_LEADER},
+        ),
+        merged(inherited_annotations(lws), {labels.REPLICAS: str(lws.spec.replicas)}),
+    )
+
+
 def owner(api_version: str, kind: str, meta: ObjectMeta) -> JSON:
     """An owner reference as every object of ours has it: controller, and blocking (spec 1.1)."""
     return {

@@ -16,6 +16,7 @@ from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    hash_sets,
     leader_statefulset,
     ownership,
     release,
@@ -41,6 +42,8 @@ def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
         TerminalError: the set cannot be planned for until it is edited.
     """
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
+    if lws.spec.hashed:
+        return hash_sets.plan_hash_set(snapshot, now)
     if lws.metadata.deleting:
         return DONE
     if statefulset is not None:
@@ -63,6 +66,8 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
         error: the server's words.
         final: whether the server refused the object; else it may take the same one soon.
     """
+    if snapshot.lws.spec.hashed:
+        return hash_sets.plan_refused(snapshot, now, error, final=final)
     seen = _look(snapshot)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)

@@ -22,12 +22,14 @@ from lws.planning.leaderworkerset.conditions import (
     BLOCKED,
     NOT_OWNED,
     PROGRESSING,
+    STATEFULSET,
     TEXTS,
     UPDATE_IN_PROGRESS,
     set_true,
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
@@ -140,6 +142,7 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        leaders: the kind of the object that makes the leaders.
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
@@ -150,6 +153,7 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    leaders: str = STATEFULSET
     records: Records = NONE
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
@@ -162,7 +166,7 @@ def plan_status(
     lws: LeaderWorkerSet,
     budget: Budget,
     replicas: int,
-    counts: Counts,
+    counts: Counts | HashCounts,
     now: datetime,
     besides: Circumstances = NOTHING_SPECIAL,
 ) -> StatusPlan:
@@ -231,13 +235,15 @@ def _blocked(
     if refusal is None and besides.no_pod_groups:
         return conditions.without_pod_groups(values, besides.no_pod_groups, lws.metadata.generation, now)
     if refusal is None:
-        return conditions.resolved(values, lws.metadata.name, now)
+        return conditions.resolved(values, lws.metadata.name, now, besides.leaders)
     if refusal is UNDECIDED:
         return values
     return conditions.refused(values, refusal.reason, refusal.words, lws.metadata.generation, now)
 
 
-def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides: Circumstances) -> tuple[str, str]:
+def _why(
+    values: tuple[Condition, ...], counts: Counts | HashCounts, budget: Budget, besides: Circumstances
+) -> tuple[str, str]:
     """Reason and message of an Available that is False (CD-29)."""
     updating = find(values, UPDATE_IN_PROGRESS)
     in_update = updating is not None and updating.status == "True"
@@ -246,7 +252,7 @@ def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides:
     if in_update:
         message += f", {counts.moved} of {budget.replicas - min(budget.partition, budget.replicas)} updated"
     if besides.refusal is not None and besides.refusal is not UNDECIDED:
-        return besides.refusal.reason, f"{message}; the leader StatefulSet is refused, see condition {BLOCKED}"
+        return besides.refusal.reason, f"{message}; the leader {besides.leaders} is refused, see condition {BLOCKED}"
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
@@ -270,12 +276,14 @@ def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = (
     return status.model_copy(update=update)
 
 
-def plan_blocked(lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime) -> tuple[UpdateStatus, ...]:
-    """Say that the leader StatefulSet is not ours (CD-03). The three standard conditions stay as they are."""
-    generation = lws.metadata.generation
+def plan_blocked(
+    lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime, leaders: str = STATEFULSET
+) -> tuple[UpdateStatus, ...]:
+    """Say that the leader object is not ours (CD-03, ND-11). The three standard conditions stay as they are."""
+    generation, reason = lws.metadata.generation, leaders + NOT_OWNED
     old = find(lws.status.conditions, BLOCKED)
-    newly = old is None or (old.status, old.reason) != ("True", NOT_OWNED)
-    values = with_condition(lws.status.conditions, Wanted(BLOCKED, NOT_OWNED, message), generation, now)
+    newly = old is None or (old.status, old.reason) != ("True", reason)
+    values = with_condition(lws.status.conditions, Wanted(BLOCKED, reason, message), generation, now)
     after = lws.status.model_copy(update={"conditions": values, "observed_generation": generation})
     return write(lws, after, (event,) if newly else ())
 
