@@ -43,10 +43,11 @@ class ObjectMeta(CachedStruct, frozen=True):
     generation: int = 0
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
+    finalizers: tuple[str, ...] | None = ()
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
-    finalizers: tuple[str, ...] | None = None
 
     def label(self, key: str) -> str:
         """The label's value, or the empty string."""

@@ -38,6 +38,7 @@ from lws.manager.operand import OperandManager, OperandSettings
 from lws.manager.settings import Configuration, Settings
 from lws.planning.operand.assets import Asset, assets, parsed
 from lws.reconcilers.operand.observe import Surroundings
+from lws.reconcilers.operand.preview import Restarts
 from lws_sandbox.admission.calling import CallError
 from lws_sandbox.admission.configuration import Target
 from lws_sandbox.cluster import Sandbox
@@ -169,9 +170,7 @@ class Site:
         """Stop everything, then the sandbox."""
         for running in [*self.operators]:
             await running.stop()
-        if self._controller is not None:
-            self._controller.cancel()
-            await asyncio.gather(self._controller, return_exceptions=True)
+        await self.stop_operand()
         await self.sandbox.__aexit__(kind, error, trace)
 
     def serve(self, namespace: str) -> None:
@@ -207,6 +206,13 @@ class Site:
         self._controller = asyncio.create_task(operator.run(), name="operand")
         await operator.wait_ready()
 
+    async def stop_operand(self) -> None:
+        """End the controller that `run_operand` started."""
+        if self._controller is not None:
+            self._controller.cancel()
+            await asyncio.gather(self._controller, return_exceptions=True)
+            self._controller = None
+
     async def define(self, manifests: Iterable[JSON]) -> None:
         """Install definitions, and wait until they are served."""
         for definition in manifests:
@@ -227,11 +233,13 @@ class Site:
         version: str = VERSION,
         objects: Sequence[Asset] | None = None,
         transport: Transport | None = None,
+        lease_transport: Transport | None = None,
         namespace: str | None = None,
         platform: str = "",
         log_level: Callable[[str], None] | None = None,
         ready: bool = True,
         hostname: str = "operator-0",
+        restarts: Restarts | None = None,
     ) -> Running:
         """Start an operator; returns when it leads, or at once if not asked to wait."""
         recorded = Recording(transport or self.sandbox.transport(), self.writes)
@@ -245,6 +253,8 @@ class Site:
             sockets=False,
             log_level=log_level,
             objects=self._objects if objects is None else objects,
+            lease_transport=lease_transport,
+            restarts=restarts,
         )
         running = Running(self, operator, recorded)
         self.operators.append(running)

@@ -13,7 +13,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.gotext import encode
 from lws.apimachinery.manifests import JSON
 
-_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _PATCH: Final = "$patch"
 _TEMPLATE: Final = "leaderWorkerTemplate"
 _NETWORK: Final = "networkConfig"
@@ -36,7 +36,7 @@ def sections(spec: Mapping[str, Any]) -> tuple[JSON, JSON]:
 @functools.lru_cache(maxsize=128)
 def revision_key(data: bytes) -> str:
     """The content hash: the decimal FNV-1 of the bytes, each digit replaced by a letter that spells no words."""
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(fnv1(data)))
+    return "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in str(fnv1(data)))
 
 
 def revision_name(lws_name: str, data: bytes, number: int) -> str:

@@ -44,6 +44,10 @@ SHARED: Final = "Shared"
 UNIQUE_PER_REPLICA: Final = "UniquePerReplica"
 LEADER_WORKER: Final = "LeaderWorker"
 LEADER_EXCLUDED: Final = "LeaderExcluded"
+ORDINAL: Final = "Ordinal"
+HASH: Final = "Hash"
+IMMEDIATE: Final = "Immediate"
+POST_TERMINATION: Final = "PostTermination"
 
 
 class RollingUpdateConfiguration(Model):
@@ -153,6 +157,21 @@ class LeaderWorkerSetSpec(Model):
     network_config: NetworkConfig = Field(
         default_factory=NetworkConfig, description="How the pods of a group find each other."
     )
+    group_identity: Annotated[str, enum(ORDINAL, HASH, default=ORDINAL)] = Field(
+        ORDINAL,
+        description="What a group is known by: its index, kept across replacements, or a key that each one gets anew. "
+        "It cannot change.",
+    )
+    group_replacement_policy: Annotated[str, enum(IMMEDIATE, POST_TERMINATION, default=POST_TERMINATION)] = Field(
+        POST_TERMINATION,
+        description="Whether a group that replaces another starts at once, which only groups known by a key can, or "
+        "once the other is gone.",
+    )
+
+    @property
+    def hashed(self) -> bool:
+        """Whether groups are known by a key (next 3)."""
+        return self.group_identity == HASH
 
 
 class LeaderWorkerSetStatus(Model):

@@ -60,6 +60,14 @@ def exhausted(lws: LeaderWorkerSet, leader: Pod) -> bool:
     return restartcounts.counts(lws.metadata).get(entry, 0) >= limit
 
 
+def ends(lws: LeaderWorkerSet | None, leader: Pod) -> bool:
+    """Whether the next failure ends the group, or cannot be charged: nothing is gained by waiting then."""
+    try:
+        return lws is not None and exhausted(lws, leader)
+    except ValueError:
+        return True
+
+
 def spend(snapshot: GroupSnapshot, leader: Pod, deletion: Delete) -> Spending:
     """Charge the recreation of this leader's group, or terminate the group (rows 8a to 9c).
 

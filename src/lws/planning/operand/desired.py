@@ -17,7 +17,7 @@ from lws.api.operand.names import API_VERSION, KIND, SINGLETON
 from lws.api.operand.types import CERT_MANAGER, ENABLED, INTERNAL, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, with_annotations
 from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, Resource
-from lws.planning.operand import certificates, configuration, deployment, monitoring
+from lws.planning.operand import certificates, configuration, deployment, monitoring, sizing
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.facts import Facts
 from lws.yamltext import load
@@ -179,6 +179,8 @@ class _Shaper:
         if name_of(manifest) != names.DEPLOYMENT:
             return manifest
         spec = deployment.shaped(manifest["spec"], self._spec, self._facts, config_map=self._copy, digest=self._digest)
+        if self._facts.tier_floor:
+            manifest = with_annotations(manifest, {sizing.FLOOR: str(self._facts.tier_floor)})
         return {**manifest, "spec": spec}
 
     def _config_map(self, manifest: JSON) -> JSON:
