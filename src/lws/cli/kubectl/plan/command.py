@@ -86,9 +86,9 @@ def _manifest(session: Session) -> JSON:
         raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except YamlError as error:
         raise ConfigurationError(f"{path} is no YAML: {error}") from error
-    sets = [
-        one for one in documents if one.get("kind") == "LeaderWorkerSet" and (one.get("metadata") or {}).get("name")
-    ]
+    sets = [one for one in documents if one.get("kind") == "LeaderWorkerSet"]
+    if len(sets) == 1 and not ((sets[0].get("metadata") or {}).get("name") and isinstance(sets[0].get("spec"), dict)):
+        raise ConfigurationError(f"{path} holds a LeaderWorkerSet without name or spec")
     if len(sets) != 1:
         raise ConfigurationError(f"{path} holds {len(sets) or 'no'} LeaderWorkerSets; plan takes one at a time")
     return sets[0]
