@@ -73,6 +73,7 @@ class Fault:
         ended: how it ended.
         message: the last words, or those of who ended the pod.
         by: reason of the condition DisruptionTarget; empty without one.
+        restarted: the container runs again, or is about to, so what ended is its previous instance.
     """
 
     pod: str
@@ -85,6 +86,7 @@ class Fault:
     ended: ContainerStateTerminated | None = None
     message: str = ""
     by: str = ""
+    restarted: bool = False
 
     @property
     def counts(self) -> bool:
@@ -248,8 +250,10 @@ def _ended(pod: Pod, container: ContainerStatus, last: ContainerStateTerminated,
         kind = Kind.OOM_KILLED
     elif last.signal or last.exit_code > _KILLED:
         kind = Kind.SIGNAL
-    meta = pod.metadata
-    return Fault(meta.name, kind, when, last.reason, meta, pod.spec.node_name, container.name, last, last.message)
+    meta, again = pod.metadata, container.terminated is not last
+    return Fault(
+        meta.name, kind, when, last.reason, meta, pod.spec.node_name, container.name, last, last.message, "", again
+    )
 
 
 def _latest(pod: Pod) -> ContainerStatus | None:
