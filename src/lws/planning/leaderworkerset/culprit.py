@@ -148,6 +148,16 @@ def cause_of(failure: Failure) -> Cause:
     return Cause.OOM_KILLED if failure.reason == Cause.OOM_KILLED else Cause.ERROR
 
 
+def told(failure: Failure) -> str:
+    """A failure that is recorded, in few words."""
+    where = f"pod {failure.pod} on node {failure.node}" if failure.node else f"pod {failure.pod}"
+    if failure.container:
+        code = f"signal {failure.signal}" if failure.signal else str(failure.exit_code)
+        named = f" ({failure.reason})" if failure.reason else ""
+        return f"container {failure.container} of {where} exited with {code}{named}"
+    return f"{where}: {failure.reason}"
+
+
 def vanished(name: str, now: datetime) -> Fault:
     """A pod of which nothing tells but its absence (CD-01)."""
     return Fault(name, Kind.DELETED, now, VANISHED)

@@ -91,6 +91,7 @@ class GroupFacts:
         leader: its leader pod.
         workers: its other pods, by worker index.
         worker_set: the StatefulSet of the leader's name, whoever owns it.
+        unlabelled: workers that are there without our label, by name.
     """
 
     index: int
@@ -99,6 +100,7 @@ class GroupFacts:
     leader: PodReport | None = None
     workers: tuple[PodReport, ...] = ()
     worker_set: StatefulSet | None = None
+    unlabelled: tuple[str, ...] = ()
 
     @property
     def pods(self) -> tuple[PodReport, ...]:
@@ -162,6 +164,7 @@ class Facts:
         workloads: Kueue's, by name; None stands for one that does not exist.
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
+        events_read: whether events were read at all.
     """
 
     lws: SetFacts
@@ -175,6 +178,7 @@ class Facts:
     workloads: Mapping[str, Workload | None] = field(default_factory=dict)
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
+    events_read: bool = True
 
     @property
     def key(self) -> str:
