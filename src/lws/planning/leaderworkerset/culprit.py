@@ -90,7 +90,7 @@ class Fault:
 
     @property
     def counts(self) -> bool:
-        """Whether it says anything of the program: an eviction, a preemption or a lost node does not (3.1)."""
+        """Whether it tells of the program: evictions, preemptions and lost nodes do not (resilience 3.1)."""
         return self.kind is not Kind.NODE_LOST and self.by not in _UNCOUNTED
 
     @property
@@ -183,7 +183,7 @@ def first(found: Iterable[Fault]) -> Fault:
 
 
 def node_lost(node: Node | None, now: datetime) -> bool:
-    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (6.1)."""
+    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (resilience 6.1)."""
     if node is None:
         return True
     condition = node.not_ready

@@ -22,7 +22,7 @@ from lws.planning.leaderworkerset.diagnosis import controllerfacts, words
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
-from lws.planning.leaderworkerset.groups import GroupState, group_name
+from lws.planning.leaderworkerset.groups import GroupState, group_name, marked
 from lws.planning.leaderworkerset.incidents import shortened
 from lws.planning.leaderworkerset.restarts import restarts
 
@@ -133,6 +133,9 @@ class _Looking:
         if entry is not None and self._snapshot.records.waits(leader):
             self._tell(Reason.CRASH_LOOP, lambda: _waiting(name, entry, self._failure(entry)))
             return
+        if marked(leader):
+            self._exhausted(index, name, leader)
+            return
         seen = self._known(index)
         if self._young(leader):
             return
@@ -148,6 +151,20 @@ class _Looking:
             return
         self._again.append(LOOK_AGAIN)
         self._tell(finding.reason, lambda: _described(name, finding, leader, since, entry))
+
+    def _exhausted(self, index: int, name: str, leader: Pod) -> None:
+        """A group that nothing brings back but a person; what failed last, and the remedy."""
+        found = (each for each in self._snapshot.records.failures if each.leader_uid == leader.metadata.uid)
+        failure = next(found, None)
+        said = "" if failure is None else f"{culprit.told(failure)}; "
+        text = f"{said}the group has exhausted its restart budget"
+        remedy = f"`kubectl lws restart {self._snapshot.lws.metadata.name} --group {name}` recreates it."
+        finding = Finding(Reason.EXHAUSTED, text, remedy, index)
+        since = culprit.began_ending(leader.metadata) or self._known(index)
+        described = _described(name, finding, leader, since, self._snapshot.records.restarts.get(name))
+        pod, node = ("", "") if failure is None else (failure.pod, failure.node)
+        update = {"state": "Failed", "pod": pod, "node": node}
+        self._tell(finding.reason, lambda: described.model_copy(update=update))
 
     def missing(self, wanted: int, present: int, leaders: Mapping[int, Pod]) -> None:
         """Look at the wanted groups that have no leader."""

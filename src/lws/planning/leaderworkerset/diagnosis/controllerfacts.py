@@ -61,7 +61,7 @@ def group(
     size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
     worker_set = snapshot.statefulsets.get(leader.metadata.name)
     unlabelled = tuple(lookup.unlabelled(leader.metadata.name))
-    found = GroupFacts(index, state, size, leader, tuple(workers), worker_set, unlabelled)
+    found = GroupFacts(index, state, size, leader, tuple(workers), worker_set, unlabelled=unlabelled)
     nodes = {pod.spec.node_name: lookup.node(pod.spec.node_name) for pod in pods if pod.spec.node_name}
     domains, holders = None, facts.holders
     waiting = [pod for pod in pods if not pod.spec.node_name]
