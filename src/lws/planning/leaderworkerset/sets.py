@@ -29,6 +29,7 @@ from lws.planning.leaderworkerset import (
     services,
     status,
     steering,
+    undoing,
 )
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
@@ -160,6 +161,9 @@ def _surging(snapshot: SetSnapshot, choice: Choice, leaders: Mapping[int, Pod]) 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
+    undone = undoing.undo(lws, snapshot.policies, seen.steering, snapshot.revisions, seen.choice.key)
+    if undone:
+        return Plan(undone)
     done = seen.counts.update_done(seen.budget)
     groups_kept = max(seen.decision.replicas, seen.budget.replicas)
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]

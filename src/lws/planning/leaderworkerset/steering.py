@@ -116,7 +116,9 @@ def steer(
     rollout = RolloutStatus(revision=course.key, fallback=fallback or (known is not None and known.fallback))
     if not policies.progress_deadline:
         return Steering(paused, fallback=fallback, rollout=rollout if rollout.fallback else None, again=again)
-    moved = _progress(lws, known, course, now, waits=paused or _gated(course))
+    was_paused = any(each.type == PAUSED and each.status == "True" for each in lws.status.conditions)
+    edited = remembered is not None and known is None
+    moved = _progress(lws, known, course, now, waits=paused or was_paused or edited or _gated(course))
     rollout = rollout.model_copy(update={"progress_time": timestamp(moved)})
     left = (after(moved, policies.progress_deadline) - now).total_seconds()
     stalled = left <= 0 and bool(course.unfinished)
@@ -127,7 +129,7 @@ def steer(
 def _progress(
     lws: LeaderWorkerSet, known: RolloutStatus | None, course: Course, now: datetime, *, waits: bool
 ) -> datetime:
-    """When the rollout moved last; time in which it is to stand still does not count, nor does time to come."""
+    """When the rollout moved last; time in which it is to stand still does not count, nor does what an edit ended."""
     if waits:
         return now
     updating = find(lws.status.conditions, UPDATE_IN_PROGRESS)
