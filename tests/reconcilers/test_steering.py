@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.policies import PREFIX
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
@@ -91,6 +93,7 @@ async def test_r14_a_pause_holds_old_groups_and_lets_new_ones_come() -> None:
         assert await condition(cluster, "Paused") == ("False", "RolloutResumed")
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r30_a_pause_in_the_middle_stops_at_what_was_released() -> None:
     """R30: paused when groups are being replaced, at most those that were released go, and none after them."""
@@ -120,6 +123,7 @@ async def revisions(cluster: Cluster) -> list[tuple[int, str]]:
     return sorted((each["revision"], each["metadata"]["labels"][labels.REVISION]) for each in found)
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r15_history_keeps_earlier_revisions_and_undo_reuses_them() -> None:
     """R15: of seven updates the last five revisions stay beside the current one; an old template has its key again."""
@@ -139,6 +143,7 @@ async def test_r15_history_keeps_earlier_revisions_and_undo_reuses_them() -> Non
         assert after[-1] == (9, dict(kept)[5])
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r29_history_is_no_reason_for_surge() -> None:
     """R29: with earlier revisions kept, a set at rest that loses a group makes no surge group."""
@@ -166,6 +171,7 @@ async def break_rollout(cluster: Cluster, rolling: JSON | None = None, **chosen:
     await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", change)
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r13_a_broken_image_breaks_two_groups_and_is_held() -> None:
     """R13: with U 1, S 1 two groups at most are broken; past the deadline the set is Stalled; an edit repairs it."""
@@ -211,6 +217,7 @@ async def told(cluster: Cluster, reason: str) -> bool:
     return bool(await cluster.events(reason))
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r13_ignore_only_tells() -> None:
     """R13: with Ignore the condition and the event come, and the rollout goes on by its own rules."""
@@ -260,6 +267,7 @@ async def test_r16_without_the_annotation_it_is_only_reported() -> None:
         assert [each["reason"] for each in found["status"]["groups"]] == ["Unschedulable"]
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r32_restart_of_the_controller_does_not_begin_the_deadline_anew() -> None:
     """R32: a controller that starts after nine minutes finds the rollout stalled at ten."""
@@ -274,6 +282,7 @@ async def test_r32_restart_of_the_controller_does_not_begin_the_deadline_anew() 
         assert len(await cluster.events("RolloutStalled")) == 1
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r32_a_pause_does_not_count() -> None:
     """R32: a rollout that was paused for two hours is not stalled, and ends once it is resumed."""

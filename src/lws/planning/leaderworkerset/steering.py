@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
-from lws.api.leaderworkerset.policies import PAUSED as PAUSED_VALUE
 from lws.api.leaderworkerset.policies import SetPolicies
+from lws.api.leaderworkerset.policykeys import PAUSED as PAUSED_VALUE
 from lws.api.leaderworkerset.status import RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent

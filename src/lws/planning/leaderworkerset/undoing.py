@@ -7,7 +7,8 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
-from lws.api.leaderworkerset.policies import PREFIX, SetPolicies
+from lws.api.leaderworkerset.policies import SetPolicies
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, JsonPatch, Reference, Update
