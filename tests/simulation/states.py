@@ -35,6 +35,7 @@ def normal(kind: str, obj: JSON) -> JSON:
         meta.pop(member, None)
     for owner in meta.get("ownerReferences", ()):
         owner.pop("uid", None)
+    meta.get("annotations", {}).pop(labels.RESTART_CHARGED, None)  # UIDs
     out.pop("apiVersion", None)
     status = out.get("status") or {}
     if kind == "LeaderWorkerSet":
@@ -61,7 +62,8 @@ def normal(kind: str, obj: JSON) -> JSON:
 
 def _set_status(status: JSON) -> JSON:
     """Counters, and which conditions are True; those that are False tell of the past."""
-    out = {key: value for key, value in status.items() if key not in ("conditions", "observedGeneration")}
+    volatile = ("conditions", "observedGeneration", "failures", "restarts")  # the last two have times and UIDs
+    out = {key: value for key, value in status.items() if key not in volatile}
     out["true"] = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
     return out
 
