@@ -93,6 +93,10 @@ def _fits(own: Mapping[str, str], selector: str) -> bool:
         name, _, values = term.partition(" in ")
         if values and own.get(name.strip()) not in values.strip("()").split(","):
             return False
+        if term.startswith("!"):
+            if term[1:] in own:
+                return False
+            continue
         name, equals, value = term.partition("=")
         if not values and (own.get(name.strip()) != value if equals else name.strip() not in own):
             return False

@@ -1,4 +1,4 @@
-"""Which groups a first pass would restart (operator 5.7; A35)."""
+"""Which groups a first pass would restart (operator 5.7, operator A35)."""
 
 from __future__ import annotations
 

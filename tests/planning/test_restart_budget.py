@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from msgspec import structs
 
-from lws.api.leaderworkerset import labels, objects, restartcounts, revisions
+from lws.api.leaderworkerset import labels, restartcounts, revisions
 from lws.apimachinery.actions import Delete, EmitEvent, Patch
 from lws.apimachinery.objects import ObjectMeta
-from lws.planning.leaderworkerset import hash_budget, restartbudget, retention
+from lws.planning.leaderworkerset import restartbudget, retention
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
@@ -92,7 +90,6 @@ def test_row_8a_and_a_crash_before_the_deletion() -> None:
     made.workers[1] = making.worker(0, 2, made.key, **FAILED)
     planned = plan_worker_pod(made.snapshot(), "sample-0-2", made.workers[1])
     assert [_short(each) for each in planned.plan.actions] == ["hold sample-0-2", END[-1]]
-    assert planned.exhausted
 
 
 def test_only_live_members_are_held() -> None:
@@ -270,89 +267,3 @@ def test_marked_leader_that_is_still_ready_counts_as_ready_but_not_as_well() -> 
     assert written is not None
     assert written["readyReplicas"] == 2
     assert _conditions(world)["Available"] == ("False", EXCEEDED)
-
-
-def _hashed(replicas: int = 2, counts: dict[str, int] | None = None, **spec: Any) -> Any:
-    meta = {"annotations": {labels.GROUP_RESTART_COUNTS: json.dumps(counts)}} if counts else {}
-    section = {"maxGroupRestarts": 2}
-    return making.lws(replicas=replicas, metadata=meta, section=section, groupIdentity="Hash", **spec)
-
-
-def _leader_by_key(name: str, **changes: Any) -> Any:
-    """A leader of revision k, from its index; before that, whether it is gated, or ended."""
-    state, _, index = f" {name}".rpartition(" ")
-    marks = MARK if "ended" in state else None
-    marked = {labels.GROUP_INDEX: index}
-    made = making.leader(0, "k", label_map=marked, annotations=marks, uid=f"uid-{index}", name=index, **changes)
-    gates = (objects.SchedulingGate(name=labels.REPLACEMENT_GATE),) if "gated" in state else ()
-    return structs.replace(made, spec=structs.replace(made.spec, scheduling_gates=gates))
-
-
-def _stored(actions: Sequence[Any]) -> dict[str, int] | None:
-    written = [each.change["metadata"]["annotations"][labels.GROUP_RESTART_COUNTS] for each in actions]
-    return json.loads(written[0]) if written else None
-
-
-UNOWNED = {"k/aaa": 2, "k/bbb": 2, "k/ccc": 1}
-
-
-@pytest.mark.parametrize(
-    ("counts", "living", "expected"),
-    [
-        (UNOWNED, (), {"k/bbb": 2, "k/ccc": 1, "k/new": 2}),
-        (UNOWNED, ("aaa",), {"k/aaa": 2, "k/ccc": 1, "k/new": 2}),
-        ({"k/new": 1, "k/aaa": 2}, (), None),
-        ({"other/aaa": 2}, (), None),
-        ({"k/aaa": 2}, ("aaa",), None),
-    ],
-)
-def test_n36_admitted_leader_takes_the_highest_unowned_count(
-    counts: dict[str, int], living: tuple[str, ...], expected: dict[str, int] | None
-) -> None:
-    """Of its revision, and none if it has one already or all belong to leaders that live."""
-    new = _leader_by_key("gated new")
-    leaders = [new, *map(_leader_by_key, living)]
-    assert _stored(hash_budget.claim(_hashed(counts=counts), new, leaders)) == expected
-
-
-@pytest.mark.parametrize(
-    ("replicas", "leaders", "counts", "kept"),
-    [
-        (3, (), UNOWNED, None),
-        (2, (), UNOWNED, {"k/aaa": 2, "k/bbb": 2}),
-        (2, ("live", "aaa"), UNOWNED, {"k/aaa": 2}),
-        (2, ("live", "gated new"), UNOWNED, {"k/aaa": 2}),
-        (2, ("ended aaa", "gated new"), UNOWNED, {"k/aaa": 2, "k/bbb": 2}),
-        (2, (), {"old/aaa": 1}, None),
-    ],
-)
-def test_5_7_counts_by_key_are_kept_in_step(
-    replicas: int, leaders: tuple[str, ...], counts: dict[str, int], kept: dict[str, int] | None
-) -> None:
-    """As many unowned counts stay as there are places for replacements, the highest of them."""
-    made = [*map(_leader_by_key, leaders)]
-    assert _stored(hash_budget.prune(_hashed(replicas, counts), made, "k", done=False)) == kept
-
-
-def test_5_7_counts_of_other_revisions_go_when_the_update_is_done() -> None:
-    """Whoever owns them."""
-    assert _stored(hash_budget.prune(_hashed(counts={"old/a": 1, "k/b": 1}), [], "k", done=True)) == {"k/b": 1}
-
-
-@pytest.mark.parametrize(
-    ("replicas", "others", "expected"),
-    [
-        (2, ("live",), False),
-        (1, ("live",), True),
-        (1, ("live", "gated new"), True),
-        (1, (), False),
-        (1, ("ended b",), True),
-    ],
-)
-def test_n56_scale_down_takes_the_youngest_exhausted_groups(
-    replicas: int, others: tuple[str, ...], *, expected: bool
-) -> None:
-    """Healthy and admitted groups have their places first, then the exhausted ones, the oldest of them first."""
-    ended = _leader_by_key("ended z", **GOING)
-    made = [*map(_leader_by_key, others)]
-    assert hash_budget.surplus(_hashed(replicas), ended, [ended, *made]) is expected

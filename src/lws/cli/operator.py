@@ -32,6 +32,7 @@ from lws.reconcilers.operand.observe import Surroundings
 from lws.telemetry.logs import Format, Level, LogSettings, configure_logging
 
 IMAGE: Final = "RELATED_IMAGE_OPERAND_IMAGE"
+CONDITION: Final = "OPERATOR_CONDITION_NAME"
 VERSION: Final = "OPERAND_VERSION"
 _LEVELS: Final[Mapping[str, Level]] = {"Normal": "info", "Debug": "debug", "Trace": "debug", "TraceAll": "debug"}
 _log = structlog.stdlib.get_logger("lws.main")
@@ -103,6 +104,7 @@ def make_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
         hostname=environ.get("POD_NAME") or socket.gethostname(),
         health=arguments.health_probe_bind_address,
         metrics=arguments.listen,
+        operator_condition=environ.get(CONDITION, ""),
     )
 
 

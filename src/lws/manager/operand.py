@@ -31,18 +31,21 @@ from lws.clock import Clock
 from lws.errors import ConfigurationError, NotFoundError
 from lws.informers.registry import InformerRegistry
 from lws.manager.configfile import validate
-from lws.manager.endpoints import metrics_endpoint, probes
+from lws.manager.endpoints import probes
+from lws.manager.operand_certificate import OperatorCertificate
 from lws.manager.process import Process
 from lws.manager.restarts import GroupRestarts
-from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint, Settings
-from lws.manager.version import user_agent
+from lws.manager.settings import HealthEndpoint
+from lws.manager.version import build_information, user_agent
 from lws.planning.operand.assets import Asset, assets
 from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
+from lws.reconcilers.operand.olm import OperatorCondition
 from lws.reconcilers.operand.preview import Restarts
 from lws.reconcilers.operand.reconciler import OperandReconciler
+from lws.runtime.authorization import Reviewer
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.caches import export_informers
 from lws.runtime.controller import Controller
@@ -50,7 +53,8 @@ from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor
 from lws.runtime.fence import Fence
 from lws.runtime.leader import Timing
-from lws.runtime.lifetimes import Service, Supervisor, background
+from lws.runtime.lifetimes import Service, Supervisor, background, together
+from lws.runtime.servers import metrics_server
 from lws.runtime.watchdog import Watchdog
 
 TIMING: Final = Timing(lease_duration=137.0, renew_deadline=107.0, retry_period=26.0)  # the reference's
@@ -74,12 +78,14 @@ class OperandSettings:
         hostname: part of its identity.
         health: address of the probes; ``0`` for none.
         metrics: address of the metrics; ``0`` for none.
+        operator_condition: name of the OperatorCondition that OLM made; empty without OLM.
     """
 
     surroundings: Surroundings
     hostname: str = "localhost"
     health: str = ":8081"
     metrics: str = ":8443"
+    operator_condition: str = ""
 
 
 class OperandManager(Process):
@@ -146,7 +152,8 @@ class OperandManager(Process):
         if restarts is None and settings.surroundings.version == lws.__version__:
             restarts = GroupRestarts(self._reader, clock)
         self._restarts = restarts
-        self._exported = OperandMetrics(self.metrics)
+        self._exported = OperandMetrics(self.metrics, build_information())
+        self.failed, self.healed, self.rolled = self._exported.failed, self._exported.healed, self._exported.rolled
         self.controller = self._make_controller(writer, assets() if objects is None else objects)
         self.watchdog = Watchdog(clock, lagged=self.metrics.loop_lag.observe)
         self.supervisor = Supervisor(self._services())
@@ -209,8 +216,9 @@ class OperandManager(Process):
     def _make_controller(self, writer: ApiClient, objects: Sequence[Asset]) -> Controller[str]:
         executor = Executor(writer, self, self.caches, self._builder.ledger, ownership=lambda *_: Relation.FOREIGN)
         observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self.clock)
+        olm = OperatorCondition(writer, self._namespace, self.settings.operator_condition, self.clock)
         reconciler = OperandReconciler(
-            writer, self.caches, observer, self._apis, executor, _problem, self.clock, self, self._restarts
+            writer, self.caches, observer, self._apis, executor, _problem, self.clock, self, olm, self._restarts
         )
         return self._builder.build(reconciler.reconcile)
 
@@ -223,10 +231,8 @@ class OperandManager(Process):
         if self._sockets:
             self.metrics.export_process()
             health = HealthEndpoint.model_validate({"healthProbeBindAddress": self.settings.health})
-            metrics = MetricsEndpoint.model_validate({"bindAddress": self.settings.metrics})
-            served = Settings(configuration=Configuration(metrics=metrics), namespace=self._namespace, development=True)
             services.append(probes(health, self.readyz, self.healthz))
-            services.append(metrics_endpoint(served, self._reader, self._reviews, self.metrics, clock=self.clock))
+            services += self._metrics_services()
         services.append(background("watchdog", self.watchdog.run))
         services.append(Service("caches", self._run_caches))
         services.append(self._leadership.service(self._recorder))
@@ -234,6 +240,21 @@ class OperandManager(Process):
         services.append(background("log level events", self._level_recorder.run))
         services.append(background(self.controller.name, self.controller.run, stop_seconds=6.0))
         return services
+
+    def _metrics_services(self) -> list[Service]:
+        address = self.settings.metrics
+        certificate = OperatorCertificate(
+            self._reader,
+            self._apis,
+            self._namespace,
+            self.settings.surroundings.platform,
+            clock=self.clock,
+            random=self.chance(),
+            metrics=self.metrics,
+        )
+        reviewer = Reviewer(self._reviews, self.clock)
+        server = metrics_server(address, "--listen", self.metrics, reviewer, certificate.serving.context)
+        return [server] if address == "0" else [together("metrics", [certificate.service(), server])]
 
     async def _run_caches(self, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:

@@ -21,7 +21,8 @@ from lws.planning.operand.preview import lines
 from lws.reconcilers.operand.observe import Surroundings
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.site import IMAGE, NAMESPACE, NEXT_IMAGE, VERSION, Site, slim_assets
+from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, VERSION, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_rollouts import release, unpullable
 from tests.acceptance.operand.test_states import with_sets
 from tests.simulation.recording import Recording, Write

@@ -14,7 +14,8 @@ from lws.apimachinery.resources import LEASES
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
 from lws.planning.operand.facts import Facts
-from tests.acceptance.operand.site import NAMESPACE, VERSION, Site, operator_manifest, slim_assets
+from tests.acceptance.operand.ground import NAMESPACE, VERSION, operator_manifest, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
 

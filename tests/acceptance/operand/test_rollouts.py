@@ -25,7 +25,8 @@ from lws.planning.operand.assets import Asset
 from lws.planning.operand.rollout import APPROVED
 from lws.reconcilers.operand.observe import Surroundings
 from lws.reconcilers.operand.preview import Restarts
-from tests.acceptance.operand.site import IMAGE, NEXT_IMAGE, Site, slim_assets
+from tests.acceptance.operand.ground import IMAGE, NEXT_IMAGE, Ground, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
@@ -35,7 +36,7 @@ THIRD_IMAGE = "registry.example/lws:v1.3.0"
 
 
 async def release(
-    site: Site,
+    site: Ground,
     image: str,
     version: str = "1.2.0",
     objects: list[Asset] | None = None,
@@ -47,14 +48,14 @@ async def release(
     await site.start(image=image, version=version, objects=objects, restarts=restarts)
 
 
-async def image_of(site: Site) -> str:
+async def image_of(site: Ground) -> str:
     """The image that the Deployment has."""
     (container,) = (await site.deployment())["spec"]["template"]["spec"]["containers"]
     return str(container["image"])
 
 
 @asynccontextmanager
-async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
+async def always(site: Ground, least: int = 2) -> AsyncIterator[None]:
     """Check each second that so many pods serve and Available is True."""
     problems: list[str] = []
 
@@ -74,7 +75,7 @@ async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unpullable(site: Site, image: str) -> AsyncIterator[None]:
+async def unpullable(site: Ground, image: str) -> AsyncIterator[None]:
     """Let no pod of this image be pulled."""
 
     async def break_pods() -> None:
@@ -144,6 +145,9 @@ async def test_a32_an_image_that_cannot_be_pulled_is_rolled_back() -> None:
         assert await image_of(site) == THIRD_IMAGE
         assert await site.is_condition("Degraded", "False")
         assert [each["result"] for each in (await site.operator())["status"]["history"]] == ["RolledBack", "Succeeded"]
+        exported = site.operators[0].operator.metrics.registry.get_sample_value
+        assert exported("lws_operator_rollouts_total", {"result": "Succeeded"}) == 1
+        assert exported("lws_operator_rollout_phase", {"phase": "Idle"}) == 1
 
 
 @virtual_time

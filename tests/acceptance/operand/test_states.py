@@ -20,17 +20,18 @@ from lws.apimachinery.resources import (
     PODS,
 )
 from lws.errors import InvalidError
-from tests.acceptance.operand.site import IMAGE, NAMESPACE, NEXT_IMAGE, Site, fixture, operator_manifest, workload
+from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, Ground, fixture, operator_manifest, workload
+from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
 
-async def user_pods(site: Site) -> dict[str, str]:
+async def user_pods(site: Ground) -> dict[str, str]:
     """Pods of sets, by name, with their UIDs."""
     found = await site.client.list(PODS, "default")
     return {each["metadata"]["name"]: each["metadata"]["uid"] for each in found["items"]}
 
 
-async def with_sets(site: Site, count: int = 3) -> dict[str, str]:
+async def with_sets(site: Ground, count: int = 3) -> dict[str, str]:
     """Make sets of one group of four, and wait until their pods are there; these pods."""
     await site.run_operand()
     for number in range(count):

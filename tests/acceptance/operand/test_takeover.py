@@ -31,7 +31,8 @@ from lws.errors import NotFoundError
 from lws.runtime.timestamps import micro_time
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.site import Site, slim_assets
+from tests.acceptance.operand.ground import Ground, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_drift import everything
 from tests.acceptance.operand.test_rights import ACCOUNT, grant
 from tests.acceptance.operand.test_states import user_pods, with_sets
@@ -185,7 +186,7 @@ async def test_a24_another_installation_is_named_and_left_alone() -> None:
         assert {each.resource for each in site.counted()} == {f"{names.PLURAL}/status"}
 
 
-async def upstream(site: Site, namespace: str) -> None:
+async def upstream(site: Ground, namespace: str) -> None:
     """An installation of another namespace, made by kubectl, whose pods serve."""
     await site.client.create(NAMESPACES, {"metadata": {"name": namespace}})
     site.serve(namespace)
@@ -197,12 +198,12 @@ async def upstream(site: Site, namespace: str) -> None:
     await site.until(lambda: serving(site, namespace))
 
 
-async def serving(site: Site, namespace: str) -> bool:
+async def serving(site: Ground, namespace: str) -> bool:
     """Whether both pods of an operand are Ready."""
     return len(await site.ready_pods(namespace)) == 2
 
 
-async def lead(site: Site, namespace: str, led: dict[str, bool]) -> None:
+async def lead(site: Ground, namespace: str, led: dict[str, bool]) -> None:
     """Lead as the operand of a namespace would: while a pod of it is there, and as long as a lease then stands."""
     while True:
         pods = await site.pods(namespace)

@@ -6,7 +6,7 @@ A command's own modules are imported when it runs: most of a short command's tim
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from lws import __version__
@@ -32,8 +32,8 @@ ATTEMPTS: Final = 5  # of a write whose set changes under it
 _DONE: Final = {"pause": "paused", "resume": "resumed", "undo": "rolled back"}
 
 
-async def run(arguments: Arguments) -> int:
-    """Connect and run the command; its exit code.
+async def run(arguments: Arguments) -> Callable[[], int]:
+    """Connect and run the command; what is left to be done without the cluster, which gives the exit code.
 
     Raises:
         LwsError: it failed.
@@ -47,7 +47,12 @@ async def run(arguments: Arguments) -> int:
         namespace = overrides.namespace or connection.namespace or "default"
         kind = await kind_of(client, namespace, arguments) if arguments.name else ""
         session = Session(client, namespace, arguments, standard_output(), kind, _warn, _tell)
-        return await dispatch(session)
+        if arguments.command.startswith("plan "):
+            from lws.cli.kubectl.plan.command import prepare
+
+            return await prepare(session)
+        code = await dispatch(session)
+        return lambda: code
     finally:
         await connection.close()
 

@@ -45,7 +45,7 @@ def _run(arguments: Arguments) -> int:
     from lws.errors import ConflictError, LwsError, NotFoundError
 
     try:
-        return asyncio.run(run(arguments))
+        return asyncio.run(run(arguments))()
     except NotFoundError as error:
         _complain(f"{error}; check the name and the namespace")
     except ConflictError:

@@ -108,6 +108,7 @@ def _chosen(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[As
         VOLCANO_COMPONENT: spec.operand.configuration.gang_scheduling is not None,
         NETWORK_POLICY_COMPONENT: spec.network_policy.mode == ENABLED,
         monitoring.COMPONENT: monitoring.monitored(spec, facts),
+        monitoring.OPERATOR_COMPONENT: monitoring.operator_monitored(spec, facts),
     }
     active = {name for name, wanted in components.items() if wanted}
     active |= {each.component for each in assets if each.component and each.component not in components}
@@ -217,6 +218,9 @@ class _Shaper:
 
     def _service_monitor(self, manifest: JSON) -> JSON:
         spec = manifest["spec"]
+        if name_of(manifest) == monitoring.OPERATOR_MONITOR:
+            endpoints = [monitoring.operator_endpoint(each, self._facts) for each in spec["endpoints"]]
+            return {**manifest, "spec": {**spec, "endpoints": endpoints}}
         endpoints = [monitoring.endpoint(each, self._facts) for each in spec["endpoints"]]
         selector = {"matchLabels": names.POD_LABELS}
         return {**manifest, "spec": {**spec, "endpoints": endpoints, "selector": selector}}

@@ -11,7 +11,7 @@ import structlog
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
-from lws.apimachinery.actions import Action, Apply, Plan
+from lws.apimachinery.actions import Action, Apply, JsonPatch, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
@@ -31,6 +31,7 @@ from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
+from lws.reconcilers.operand.olm import OperatorCondition
 from lws.reconcilers.operand.preview import Restarts, preview
 from lws.reconcilers.operand.probe import probe
 from lws.runtime.controller import Done, RequeueAfter, Verdict
@@ -60,6 +61,18 @@ class Listener(Protocol):
 
     def standby(self, other: str) -> None:
         """Somebody else works on the same object; empty if nobody does any more."""
+        ...
+
+    def failed(self, step: str) -> None:
+        """A pass failed at this step."""
+        ...
+
+    def healed(self, resources: Iterable[str]) -> None:
+        """Objects were put right although nothing new was asked for."""
+        ...
+
+    def rolled(self, result: str) -> None:
+        """A rollout ended."""
         ...
 
 
@@ -102,6 +115,7 @@ class OperandReconciler:
         validate: judges the operand's configuration file.
         clock: measures.
         listener: hears how it went.
+        olm: tells OLM whether an upgrade may be offered.
         restarts: which groups a rollout would restart; not known if absent.
     """
 
@@ -115,6 +129,7 @@ class OperandReconciler:
         validate: Validate,
         clock: Clock,
         listener: Listener,
+        olm: OperatorCondition,
         restarts: Restarts | None = None,
     ) -> None:
         self._client = client
@@ -126,6 +141,7 @@ class OperandReconciler:
         self._clock = clock
         self._listener = listener
         self._restarts = restarts
+        self._olm = olm
         self._memory = Memory()
 
     async def reconcile(self, key: str) -> Verdict:
@@ -139,6 +155,7 @@ class OperandReconciler:
         try:
             observation = await self._observer.observe(operator, self._memory.probe)
         except LwsError as error:
+            self._listener.failed("observe")
             await self._tell_blind(operator, error)
             raise
         self._listener.standby(observation.standby)
@@ -154,9 +171,12 @@ class OperandReconciler:
             case Course.REMOVE:
                 result = await self._remove(observation)
                 observation = replace(observation, wanted=removal.remaining(observation.wanted, observation.world))
+        if result.error is not None and not isinstance(result.error, ConflictError):
+            self._listener.failed("apply")
         if isinstance(result.error, ConflictError):
             raise result.error  # nothing is told of a pass that is about to be taken again
         told, wait = await self._tell(observation, result)
+        await self._olm.mirror(told)
         self._listener.passed(observation, told, self._clock.monotonic() - began)
         if result.error is not None:
             raise result.error
@@ -207,7 +227,18 @@ class OperandReconciler:
         except LwsError as error:
             return replace(self._failed(error, causes, decision, choice.target or observation.wanted), told=told)
         self._memory.failures = 0
+        self._count(observation, choice, decision)
         return Result(causes, None, decision.waits, told)
+
+    def _count(self, observation: Observation, choice: rollout.Choice, decision: Decision) -> None:
+        """Tell what a pass has put right, and of a rollout that ended with it."""
+        before = record.decoded(observation.record)
+        if choice.record.history and choice.record.history[-1:] != before.history[-1:]:
+            self._listener.rolled(str(choice.record.history[-1].get("result")))
+        digest = record.Rendering.of(observation.facts, observation.wanted).digest
+        if before.good is not None and before.attempt is None and before.good.digest == digest:
+            writes = [each for each in decision.actions if isinstance(each, Apply | JsonPatch)]
+            self._listener.healed(str(each.resource) for each in writes)
 
     async def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
         """Which installation to apply; what is invalid is not rolled out, and so not given up either."""
