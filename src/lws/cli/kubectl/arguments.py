@@ -58,6 +58,10 @@ class Arguments:
         watch: whether to follow.
         timeout: seconds to follow; None for ever.
         revision: of ``rollout undo``; 0 is the previous one.
+        everywhere: whether ``ui`` shows all namespaces.
+        port: of ``ui``, on 127.0.0.1; 0 takes a free one.
+        browser: whether ``ui`` opens one.
+        acting: whether ``ui`` offers actions.
     """
 
     command: str
@@ -67,6 +71,10 @@ class Arguments:
     watch: bool = False
     timeout: float | None = None
     revision: int = 0
+    everywhere: bool = False
+    port: int = 0
+    browser: bool = True
+    acting: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,6 +114,10 @@ def parse(argv: Sequence[str]) -> Arguments:
         watch=getattr(values, "watch", False),
         timeout=getattr(values, "timeout", None),
         revision=getattr(values, "to_revision", 0),
+        everywhere=getattr(values, "all_namespaces", False),
+        port=getattr(values, "port", 0),
+        browser=not getattr(values, "no_browser", False),
+        acting=getattr(values, "allow_actions", False),
     )
 
 
@@ -134,6 +146,11 @@ def command_parser() -> argparse.ArgumentParser:
     _named(steps, "history", "list the stored revisions, the groups of each, and what each changed")
     undo = _named(steps, "undo", "put an earlier revision's template back")
     undo.add_argument("--to-revision", type=_revision, default=0, metavar="N", help="0, the default, is the previous")
+    page = _command(commands, "ui", "serve a page on 127.0.0.1 that shows sets, groups, places and rollouts, live")
+    page.add_argument("-A", "--all-namespaces", action="store_true", help="show all namespaces")
+    page.add_argument("--port", type=_port, default=0, metavar="N", help="0, the default, takes a free one")
+    page.add_argument("--no-browser", action="store_true", help="print the address only")
+    page.add_argument("--allow-actions", action="store_true", help="let the page pause, resume, undo and restart")
     _command(commands, "version", "print the version of this plugin")
     _command(commands, "help", "print this help, or that of a command")
     return top
@@ -245,4 +262,10 @@ def _timeout(text: str) -> float | None:
 def _revision(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise argparse.ArgumentTypeError("no revision number")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 65536):
+        raise argparse.ArgumentTypeError("no port number")
     return int(text)

@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Arguments) -> int:
     import asyncio
 
-    from lws.cli.kubectl.commands import run
+    if arguments.command == "ui":
+        from lws.cli.kubectl.ui.command import run
+    else:
+        from lws.cli.kubectl.commands import run
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 

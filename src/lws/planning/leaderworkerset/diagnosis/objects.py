@@ -9,6 +9,7 @@ from typing import Any
 
 from lws.api.leaderworkerset.objects import ContainerState as PreviousState
 from lws.api.leaderworkerset.objects import (
+    Container,
     ContainerStateTerminated,
     ContainerStatus,
     Pod,
@@ -78,10 +79,9 @@ class SchedulingGate(CachedStruct, frozen=True):
     name: str = ""
 
 
-class ContainerSpec(CachedStruct, frozen=True):
-    """A container by name; a sidecar is an init container with restartPolicy Always."""
+class ContainerSpec(Container, frozen=True):
+    """A container by name and requests; a sidecar is an init container with restartPolicy Always."""
 
-    name: str = ""
     restart_policy: str | None = None
 
 
@@ -89,7 +89,7 @@ class PodReportSpec(PodSpec, frozen=True):
     """What a diagnosis reads of a pod's spec."""
 
     scheduling_gates: tuple[SchedulingGate, ...] | None = ()
-    init_containers: tuple[ContainerSpec, ...] | None = ()  # type: ignore[assignment]
+    init_containers: tuple[ContainerSpec, ...] | None = ()
 
 
 class PodReportStatus(PodStatus, frozen=True):
