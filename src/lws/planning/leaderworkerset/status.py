@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -28,11 +28,20 @@ from lws.planning.leaderworkerset.conditions import (
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
+RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+BEYOND: Final = {
+    "failures",
+    "groups",
+    "groups_not_shown",
+    "restarts",
+    "rollout",
+}  # members that are not the reference's
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 
@@ -73,11 +82,13 @@ def count(
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
+    waiting: Collection[str] = (),
 ) -> Counts:
     """Count the groups of these leaders (`lws.planning.leaderworkerset.groups.own_leaders`), surge included.
 
     A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
-    and updated if its leader is (CD-06).
+    and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
+    their probes say (resilience 3.2).
     """
     ready = updated = current = moved = done = serving = 0
     for leader in leaders:
@@ -86,6 +97,8 @@ def count(
             continue
         size = size_of(leader, lws, revisions, contents)
         state = state_of(leader, size, statefulsets.get(leader.metadata.name), key)
+        if leader.metadata.name in waiting:
+            state = replace(state, ready=False)
         is_updated = state.updated if state.present else revision_key(leader) == key
         ready += state.ready
         updated += state.updated
@@ -127,6 +140,9 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        records: what is remembered of failures.
+        news_age: for how many seconds some of that is not in the status.
+        told: what our last write of the status said beyond the reference.
     """
 
     age: float | None = None
@@ -134,6 +150,9 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    records: Records = NONE
+    news_age: float | None = None
+    told: JSON = field(default_factory=dict)
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -153,12 +172,14 @@ def plan_status(
     status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
     in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
     come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
-    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29).
+    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
+    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
-    after = lws.status.model_copy(
+    told = restored(lws.status, besides.told)
+    after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
@@ -166,18 +187,41 @@ def plan_status(
             "updated_replicas": counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
+            "failures": besides.records.failures,
+            "restarts": besides.records.written_restarts,
         }
     )
-    if _news(after) == _news(lws.status):
+    if _news(after) == _news(told):
         return StatusPlan()
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = 0.0 if besides.age is None else _patience(lws.status, moving=besides.moving) - besides.age
-    if wait > WORTH_WAITING and _news(after, counters=False) == _news(lws.status, counters=False):
+    wait = _put_off(told, after, besides)
+    if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
+
+
+def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
+    """For how many seconds a write may wait for others: of its changes the most pressing decides."""
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        return 0.0
+    waits = []
+    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
+        waits.append(0.0 if besides.age is None else _patience(told, moving=besides.moving) - besides.age)
+    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+        waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    return min(waits)
+
+
+def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus:
+    """The status with members that we wrote and that the server dropped, for its API does not know them (R23)."""
+    dropped = LeaderWorkerSetStatus.model_validate(told) if told else None
+    if dropped is None:
+        return status
+    lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
+    return status.model_copy(update=lost)
 
 
 def _blocked(
@@ -214,11 +258,15 @@ def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
     return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
-def _news(status: LeaderWorkerSetStatus, *, counters: bool = True) -> LeaderWorkerSetStatus:
-    """What of a status is worth a write, and what of that is worth one at once."""
+COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
+
+
+def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
+    """What of a status is worth a write; ``but`` names what does not come in."""
     update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
-    if not counters:
-        update |= {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+    for members in but:
+        update |= members
     return status.model_copy(update=update)
 
 
@@ -274,4 +322,6 @@ def as_json(status: LeaderWorkerSetStatus) -> JSON:
     out: JSON = {key: value for key, value in numbers.items() if value}
     if status.conditions:
         out["conditions"] = [condition_json(each) for each in status.conditions]
+    if any(getattr(status, name) for name in BEYOND):
+        out |= status.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=BEYOND)
     return out

@@ -169,7 +169,7 @@ class Board:
         parent = ds_of(record)
         facts = self._facts(key)
         assert facts is not None
-        made = overview.row(facts, parent)
+        made = overview.row(facts, record.status, parent)
         if made != self._rows.get(name):
             self._rows[name] = made
         self._strips.note(key, self._clock.now(), made["ready"], made["want"])

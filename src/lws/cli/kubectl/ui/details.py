@@ -11,7 +11,7 @@ from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.progress import of_rollout
 from lws.cli.kubectl.ui.kinds import SetRecord
 from lws.cli.kubectl.ui.overview import condition_lines, row
-from lws.cli.kubectl.ui.states import State, by_group
+from lws.cli.kubectl.ui.states import State, by_group, restarts
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding
@@ -29,10 +29,11 @@ def document(facts: Facts, record: SetRecord, ds: str = "") -> dict[str, Any]:
     """Everything that the view shows, by key: the set, each group, each pod, each warning."""
     findings = diagnose(facts)
     shown: dict[str, Any] = {"set": _head(facts, record, findings, ds)}
-    groups = by_group(facts, findings)
+    groups = by_group(facts, record.status, findings)
+    failed = restarts(record.status)
     for group in facts.groups:
         state, found = groups[group.index]
-        shown[f"group/{group.index}"] = _group(facts, group, state, found)
+        shown[f"group/{group.index}"] = _group(facts, group, state, found) | _retries(failed.get(group.index))
         for pod in group.pods:
             shown[f"pod/{pod.metadata.name}"] = {**_pod(facts, pod), "group": group.index}
     for pod in facts.strays:
@@ -50,7 +51,7 @@ def newest(events: Iterable[Event]) -> list[Event]:
 def _head(facts: Facts, record: SetRecord, findings: Sequence[Finding], ds: str) -> dict[str, Any]:
     lws, progress = facts.lws, of_rollout(facts.lws)
     return {
-        **row(facts, ds),
+        **row(facts, record.status, ds),
         "uid": lws.metadata.uid,
         "rv": lws.metadata.resource_version,
         "revision": facts.key,
@@ -80,6 +81,14 @@ def _group(facts: Facts, group: GroupFacts, state: State, found: Sequence[Findin
         "ready": sum(1 for pod in group.pods if pod.ready and not pod.metadata.deleting),
         "missing": [each for each in wanted if each not in present],
         "why": list(sentences([one for one in found if one.name not in present], 4)),
+    }
+
+
+def _retries(failed: JSON | None) -> dict[str, Any]:
+    """How often the group failed since it was last settled, and when it is made anew."""
+    return {
+        "restarts": (failed or {}).get("restarts") or 0,
+        "retry": str((failed or {}).get("nextRetryTime") or ""),
     }
 
 
@@ -117,9 +126,27 @@ def failures(status: JSON) -> dict[str, Any]:
 
 
 def _texts(record: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        str(name): quoted(str(value), 600) for name, value in record.items() if isinstance(value, str | int | float)
-    }
+    """What was recorded, without what says nothing."""
+    told = {name: value for name, value in record.items() if isinstance(value, str | int) and value and name in _TOLD}
+    return {name: quoted(str(value), 600) for name, value in told.items()}
+
+
+_TOLD: Final = (
+    "time",
+    "group",
+    "reason",
+    "message",
+    "pod",
+    "node",
+    "container",
+    "exitCode",
+    "signal",
+    "restarts",
+    "ranSeconds",
+    "alsoFailed",
+    "healed",
+    "revision",
+)
 
 
 def policies(lws: LeaderWorkerSet) -> list[list[str]]:

@@ -13,7 +13,7 @@ from lws.api.disaggregatedset import labels as ds_labels
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, NodeStatus, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
@@ -24,7 +24,7 @@ from lws.cli.kubectl.reading import read_set
 from lws.informers.kinds import Kind, pool_condition, pool_member, pool_metadata, typed_kind
 from lws.planning.disaggregatedset.snapshots import Child
 from lws.planning.leaderworkerset.diagnosis.facts import SetFacts
-from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, NodeStatus, PodReport
+from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport
 
 LONGEST: Final = 2_000  # characters that are kept of any message: a diagnosis quotes 256
 _CONDITIONS: Final = ("Ready", "PodScheduled", "DisruptionTarget")  # of pods, that some view reads

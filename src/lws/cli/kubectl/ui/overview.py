@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.cli.kubectl.disaggregatedset.explain import explain
 from lws.cli.kubectl.disaggregatedset.picture import SetPicture
@@ -20,10 +21,10 @@ from lws.planning.leaderworkerset.diagnosis.words import sentences
 _ORDER: Final = ("Blocked", "Degraded", "UpdateInProgress", "Progressing", "Available")  # which True condition is shown
 
 
-def row(facts: Facts, ds: str = "") -> dict[str, Any]:
-    """The row of a LeaderWorkerSet; ``ds`` is the DisaggregatedSet that it is a child of."""
+def row(facts: Facts, status: JSON, ds: str = "") -> dict[str, Any]:
+    """The row of a LeaderWorkerSet with its status; ``ds`` is the DisaggregatedSet that it is a child of."""
     lws, findings = facts.lws, diagnose(facts)
-    groups = by_group(facts, findings)
+    groups = by_group(facts, status, findings)
     said = sentences(findings, 1)
     waiting = any(one.reason is not Reason.ROLLOUT_HELD for one in findings)
     severity = max((SEVERITY[state] for state, _ in groups.values()), default=0)

@@ -30,7 +30,7 @@ def document(facts: Facts, record: SetRecord, revisions: Sequence[ControllerRevi
     lws, findings, progress = facts.lws, diagnose(facts), of_rollout(facts.lws)
     shown: dict[str, Any] = {
         "rollout": {
-            **row(facts, ds),
+            **row(facts, record.status, ds),
             "uid": lws.metadata.uid,
             "rv": lws.metadata.resource_version,
             "owner": owner_notice(facts),
@@ -48,7 +48,7 @@ def document(facts: Facts, record: SetRecord, revisions: Sequence[ControllerRevi
             "images": images(record.spec),
         }
     }
-    states_of = by_group(facts, findings)
+    states_of = by_group(facts, record.status, findings)
     for group in facts.groups:
         state, found = states_of[group.index]
         shown[f"group/{group.index}"] = {

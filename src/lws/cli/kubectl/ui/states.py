@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
+from lws.apimachinery.integers import natural
+from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
@@ -73,13 +75,48 @@ def _runs(pod: PodReport) -> bool:
     return bool(statuses) and all(one.state is not None and one.state.running is not None for one in statuses)
 
 
-def by_group(facts: Facts, findings: Sequence[Finding] | None = None) -> dict[int, tuple[State, list[Finding]]]:
-    """Every group's state and what was found about it."""
+def told_states(status: JSON) -> dict[int, State]:
+    """What the controller says of groups in the status: that they wait to be made anew, or are given up."""
+    told = {}
+    for each in restarts(status).values():
+        if each.get("nextRetryTime"):
+            told[int(each["index"])] = State.BACKING_OFF
+    for each in _entries(status, "groups").values():
+        state = {"BackOff": State.BACKING_OFF, "Failed": State.STUCK}.get(str(each.get("state")))
+        if state is not None:
+            told[int(each["index"])] = state
+    return told
+
+
+def restarts(status: JSON) -> dict[int, JSON]:
+    """The groups that failed and are not settled again, by index."""
+    return _entries(status, "restarts")
+
+
+def _entries(status: JSON, name: str) -> dict[int, JSON]:
+    listed = status.get(name)
+    entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {int(each["index"]): each for each in entries if natural(str(each.get("index"))) is not None}
+
+
+def by_group(
+    facts: Facts, status: JSON, findings: Sequence[Finding] | None = None
+) -> dict[int, tuple[State, list[Finding]]]:
+    """Every group's state, and what was found about it; a group that is ready is ready, whatever its status says."""
+    told = told_states(status)
     found: dict[int, list[Finding]] = {group.index: [] for group in facts.groups}
     for one in diagnose(facts) if findings is None else findings:
         if one.group in found:
             found[one.group].append(one)
-    return {group.index: (group_state(group, found[group.index]), found[group.index]) for group in facts.groups}
+    return {
+        group.index: (_state(group, found[group.index], told.get(group.index)), found[group.index])
+        for group in facts.groups
+    }
+
+
+def _state(group: GroupFacts, found: Sequence[Finding], told: State | None) -> State:
+    state = group_state(group, found)
+    return told if told is not None and state is not State.READY and SEVERITY[told] > SEVERITY[state] else state
 
 
 def letter(state: State, group: GroupFacts) -> str:

@@ -45,7 +45,9 @@ function card(group, pods, state, head, ui) {
     h("summary", {}, h("span", { class: "title" }, `Group ${group.index}`), badge(group.state, group.old),
       h("span", { class: "dim" }, `${group.ready}/${group.size} pods`),
       group.surge ? h("span", { class: "mark" }, "surge") : null,
+      group.restarts ? h("span", { class: "mark" }, plural(group.restarts, "failure")) : null,
       h("code", { class: group.old ? "rev old" : "rev" }, group.revision || "no leader", group.old ? " (old)" : "")),
+    group.retry ? h("p", { class: "note" }, "It is made anew at ", h("time", { datetime: group.retry }, new Date(group.retry).toLocaleTimeString()), ".") : null,
     group.why.length ? says(group.why, "") : null,
     table(pods),
     group.missing.length ? h("p", { class: "dim" }, "Missing: ", group.missing.join(", ")) : null,
@@ -75,8 +77,9 @@ function hour(strip) {
 }
 
 function failure(record) {
-  const { time, reason, message, ...rest } = record;
-  return h("li", {}, h("strong", {}, reason ?? "Failure"), " ",
-    h("span", { class: "dim" }, Object.entries(rest).map(([name, value]) => `${name} ${value}`).join(" · "), time ? [" · ", ago(time), " ago"] : null),
-    message ? h("p", {}, message) : null);
+  const { time, reason, message, group, pod, node, container, exitCode, signal, restarts, ranSeconds, alsoFailed, healed } = record;
+  const facts = [pod && `pod ${pod}`, container && `container ${container}`, node && `node ${node}`, exitCode && `exit code ${exitCode}`, signal && `signal ${signal}`,
+    ranSeconds && `ran ${ranSeconds} s`, restarts && `failure ${restarts} in a row`, alsoFailed && `${alsoFailed} more pods failed with it`, healed && "healed by itself"].filter(Boolean);
+  return h("li", {}, h("strong", {}, `Group ${group}: ${reason ?? "failed"}`), " ",
+    h("span", { class: "dim" }, facts.join(" · "), time ? [" · ", ago(time), " ago"] : null), message ? h("p", {}, message) : null);
 }
