@@ -61,7 +61,7 @@ def _head(facts: Facts, record: SetRecord, findings: Sequence[Finding], ds: str)
         "says": list(sentences(findings, _WORDS)),
         "conditions": condition_lines(lws.conditions),
         "progress": progress.text,
-        "policies": policies(record.model),
+        "policies": policies(record.declared),
         "images": images(record.spec),
     }
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def fits(record: SetRecord, domains: Mapping[str, Sequence[NodeUse]]) -> dict[str, Any]:
     """For each domain whether a group more of the set could go there: `free`, `held` or `unfit`, and why."""
     namespace, name = record.metadata.key
-    asked = accelerators.of_group(record.model)
-    template = record.model.spec.leader_worker_template.worker_template.get("spec") or {}
+    asked = accelerators.of_group(record.declared)
+    template = record.declared.spec.leader_worker_template.worker_template.get("spec") or {}
     verdicts = []
     for domain, members in sorted(domains.items()):
         state, why = _verdict(members, template, asked) if domain else ("unfit", "these nodes do not have the label")

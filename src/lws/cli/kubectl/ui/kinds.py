@@ -55,14 +55,14 @@ class SetRecord:
         return status if isinstance(status, dict) else {}
 
     @cached_property
-    def model(self) -> LeaderWorkerSet:
-        """With the defaults of the API; of the sets that are looked at closely, and of children."""
-        return LeaderWorkerSet.from_json(self._raw)
+    def declared(self) -> LeaderWorkerSet:
+        """What is wanted, with the defaults of the API, and no status; of sets that are looked at closely."""
+        return LeaderWorkerSet.from_json({"metadata": self._raw["metadata"], "spec": self.spec})
 
-    @property
+    @cached_property
     def child(self) -> Child:
         """As a DisaggregatedSet sees it."""
-        return Child(self.model)
+        return Child(LeaderWorkerSet.from_json(self._raw))
 
 
 class DisaggregatedRecord:
