@@ -23,7 +23,7 @@ export function sets(state, ui) {
       h("div", { class: "tools" },
         h("label", {}, h("span", { class: "sr" }, "Filter"),
           h("input", { type: "search", id: "filter", placeholder: "Filter by name, namespace, reason", value: ui.query,
-            oninput: (event) => ui.filter(event.target.value), onkeydown: (event) => event.key === "ArrowDown" && move(event, 1) })),
+            oninput: (event) => ui.filter(event.target.value), onkeydown: (event) => { if (event.key === "ArrowDown") move(event, 1); } })),
         h("label", {}, h("span", { class: "sr" }, "Sort by"),
           h("select", { onchange: (event) => ui.sorted(event.target.value), value: ui.sort },
             Object.entries(SORTS).map(([name, label]) => h("option", { value: name, selected: name === ui.sort }, label)))))),
