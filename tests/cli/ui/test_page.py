@@ -120,7 +120,7 @@ async def test_the_watches_of_a_page_do_not_grow_with_its_tabs() -> None:
     caches = Caches(client, clock=SystemClock(), random=Random(0), namespace="")
     kinds = [str(each.kind) for each in caches.registry]
     assert str(SECRETS) not in kinds
-    assert len(kinds) == len(set(kinds)) == 8
+    assert len(kinds) == len(set(kinds)) == 9
 
 
 async def test_lost_rights_are_said_and_end_nothing() -> None:

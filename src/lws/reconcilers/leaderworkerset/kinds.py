@@ -27,6 +27,9 @@ def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
 def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.spec, "node_name")
     pool_member(pod.spec, "scheduler_name")
+    pool_member(pod.spec, "subdomain")
+    if pod.spec.hostname == pod.metadata.name:  # as a StatefulSet sets it
+        force_setattr(pod.spec, "hostname", pod.metadata.name)
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)
@@ -57,12 +60,13 @@ def _only_readiness(node: objects.Node) -> None:
 
 
 def _pod_annotation(key: str) -> bool:
-    return key.startswith(labels.PREFIX) or key == labels.POD_GROUP_NAME
+    return key.startswith(labels.PREFIX) or key in (labels.POD_GROUP_NAME, labels.DELETION_COST)
 
 
 LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(own.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
 PODS: Final = typed_kind(resources.PODS, objects.Pod, annotations=_pod_annotation, finish=_pool_pod)
 STATEFULSETS: Final = typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation)
+DEPLOYMENTS: Final = typed_kind(resources.DEPLOYMENTS, objects.Deployment, annotations=every_annotation)
 SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no_annotation)
 CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation

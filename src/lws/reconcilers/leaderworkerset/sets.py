@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, StatefulSet
 from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
@@ -63,6 +63,9 @@ class LeaderWorkerSetReconciler:
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
+            if snapshot.lws.spec.hashed:
+                made = msgspec.convert(found.live, Deployment)
+                return await self._pass(key, replace(snapshot, leader_deployment=made))
             live = msgspec.convert(found.live, StatefulSet)
             return await self._pass(key, replace(snapshot, leader_statefulset=live))
 

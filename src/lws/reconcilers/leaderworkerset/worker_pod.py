@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -43,9 +42,9 @@ class WorkerPodReconciler:
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one worker pod; one that is gone is known by the name it had."""
-        namespace, name = key
+        name = key[1]
         pod = self._observer.pod(key)
-        leader_key = (namespace, parent_and_ordinal(name)[0])
+        leader_key = self._observer.leader_of(key)
         witness = pod or self._observer.pod(leader_key)
         if witness is None:
             return Done()

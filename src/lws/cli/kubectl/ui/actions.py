@@ -15,10 +15,12 @@ from typing import Any, Final
 import orjson
 
 from lws.apimachinery.integers import natural
-from lws.apimachinery.resources import PODS
 from lws.cli.kubectl import rollout
+from lws.cli.kubectl.arguments import LEADERWORKERSET, Arguments
 from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.observe import Observation, observe
+from lws.cli.kubectl.restart import exhausted, recreate
+from lws.cli.kubectl.session import Session
 from lws.cli.kubectl.terminal import silent
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
@@ -72,21 +74,24 @@ class Actions:
             if asked.get("seen") != _seen(action, now, asked):
                 return {"refused": f"{name} changed since this was shown. Nothing was written: look again."}
             if action == RESTART:
-                await self._restart(now, asked)
+                await recreate(self._client, _group(now, asked))
             else:
-                await Command(self._client, namespace, name, silent()).write(now, action, _revision(asked))
+                await self._steer(now, action, asked)
         except (ConflictError, NotFoundError):
             return {"refused": f"{name} changed meanwhile. Nothing was written: look again."}
         except LwsError as error:
             return {"refused": str(error)}
         return {"done": line(action, namespace, name, asked)}
 
-    async def _restart(self, now: Observation, asked: Mapping[str, Any]) -> None:
-        """Delete the leader: the whole group goes with it, and comes back."""
-        leader = _group(now, asked).leader
-        assert leader is not None  # or it would have had no effects
-        meta = leader.metadata
-        await self._client.delete(PODS, meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version)
+    async def _steer(self, now: Observation, action: str, asked: Mapping[str, Any]) -> None:
+        meta = now.facts.lws.metadata
+        arguments = Arguments(command=f"rollout {action}", name=meta.name, kind=LEADERWORKERSET)
+        session = Session(self._client, meta.namespace, arguments, silent(), LEADERWORKERSET, _unheard, _unheard)
+        await Command(session).write(now, action, _revision(asked))
+
+
+def _unheard(_text: str) -> None:
+    """What a terminal would be told is in the preview."""
 
 
 def line(action: str, namespace: str, name: str, asked: Mapping[str, Any]) -> str:
@@ -95,7 +100,7 @@ def line(action: str, namespace: str, name: str, asked: Mapping[str, Any]) -> st
     if action == "undo" and _revision(asked):
         words.append(f"--to-revision={_revision(asked)}")
     if action == RESTART:
-        words = ["kubectl", "delete", "pod", f"{name}-{asked.get('group')}"]
+        words = ["kubectl", "lws", "restart", name, f"--group={asked.get('group')}"]
     return shlex.join([*words, "-n", namespace])
 
 
@@ -110,8 +115,10 @@ def _effects(action: str, seen: Observation, asked: Mapping[str, Any]) -> list[s
         group = _group(seen, asked)
         if group.leader is None or group.leader.metadata.deleting:
             raise ConfigurationError(f"Group {group.index} has no leader that could be deleted: it is being made.")
+        if exhausted(group):
+            return [f"Group {group.index}, whose restarts are exhausted, is marked for recovery and made anew."]
         return [
-            f"Pod {lws.name}-{group.index} is deleted, and with it the {group.size - 1} workers of its group.",
+            f"Pod {group.leader.metadata.name} is deleted, and with it the {group.size - 1} workers of its group.",
             "The group comes back with the revision that the partition gives it; it does not serve meanwhile.",
         ]
     if action == "undo":

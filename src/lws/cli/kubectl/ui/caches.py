@@ -53,13 +53,14 @@ class Caches:
         make = self.registry.informer
         self.sets = make(kinds.SETS, namespace=namespace)
         self.statefulsets = make(kinds.STATEFUL, namespace=namespace, label_selector=labels.NAME)
+        self.deployments = make(kinds.DEPLOYED, namespace=namespace, label_selector=labels.NAME, optional=True)
         self.pods = make(kinds.MEMBERS, namespace=namespace, label_selector=labels.NAME)
         self.revisions = make(kinds.REVISIONS, namespace=namespace, label_selector=labels.NAME, optional=True)
         self.events = make(kinds.WARNINGS, namespace=namespace, field_selector="type=Warning", optional=True)
         self.nodes = make(kinds.PLACES, optional=True)
         self.disaggregated = make(kinds.DISAGGREGATED, namespace=namespace, optional=True)
         self.scalers = make(kinds.SCALERS, namespace=namespace, optional=True)
-        for labelled in (self.statefulsets, self.pods, self.revisions):
+        for labelled in (self.statefulsets, self.deployments, self.pods, self.revisions):
             labelled.add_index(OF_SET, _set_index)
         self.pods.add_index(ON_NODE, _node_of)
         self.events.add_index(ABOUT, _subjects)
@@ -71,6 +72,7 @@ class Caches:
         for informer, touches in (
             (self.sets, self._touched_by_set),
             (self.statefulsets, _touched_by_label),
+            (self.deployments, _touched_by_label),
             (self.pods, _touched_by_pod),
             (self.revisions, _touched_by_label),
             (self.events, self._touched_by_event),
@@ -92,7 +94,7 @@ class Caches:
         statefulsets = {one.metadata.name: one for one in self.statefulsets.store.by_index(OF_SET, key)}
         pods = sorted(self.pods.store.by_index(OF_SET, key), key=lambda pod: pod.metadata.name)
         revisions = own_revisions(lws, self.revisions.store.by_index(OF_SET, key))
-        leader_set = statefulsets.get(name)
+        leader_set = self.deployments.store.get(namespace, name) if lws.hashed else statefulsets.get(name)
         groups, strays = read_groups(lws, leader_set, statefulsets, pods, revisions)
         events = tuple(self.events.store.by_index(ABOUT, key))
         troubled = [pod for pod in pods if not pod.ready or pod.metadata.deleting]

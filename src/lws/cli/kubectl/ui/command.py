@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -22,8 +22,8 @@ from lws.clock import Clock, SystemClock
 from lws.telemetry.logs import LogSettings, configure_logging
 
 
-async def run(arguments: Arguments) -> int:
-    """Serve the page until a signal comes; 0 then.
+async def run(arguments: Arguments) -> Callable[[], int]:
+    """Serve the page until a signal comes; the exit code is 0 then.
 
     Raises:
         LwsError: there is no cluster, or the port cannot be had.
@@ -33,7 +33,7 @@ async def run(arguments: Arguments) -> int:
     connection = await connect(overrides.kubeconfig or None, overrides.context or None, overrides=overrides)
     try:
         client = connection.client(user_agent=f"kubectl-lws/{__version__}", warn=lambda _: None)
-        namespace = "" if arguments.everywhere else overrides.namespace or connection.namespace or "default"
+        namespace = "" if arguments.all_namespaces else overrides.namespace or connection.namespace or "default"
         serving = page(
             client,
             namespace=namespace,
@@ -46,7 +46,7 @@ async def run(arguments: Arguments) -> int:
             if arguments.browser:
                 await asyncio.to_thread(webbrowser.open, address)
             await _interrupted()
-        return 0
+        return lambda: 0
     finally:
         await connection.close()
 

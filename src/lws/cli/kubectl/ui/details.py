@@ -8,6 +8,7 @@ from typing import Any, Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
+from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.progress import of_rollout
 from lws.cli.kubectl.ui.kinds import SetRecord
 from lws.cli.kubectl.ui.overview import condition_lines, row
@@ -68,18 +69,16 @@ def _head(facts: Facts, record: SetRecord, findings: Sequence[Finding], ds: str)
 
 def _group(facts: Facts, group: GroupFacts, state: State, found: Sequence[Finding]) -> dict[str, Any]:
     present = {pod.metadata.name for pod in group.pods}
-    name = f"{facts.lws.name}-{group.index}"
-    wanted = [name, *(f"{name}-{number}" for number in range(1, min(group.size, MISSING)))]
     return {
         "index": group.index,
-        "name": name,
+        "name": group.base if facts.lws.hashed else "",
         "state": state.value,
         "old": group.state.present and not group.state.updated,
-        "surge": group.index >= facts.lws.replicas,
+        "surge": group.index >= facts.lws.replicas and not facts.lws.hashed,
         "revision": group.revision,
         "size": group.size,
         "ready": sum(1 for pod in group.pods if pod.ready and not pod.metadata.deleting),
-        "missing": [each for each in wanted if each not in present],
+        "missing": missing(facts.lws, group, MISSING),
         "why": list(sentences([one for one in found if one.name not in present], 4)),
     }
 

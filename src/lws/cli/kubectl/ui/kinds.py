@@ -13,12 +13,12 @@ from lws.api.disaggregatedset import labels as ds_labels
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, NodeStatus, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, NodeStatus, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import CachedStruct, ObjectMeta
-from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, STATEFULSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, NODES, PODS, STATEFULSETS
 from lws.cli.kubectl.gangs import CORE_EVENTS
 from lws.cli.kubectl.reading import read_set
 from lws.informers.kinds import Kind, pool_condition, pool_member, pool_metadata, typed_kind
@@ -161,6 +161,7 @@ def _records(make: Any) -> Any:
 SETS: Final[Kind[SetRecord]] = Kind(LEADERWORKERSETS, msgspec.Raw, _records(SetRecord))
 DISAGGREGATED: Final[Kind[DisaggregatedRecord]] = Kind(DISAGGREGATEDSETS, msgspec.Raw, _records(DisaggregatedRecord))
 SCALERS: Final[Kind[ScalerRecord]] = Kind(ROLESCALERS, msgspec.Raw, _records(ScalerRecord))
+DEPLOYED: Final = typed_kind(DEPLOYMENTS, Deployment, annotations=lambda _: False)
 STATEFUL: Final = typed_kind(STATEFULSETS, StatefulSet, annotations=lambda _: False)
 MEMBERS: Final = typed_kind(PODS, PodReport, annotations=_kept, finish=_finish_pod)
 REVISIONS: Final = typed_kind(CONTROLLERREVISIONS, ControllerRevision, annotations=lambda _: False)

@@ -13,7 +13,7 @@ from lws.cli.kubectl.render import TRUE_WORDS
 from lws.cli.kubectl.ui.states import SEVERITY, State, by_group, letter
 from lws.planning.disaggregatedset import pace
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED, diagnose
-from lws.planning.leaderworkerset.diagnosis.facts import Facts
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
 from lws.planning.leaderworkerset.diagnosis.findings import Reason
 from lws.planning.leaderworkerset.diagnosis.quoting import quoted
 from lws.planning.leaderworkerset.diagnosis.words import sentences
@@ -37,7 +37,7 @@ def row(facts: Facts, status: JSON, ds: str = "") -> dict[str, Any]:
         "ds": ds,
         "want": lws.replicas,
         "size": lws.size,
-        "ready": sum(1 for group in facts.groups if group.state.ready and group.index < lws.replicas),
+        "ready": min(lws.replicas, sum(1 for group in facts.groups if group.state.ready and _counted(facts, group))),
         "updated": sum(1 for group in facts.groups if group.state.updated),
         "surge": max(0, len(facts.groups) - lws.replicas),
         "cells": "".join(letter(groups[group.index][0], group) for group in facts.groups),
@@ -48,6 +48,11 @@ def row(facts: Facts, status: JSON, ds: str = "") -> dict[str, Any]:
         "paused": lws.metadata.annotation(PAUSED) is not None,
         "deleting": lws.metadata.deleting,
     }
+
+
+def _counted(facts: Facts, group: GroupFacts) -> bool:
+    """Whether the group is one of the wanted ones; of groups that are known by a key, any may be the one too many."""
+    return facts.lws.hashed or group.index < facts.lws.replicas
 
 
 def disaggregated_row(picture: SetPicture) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from lws.api.leaderworkerset.objects import ControllerRevision
 from lws.cli.kubectl.disaggregatedset.explain import explain, rolling, states
 from lws.cli.kubectl.disaggregatedset.picture import SetPicture
 from lws.cli.kubectl.progress import of_rollout
-from lws.cli.kubectl.render import change
-from lws.cli.kubectl.rollout import section
+from lws.cli.kubectl.revisions import change, section
 from lws.cli.kubectl.ui.details import images
 from lws.cli.kubectl.ui.kinds import SetRecord
 from lws.cli.kubectl.ui.overview import condition_lines, disaggregated_row, row
