@@ -160,6 +160,7 @@ async def test_everything_can_be_done_by_keyboard(browser: Browser, cluster: Wor
         await page.get_by_role("button", name="Pause").focus()
         await page.keyboard.press("Enter")
         await page.get_by_text("kubectl lws rollout pause minimal -n default").wait_for()
+        await told(page, "dialog .plan", "makes no new revision")
         await page.keyboard.press("Escape")
         await page.locator("dialog").wait_for(state="detached")
         await page.keyboard.press("Enter")

@@ -12,6 +12,7 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.ui import details, overview, places, rollouts
+from lws.cli.kubectl.ui.foresight import patched
 from lws.cli.kubectl.ui.kinds import LONGEST, MEMBERS, WARNINGS, Place, SetRecord
 from lws.cli.kubectl.ui.states import State, by_group
 from lws.cli.kubectl.ui.strips import MINUTES, Strips
@@ -140,6 +141,22 @@ def test_a_rollout_shows_old_and_new_and_what_each_revision_changed() -> None:
     assert "-      - image: a:1" in shown["revision/2"]["change"]
     assert (shown["revision/1"]["groups"], shown["revision/2"]["current"]) == ([0], True)
     assert shown["rollout"]["says"] == list(said(facts))
+
+
+def test_a_plan_is_of_the_set_as_the_action_would_leave_it() -> None:
+    """Merge patches and JSON patches are applied to a copy; the live object stays."""
+    live = {"metadata": {"annotations": {"old": "1"}}, "spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 1}}}
+    merge = {"metadata": {"annotations": {"old": None, "new": "2"}}, "spec": {"rolloutStrategy": {"partition": 1}}}
+    merged = patched(live, merge)
+    assert merged["metadata"]["annotations"] == {"new": "2"}
+    assert merged["spec"]["rolloutStrategy"] == {"partition": 1}
+    steps = [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "add", "path": "/spec/leaderWorkerTemplate", "value": {"size": 2}},
+    ]
+    assert patched(live, steps)["spec"]["leaderWorkerTemplate"] == {"size": 2}
+    assert live["spec"]["leaderWorkerTemplate"] == {"size": 1}
+    assert live["metadata"]["annotations"] == {"old": "1"}
 
 
 def record(**parts: Any) -> SetRecord:

@@ -7,6 +7,7 @@ between. Every action is what a line of kubectl does, and that line is shown.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shlex
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from lws.apimachinery.integers import natural
+from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl import rollout
 from lws.cli.kubectl.arguments import LEADERWORKERSET, Arguments
 from lws.cli.kubectl.commands import Command
@@ -22,6 +24,7 @@ from lws.cli.kubectl.observe import Observation, observe
 from lws.cli.kubectl.restart import exhausted, recreate
 from lws.cli.kubectl.session import Session
 from lws.cli.kubectl.terminal import silent
+from lws.cli.kubectl.ui.foresight import foresee
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
@@ -42,6 +45,7 @@ class Actions:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self._rehearsing = asyncio.Lock()  # each takes a processor for seconds
 
     async def preview(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What an action would do: a kubectl line, effects in words, what the set says now, and what was seen.
@@ -65,6 +69,18 @@ class Actions:
             "says": list(sentences(diagnose(facts))),
             "seen": _seen(action, seen, asked),
         }
+
+    async def plan(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What `kubectl lws plan` says of it: ``plan``, in lines, or ``refused`` where there is none."""
+        action, namespace, name = _named(asked)
+        if action == RESTART:
+            return {"refused": "A restart makes no revision; plan has nothing to rehearse."}
+        try:
+            seen = await observe(self._client, namespace, name)
+            async with self._rehearsing:
+                return {"plan": await foresee(self._client, namespace, name, _patch(action, seen, asked))}
+        except LwsError as error:
+            return {"refused": f"No plan: {error}."}
 
     async def act(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Do it, if what was shown still holds; ``done`` or ``refused`` in one sentence."""
@@ -121,18 +137,28 @@ def _effects(action: str, seen: Observation, asked: Mapping[str, Any]) -> list[s
             f"Pod {group.leader.metadata.name} is deleted, and with it the {group.size - 1} workers of its group.",
             "The group comes back with the revision that the partition gives it; it does not serve meanwhile.",
         ]
-    if action == "undo":
-        rollout.undo(seen, _revision(asked))
+    patch = _patch(action, seen, asked)
+    if isinstance(patch, list):
         number = _revision(asked)
         which = f"revision {number}" if number else "the newest revision that is not current"
         return [
             f"The template of {which} is written into the spec.",
             "A rolling update follows, at the set's own pace: it is an edit like any other.",
         ]
-    patch = rollout.pause(seen) if action == "pause" else rollout.resume(seen)
     partition = patch["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
     goes_on = "No further group is replaced." if action == "pause" else "Groups from that index on are replaced."
     return [f"rollingUpdateConfiguration.partition is set from {lws.partition} to {partition}.", goes_on]
+
+
+def _patch(action: str, seen: Observation, asked: Mapping[str, Any]) -> JSON | list[JSON]:
+    """What a step of a rollout writes.
+
+    Raises:
+        ConfigurationError: it cannot be done.
+    """
+    if action == "undo":
+        return rollout.undo(seen, _revision(asked))
+    return rollout.pause(seen) if action == "pause" else rollout.resume(seen)
 
 
 def _seen(action: str, seen: Observation, asked: Mapping[str, Any]) -> str:

@@ -77,6 +77,7 @@ class Page:
         app.router.add_get("/static/{name}", self._asset)
         app.router.add_get("/api/stream", self._stream)
         app.router.add_post("/api/preview", self._preview)
+        app.router.add_post("/api/plan", self._plan)
         app.router.add_post("/api/act", self._act)
         return app
 
@@ -156,6 +157,10 @@ class Page:
     async def _preview(self, request: web.Request) -> web.Response:
         actions = self._allowed()
         return web.json_response(await actions.preview(await _body(request)))
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        actions = self._allowed()
+        return web.json_response(await actions.plan(await _body(request)))
 
     async def _act(self, request: web.Request) -> web.Response:
         actions = self._allowed()

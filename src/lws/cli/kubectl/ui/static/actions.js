@@ -23,6 +23,7 @@ async function ask(asked) {
   document.body.append(dialog);
   dialog.setAttribute("aria-labelledby", "dialog-title");
   dialog.addEventListener("close", () => dialog.remove());
+  let plan = null;
   const draw = (preview, told = "") => render(dialog, [
     h("h2", { id: "dialog-title" }, `${NAMES[asked.action]}: ${asked.name}`),
     preview.refused ? h("p", { class: "note", role: "alert" }, preview.refused) : null,
@@ -30,6 +31,8 @@ async function ask(asked) {
     preview.line ? [
       h("h3", {}, "What it does"), h("ul", { class: "says plain" }, preview.effects.map((text) => h("li", {}, text))),
       h("h3", {}, "The same on a command line"), h("pre", { tabindex: "0" }, preview.line),
+      h("h3", {}, "What plan says will happen"), plan === null ? h("p", { class: "dim", role: "status" }, "Rehearsing on a copy of the namespace…")
+        : plan.plan ? h("pre", { tabindex: "0", class: "plan" }, plan.plan.join("\n")) : h("p", { class: "dim" }, plan.refused),
       h("h3", {}, "What the set waits for now"), says(preview.says, "For nothing."),
     ] : null,
     h("div", { class: "buttons" },
@@ -39,9 +42,13 @@ async function ask(asked) {
   const act = async (preview) => {
     const answer = await post("/api/act", { ...asked, seen: preview.seen });
     if (answer.done) dialog.close();
-    else draw(await post("/api/preview", asked), answer.refused);
+    else { plan = { refused: "Look again for a plan." }; draw(await post("/api/preview", asked), answer.refused); }
   };
   draw({ says: [] });
   dialog.showModal();
-  draw(await post("/api/preview", asked));
+  const preview = await post("/api/preview", asked);
+  draw(preview);
+  if (!preview.line) return;
+  plan = await post("/api/plan", asked);
+  if (dialog.open) draw(preview);
 }
