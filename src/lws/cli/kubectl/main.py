@@ -40,7 +40,10 @@ def _version(output: str) -> None:
 def _run(arguments: Arguments) -> int:
     import asyncio
 
-    from lws.cli.kubectl.commands import run
+    if arguments.command == "ui":
+        from lws.cli.kubectl.ui.command import run
+    else:
+        from lws.cli.kubectl.commands import run
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 
