@@ -72,6 +72,9 @@ FILES: dict[str, Callable[[], str]] = {
     "config/prometheus/apiserver/alerts.yaml": partial(
         monitoring.prometheus_rule, monitoring.API_SERVER_RULE_NAME, alerts.API_SERVER_ALERTS
     ),
+    "config/operatorprometheus/alerts.yaml": partial(
+        monitoring.prometheus_rule, monitoring.OPERATOR_RULE_NAME, alerts.OPERATOR_ALERTS
+    ),
     "config/prometheus/thresholds/kustomization.yaml": monitoring.thresholds_component,
     "config/prometheus/dashboard.json": dashboard.dashboard,
     "charts/lws/files/alerts.yaml": partial(monitoring.chart_rules, alerts.ALERTS),

@@ -15,6 +15,7 @@ from kubernetes_validate import utils
 from lws.apimachinery.manifests import JSON
 from lws.clock import SystemClock
 from lws.manager.metrics_certificate import MetricsCertificate
+from lws.manager.policies import PoliciesFile
 from lws.manager.settings import Configuration, Settings
 from tests.manifests.render import CHART_VALUES, DISAGGREGATED, OVERLAYS, Objects, chart, kustomize, pod_spec
 
@@ -90,6 +91,8 @@ def _comparable(manifest: JSON) -> JSON:
         template["spec"]["volumes"].sort(key=lambda volume: str(volume["name"]))
     if result["kind"] == "ConfigMap" and "controller_manager_config.yaml" in result["data"]:
         result["data"] = yaml.safe_load(result["data"]["controller_manager_config.yaml"])
+    if result["kind"] == "ConfigMap" and "policies.yaml" in result["data"]:
+        result["data"] = PoliciesFile.model_validate(yaml.safe_load(result["data"]["policies.yaml"]))
     if result["kind"] in ("Role", "ClusterRole"):
         result["rules"] = sorted(json.dumps(rule, sort_keys=True) for rule in result["rules"])
     if not result["metadata"].get("annotations"):

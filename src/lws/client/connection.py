@@ -143,7 +143,8 @@ def find_kubeconfig(
         return read_kubeconfig([kubeconfig] if alone else kubeconfig.split(os.pathsep), all_must_exist=True)
     if environ.get("KUBECONFIG"):
         return read_kubeconfig(environ["KUBECONFIG"].split(os.pathsep), all_must_exist=False)
-    home = Path(environ.get("HOME") or Path.home()) / ".kube" / "config"
+    # A user that OpenShift assigns has no home, which is no fault; `Path.home` would make it one.
+    home = Path(environ.get("HOME") or os.path.expanduser("~")) / ".kube" / "config"
     if home.exists():
         return read_kubeconfig([str(home)], all_must_exist=True)
     if overrides is not None and overrides.server:

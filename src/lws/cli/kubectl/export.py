@@ -123,7 +123,7 @@ def _group(facts: Facts, group: GroupFacts) -> made.Group:
         updated=group.state.updated,
         surge=group.index >= facts.lws.replicas,
         pods=tuple(_pod(facts, pod) for pod in group.pods),
-        missing=tuple(missing(facts.lws.name, group)),
+        missing=tuple(missing(facts.lws, group)),
     )
 
 

@@ -10,7 +10,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.session import Session
 from lws.errors import ConfigurationError
-from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts
+from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
@@ -62,8 +62,14 @@ def container_names(pod: JSON, *, init: bool = True) -> list[str]:
     return [str(one["name"]) for part in parts for one in spec.get(part) or ()]
 
 
-def missing(name: str, group: GroupFacts, most: int = 10_000) -> list[str]:
-    """Names of workers that a group should have and has not, of the first ``most``."""
+def missing(lws: SetFacts, group: GroupFacts, most: int = 10_000) -> list[str]:
+    """Names of workers that a group should have and has not, of the first ``most``.
+
+    Without its leader nothing tells how the workers of a group with identity Hash would be named.
+    """
+    base = group.base or ("" if lws.hashed else f"{lws.name}-{group.index}")
+    if not base:
+        return []
     present = {pod.metadata.name for pod in group.workers}
-    wanted = (f"{name}-{group.index}-{number}" for number in range(1, min(group.size, most)))
+    wanted = (f"{base}-{number}" for number in range(1, min(group.size, most)))
     return [each for each in wanted if each not in present]

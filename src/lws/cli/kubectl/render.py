@@ -60,12 +60,16 @@ def tree(facts: Facts, *, wide: bool = False) -> Tree:
 def _ready(facts: Facts) -> str:
     """Ready groups of the wanted ones, as seen now; surge is counted apart."""
     ready = [group for group in facts.groups if group.state.ready]
-    extra = sum(1 for group in ready if group.index >= facts.lws.replicas)
+    extra = (
+        max(0, len(ready) - facts.lws.replicas)
+        if facts.lws.hashed
+        else sum(1 for group in ready if group.index >= facts.lws.replicas)
+    )
     return f"{len(ready) - extra}/{facts.lws.replicas}" + (f" (+{extra} surge)" if extra else "")
 
 
 def _missing(facts: Facts, group: GroupFacts, listed: int) -> Iterator[str]:
-    absent = missing(facts.lws.name, group)
+    absent = missing(facts.lws, group)
     yield from (f"{name}  missing" for name in absent[:listed])
     if len(absent) > listed:
         yield f"and {len(absent) - listed} more missing"
@@ -74,6 +78,8 @@ def _missing(facts: Facts, group: GroupFacts, listed: int) -> Iterator[str]:
 def _group_line(facts: Facts, group: GroupFacts) -> Text:
     mark, style = ("●", "green") if group.state.ready else ("○", "yellow")
     surge = "  (surge)" if group.index >= facts.lws.replicas else ""
+    if facts.lws.hashed:  # any group may be the one too many, so each tells its name
+        surge = f"  {group.base}" if group.base else ""
     age = "" if group.state.updated else "  old" if group.state.present else ""
     return Text.assemble(
         (f"{mark} group {group.index}", style), f"{surge}  ", (group.revision or "no leader", "cyan"), (age, "magenta")
@@ -96,7 +102,8 @@ def status(facts: Facts, most: int = 8) -> RenderableType:
         shown, extra = min(value, lws.replicas), max(0, value - lws.replicas)
         tail = f"{shown}/{lws.replicas}" + (f" (+{extra} surge)" if extra else "")
         table.add_row(name, ProgressBar(wanted, min(value, wanted), width=24), tail)
-    table.add_row("replicas", Text(f"{lws.present} groups exist, partition {facts.partition}"), "")
+    tail = "known by a key" if lws.hashed else f"partition {facts.partition}"
+    table.add_row("replicas", Text(f"{lws.present} groups exist, {tail}"), "")
     lines: list[RenderableType] = [Text(f"{lws.metadata.namespace}/{lws.name}", style="bold"), table]
     if notice := owner_notice(facts):
         lines.append(Text(notice, style="yellow"))

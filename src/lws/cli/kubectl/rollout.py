@@ -22,9 +22,11 @@ def pause(observation: Observation) -> JSON:
     """The merge patch that stops the update where it stands.
 
     Raises:
-        ConfigurationError: it is paused already.
+        ConfigurationError: it is paused already, or its groups have no index.
     """
     lws = observation.facts.lws
+    if lws.hashed:
+        raise ConfigurationError(f"the groups of {lws.name} are known by a key: there is no partition to pause it by")
     if lws.metadata.annotation(PAUSED) is not None:
         raise ConfigurationError(f"{lws.name} is paused already; `kubectl lws rollout resume {lws.name}` it first")
     partition = max(_lowest_replaced(observation.facts), lws.partition)
