@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 PREFIX: Final = "leaderworkerset.sigs.k8s.io/"
+EXTENSION: Final = "ext." + PREFIX  # annotations of ours (resilience 1)
 
 # Labels.
 NAME: Final = PREFIX + "name"
@@ -27,6 +28,10 @@ SUBGROUP_SIZE: Final = PREFIX + "subgroup-size"
 SUBGROUP_POLICY_TYPE: Final = PREFIX + "subgroup-policy-type"
 SUBDOMAIN_POLICY: Final = PREFIX + "subdomainPolicy"
 LEADER_REQUESTS_TPUS: Final = PREFIX + "leader-requests-tpus"
+GROUP_RESTART_COUNTS: Final = PREFIX + "group-restart-counts"
+RESTART_BUDGET_EXHAUSTED: Final = PREFIX + "group-restart-budget-exhausted"
+RECOVER: Final = PREFIX + "recover"
+RESTART_CHARGED: Final = EXTENSION + "group-restart-charged"  # ours (ND-25)
 GROUP_IDENTITY: Final = PREFIX + "group-identity"
 LEADER_ADDRESS: Final = PREFIX + "leader-address"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
@@ -34,6 +39,9 @@ POD_GROUP_NAME: Final = "scheduling.k8s.io/group-name"
 QUEUE_NAME: Final = "scheduling.volcano.sh/queue-name"
 VOLCANO_PREFIX: Final = "volcano.sh/"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+# Finalizers.
+RESTART_BUDGET_CLEANUP: Final = PREFIX + "group-restart-budget-cleanup"
 
 # Environment variables (spec 4.7) and their leader's worker index.
 ENV_LEADER_ADDRESS: Final = "LWS_LEADER_ADDRESS"

@@ -104,7 +104,7 @@ class NetworkConfig(Model):
 
 
 class LeaderWorkerTemplate(Model):
-    """What a group is made of. All of it belongs to the revision (spec 6.2)."""
+    """What a group is made of. All but ``maxGroupRestarts`` belongs to the revision (spec 6.2, next 5.2)."""
 
     required = ("workerTemplate",)
 
@@ -117,6 +117,11 @@ class LeaderWorkerTemplate(Model):
         str,
         enum(RESTART_DEFAULT, RECREATE_ON_RESTART, RECREATE_AFTER_START, RESTART_NONE, default=RECREATE_ON_RESTART),
     ] = Field(RECREATE_ON_RESTART, description="What the failure of one pod means for its group.")
+    max_group_restarts: Annotated[int | None, int32(minimum=0)] = Field(
+        None,
+        description="How often a group of one revision may be recreated; the next failure terminates it. "
+        "Only with a restartPolicy that recreates groups; unlimited when absent.",
+    )
     sub_group_policy: SubGroupPolicy | None = Field(None, description="Divides a group into subgroups.")
     volume_claim_templates: VolumeClaims = Field(
         default_factory=list, description="Claims of every pod, as in a StatefulSet."
@@ -173,7 +178,7 @@ class LeaderWorkerSetStatus(Model):
     """What was last seen (spec 8)."""
 
     conditions: Conditions = Field(
-        (), description="Available, Progressing, UpdateInProgress, Blocked, GroupsHealthy, Paused, Stalled."
+        (), description="Available, Progressing, UpdateInProgress, Degraded, Blocked, GroupsHealthy, Paused, Stalled."
     )
     failures: Annotated[tuple[Failure, ...], Listed({"maxItems": MOST_FAILURES})] = Field(
         (), description="Why groups were recreated, newest first."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent, Reference
 
 CREATING_REVISION = "CreatingRevision"
@@ -17,6 +20,8 @@ ROLLOUT_WAITING = "RolloutWaiting"
 UNADMITTED = "Unadmitted"
 LOST_LABEL = "LostLabel"
 GROUP_FAILED = "GroupFailed"
+RESTART_BUDGET_EXCEEDED = "ReplicaRestartBudgetExceeded"
+INVALID_RESTART_COUNTS = "InvalidGroupRestartCounts"
 REPLACEMENT_DEFERRED = "GroupReplacementDeferred"
 REPLACEMENT_ADMITTED = "GroupReplacementAdmitted"
 GROUP_BACK_OFF = "GroupBackOff"
@@ -160,6 +165,20 @@ def rollout_waiting(note: str, once: str) -> EmitEvent:
 def unadmitted(note: str, once: str) -> EmitEvent:
     """Pods that no webhook has seen; an addition to the reference's events (CD-49)."""
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
+
+
+def restart_budget_exceeded(leader: Reference, group: str) -> EmitEvent:
+    """The failure for which no restart is left (next 5.4)."""
+    note = f"Restart budget exhausted; terminated group {group} and stopped automatic recovery"
+    return EmitEvent("Warning", RESTART_BUDGET_EXCEEDED, DELETE, note, leader)
+
+
+def invalid_restart_counts(lws: LeaderWorkerSet, error: str) -> EmitEvent:
+    """Counts that nothing can be read from; an addition to the reference's events (ND-14)."""
+    value = lws.metadata.annotation(labels.GROUP_RESTART_COUNTS) or ""
+    once = f"{lws.metadata.uid}/{INVALID_RESTART_COUNTS}/{crc32(value.encode()):08x}"
+    note = f"{error}; groups are not recreated until annotation {labels.GROUP_RESTART_COUNTS} is corrected or removed"
+    return EmitEvent("Warning", INVALID_RESTART_COUNTS, UPDATE, note, once=once)
 
 
 def group_failed(group: str, how: str, number: int, culprit: Reference | None, leader_uid: str) -> EmitEvent:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Delete, EmitEvent, Reference
+from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, incidents, members, recovery, restarts
+from lws.planning.leaderworkerset import events, incidents, members, recovery, restartbudget, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import LOST, Evidence, MemberRecord
 from lws.planning.leaderworkerset.recovery import Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+
+STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,16 @@ class Review:
     Attributes:
         record: the members as they are to be remembered once the plan has run.
         outcome: what decides; NO_FAILURE if nothing does.
-        deletion: the deletion of the leader, if the group is to be recreated, at once or after a wait.
+        deletion: the deletion of the leader, if the group is to be recreated, at once or after a wait, or terminated.
         error: why a failed pod could not be judged.
+        remedy: what to do about that.
         told: events about members that are neither well nor failed, or about a wait that begins.
         settled: by pod UID, how many restarts count no more.
         incident: the failure that makes the group be recreated, or be waited for.
         retry: in how many seconds a group that waits is to be recreated; None if none waits.
+        before: what is written before the leader is deleted.
+        budgeted: whether a restart budget decided, so that what it was judged by is to be read afresh (next 5.4).
+        exhausted: whether this is the end of the group.
     """
 
     record: MemberRecord | None
@@ -40,6 +48,10 @@ class Review:
     settled: Mapping[str, int] = field(default_factory=dict)
     incident: Incident | None = None
     retry: float | None = None
+    remedy: str = ""
+    before: tuple[Action, ...] = ()
+    budgeted: bool = False
+    exhausted: bool = False
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -67,7 +79,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if outcome is Outcome.RECREATE:
             return _decided(snapshot, failed, missing.absent, record, settled)
         if outcome is Outcome.NO_ORDINAL:
-            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
+            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}", remedy=STRAY_REMEDY)
         if outcome is Outcome.GOING:
             return _with_end(Review(record, outcome, settled=settled), snapshot, pod)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
@@ -87,7 +99,7 @@ def _waited(snapshot: GroupSnapshot) -> Review | None:
     found = (each for each in lws.status.failures if each.leader_uid == leader.metadata.uid)
     name = next((each.pod for each in found), leader.metadata.name)
     deletion = recovery.recreate(leader, Failed(name, leader), None)
-    return Review(snapshot.record, Outcome.RECREATE, deletion, settled=_settled(snapshot))
+    return _spent(snapshot, Review(snapshot.record, Outcome.RECREATE, deletion, settled=_settled(snapshot)))
 
 
 def _decided(
@@ -101,12 +113,25 @@ def _decided(
     leader = snapshot.leader
     assert leader is not None
     incident = incidents.of_failed(snapshot, leader, failed)
-    if incident.retry:
+    if incident.retry and not restartbudget.ends(snapshot.lws, leader):
         told = () if incident.failure is None else tuple(each for each in (incident.told, incident.waits) if each)
         deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
         return Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
     deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent, incident.told)
-    return Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident)
+    return _spent(snapshot, Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident))
+
+
+def _spent(snapshot: GroupSnapshot, found: Review) -> Review:
+    """The review, once the recreation was charged to the group's restart budget (next 5.4)."""
+    lws, leader, deletion = snapshot.lws, snapshot.leader, found.deletion
+    assert lws is not None
+    assert leader is not None
+    assert deletion is not None
+    spent = restartbudget.spend(snapshot, leader, deletion)
+    if spent.deletion is None:
+        return replace(found, deletion=None, error=spent.error, remedy=restartbudget.INVALID_REMEDY)
+    budgeted = spent.exhausted or lws.spec.leader_worker_template.max_group_restarts is not None
+    return replace(found, before=spent.before, deletion=spent.deletion, budgeted=budgeted, exhausted=spent.exhausted)
 
 
 def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review:

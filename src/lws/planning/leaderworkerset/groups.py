@@ -71,6 +71,11 @@ def running_and_ready(pod: Pod) -> bool:
     return pod.status.phase == "Running" and pod_ready(pod)
 
 
+def marked(leader: Pod) -> bool:
+    """Whether this leader's group has exhausted its restart budget (next 5.3)."""
+    return leader.metadata.annotation(labels.RESTART_BUDGET_EXHAUSTED) == "true"
+
+
 def waiting_for_room(pod: Pod) -> bool:
     """Whether the pod is held by a scheduling gate, or found no node."""
     waits = ("SchedulingGated", "Unschedulable")

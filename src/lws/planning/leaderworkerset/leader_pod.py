@@ -20,6 +20,7 @@ from lws.planning.leaderworkerset import (
     podgroup,
     recovery,
     replacement,
+    retention,
     services,
     topology,
     worker_statefulset,
@@ -37,6 +38,7 @@ from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import Gang, SchedulerProvider
+from lws.planning.leaderworkerset.recovery import Outcome
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -44,7 +46,6 @@ REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a
 NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
 INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
 INDEX_REMEDY: Final = "the pod was admitted without the webhook: see that its configurations are there, delete the pod"
-STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class GroupPlan:
         settled: by pod UID, how many restarts count no more; None if nothing was looked at.
         incident: the failure that makes the group be recreated, or be waited for.
         judged: the deletion of the leader that was decided, though it may be put off.
+        budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
+        exhausted: whether the leader is deleted for good.
     """
 
     plan: Plan
@@ -64,6 +67,14 @@ class GroupPlan:
     settled: Mapping[str, int] | None = None
     incident: Incident | None = None
     judged: Delete | None = None
+    budgeted: bool = False
+    exhausted: bool = False
+
+    @classmethod
+    def of(cls, found: Review) -> GroupPlan:
+        """The plan of a review that decides."""
+        marks = (found.budgeted and found.retry is None, found.exhausted)
+        return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks)
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -74,11 +85,15 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
     problem = unlabelled(leader)
     if problem is not None:
         return GroupPlan(problem, snapshot.record)
+    retained = retention.plan_leader(snapshot, leader)
+    if retained is not None:
+        deletion = next((each for each in retained.actions if isinstance(each, Delete)), None)
+        return GroupPlan(retained, None, judged=deletion, budgeted=True, exhausted=True)
     if lws is None or not snapshot.served or of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.settled, found.incident, found.deletion)
+        return GroupPlan.of(found)
     if is_hashed(leader) and recovery.over(leader) and not leader.metadata.deleting and not snapshot.going:
         deletion = recovery.remove(leader)
         return GroupPlan(Plan((*found.told, deletion)), found.record, found.settled, found.incident, deletion)
@@ -99,10 +114,10 @@ def unlabelled(pod: Pod) -> Plan | None:
 def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
-        return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
+        return Plan(error=found.error, terminal=found.outcome is Outcome.NO_ORDINAL, remedy=found.remedy)
     if found.deletion is None or found.retry is not None:
         return Plan(found.told, requeue_after=found.retry)
-    return Plan((*found.told, found.deletion))
+    return Plan((*found.told, *found.before, found.deletion))
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:

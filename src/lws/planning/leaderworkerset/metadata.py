@@ -13,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 _RESERVED: Final = (labels.GROUP_INDEX, labels.GROUP_KEY, labels.WORKER_INDEX)
+_NOT_INHERITED: Final = (labels.LAST_APPLIED, labels.GROUP_RESTART_COUNTS, labels.RESTART_CHARGED)
 _RESERVED_PREFIX: Final = labels.PREFIX + "subgroup-"
 
 
@@ -32,11 +33,11 @@ def with_strings(metadata: JSON, label_map: Mapping[str, str], annotation_map: M
 
 
 def inherited_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
-    """The set's annotations as its StatefulSets carry them: without kubectl's record and policies (CD-08, CD-70)."""
+    """The set's annotations as its StatefulSets carry them: no record of kubectl's, policies, counts (CD-08, ND-12)."""
     return {
         key: value
         for key, value in (lws.metadata.annotations or {}).items()
-        if key != labels.LAST_APPLIED and not key.startswith(policies.PREFIX)
+        if key not in _NOT_INHERITED and not key.startswith(policies.PREFIX)
     }
 
 

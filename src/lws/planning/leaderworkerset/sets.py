@@ -9,7 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Plan, Reference
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Patch, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
@@ -20,6 +20,8 @@ from lws.planning.leaderworkerset import (
     leader_statefulset,
     ownership,
     release,
+    restartbudget,
+    retention,
     revisions,
     services,
     status,
@@ -105,23 +107,30 @@ def _look(snapshot: SetSnapshot) -> _Seen:
     belongings = (snapshot.statefulsets, snapshot.revisions, snapshot.contents)
     waiting = {pod.metadata.name for pod in leaders if snapshot.records.waits(pod)}
     states = groups.states(choice.key, lws, leaders, *belongings, waiting)
+    states |= retention.outdated(snapshot.leaders, lws.metadata.name, choice.key)
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
     decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
     counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
+    counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
     return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
-    actions: list[Action] = [*seen.choice.actions, *_leader_statefulset(seen)]
+    done = seen.counts.update_done(seen.budget)
+    groups_kept = max(seen.decision.replicas, seen.budget.replicas)
+    actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
+    pruned = any(isinstance(each, Patch) for each in actions)
+    actions += [*seen.choice.actions, *_leader_statefulset(seen)]
     actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
     actions += services.shared(lws, snapshot.service)
-    described = _describe(seen, now)
+    # A set that was pruned has another version now: its own event brings the pass that writes the status.
+    described = StatusPlan() if pruned else _describe(seen, now)
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
-    if seen.counts.update_done(seen.budget):
+    if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
     return Plan(tuple(actions), requeue_after=described.put_off)
 

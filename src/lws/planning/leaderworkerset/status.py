@@ -16,7 +16,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, events
+from lws.planning.leaderworkerset import conditions, degraded, events
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -28,7 +28,7 @@ from lws.planning.leaderworkerset.conditions import (
     set_true,
     with_reason,
 )
-from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
@@ -53,7 +53,8 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready.
+    too; ``serving`` at all that are ready and have not exhausted their restart budget. ``exhausted`` are those that
+    have, surge included, and ``stopped`` the wanted ones of them (next 5.4).
     """
 
     ready: int = 0
@@ -62,14 +63,31 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    exhausted: int = 0
+    stopped: int = 0
+
+    def with_exhausted(self, indices: Sequence[int], budget: Budget) -> Counts:
+        """The counts, with the groups of these indices told apart (next 5.4)."""
+        if not indices:
+            return self
+        return replace(self, exhausted=len(indices), stopped=sum(index < budget.replicas for index in indices))
 
     def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
-        """Condition types to be True (spec 8.2)."""
+        """Condition types to be True (spec 8.2, next 5.4)."""
         if self.moved < self.current:
             return (UPDATE_IN_PROGRESS, PROGRESSING)
         if self.serving == replicas and self.done == self.current:
             return (AVAILABLE,)
+        if self.exhausted and self.serving + self.stopped >= replicas:
+            return ()
         return (PROGRESSING,)
+
+    def halted_conditions(self, replicas: int) -> tuple[str, ...]:
+        """Condition types to be False for a reason of their own: automatic recovery has stopped (next 5.4)."""
+        wanted = self.wanted_conditions(replicas)
+        if not self.exhausted or UPDATE_IN_PROGRESS in wanted or AVAILABLE in wanted:
+            return ()
+        return tuple(kind for kind in (AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS) if kind not in wanted)
 
     def update_done(self, budget: Budget) -> bool:
         """Whether every wanted group is updated and ready, and none is held back (spec 8.4)."""
@@ -105,7 +123,7 @@ def count(
         ready += state.ready
         updated += state.updated
         if index < budget.replicas:
-            serving += state.ready
+            serving += state.ready and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
@@ -181,6 +199,8 @@ def plan_status(
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
+    halted = counts.halted_conditions(budget.replicas)
+    turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
@@ -199,7 +219,7 @@ def plan_status(
         return StatusPlan()
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
-        reason, message = TEXTS[wanted[0]]
+        reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
     wait = _put_off(told, after, besides)
     if wait > WORTH_WAITING:
@@ -244,7 +264,9 @@ def _blocked(
 def _why(
     values: tuple[Condition, ...], counts: Counts | HashCounts, budget: Budget, besides: Circumstances
 ) -> tuple[str, str]:
-    """Reason and message of an Available that is False (CD-29)."""
+    """Reason and message of an Available that is False (CD-29, next 5.4)."""
+    if AVAILABLE in counts.halted_conditions(budget.replicas):
+        return degraded.NOT_AVAILABLE
     updating = find(values, UPDATE_IN_PROGRESS)
     in_update = updating is not None and updating.status == "True"
     reason = TEXTS[UPDATE_IN_PROGRESS if in_update else PROGRESSING][0]

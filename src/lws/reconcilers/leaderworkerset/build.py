@@ -11,13 +11,14 @@ from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
+from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
 from lws.reconcilers.leaderworkerset.group import GroupListener
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
-from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer
+from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
@@ -81,6 +82,8 @@ def build(
     _watch_for_leaders(by_leader, caches)
     _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
+    for builder, leads in ((by_leader, True), (by_worker, False)):
+        _watch_for_retained(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     leaders = LeaderPodReconciler(observer, executors[1], memory, records, provider, groups, by_set.queue.add)
     return Controllers(
@@ -117,6 +120,22 @@ def _watch_for_leaders(builder: ControllerBuilder[Key], caches: Caches) -> None:
     if caches.pod_groups is not None:
         builder.watch(caches.pod_groups, triggers.leaders_of_pod_group)
     builder.watch(caches.sets, leaders_of_set)
+
+
+def _watch_for_retained(builder: ControllerBuilder[Key], caches: Caches, *, leads: bool) -> None:
+    """What is held back is released when its set, its leader StatefulSet or its leader says so (next 5.8)."""
+
+    def retained(where: Keys) -> Keys:
+        pods = [pod for each in where for pod in caches.pods.store.by_index(RETAINED_BY_SET, "/".join(each))]
+        return frozenset(pod.metadata.key for pod in pods if is_leader(pod) is leads)
+
+    def of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        return retained(triggers.sets_of_set(old, new)) if triggers.concerns_retained(old, new) else triggers.NONE
+
+    builder.watch(caches.sets, of_set)
+    builder.watch(caches.statefulsets, lambda old, new: retained(triggers.sets_led_by(old, new)))
+    if not leads:
+        builder.watch(caches.pods, lambda old, new: retained(triggers.sets_of_leader(old, new)))
 
 
 def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Delete, Reference
-from lws.apimachinery.objects import Key
+from lws.apimachinery.objects import Key, ObjectMeta
+from lws.apimachinery.resources import PODS
 from lws.errors import StaleError
 from lws.planning.leaderworkerset.culprit import Cause, cause_of
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
@@ -78,7 +81,7 @@ async def carry_out(
         raise
     if lws is not None:
         records.acted_upon(lws, deletion.uid)
-        if outcome.deleted and listener is not None:
+        if outcome.deleted and listener is not None and not group.exhausted:
             listener.recreated(lws.metadata.key, leader_key[1], _cause(snapshot, group))
     return verdict(group.plan)
 
@@ -113,6 +116,7 @@ async def _judged(
 ) -> tuple[GroupSnapshot, GroupPlan]:
     """The snapshot and its plan; judged again once its witness was heard, which takes a while."""
     heard: set[Reference] = set()
+    fresh = False
     while True:
         snapshot, group = look()
         judged = group.judged
@@ -124,8 +128,34 @@ async def _judged(
         elif judged.absent is not None and judged.absent not in heard:
             await _ask_for(leader_key, judged.absent, executor, memory)
             heard.add(judged.absent)
+        elif group.budgeted and not fresh:
+            await _confirm_fresh(snapshot, executor)
+            fresh = True
         else:
             return snapshot, group
+
+
+async def _confirm_fresh(snapshot: GroupSnapshot, executor: Executor[Key]) -> None:
+    """Whether set and leader are as they were judged: a restart budget is spent on nothing older (next 5.4).
+
+    Raises:
+        StaleError: one of them is gone or has changed.
+    """
+    lws, leader = snapshot.lws, snapshot.leader
+    assert lws is not None
+    assert leader is not None
+    judged = (Reference.to(LEADERWORKERSETS, lws.metadata), Reference.to(PODS, leader.metadata))
+    for reference, meta in zip(judged, (lws.metadata, leader.metadata), strict=True):
+        live = await executor.find(reference)
+        found = None if live is None else msgspec.convert(live["metadata"], ObjectMeta)
+        if found is None or _judged_by(found) != _judged_by(meta):
+            raise StaleError(f"{reference.resource} {reference.name} has changed since its group was judged")
+
+
+def _judged_by(meta: ObjectMeta) -> tuple[object, ...]:
+    """What of a set's or leader's metadata decides about a restart budget."""
+    keys = (labels.GROUP_RESTART_COUNTS, labels.RESTART_CHARGED, labels.RESTART_BUDGET_EXHAUSTED, labels.RECOVER)
+    return (meta.uid, meta.generation, meta.deleting, *map(meta.annotation, keys))
 
 
 async def _ask_for(leader_key: Key, absent: Reference, executor: Executor[Key], memory: GroupMemory) -> None:

@@ -30,6 +30,7 @@ from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
+from lws.planning.leaderworkerset.retention import held
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
@@ -46,6 +47,7 @@ BY_SET = "set"
 LEADERS_BY_SET = "leaders"
 BY_GROUP = "group"
 BY_LEADER = "leader"
+RETAINED_BY_SET = "retained"
 BY_HOST = "host"
 
 
@@ -58,6 +60,11 @@ def by_set(obj: Object) -> str:
 def leaders_by_set(pod: Pod) -> str:
     """`by_set` for leader pods only."""
     return by_set(pod) if is_leader(pod) else ""
+
+
+def retained_by_set(pod: Pod) -> str:
+    """`by_set` for the pods that a restart budget holds back (next 5.3)."""
+    return by_set(pod) if held(pod) else ""
 
 
 def by_group(pod: Pod) -> str:
@@ -96,6 +103,7 @@ class Caches:
         ours = labels.NAME
         pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
         pods.add_index(LEADERS_BY_SET, leaders_by_set)
+        pods.add_index(RETAINED_BY_SET, retained_by_set)
         pods.add_index(BY_GROUP, by_group)
         pods.add_index(BY_LEADER, by_leader)
         pods.add_index(BY_HOST, by_host)

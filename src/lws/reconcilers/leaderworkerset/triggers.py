@@ -12,6 +12,8 @@ What wakes what:
       they may wait for a readiness that never comes, or its queue, for their PodGroups may wait in one that is not
       there; and a PodGroup that changed in what follows its group. The gated leader that is next in rank: an edit of
       its set, a change of the Deployment, and whatever may free a place (`reconcilers.leaderworkerset.replacement`).
+      One that a restart budget holds back: an edit or the end of its set, and any change of the leader StatefulSet,
+      which wake such a worker too (next 5.8).
     * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
       whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
@@ -27,7 +29,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, ObjectMeta
-from lws.planning.leaderworkerset.groups import is_hashed, is_leader, running_and_ready, waiting_for_room
+from lws.planning.leaderworkerset.groups import is_hashed, is_leader, marked, running_and_ready, waiting_for_room
 
 Keys: TypeAlias = frozenset[Key]
 
@@ -104,6 +106,35 @@ def _start(lws: LeaderWorkerSet) -> tuple[str, str]:
     return lws.spec.startup_policy, lws.metadata.annotation(labels.QUEUE_NAME) or ""
 
 
+def concerns_retained(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
+    """Whether the pods that a restart budget holds back may have to go: their set came, goes, or was edited."""
+    return _wanted(old) != _wanted(new)
+
+
+def _wanted(lws: LeaderWorkerSet | None) -> tuple[object, ...]:
+    return () if lws is None else (lws.metadata.uid, lws.metadata.generation, lws.metadata.deleting)
+
+
+def sets_led_by(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
+    """The sets whose leader StatefulSet this is, by its name."""
+    return frozenset(meta.key for meta in _metas(old, new) if meta.name == meta.label(labels.NAME))
+
+
+def sets_of_leader(old: Pod | None, new: Pod | None) -> Keys:
+    """The set of a leader that came, is gone, or is not marked as exhausted any more."""
+    if _mark(old) == _mark(new):
+        return NONE
+    return frozenset(
+        (pod.metadata.namespace, pod.metadata.label(labels.NAME))
+        for pod in (old, new)
+        if pod is not None and is_leader(pod)
+    )
+
+
+def _mark(pod: Pod | None) -> tuple[object, ...]:
+    return () if pod is None else (pod.metadata.uid, marked(pod))
+
+
 def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
     """The pod that controls the StatefulSet; at its end the pod of its name, whose workers it may have kept off."""
     freed = frozenset({old.metadata.key}) if old is not None and new is None else NONE
@@ -161,6 +192,7 @@ def _part(pod: Pod | None) -> tuple[object, ...]:
         meta.label(labels.REVISION),
         meta.label(labels.GROUP_INDEX),
         meta.annotation(labels.SIZE),
+        marked(pod),
     )
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet, controlled_by
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, pod_reference, statefulset_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import listed, quoted
-from lws.planning.leaderworkerset.groups import containers_ready, gated, is_hashed, own_leaders, terminating_groups
+from lws.planning.leaderworkerset.groups import (
+    containers_ready,
+    gated,
+    is_hashed,
+    marked,
+    own_leaders,
+    terminating_groups,
+)
 
 _FOREGROUND: Final = "foregroundDeletion"
 _LABEL_LIMIT: Final = "must be no more than 63"
@@ -29,6 +37,9 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
     if leader is None:
         yield _no_leader(facts, group)
         return
+    if marked(leader):
+        yield _exhausted(facts, group, leader)
+        return
     found = diagnose_pod(facts, leader, group.index)
     if is_hashed(leader) and not leader.metadata.deleting:
         found = _by_key(facts, group, leader, found)
@@ -45,6 +56,20 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
         yield from _workers(facts, group, leader, leader_waits=found is not None)
     elif found is None:
         yield _of(group, Reason.NOT_READY, "its readiness has not been counted yet")
+
+
+def _exhausted(facts: Facts, group: GroupFacts, leader: PodReport) -> Finding:
+    """Nothing brings such a group back but a person (next 5.5)."""
+    name = leader.metadata.name
+    text = "has exhausted the restart budget of its group (maxGroupRestarts), whose pods have ended and are kept"
+    if leader.metadata.annotation(labels.RECOVER) == "true":
+        remedy = "Its recovery is asked for: if this lasts, check that the controller runs, and its log."
+    else:
+        remedy = (
+            "Look at its pods, then have it recreated with a full budget: "
+            f"`kubectl annotate pod {name} -n {facts.lws.metadata.namespace} {labels.RECOVER}=true`."
+        )
+    return _about(group, ("leader pod", name), Reason.EXHAUSTED, text, remedy)
 
 
 def _statefulset(facts: Facts) -> StatefulSet | None:
