@@ -225,12 +225,16 @@ class Command:
         observation = await self._observe()
         if notice := owner_notice(observation.facts):
             self._session.warn(f"{notice} Its next write may undo this one.")
-        await self._write(observation, step, revision)
+        await self.write(observation, step, revision)
         self._session.done(step, f"leaderworkerset/{self._name} {_DONE[step]}")
         return 0
 
-    async def _write(self, observation: Observation, step: str, revision: int) -> None:
-        """Write the step; a new look and another try if nothing but the status changed since the look."""
+    async def write(self, observation: Observation, step: str, revision: int) -> None:
+        """Write the step; a new look and another try if nothing but the status changed since the look.
+
+        Raises:
+            ConflictError: the set was edited since.
+        """
         for last in (False,) * (ATTEMPTS - 1) + (True,):
             patch, kind = _patch(observation, step, revision)
             try:
