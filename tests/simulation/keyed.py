@@ -12,8 +12,9 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Resource
-from lws.client.transport import Request
+from lws.client.transport import Request, Transport
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from tests.simulation.budgets import Budgets, counts_of
 from tests.simulation.driver import Simulation
 from tests.simulation.faults import Faults
 from tests.simulation.hashed import HASH_LOOPS, gates, going, key
@@ -128,22 +129,45 @@ class KeyedLedger(Ledger):
     groups: dict[str, set[str]] = field(default_factory=dict)
 
 
+class KeyedBudgets(Budgets):
+    """Counts move to the groups that replace others, and are never made of nothing (next 5.7)."""
+
+    def stored(self, body: JSON, live: JSON) -> None:
+        """All counts together rise by one at most; nothing else of a set is written."""
+        name, meta = live["metadata"]["name"], body.get("metadata", {})
+        if body.keys() != {"metadata"} or not meta.keys() <= {"resourceVersion", "uid", "annotations"}:
+            self._ledger.complain(f"PATCH of set {name}: {body}")
+        if live["metadata"]["resourceVersion"] != meta.get("resourceVersion"):
+            self._ledger.complain(f"counts of {name} are stored over what was not read")
+        before, after = counts_of(annotations_of(live)), counts_of(meta["annotations"])
+        if sum(after.values()) > sum(before.values()) + 1:
+            self._ledger.complain(f"{name}: the counts rise from {before} to {after}")
+
+
 class KeyedInspector(Inspector):
     """What must hold of a write for such a set."""
 
     allowed: ClassVar[Any] = {
         "POST": {"controllerrevisions", "services", "statefulsets", "events", "leases"},
-        "PATCH": {"deployments", "statefulsets", "pods", "pods/status", "events"},
+        "PATCH": {"deployments", "statefulsets", "pods", "pods/status", "leaderworkersets", "events"},
         "PUT": {"leaderworkersets/status", "controllerrevisions", "leases", "events"},
         "DELETE": {"pods", "controllerrevisions"},
     }
+
+    def __init__(self, inner: Transport, ledger: Ledger) -> None:
+        super().__init__(inner, ledger)
+        self._budgets = KeyedBudgets(ledger)
 
     def _look(self, request: Request, kind: str, namespace: str, name: str) -> None:
         match request.method, kind:
             case "PATCH", "deployments":
                 self._deployed(orjson.loads(request.body), namespace, name)
             case "PATCH", "pods":
-                self._lifted(orjson.loads(request.body), namespace, name)
+                body = orjson.loads(request.body)
+                if isinstance(body, dict):
+                    self._held(body, name)
+                else:
+                    self._lifted(body, namespace, name)
             case "PATCH", "pods/status":
                 self._told(orjson.loads(request.body), namespace, name)
             case "POST", "statefulsets":
