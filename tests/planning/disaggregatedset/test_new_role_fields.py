@@ -62,11 +62,11 @@ def test_n51_replacement_policy_reaches_every_child_by_key(revision: str) -> Non
 
 def test_n52_external_roles_and_slices_stay_apart() -> None:
     """The refusal of next 8.4."""
-    refused = validate(manifest(external("a"), role("b"), slices=2))
-    assert refused == [
+    (refused,) = validate(manifest(external("a"), role("b"), slices=2))
+    assert refused == (
         "spec.slices: Forbidden: spec.slices > 1 is not supported while any role has scaling.mode: External "
         "(alpha restriction)"
-    ]
+    )
 
 
 def test_8_1_rows_23_to_26_have_the_path_of_the_role() -> None:
@@ -76,10 +76,10 @@ def test_8_1_rows_23_to_26_have_the_path_of_the_role() -> None:
     second = role("b", template=template, **HASH)
     budget = "maxGroupRestarts is only supported when restartPolicy recreates the group"
     claims = "volumeClaimTemplates are not supported with groupIdentity Hash"
+    immediate = 'Invalid value: "Immediate": Immediate is only supported with groupIdentity Hash'
     assert validate(manifest(first, second)) == [
         f"spec.roles[0].spec.leaderWorkerTemplate.maxGroupRestarts: Invalid value: 1: {budget}",
-        'spec.roles[0].spec.groupReplacementPolicy: Invalid value: "Immediate": Immediate is only supported with '
-        "groupIdentity Hash",
+        f"spec.roles[0].spec.groupReplacementPolicy: {immediate}",
         f"spec.roles[1].spec.leaderWorkerTemplate.maxGroupRestarts: Invalid value: 1: {budget}",
         f'spec.roles[1].spec.groupIdentity: Invalid value: "Hash": {claims}',
     ]
