@@ -21,8 +21,8 @@ from lws.telemetry.logs import LogSettings, configure_logging
 
 IMAGES: Final = Path(__file__).parent.parent / "docs" / "images"
 PICTURES: Final = (
-    ("page-sets-light", "/sets", "light", (1280, 760)),
-    ("page-sets-dark", "/sets", "dark", (1280, 760)),
+    ("page-sets-light", "/sets", "light", (1280, 650)),
+    ("page-sets-dark", "/sets", "dark", (1280, 650)),
     ("page-set-light", "/set/default/vllm", "light", (1280, 980)),
     ("page-places-light", "/places?key=example.com%2Frack", "light", (1280, 980)),
     ("page-places-dark", "/places?key=example.com%2Frack", "dark", (1280, 980)),
@@ -54,7 +54,7 @@ async def _play(cluster: World) -> None:
 
 def _in_the_middle(live: JSON) -> bool:
     status, seen = live["status"], live["status"]["observedGeneration"] == live["metadata"]["generation"]
-    return seen and 3 <= status.get("updatedReplicas", 0) < 8
+    return bool(seen and 3 <= status.get("updatedReplicas", 0) < 8)
 
 
 async def _picture(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-
 from hack.site import ROOT, stage
+
 from tests.browser.chromium import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

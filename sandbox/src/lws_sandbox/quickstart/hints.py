@@ -24,7 +24,6 @@ def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str, page
     where = shlex.quote(str(kubeconfig.resolve()))
     scripts = shlex.quote(str(Path(sys.prefix, "bin")))
     lines = [
-        f"Look at it in a browser: {page}",
         f"The cluster is at {url}. Go on in another terminal:",
         f"  export KUBECONFIG={where}",
         f'  export PATH={scripts}:"$PATH"',
@@ -35,7 +34,7 @@ def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str, page
         lines += _about(first, node)
     if shutil.which("kubectl") is None:
         lines.append("(kubectl is not installed here: these lines need it.)")
-    return [*lines, "Ctrl-C ends it."]
+    return [*lines, f"Look at it in a browser: {page}", "Ctrl-C ends it."]
 
 
 def _about(manifest: JSON, node: str) -> list[str]:
