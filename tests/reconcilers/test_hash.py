@@ -73,7 +73,7 @@ async def test_n1_n2_n3_a_set_comes_up_and_is_counted_by_groups() -> None:
         assert workers == {f"{name}-{ordinal}" for name in sets for ordinal in (1, 2, 3)}
         assert [group_ready(leader) for leader in leaders] == [("False", "WorkerStatefulSetNotReady")] * 2
         assert await found.counters() == (2, 0, 2)
-        assert await found.conditions() == {"Progressing": "True"}
+        assert await found.conditions() == {"Progressing": "True", "Degraded": "False"}
 
         one, other = leaders
         await report_group(found, one)
@@ -83,7 +83,7 @@ async def test_n1_n2_n3_a_set_comes_up_and_is_counted_by_groups() -> None:
         assert await found.counters() == (2, 1, 2)
         await report_group(found, other)
         assert await found.counters() == (2, 2, 2)
-        assert await found.conditions() == {"Progressing": "False", "Available": "True"}
+        assert await found.conditions() == {"Progressing": "False", "Available": "True", "Degraded": "False"}
 
         worker = next(pod for pod in await found.group(one) if pod["metadata"]["name"] != one["metadata"]["name"])
         await report(found, worker, "False")

@@ -96,6 +96,7 @@ class Simulation:
             (1, user.network),
             (2, user.annotate),
             (1, user.recreate),
+            (1, user.recover),
             (8, faults.delete_pod),
             (6, faults.lose_worker),
             (4, faults.strike_group),
@@ -158,7 +159,8 @@ class Simulation:
         unrest: list[str] = []
         try:
             async with asyncio.timeout(CALM_SECONDS):
-                while (unrest := await self._unrest()) or await self._moving():  # noqa: ASYNC110 -- virtual time
+                while (unrest := await self._unrest()) or await self._moving():
+                    await self._user.recover()
                     await asyncio.sleep(1)
         except TimeoutError:
             self._life.problems.append(f"no rest: {unrest or 'something goes on writing'}")

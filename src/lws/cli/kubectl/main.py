@@ -5,6 +5,7 @@ Nothing is imported before it is needed, since most of a short command's time is
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -38,7 +39,12 @@ def _version(output: str) -> None:
 
 
 def _run(arguments: Arguments) -> int:
+    gc.disable()  # imports make no garbage, and looking for it takes a tenth of a short command
     import asyncio
+
+    from lws.client.quickimport import import_http
+
+    import_http()
 
     if arguments.command == "ui":
         from lws.cli.kubectl.ui.command import run
@@ -47,6 +53,8 @@ def _run(arguments: Arguments) -> int:
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 
+    gc.freeze()
+    gc.enable()
     try:
         return asyncio.run(run(arguments))()
     except NotFoundError as error:

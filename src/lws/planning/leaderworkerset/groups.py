@@ -142,6 +142,11 @@ def lives(leader: Pod) -> bool:
     return not leader.metadata.deleting
 
 
+def leads(leader: Pod) -> bool:
+    """Whether it lives and its group is not about to be terminated for good (next 4.2)."""
+    return lives(leader) and not marked(leader)
+
+
 def group_of(pod: Pod) -> str:
     """The group of a pod of a set: its label, else what it is named after."""
     meta = pod.metadata
@@ -154,7 +159,7 @@ def terminating_groups(pods: Iterable[Pod]) -> int:
     groups: dict[str, bool] = {}
     for pod in pods:
         group = group_of(pod)
-        groups[group] = groups.get(group, False) or (is_leader(pod) and lives(pod))
+        groups[group] = groups.get(group, False) or (is_leader(pod) and leads(pod))
     return sum(not led for led in groups.values())
 
 

@@ -24,6 +24,7 @@ from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
@@ -50,6 +51,8 @@ class SetSnapshot:
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        lookup: looks up what explains trouble; None leaves status.groups as it is.
+        unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
     """
 
@@ -68,6 +71,8 @@ class SetSnapshot:
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    lookup: Lookup | None = None
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property
@@ -86,7 +91,7 @@ class GroupSnapshot:
         worker_statefulset: the StatefulSet that has the name of the group's workers, whoever owns it.
         leader_statefulset: the StatefulSet of the set's name.
         leader_deployment: the Deployment of the set's name.
-        peers: the leaders of the set, if this one is gated and known by a key.
+        peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
         terminating: how many groups of the set have pods, and no leader that lives.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
         workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.
