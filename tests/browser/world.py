@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ from typing import Any, Final
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES
-from lws.cli.kubectl.commands import Command
-from lws.cli.kubectl.terminal import Terminal
 from lws.cli.kubectl.ui.command import page
 from lws.client.api import ApiClient
 from lws_sandbox.cluster import Sandbox
@@ -23,6 +20,7 @@ from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
 from lws_sandbox.quickstart.environment import controller, sandbox_env
 from lws_sandbox.quickstart.manifests import apply, read_manifests
+from tests.cli.sessions import Plugin
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 WITHIN: Final = 60.0
@@ -48,9 +46,7 @@ class World:
 
     async def explain(self, name: str) -> str:
         """What `kubectl lws explain-stuck` prints."""
-        stream = io.StringIO()
-        await Command(self.client, "default", name, Terminal(stream, {})).explain()
-        return stream.getvalue()
+        return await Plugin(self.client).run(f"explain-stuck {name}")
 
     async def apply(self, *examples: str) -> None:
         """Apply examples by their file names."""

@@ -145,12 +145,15 @@ def test_a_rollout_shows_old_and_new_and_what_each_revision_changed() -> None:
 
 def test_a_plan_is_of_the_set_as_the_action_would_leave_it() -> None:
     """Merge patches and JSON patches are applied to a copy; the live object stays."""
-    live = {"metadata": {"annotations": {"old": "1"}}, "spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 1}}}
+    live: JSON = {
+        "metadata": {"annotations": {"old": "1"}},
+        "spec": {"replicas": 2, "leaderWorkerTemplate": {"size": 1}},
+    }
     merge = {"metadata": {"annotations": {"old": None, "new": "2"}}, "spec": {"rolloutStrategy": {"partition": 1}}}
     merged = patched(live, merge)
     assert merged["metadata"]["annotations"] == {"new": "2"}
     assert merged["spec"]["rolloutStrategy"] == {"partition": 1}
-    steps = [
+    steps: list[JSON] = [
         {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
         {"op": "add", "path": "/spec/leaderWorkerTemplate", "value": {"size": 2}},
     ]
