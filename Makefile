@@ -4,7 +4,8 @@
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
-# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
+# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
+#              PARTNERS=1 Kueue, cert-manager and Go clients too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
@@ -21,6 +22,7 @@ ARGS ?=
 CONTROL_PLANE ?= sandbox
 K8S ?= 1.36
 NODE ?=
+PARTNERS ?=
 CACHE ?=
 CONTROL_PLANES = $(or $(PYTHON),python3) hack/control_plane.py $(1) $(K8S) $(if $(CACHE),--cache '$(CACHE)')
 ASSETS = $(or $(KUBEBUILDER_ASSETS),$(shell $(call CONTROL_PLANES,where) 2>/dev/null))
@@ -39,7 +41,7 @@ ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 .PHONY: help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -10
+	@sed -n 's/^# //p' Makefile | head -11
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -95,7 +97,7 @@ lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh
 
 control-plane:
-	@$(call CONTROL_PLANES,build) $(if $(NODE),--node)
+	@$(call CONTROL_PLANES,build) $(if $(NODE),--node) $(if $(PARTNERS),--partners)
 
 # Needs KUBEBUILDER_ASSETS to name a folder with etcd and kube-apiserver, or a control plane that was built; without
 # either it skips, and says how to get one.

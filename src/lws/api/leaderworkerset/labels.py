@@ -29,6 +29,7 @@ LEADER_REQUESTS_TPUS: Final = PREFIX + "leader-requests-tpus"
 POD_GROUP_NAME: Final = "scheduling.k8s.io/group-name"
 QUEUE_NAME: Final = "scheduling.volcano.sh/queue-name"
 VOLCANO_PREFIX: Final = "volcano.sh/"
+KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Environment variables (spec 4.7) and their leader's worker index.

@@ -42,7 +42,7 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready.
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too.
     """
 
     ready: int = 0
@@ -51,6 +51,7 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    renewed: int = 0
 
     def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
         """Condition types to be True (spec 8.2)."""
@@ -79,7 +80,7 @@ def count(
     A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
     and updated if its leader is (CD-06).
     """
-    ready = updated = current = moved = done = serving = 0
+    ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
         index = group_index(leader, lws.metadata.name)
         if index is None:
@@ -91,11 +92,12 @@ def count(
         updated += state.updated
         if index < budget.replicas:
             serving += state.ready
+            renewed += state.good
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
                 done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving)
+    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def plan_status(
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.updated,
+            "updated_replicas": counts.renewed if is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
         }
@@ -178,6 +180,24 @@ def plan_status(
     if wait > WORTH_WAITING and _news(after, counters=False) == _news(lws.status, counters=False):
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
+
+
+def is_queued(lws: LeaderWorkerSet) -> bool:
+    """Whether Kueue queues the set's groups. It judges a rollout by the set's counters (CD-35)."""
+    return bool(lws.metadata.label(labels.KUEUE_QUEUE))
+
+
+def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
+    """How many groups the status tells of (spec 8.1).
+
+    Of a set that Kueue queues, a leader on its way back still counts: Kueue takes fewer for the end of a surge (CD-35).
+    """
+    if statefulset is None:
+        return 0
+    leaders, wanted = statefulset.status.replicas, statefulset.spec.replicas
+    if not is_queued(lws):
+        return leaders
+    return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
 def _blocked(
