@@ -1,0 +1,136 @@
+"""cert-manager's controllers beside a control plane, our installation with them, and what a kubelet mounts."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from lws.apimachinery.conditions import timestamp
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import (
+    MUTATINGWEBHOOKCONFIGURATIONS,
+    SECRETS,
+    SERVICES,
+    VALIDATINGWEBHOOKCONFIGURATIONS,
+    Resource,
+)
+from lws.client.api import ApiClient
+from lws.clock import SystemClock
+from lws.errors import NotFoundError
+from tests.manifests.render import kustomize
+from tests.real.partners.processes import install_definitions, kubeconfig_for, process, published, until
+from tests.real.planes import RealPlane
+from tests.tools import need
+
+CERTIFICATES: Final = Resource("cert-manager.io", "v1", "certificates", "Certificate")
+ISSUERS: Final = Resource("cert-manager.io", "v1", "issuers", "Issuer")
+HOME: Final = "lws-system"
+SERVING: Final = "lws-serving-cert"
+SECRET: Final = "lws-webhook-server-cert"
+HOOKS: Final = (MUTATINGWEBHOOKCONFIGURATIONS, VALIDATINGWEBHOOKCONFIGURATIONS)
+_KINDS: Final = {each.kind: each for each in (CERTIFICATES, ISSUERS)}
+
+
+@asynccontextmanager
+async def certmanager(plane: RealPlane, folder: Path) -> AsyncIterator[None]:
+    """Issuing, readiness and injection; ready when they have started."""
+    await install_definitions(plane.env.client("test-install"), published("certmanager", "deploy/crds"))
+    command = [need("certmanager"), f"--kubeconfig={kubeconfig_for(plane, 'cert-manager')}"]
+
+    async def started() -> bool:
+        return "started" in (folder / "certmanager.log").read_text(errors="replace")
+
+    async with process(command, folder, started):
+        yield
+
+
+async def install(client: ApiClient, port: int, overlay: str = "overlays/cert-manager") -> None:
+    """What the overlay renders of certificates and webhooks; the Service leads to this machine.
+
+    The API server verifies the name of the Service, as in a cluster.
+    """
+    objects = kustomize(overlay)
+    local = {"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "ports": [{"port": port}]}
+    with suppress(NotFoundError):
+        await client.delete(SERVICES, HOME, "lws-webhook-service")
+    await client.create(SERVICES, {"metadata": {"name": "lws-webhook-service", "namespace": HOME}, "spec": local})
+    for (kind, _), manifest in objects.items():
+        if kind in _KINDS:
+            await client.apply(_KINDS[kind], manifest, field_manager="test-install")
+    for resource in HOOKS:
+        (manifest,) = (each for (kind, _), each in objects.items() if kind == resource.kind)
+        live = await client.get(resource, "", manifest["metadata"]["name"])
+        metadata = {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+        hooks = [_at(each, port) for each in manifest["webhooks"]]
+        await client.update(resource, {**manifest, "metadata": metadata, "webhooks": hooks})
+
+
+def _at(webhook: JSON, port: int) -> JSON:
+    config = webhook["clientConfig"]
+    return {**webhook, "clientConfig": {**config, "service": {**config["service"], "port": port}}}
+
+
+async def secret(client: ApiClient) -> dict[str, bytes]:
+    """What the Secret of the webhook holds; empty while there is none."""
+    try:
+        found = await client.get(SECRETS, HOME, SECRET)
+    except NotFoundError:
+        return {}
+    return {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
+
+
+async def bundles(client: ApiClient) -> set[bytes]:
+    """The authorities that the API server trusts for our webhooks."""
+    found = set()
+    for resource in HOOKS:
+        for each in (await client.list(resource))["items"]:
+            hooks = [hook["clientConfig"] for hook in each["webhooks"] if "lws" in each["metadata"]["name"]]
+            found |= {base64.b64decode(config.get("caBundle") or "") for config in hooks}
+    return found
+
+
+async def mount(client: ApiClient, folder: Path, *, lag: float) -> None:
+    """Write the Secret into a folder whenever it changes, as a kubelet does: so many seconds later, for ever."""
+    shown: dict[str, bytes] = {}
+    while True:
+        data = await secret(client)
+        if data and data != shown:
+            if shown:
+                await asyncio.sleep(lag)
+            for name, content in data.items():
+                (folder / f".{name}").write_bytes(content)
+                (folder / f".{name}").replace(folder / name)
+            shown = data
+        await asyncio.sleep(0.1)
+
+
+async def renew(client: ApiClient, name: str = SERVING) -> None:
+    """Have a certificate issued anew, as ``cmctl renew`` does; returns when it is."""
+    before = await client.get(CERTIFICATES, HOME, name)
+    issuing = {
+        "type": "Issuing",
+        "status": "True",
+        "reason": "ManuallyTriggered",
+        "message": "Certificate re-issuance manually triggered",
+        "lastTransitionTime": timestamp(SystemClock().now()),
+        "observedGeneration": before["metadata"]["generation"],
+    }
+    conditions = [*before["status"]["conditions"], issuing]
+    status = {**before["status"], "conditions": conditions}
+    await client.update(CERTIFICATES, {**before, "status": status}, subresource="status")
+
+    async def done() -> bool:
+        found = await client.get(CERTIFICATES, HOME, name)
+        return bool(found["status"].get("revision", 0) > before["status"]["revision"]) and is_ready(found)
+
+    await until(done, f"renewal of {name}")
+
+
+def is_ready(certificate: JSON) -> bool:
+    """Whether cert-manager says that it is issued."""
+    conditions = (certificate.get("status") or {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
