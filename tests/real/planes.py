@@ -42,9 +42,9 @@ class Plane(Protocol):
         ...
 
 
-def shape() -> Shape:
-    """The nodes of every plane: enough for every example, and brisk."""
-    return replace(preset("small"), delays=BRISK)
+def shape(delays: Delays = BRISK) -> Shape:
+    """The nodes of every plane: enough for every example, and brisk unless asked otherwise."""
+    return replace(preset("small"), delays=delays)
 
 
 async def prepare(env: ControllerEnv) -> None:
@@ -116,20 +116,21 @@ class RealPlane:
 
 
 @contextmanager
-def real_plane(binaries: Binaries, folder: Path, *flags: str) -> Iterator[RealPlane]:
+def real_plane(binaries: Binaries, folder: Path, *flags: str, delays: Delays = BRISK) -> Iterator[RealPlane]:
     """Run a real control plane.
 
     Args:
         binaries: what of it is real.
         folder: for what it writes.
         flags: further ones of kube-apiserver.
+        delays: of what nodes do.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
     thread.start()
     made: Future[RealPlane] = Future()
     stop = asyncio.Event()
-    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, made, stop), loop)
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, delays, made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
         yield made.result(START)
@@ -144,12 +145,17 @@ def real_plane(binaries: Binaries, folder: Path, *flags: str) -> Iterator[RealPl
 
 
 async def _live(
-    binaries: Binaries, folder: Path, flags: Sequence[str], made: Future[RealPlane], stop: asyncio.Event
+    binaries: Binaries,
+    folder: Path,
+    flags: Sequence[str],
+    delays: Delays,
+    made: Future[RealPlane],
+    stop: asyncio.Event,
 ) -> None:
     random = Random(7)
     more = {API_SERVER: [*AuditLog.flags(folder), *flags]}
     async with (
-        real_cluster(binaries, shape=shape(), random=random, more=more) as cluster,
+        real_cluster(binaries, shape=shape(delays), random=random, more=more) as cluster,
         real_env(cluster, random) as env,
     ):
         await prepare(env)

@@ -5,34 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from lws.apimachinery.conditions import timestamp
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import (
-    MUTATINGWEBHOOKCONFIGURATIONS,
-    SECRETS,
-    SERVICES,
-    VALIDATINGWEBHOOKCONFIGURATIONS,
-    Resource,
-)
+from lws.apimachinery.resources import SECRETS, Resource
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
 from lws.errors import NotFoundError
-from tests.manifests.render import kustomize
+from tests.real.partners.installed import HOME, HOOKS, apply, point_webhooks
 from tests.real.partners.processes import install_definitions, kubeconfig_for, process, published, until
 from tests.real.planes import RealPlane
 from tests.tools import need
 
 CERTIFICATES: Final = Resource("cert-manager.io", "v1", "certificates", "Certificate")
 ISSUERS: Final = Resource("cert-manager.io", "v1", "issuers", "Issuer")
-HOME: Final = "lws-system"
 SERVING: Final = "lws-serving-cert"
 SECRET: Final = "lws-webhook-server-cert"
-HOOKS: Final = (MUTATINGWEBHOOKCONFIGURATIONS, VALIDATINGWEBHOOKCONFIGURATIONS)
-_KINDS: Final = {each.kind: each for each in (CERTIFICATES, ISSUERS)}
 
 
 @asynccontextmanager
@@ -49,29 +40,9 @@ async def certmanager(plane: RealPlane, folder: Path) -> AsyncIterator[None]:
 
 
 async def install(client: ApiClient, port: int, overlay: str = "overlays/cert-manager") -> None:
-    """What the overlay renders of certificates and webhooks; the Service leads to this machine.
-
-    The API server verifies the name of the Service, as in a cluster.
-    """
-    objects = kustomize(overlay)
-    local = {"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "ports": [{"port": port}]}
-    with suppress(NotFoundError):
-        await client.delete(SERVICES, HOME, "lws-webhook-service")
-    await client.create(SERVICES, {"metadata": {"name": "lws-webhook-service", "namespace": HOME}, "spec": local})
-    for (kind, _), manifest in objects.items():
-        if kind in _KINDS:
-            await client.apply(_KINDS[kind], manifest, field_manager="test-install")
-    for resource in HOOKS:
-        (manifest,) = (each for (kind, _), each in objects.items() if kind == resource.kind)
-        live = await client.get(resource, "", manifest["metadata"]["name"])
-        metadata = {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
-        hooks = [_at(each, port) for each in manifest["webhooks"]]
-        await client.update(resource, {**manifest, "metadata": metadata, "webhooks": hooks})
-
-
-def _at(webhook: JSON, port: int) -> JSON:
-    config = webhook["clientConfig"]
-    return {**webhook, "clientConfig": {**config, "service": {**config["service"], "port": port}}}
+    """What the overlay renders of certificates and webhooks; the Service leads to a port of this machine."""
+    await apply(client, overlay, (CERTIFICATES, ISSUERS))
+    await point_webhooks(client, overlay, port)
 
 
 async def secret(client: ApiClient) -> dict[str, bytes]:

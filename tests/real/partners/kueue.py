@@ -115,7 +115,7 @@ def _webhooks(plane: RealPlane, port: int) -> list[tuple[Resource, JSON]]:
     bundle = base64.b64encode(plane.cluster.plane.keys.authority.certificate).decode()
     found = []
     for manifest in published("kueue", "config/components/webhook"):
-        if manifest["kind"] in kinds:
+        if manifest.get("kind") in kinds:
             manifest["metadata"]["name"] = f"kueue-{manifest['metadata']['name']}"
             wanted = [each for each in manifest["webhooks"] if each["name"][1:].removesuffix(".kb.io") in HOOKS]
             manifest["webhooks"] = [_by_url(each, port, bundle) for each in wanted]

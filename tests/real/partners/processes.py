@@ -15,9 +15,10 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, Resource
 from lws.client.api import ApiClient
 from lws_sandbox.control import MASTERS
+from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.real.process import Process, running
 from tests.real.conftest import need_binaries
-from tests.real.planes import RealPlane, real_plane
+from tests.real.planes import BRISK, RealPlane, real_plane
 from tests.tools import need
 
 START: Final = 60.0  # seconds that a partner may take to be ready
@@ -28,11 +29,11 @@ Life = Callable[[RealPlane, Path], AbstractAsyncContextManager[Any]]
 
 
 @contextmanager
-def beside(life: Life, folder: Path) -> Iterator[RealPlane]:
+def beside(life: Life, folder: Path, delays: Delays = BRISK) -> Iterator[RealPlane]:
     """A control plane of its own, with a partner that runs beside it."""
     for name in ("plane", "partner"):
         (folder / name).mkdir()
-    with real_plane(need_binaries(), folder / "plane") as plane:
+    with real_plane(need_binaries(), folder / "plane", delays=delays) as plane:
         partner = life(plane, folder / "partner")
         plane.call(partner.__aenter__())
         try:

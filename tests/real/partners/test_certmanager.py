@@ -6,20 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.manifests import JSON
 from lws.client.api import ApiClient
 from lws.errors import ApiError
-from lws.manager.manager import ControllerManager
-from lws.manager.settings import Configuration, Settings
 from tests.real.partners import certmanager
-from tests.real.partners.certmanager import CERTIFICATES, HOME, SERVING, bundles, is_ready, mount, renew, secret
-from tests.real.partners.processes import beside, free_port, until
+from tests.real.partners.certmanager import CERTIFICATES, SERVING, bundles, is_ready, mount, renew, secret
+from tests.real.partners.installed import HOME, Ports, admitted, asked, replica
+from tests.real.partners.processes import beside, until
 from tests.real.planes import RealPlane
 from tests.simulation.cluster import manifest
 
@@ -33,29 +30,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlane]:
     """A control plane with cert-manager."""
     with beside(certmanager.certmanager, tmp_path_factory.mktemp("certmanager")) as running:
         yield running
-
-
-@asynccontextmanager
-async def controller(plane: RealPlane, port: int, folder: Path, *, own: bool) -> AsyncIterator[None]:
-    """A replica of the controller with a webhook of its own, on a socket; ready when it serves."""
-    configuration = Configuration.model_validate(
-        {
-            "webhook": {"host": "127.0.0.1", "port": port, "certDir": str(folder)},
-            "metrics": {"bindAddress": "0"},
-            "health": {"healthProbeBindAddress": "0"},
-            "leaderElection": {"leaderElect": False},
-            "internalCertManagement": {"enable": own},
-        }
-    )
-    settings = Settings(configuration=configuration, namespace=HOME, watchdog=None, development=False)
-    manager = ControllerManager(settings, plane.cluster.plane.transport(), clock=plane.env.clock, random=Random(7))
-    running = asyncio.create_task(manager.run())
-    try:
-        await manager.wait_ready()
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 class Load:
@@ -87,25 +61,11 @@ class Load:
             await asyncio.sleep(0.02)
 
 
-async def asked(client: ApiClient) -> JSON:
-    """A set as it would be stored."""
-    body = manifest("asked", metadata={"namespace": "default"})
-    return await client.create(LEADERWORKERSETS, body, dry_run=True)
-
-
-async def served(client: ApiClient) -> bool:
-    """Whether our webhooks answer."""
-    try:
-        return "networkConfig" in (await asked(client))["spec"]
-    except ApiError:
-        return False
-
-
 @asynccontextmanager
 async def installed(plane: RealPlane, folder: Path) -> AsyncIterator[ApiClient]:
     """The overlay applied, its certificates issued and mounted, and a replica that serves them."""
-    client, port = plane.env.client("test"), free_port()
-    await certmanager.install(client, port)
+    client, ports = plane.env.client("test"), Ports()
+    await certmanager.install(client, ports.webhook)
 
     async def issued() -> bool:
         return is_ready(await client.get(CERTIFICATES, HOME, SERVING)) and bool(await secret(client))
@@ -114,8 +74,8 @@ async def installed(plane: RealPlane, folder: Path) -> AsyncIterator[ApiClient]:
     mounting = asyncio.create_task(mount(client, folder, lag=LAG))
     try:
         await until(lambda: asyncio.to_thread((folder / "tls.key").exists), "the mounted files")
-        async with controller(plane, port, folder, own=False):
-            await until(lambda: served(client), "admission")
+        async with replica(plane, ports, own=False, folder=folder):
+            await until(lambda: admitted(client), "admission")
             yield client
     finally:
         mounting.cancel()

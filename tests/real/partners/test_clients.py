@@ -59,7 +59,8 @@ def test_published_clients_work(plane: RealPlane) -> None:
     async def scenario(world: World) -> None:
         await world.start()
         code, out, error = await run(plane, world)
-        assert (code, error) == (0, "")
+        assert code == 0, error
+        assert [json.loads(line)["msg"] for line in error.splitlines()] == ['unknown field "spec.fromTheFuture"']
         told: JSON = json.loads(out)
         assert told["done"] == [*(f"typed {each}" for each in TYPED), *(f"runtime {each}" for each in RUNTIME)]
         assert told["unknown"] == [".status.observedGeneration"]

@@ -73,6 +73,7 @@ func (c *runtimeClient) createOrUpdate(ctx context.Context) error {
 			fresh := small(c.space, ours)
 			set.Labels = fresh.Labels
 			set.Spec.Replicas = fresh.Spec.Replicas
+			set.Spec.StartupPolicy = fresh.Spec.StartupPolicy
 			set.Spec.LeaderWorkerTemplate.Size = fresh.Spec.LeaderWorkerTemplate.Size
 			if len(set.Spec.LeaderWorkerTemplate.WorkerTemplate.Spec.Containers) == 0 {
 				set.Spec.LeaderWorkerTemplate.WorkerTemplate = fresh.Spec.LeaderWorkerTemplate.WorkerTemplate

@@ -19,12 +19,13 @@ const (
 	oldest = "app:1"
 )
 
-// small is a set as short as its types let one write it.
+// small is a set as short as its types let one write it: they send an empty startup policy, which no schema takes.
 func small(namespace, name string) *lws.LeaderWorkerSet {
 	return &lws.LeaderWorkerSet{
 		ObjectMeta: meta.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{made: "true"}},
 		Spec: lws.LeaderWorkerSetSpec{
-			Replicas: ptr.To[int32](1),
+			Replicas:      ptr.To[int32](1),
+			StartupPolicy: lws.LeaderCreatedStartupPolicy,
 			LeaderWorkerTemplate: lws.LeaderWorkerTemplate{
 				Size:           ptr.To[int32](2),
 				WorkerTemplate: template(oldest),
@@ -150,6 +151,8 @@ func isEmpty(value any) bool {
 	switch value := value.(type) {
 	case nil:
 		return true
+	case string:
+		return value == ""
 	case map[string]any:
 		for _, each := range value {
 			if !isEmpty(each) {
