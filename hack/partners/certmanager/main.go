@@ -27,8 +27,11 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	"github.com/cert-manager/cert-manager/pkg/util"
+	"github.com/cert-manager/cert-manager/pkg/util/feature"
 
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	core "k8s.io/api/core/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -37,6 +40,7 @@ import (
 	"k8s.io/klog/v2"
 	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
@@ -55,19 +59,24 @@ var wanted = []string{
 }
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "of the cluster")
-	injecting := flag.Bool("inject", true, "put authorities into webhook configurations")
-	flag.Parse()
+	flags := flag.NewFlagSet("certmanager", flag.ExitOnError) // the common one has what libraries add
+	kubeconfig := flags.String("kubeconfig", "", "of the cluster")
+	merging := flags.Bool("merge", true, "keep former authorities in webhook configurations, as cert-manager does by default since 1.19")
+	_ = flags.Parse(os.Args[1:])
+	if err := feature.DefaultMutableFeatureGate.Set(fmt.Sprintf("CAInjectorMerging=%t", *merging)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	ctrl.SetLogger(klog.Background())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *kubeconfig, *injecting); err != nil {
+	if err := run(ctx, *kubeconfig); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, kubeconfig string, injecting bool) error {
+func run(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -85,13 +94,11 @@ func run(ctx context.Context, kubeconfig string, injecting bool) error {
 	if err := issue(ctx, kubeconfig, start); err != nil {
 		return err
 	}
-	if injecting {
-		manager, err := injector(ctx, config)
-		if err != nil {
-			return err
-		}
-		start(func() error { return manager.Start(ctx) })
+	manager, err := injector(ctx, config)
+	if err != nil {
+		return err
 	}
+	start(func() error { return manager.Start(ctx) })
 	fmt.Println("started")
 	running.Wait()
 	if err := context.Cause(ctx); err != context.Canceled {
@@ -140,7 +147,13 @@ func injector(ctx context.Context, config *rest.Config) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	manager, err := ctrl.NewManager(config, ctrl.Options{Scheme: known, Metrics: metrics.Options{BindAddress: "0"}})
+	config = util.RestConfigWithUserAgent(config, "cainjector") // by which it is known as the owner of what it injects
+	manager, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:  known,
+		Metrics: metrics.Options{BindAddress: "0"},
+		// It is told of Secrets by their metadata alone: a cache of their content could be behind that.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}}}},
+	})
 	if err != nil {
 		return nil, err
 	}

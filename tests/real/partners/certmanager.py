@@ -12,7 +12,7 @@ from typing import Final
 from lws.apimachinery.conditions import timestamp
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import SECRETS, Resource
-from lws.client.api import ApiClient
+from lws.client.api import JSON_PATCH, ApiClient
 from lws.clock import SystemClock
 from lws.errors import NotFoundError
 from tests.real.partners.installed import HOME, HOOKS, apply, point_webhooks
@@ -27,10 +27,14 @@ SECRET: Final = "lws-webhook-server-cert"
 
 
 @asynccontextmanager
-async def certmanager(plane: RealPlane, folder: Path) -> AsyncIterator[None]:
-    """Issuing, readiness and injection; ready when they have started."""
+async def certmanager(plane: RealPlane, folder: Path, *, merge: bool = True) -> AsyncIterator[None]:
+    """Issuing, readiness and injection; ready when they have started.
+
+    Unless they ``merge``, a new authority takes the place of the former, as with releases before 1.19.
+    """
     await install_definitions(plane.env.client("test-install"), published("certmanager", "deploy/crds"))
-    command = [need("certmanager"), f"--kubeconfig={kubeconfig_for(plane, 'cert-manager')}"]
+    kubeconfig = kubeconfig_for(plane, "cert-manager")
+    command = [need("certmanager"), f"--kubeconfig={kubeconfig}", f"--merge={str(merge).lower()}"]
 
     async def started() -> bool:
         return "started" in (folder / "certmanager.log").read_text(errors="replace")
@@ -52,6 +56,26 @@ async def secret(client: ApiClient) -> dict[str, bytes]:
     except NotFoundError:
         return {}
     return {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
+
+
+async def redirect(client: ApiClient, port: int) -> None:
+    """Have the API server ask at another port, as when a Service gets other endpoints; nothing else changes."""
+    for resource in HOOKS:
+        for each in (await client.list(resource))["items"]:
+            paths = [f"/webhooks/{index}/clientConfig/service/port" for index in range(len(each["webhooks"]))]
+            patch = [{"op": "replace", "path": path, "value": port} for path in paths]
+            if "lws" in each["metadata"]["name"]:
+                await client.patch(resource, "", each["metadata"]["name"], patch, content_type=JSON_PATCH)
+
+
+async def inject(client: ApiClient, *, wanted: bool) -> None:
+    """Ask cert-manager for its authority in the webhook configurations, or no longer."""
+    value = f"{HOME}/{SERVING}" if wanted else None
+    for resource in HOOKS:
+        for each in (await client.list(resource))["items"]:
+            if "lws" in each["metadata"]["name"]:
+                annotation = {"metadata": {"annotations": {"cert-manager.io/inject-ca-from": value}}}
+                await client.patch(resource, "", each["metadata"]["name"], annotation)
 
 
 async def bundles(client: ApiClient) -> set[bytes]:
@@ -90,7 +114,7 @@ async def renew(client: ApiClient, name: str = SERVING) -> None:
         "lastTransitionTime": timestamp(SystemClock().now()),
         "observedGeneration": before["metadata"]["generation"],
     }
-    conditions = [*before["status"]["conditions"], issuing]
+    conditions = [*(each for each in before["status"]["conditions"] if each["type"] != "Issuing"), issuing]
     status = {**before["status"], "conditions": conditions}
     await client.update(CERTIFICATES, {**before, "status": status}, subresource="status")
 

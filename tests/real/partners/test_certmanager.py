@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import SECRETS
 from lws.client.api import ApiClient
-from lws.errors import ApiError
+from lws.errors import ApiError, NotFoundError
 from tests.real.partners import certmanager
-from tests.real.partners.certmanager import CERTIFICATES, SERVING, bundles, is_ready, mount, renew, secret
-from tests.real.partners.installed import HOME, Ports, admitted, asked, replica
+from tests.real.partners.certmanager import (
+    CERTIFICATES,
+    ISSUERS,
+    SECRET,
+    SERVING,
+    bundles,
+    is_ready,
+    mount,
+    renew,
+    secret,
+)
+from tests.real.partners.installed import HOME, Ports, admitted, apply, asked, point_webhooks, replica
 from tests.real.partners.processes import beside, until
 from tests.real.planes import RealPlane
 from tests.simulation.cluster import manifest
@@ -49,16 +61,23 @@ class Load:
         finally:
             for each in asking:
                 each.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            ended = await asyncio.gather(*asking, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
 
     async def _ask(self) -> None:
         while True:
             try:
-                await asked(self._client)
+                made = await asked(self._client)
+                assert "networkConfig" in made["spec"]  # else nobody was asked
                 self.answered += 1
             except ApiError as error:
                 self.failures.append(str(error))
             await asyncio.sleep(0.02)
+
+
+async def issued(client: ApiClient) -> bool:
+    """Whether the certificate of the webhook is there."""
+    return is_ready(await client.get(CERTIFICATES, HOME, SERVING)) and bool(await secret(client))
 
 
 @asynccontextmanager
@@ -67,10 +86,7 @@ async def installed(plane: RealPlane, folder: Path) -> AsyncIterator[ApiClient]:
     client, ports = plane.env.client("test"), Ports()
     await certmanager.install(client, ports.webhook)
 
-    async def issued() -> bool:
-        return is_ready(await client.get(CERTIFICATES, HOME, SERVING)) and bool(await secret(client))
-
-    await until(issued, "the certificate")
+    await until(lambda: issued(client), "the certificate")
     mounting = asyncio.create_task(mount(client, folder, lag=LAG))
     try:
         await until(lambda: asyncio.to_thread((folder / "tls.key").exists), "the mounted files")
@@ -87,9 +103,9 @@ def test_certificates_are_issued_and_injected(plane: RealPlane, tmp_path: Path) 
 
     async def scenario() -> None:
         async with installed(plane, tmp_path) as client:
-            assert await bundles(client) == {(await secret(client))["ca.crt"]}
-            metrics = await client.get(CERTIFICATES, HOME, "lws-metrics-cert")
-            assert is_ready(metrics)
+            authority = (await secret(client))["ca.crt"]
+            assert all(authority.strip() in each for each in await bundles(client))
+            assert is_ready(await client.get(CERTIFICATES, HOME, "lws-metrics-cert"))
             body = manifest("wrong", replicas=-1, metadata={"namespace": "default"})
             with pytest.raises(ApiError, match="greater than or equal to 0"):
                 await client.create(LEADERWORKERSETS, body, dry_run=True)
@@ -97,20 +113,73 @@ def test_certificates_are_issued_and_injected(plane: RealPlane, tmp_path: Path) 
     plane.call(scenario())
 
 
+async def renewed(plane: RealPlane, folder: Path) -> list[str]:
+    """Renew twice under load; what was refused meanwhile."""
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(installed(plane, folder))
+        before = await secret(client)
+        load = Load(client)
+        await stack.enter_async_context(load.running())
+        for _ in range(2):
+            await renew(client)
+            await asyncio.sleep(LAG + 6.0)  # the mount, and the controller's next look at it
+        assert (await secret(client))["tls.crt"] != before["tls.crt"]
+        assert load.answered > 100
+        return load.failures
+
+
 def test_a_renewal_costs_no_admission(plane: RealPlane, tmp_path: Path) -> None:
     """Three clients ask all through two renewals; none is refused, though the mounted files are seconds behind."""
 
     async def scenario() -> None:
+        assert await renewed(plane, tmp_path) == []
+
+    plane.call(scenario())
+
+
+def test_without_merging_it_does(tmp_path: Path) -> None:
+    """The counterpart: where a new authority takes the former's place, calls fail until the files are there."""
+
+    async def scenario(plane: RealPlane) -> None:
+        (folder := tmp_path / "mounted").mkdir()
+        assert any("unknown authority" in each for each in await renewed(plane, folder))
+
+    with beside(partial(certmanager.certmanager, merge=False), tmp_path) as plane:
+        plane.call(scenario(plane))
+
+
+def test_w7_certificates_change_hands_and_back(plane: RealPlane, tmp_path: Path) -> None:
+    """Own certificates, cert-manager's, own again, under load: none is refused, and the Secret stays."""
+
+    async def scenario() -> None:
+        client, own, theirs, again = plane.env.client("test"), Ports(), Ports(), Ports()
+        for resource, name in ((CERTIFICATES, SERVING), (CERTIFICATES, "lws-metrics-cert"), (SECRETS, SECRET)):
+            with suppress(NotFoundError):
+                await client.delete(resource, HOME, name)
+        await apply(client, "default", (SECRETS,))
+        await point_webhooks(client, "default", own.webhook)
+        load = Load(client)
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(installed(plane, tmp_path))
-            before = await secret(client)
-            load = Load(client)
-            await stack.enter_async_context(load.running())
-            for _ in range(2):
-                await renew(client)
-                await asyncio.sleep(LAG + 6.0)  # the mount, and the controller's next look at it
-            assert (await secret(client))["tls.crt"] != before["tls.crt"]
-            assert load.failures == []
-            assert load.answered > 100
+            async with replica(plane, own):
+                await until(lambda: admitted(client), "admission by own certificates")
+                await stack.enter_async_context(load.running())
+                await apply(client, "overlays/cert-manager", (CERTIFICATES, ISSUERS))
+                await certmanager.inject(client, wanted=True)
+                await until(lambda: issued(client), "the certificate")
+                mounting = asyncio.create_task(mount(client, tmp_path, lag=LAG))
+                stack.callback(mounting.cancel)
+                await asyncio.sleep(LAG)
+                await stack.enter_async_context(replica(plane, theirs, own=False, folder=tmp_path))
+                await certmanager.redirect(client, theirs.webhook)
+                await asyncio.sleep(LAG)
+            async with replica(plane, again):
+                await certmanager.inject(client, wanted=False)
+                await client.delete(CERTIFICATES, HOME, SERVING)
+                await asyncio.sleep(LAG)
+                await certmanager.redirect(client, again.webhook)
+                await asyncio.sleep(LAG)
+                assert await secret(client)
+                assert load.failures == []
+                assert load.answered > 100
 
     plane.call(scenario())
