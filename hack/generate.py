@@ -23,6 +23,7 @@ from hack import (
     monitoring,
     operand_objects,
     operator_rbac,
+    plugin_reference,
     version,
 )
 from lws.api import schemas
@@ -64,11 +65,15 @@ FILES: dict[str, Callable[[], str]] = {
     **{crd_file(resource): partial(render_crd, resource) for resource in CUSTOM_RESOURCES},
     "docs/api.md": api_reference.render,
     "docs/metrics.md": monitoring.reference,
+    "docs/kubectl-lws.schema.json": plugin_reference.render,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
     "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, alerts.ALERTS),
     "config/prometheus/apiserver/alerts.yaml": partial(
         monitoring.prometheus_rule, monitoring.API_SERVER_RULE_NAME, alerts.API_SERVER_ALERTS
+    ),
+    "config/operatorprometheus/alerts.yaml": partial(
+        monitoring.prometheus_rule, monitoring.OPERATOR_RULE_NAME, alerts.OPERATOR_ALERTS
     ),
     "config/prometheus/thresholds/kustomization.yaml": monitoring.thresholds_component,
     "config/prometheus/dashboard.json": dashboard.dashboard,

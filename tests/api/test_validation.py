@@ -532,3 +532,17 @@ def test_validation_is_total(new: JSON, old: JSON, labels: Any, finalizers: Any)
     validate_create(obj)
     validate_update(obj, before)
     validation.warnings(obj, before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit", "admitted"),
+    [("", 0, True), (None, 1, True), ("RecreateGroupAfterStart", 0, True), ("None", 1, False), ("Default", 0, False)],
+)
+def test_n34_row_23_limits_need_a_policy_that_recreates(policy: str | None, limit: int, *, admitted: bool) -> None:
+    """A budget of restarts is refused where no group is ever recreated."""
+    section = {"maxGroupRestarts": limit, **({} if policy is None else {"restartPolicy": policy})}
+    refused = (
+        f"spec.leaderWorkerTemplate.maxGroupRestarts: Invalid value: {limit}: "
+        "maxGroupRestarts is only supported when restartPolicy recreates the group"
+    )
+    assert both(manifest(template=section)) == ([] if admitted else [refused])

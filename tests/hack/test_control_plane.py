@@ -281,7 +281,7 @@ def test_modules_hold_nothing_but_requirements() -> None:
     """Go.mod and go.sum of four releases, two Helms and Prometheus, and a page: no code of others is in the tree."""
     assert RELEASES == ("1.34", "1.35", "1.36", "1.37")
     files = {str(path.relative_to(MODULES)) for path in MODULES.rglob("*") if path.is_file()}
-    folders = (*RELEASES, "helm3", "helm4", "prometheus")
+    folders = (*RELEASES, "definitions", "helm3", "helm4", "prometheus")
     assert files == {"README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
     more = {str(path.relative_to(PARTNERS)) for path in PARTNERS.rglob("*") if path.is_file()}
     ours = {"certmanager/main.go", *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed"))}

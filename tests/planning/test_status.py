@@ -213,7 +213,7 @@ def test_cd_30_set_without_a_pod_of_its_own_is_progressing(ending: bool) -> None
     world.leaders = [making.leader(index, key, deletion_timestamp=stamp) for index in range(2)]
     written = making.status_of(world.plan())
     assert written is not None
-    assert [each["type"] for each in written["conditions"]] == ["Progressing"]
+    assert [each["type"] for each in written["conditions"]] == ["Progressing", "Degraded"]
     assert "readyReplicas" not in written
     assert "updatedReplicas" not in written
 
@@ -227,7 +227,7 @@ def test_cd_30_ending_leader_counts_as_gone() -> None:
     assert written is not None
     assert (written["readyReplicas"], written["updatedReplicas"]) == (1, 1)
     states = {each["type"]: each["status"] for each in written["conditions"]}
-    assert states == {"Available": "False", "Progressing": "True"}
+    assert states == {"Available": "False", "Degraded": "False", "Progressing": "True"}
 
 
 def test_cd_30_orphan_that_will_be_adopted_counts() -> None:

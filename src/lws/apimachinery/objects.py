@@ -43,6 +43,8 @@ class ObjectMeta(CachedStruct, frozen=True):
     generation: int = 0
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
+    finalizers: tuple[str, ...] | None = ()
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
@@ -59,6 +61,10 @@ class ObjectMeta(CachedStruct, frozen=True):
     def controller(self) -> OwnerReference | None:
         """The owner that controls this object, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
+
+    def finalized_by(self, finalizer: str) -> bool:
+        """Whether this finalizer holds the object."""
+        return finalizer in (self.finalizers or ())
 
     @property
     def key(self) -> Key:

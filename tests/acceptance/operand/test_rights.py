@@ -29,7 +29,8 @@ from lws.planning.operand.access import Grant, covers, grants
 from lws_sandbox.user import UserInfo
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager, Tls
-from tests.acceptance.operand.site import NAMESPACE, Site, fixture
+from tests.acceptance.operand.ground import NAMESPACE, fixture
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_certificates import SLOW
 from tests.virtual import virtual_time
 

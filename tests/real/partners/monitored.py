@@ -25,9 +25,10 @@ from tests.tools import need
 
 OVERLAY: Final = "overlays/prometheus"
 RBAC: Final = "rbac.authorization.k8s.io"
+BINDINGS: Final = Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 ROLES: Final = (
+    BINDINGS,
     Resource(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
-    Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
     Resource(RBAC, "v1", "roles", "Role"),
     Resource(RBAC, "v1", "rolebindings", "RoleBinding"),
 )
@@ -40,7 +41,7 @@ class Site:
 
     Attributes:
         address: of Prometheus.
-        broken: another token, authority or name than those of the ServiceMonitor.
+        broken: another token or name than those of the ServiceMonitor, or no binding to the role that reads.
         interval: between scrapes, in seconds.
     """
 
@@ -58,6 +59,8 @@ class Site:
             for each in ports:
                 await stack.enter_async_context(replica(plane, each, elect=True))
             await until(lambda: admitted(client), "admission")
+            if "binding" in self.broken:
+                await client.delete(BINDINGS, "", "lws-prometheus-metrics-reader")
             files = await self._files(client, folder)
             (folder / "rules.yaml").write_text(yaml.safe_dump(monitoring.rules()))
             document = self._document([each.metrics for each in ports], files)

@@ -11,7 +11,7 @@ from hack.panels import PANELS, VARIABLES
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NAMESPACES
-from tests.real.partners.monitored import ROLES, Site
+from tests.real.partners.monitored import Site
 from tests.real.partners.processes import beside, until
 from tests.real.planes import RealPlane
 from tests.real.test_prometheus import Prometheus
@@ -88,28 +88,15 @@ def test_two_replicas_are_scraped_as_the_monitor_says(tmp_path: Path) -> None:
     [
         ({"token": "rubbish"}, "401"),
         ({"token": ""}, "401"),
+        ({"binding": ""}, "403"),
         ({"name": "lws-controller-manager-metrics-service.elsewhere.svc"}, "certificate is valid for"),
     ],
-    ids=["unknown", "nobody", "other name"],
+    ids=["unknown", "nobody", "unbound", "other name"],
 )
 def test_with_other_settings_nothing_is_scraped(tmp_path: Path, broken: dict[str, str], why: str) -> None:
-    """The counterpart: without the token, or for another name, both are down, and Prometheus says why."""
+    """The counterpart: without token or right, or for another name, both are down, and Prometheus says why."""
     with monitored(tmp_path, **broken) as (_, prometheus):
         prometheus.until(lambda: _errors(prometheus, why))
-
-
-def test_without_the_binding_nothing_is_scraped(tmp_path: Path) -> None:
-    """The counterpart: a scraper that may not read metrics is refused, once remembered answers have gone."""
-
-    async def unbind(plane: RealPlane) -> None:
-        client = plane.env.client("test")
-        binding = next(each for each in ROLES if each.kind == "ClusterRoleBinding")
-        await client.delete(binding, "", "lws-prometheus-metrics-reader")
-
-    with monitored(tmp_path) as (plane, prometheus):
-        prometheus.until(lambda: len(prometheus.ask("up == 1")) == 2)
-        plane.call(unbind(plane))
-        prometheus.until(lambda: _errors(prometheus, "403"))
 
 
 def _errors(prometheus: Prometheus, why: str) -> bool:

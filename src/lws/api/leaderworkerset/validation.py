@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lws.api.leaderworkerset import labels, normalform, types
+from lws.api.leaderworkerset import groupidentity, labels, normalform, types
 from lws.api.leaderworkerset.namelengths import LONGEST_STATEFULSET_NAME, too_long_for
 from lws.api.rules import int_or_percent, int_or_string, integer, member
 from lws.apimachinery import nameformats, objectmeta
@@ -26,16 +26,17 @@ _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
 def validate_create(obj: JSON) -> list[str]:
     """What is wrong with a new object; empty when it is admitted."""
-    return list(_general(obj))
+    return [*_general(obj), *groupidentity.rules(_spec(obj)), *groupidentity.name_rule(obj, None)]
 
 
 def validate_update(obj: JSON, old: JSON) -> list[str]:
     """What is wrong with a change; empty when it is admitted."""
-    return [*_general(obj), *_changes(obj, old)]
+    identity = [*groupidentity.rules(_spec(obj)), *groupidentity.name_rule(obj, old)]
+    return [*_general(obj), *identity, *_changes(obj, old), *groupidentity.immutable(obj, old)]
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, CD-90, spec 1.6)."""
+    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, CD-90, ND-05, spec 1.6)."""
     found = [*_topology_keys(_annotations(obj), {} if old is None else _annotations(old))]
     if old is not None and _claims(obj) != _claims(old):
         found.append(
@@ -44,6 +45,8 @@ def warnings(obj: JSON, old: JSON | None) -> list[str]:
         )
     if member(_metadata(obj), "labels").get(labels.KUEUE_QUEUE):
         found += _queued(obj, old)
+    if _spec(obj).get("groupIdentity") == types.HASH:
+        return [*found, *groupidentity.name_warning(obj, old)]
     name = _metadata(obj).get("name")
     if isinstance(name, str) and too_long_for(name, _size(obj), _most_groups(obj)):
         found.append(
@@ -105,6 +108,7 @@ def _general(obj: JSON) -> Iterator[str]:
     yield from _numbers(obj)
     yield from _pace(obj)
     yield from _subgroups(obj)
+    yield from _restarts(obj)
 
 
 def _missing_template(spec: JSON) -> Iterator[str]:
@@ -180,6 +184,16 @@ def _subgroups(obj: JSON) -> Iterator[str]:
         yield f"{refused} subGroupSize cannot be larger than size"
     if policy.get("subGroupPolicyType") == types.LEADER_EXCLUDED and (size - 1) % subgroup != 0:
         yield f"{refused} size-1 must be divisible by subGroupSize when using LeaderExcluded"
+
+
+def _restarts(obj: JSON) -> Iterator[str]:
+    """Row 23 (next 3.2)."""
+    template = member(_spec(obj), "leaderWorkerTemplate")
+    limit, policy = template.get("maxGroupRestarts"), template.get("restartPolicy") or types.RECREATE_ON_RESTART
+    if limit is None or policy in (types.RECREATE_ON_RESTART, types.RECREATE_AFTER_START):
+        return
+    why = "maxGroupRestarts is only supported when restartPolicy recreates the group"
+    yield f"{_TEMPLATE}.maxGroupRestarts: Invalid value: {encoded(limit)}: {why}"
 
 
 def _changes(obj: JSON, old: JSON) -> Iterator[str]:

@@ -20,9 +20,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 2
     if arguments.command == "version":
-        sys.stdout.write(f"kubectl-lws {__version__}\n")
+        _version(arguments.output)
         return 0
     return _run(arguments)
+
+
+def _version(output: str) -> None:
+    text = f"kubectl-lws {__version__}"
+    if output in ("json", "yaml"):
+        from lws.cli.kubectl.documents import Version
+        from lws.cli.kubectl.printing import show
+        from lws.cli.kubectl.terminal import standard_output
+
+        show(standard_output(), output, lambda: Version(version=__version__), [])
+    else:
+        sys.stdout.write(f"{text}\n")
 
 
 def _run(arguments: Arguments) -> int:
@@ -33,7 +45,7 @@ def _run(arguments: Arguments) -> int:
     from lws.errors import ConflictError, LwsError, NotFoundError
 
     try:
-        return asyncio.run(run(arguments))
+        return asyncio.run(run(arguments))()
     except NotFoundError as error:
         _complain(f"{error}; check the name and the namespace")
     except ConflictError:

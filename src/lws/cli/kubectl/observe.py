@@ -15,12 +15,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
+    DEPLOYMENTS,
     NODES,
     PODS,
     SERVICES,
@@ -85,12 +86,19 @@ async def observe(client: ApiClient, namespace: str, name: str) -> Observation:
     )
     statefulsets = {one.metadata.name: one for one in msgspec.convert(sets["items"], list[StatefulSet])}
     revisions = _own(lws, msgspec.convert(stored["items"], list[ControllerRevision]))
-    leader_set = statefulsets.get(name)
+    leader_set = await _leader_deployment(client, lws) if lws.hashed else statefulsets.get(name)
     reports = msgspec.convert(pods["items"], tuple[PodReport, ...])
     groups, strays = read_groups(lws, leader_set, statefulsets, reports, revisions)
     about = [event for event in (events or {}).get("items", ()) if _concerns(event, name)]
     facts = Facts(lws, leader_set, groups, strays, msgspec.convert(about, tuple[Event, ...]))
     return Observation(await _explained(client, facts), revisions)
+
+
+async def _leader_deployment(client: ApiClient, lws: SetFacts) -> Deployment | None:
+    """The Deployment of the set's name, with our label."""
+    _, raw = await _look(client, DEPLOYMENTS, lws.metadata.namespace, lws.name)
+    found = None if raw is None else msgspec.convert(raw, Deployment)
+    return found if found is not None and found.metadata.label(labels.NAME) == lws.name else None
 
 
 def _own(lws: SetFacts, listed: Iterable[ControllerRevision]) -> tuple[ControllerRevision, ...]:
@@ -120,10 +128,7 @@ async def _explained(client: ApiClient, facts: Facts) -> Facts:
         _foreign(client, facts, unready),
         _worker_sets(client, facts, unready),
     )
-    groups = tuple(
-        replace(group, worker_set=group.worker_set or workers.get(f"{facts.lws.name}-{group.index}"))
-        for group in facts.groups
-    )
+    groups = tuple(replace(group, worker_set=group.worker_set or workers.get(group.base)) for group in facts.groups)
     return replace(
         facts,
         groups=groups,
@@ -196,7 +201,7 @@ def _place(pod: PodReport) -> tuple[str, str]:
 async def _foreign(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> tuple[ForeignObject, ...]:
     """StatefulSet and Services that have a name of ours without being ours."""
     lws = facts.lws
-    services = [f"{lws.name}-{group.index}" for group in unready] if lws.subdomain_per_group else [lws.name]
+    services = [group.base for group in unready if group.base] if lws.subdomain_per_group else [lws.name]
     found = await asyncio.gather(
         *(_foreign_service(client, lws, name) for name in services[:MOST_LOOKS]),
         *([_foreign_leader_set(client, lws)] if facts.leader_set is None else []),
@@ -214,20 +219,18 @@ async def _foreign_service(client: ApiClient, lws: SetFacts, name: str) -> Forei
 
 
 async def _foreign_leader_set(client: ApiClient, lws: SetFacts) -> ForeignObject | None:
-    _, raw = await _look(client, STATEFULSETS, lws.metadata.namespace, lws.name)
+    _, raw = await _look(client, DEPLOYMENTS if lws.hashed else STATEFULSETS, lws.metadata.namespace, lws.name)
     if raw is None:
         return None
     owner = controller_of(raw["metadata"])
     whose = f"it is controlled by {owner.kind} {owner.name}" if owner else "it has no owner and not our labels"
-    return ForeignObject("StatefulSet", lws.name, whose)
+    return ForeignObject(lws.leaders_by, lws.name, whose)
 
 
 async def _worker_sets(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[str, StatefulSet]:
     """StatefulSets under the names of worker StatefulSets that are missing: they lack our label."""
     missing = [
-        f"{facts.lws.name}-{group.index}"
-        for group in unready
-        if group.leader is not None and group.size > 1 and group.worker_set is None
+        group.base for group in unready if group.leader is not None and group.size > 1 and group.worker_set is None
     ][:MOST_LOOKS]
     namespace = facts.lws.metadata.namespace
     found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in missing))

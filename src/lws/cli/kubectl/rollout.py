@@ -12,6 +12,7 @@ from lws.api.leaderworkerset.objects import ControllerRevision
 from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.observe import Observation
+from lws.cli.kubectl.revisions import SECTIONS, section
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
@@ -21,9 +22,11 @@ def pause(observation: Observation) -> JSON:
     """The merge patch that stops the update where it stands.
 
     Raises:
-        ConfigurationError: it is paused already.
+        ConfigurationError: it is paused already, or its groups have no index.
     """
     lws = observation.facts.lws
+    if lws.hashed:
+        raise ConfigurationError(f"the groups of {lws.name} are known by a key: there is no partition to pause it by")
     if lws.metadata.annotation(PAUSED) is not None:
         raise ConfigurationError(f"{lws.name} is paused already; `kubectl lws rollout resume {lws.name}` it first")
     partition = max(_lowest_replaced(observation.facts), lws.partition)
@@ -88,14 +91,8 @@ def undo(observation: Observation, number: int = 0) -> list[JSON]:
     sections: JSON = (revision.data or {}).get("spec") or {}
     version = observation.facts.lws.metadata.resource_version
     patch: list[JSON] = [{"op": "test", "path": "/metadata/resourceVersion", "value": version}]
-    kept = [name for name in ("leaderWorkerTemplate", "networkConfig") if name in sections]
+    kept = [name for name in SECTIONS if name in sections]
     return patch + [{"op": "add", "path": f"/spec/{name}", "value": section(revision, name)} for name in kept]
-
-
-def section(revision: ControllerRevision, name: str) -> JSON:
-    """A section of a revision as it was in the spec."""
-    stored = ((revision.data or {}).get("spec") or {}).get(name) or {}
-    return {key: item for key, item in stored.items() if key != "$patch"}
 
 
 def _earlier(observation: Observation, number: int) -> ControllerRevision:

@@ -1,19 +1,24 @@
-"""The state of a group: leader pod plus worker StatefulSet (spec 7.2, CD-04, CD-06, CD-19, CD-22, CD-24)."""
+"""The state of a group: leader pod plus worker StatefulSet (spec 7.2, next 3, CD-04, CD-06, CD-19, CD-22, CD-24)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet, controlled_by
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod, StatefulSet, controlled_by
 from lws.apimachinery.integers import natural
 from lws.apimachinery.names import parent_and_ordinal
+
+HASH = "Hash"  # `lws.api.leaderworkerset.types.HASH`, without the models, for `kubectl lws`
 
 if TYPE_CHECKING:
     from lws.api.leaderworkerset.types import LeaderWorkerSet
     from lws.planning.leaderworkerset.revisions import Contents
+
+
+_KEY_DIGITS = 40  # of a group key, which groups with identity Hash have for an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,19 @@ def pod_ready(pod: Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
 
 
+def containers_ready(pod: Pod) -> bool:
+    """Whether the pod's ContainersReady condition is True, whatever its readiness gates say."""
+    return any(c.type == "ContainersReady" and c.status == "True" for c in pod.status.conditions or ())
+
+
 def running_and_ready(pod: Pod) -> bool:
     """Phase Running and condition Ready True."""
     return pod.status.phase == "Running" and pod_ready(pod)
+
+
+def marked(leader: Pod) -> bool:
+    """Whether this leader's group has exhausted its restart budget (next 5.3)."""
+    return leader.metadata.annotation(labels.RESTART_BUDGET_EXHAUSTED) == "true"
 
 
 def waiting_for_room(pod: Pod) -> bool:
@@ -90,8 +105,8 @@ def workers_scaled(statefulset: StatefulSet) -> bool:
     return size is not None and spec.replicas is not None and spec.replicas != size - 1
 
 
-def revision_key(obj: Pod | StatefulSet) -> str:
-    """The revision key that a pod or StatefulSet carries; empty if it carries none."""
+def revision_key(obj: Pod | StatefulSet | Deployment) -> str:
+    """The revision key that an object carries; empty if it carries none."""
     return obj.metadata.label(labels.REVISION)
 
 
@@ -107,7 +122,61 @@ def is_leader(pod: Pod) -> bool:
     if not leader_name:
         return True
     parent, ordinal = parent_and_ordinal(meta.name)
+    if is_hashed(pod):
+        return meta.controller is None or meta.controller.name != parent or ordinal < 1
     return parent != leader_name or ordinal < 1
+
+
+def is_hashed(pod: Pod) -> bool:
+    """Whether the pod's group is known by a key and not by an index (next 3)."""
+    return pod.metadata.annotation(labels.GROUP_IDENTITY) == HASH
+
+
+def gated(pod: Pod) -> bool:
+    """Whether the pod carries our gate."""
+    return any(gate.name == labels.REPLACEMENT_GATE for gate in pod.spec.scheduling_gates or ())
+
+
+def lives(leader: Pod) -> bool:
+    """Whether a group has this leader still: it is not being deleted."""
+    return not leader.metadata.deleting
+
+
+def group_of(pod: Pod) -> str:
+    """The group of a pod of a set: its label, else what it is named after."""
+    meta = pod.metadata
+    owner = meta.controller
+    return meta.label(labels.GROUP_INDEX) or (meta.name if is_leader(pod) or owner is None else owner.name)
+
+
+def terminating_groups(pods: Iterable[Pod]) -> int:
+    """How many of the groups of these pods, all of a set, have no leader that lives (T of next 4.2)."""
+    groups: dict[str, bool] = {}
+    for pod in pods:
+        group = group_of(pod)
+        groups[group] = groups.get(group, False) or (is_leader(pod) and lives(pod))
+    return sum(not led for led in groups.values())
+
+
+def base_name(leader: Pod, workers: StatefulSet | None = None) -> str:
+    """What the worker StatefulSet of this leader is named, and its workers before their ordinals.
+
+    By key it is the leader's host name. One that has another, as an older release named it, keeps it (ND-04).
+    """
+    if not is_hashed(leader):
+        return leader.metadata.name
+    if workers is not None and controlled_by(workers.metadata, leader):
+        return workers.metadata.name
+    return leader.spec.hostname or leader.metadata.name
+
+
+def workers_of(leader: Pod, statefulsets: Mapping[str, StatefulSet]) -> StatefulSet | None:
+    """The StatefulSet that has the name of this leader's workers, whoever owns it."""
+    if is_hashed(leader):
+        named = statefulsets.get(leader.metadata.name)
+        if named is not None and controlled_by(named.metadata, leader):
+            return named
+    return statefulsets.get(base_name(leader))
 
 
 def group_index(leader: Pod, set_name: str) -> int | None:
@@ -117,6 +186,12 @@ def group_index(leader: Pod, set_name: str) -> int | None:
         return index
     parent, ordinal = parent_and_ordinal(leader.metadata.name)
     return ordinal if parent == set_name and ordinal >= 0 else None
+
+
+def group_name(leader: Pod) -> str:
+    """How status and events name a leader's group: by its index, or the beginning of its key (resilience 1.6)."""
+    index = leader.metadata.label(labels.GROUP_INDEX)
+    return index[:8] if len(index) == _KEY_DIGITS else index
 
 
 def size_of(
@@ -164,7 +239,7 @@ def leaders_by_index(leaders: Iterable[Pod], set_name: str) -> dict[int, Pod]:
 def state_of(leader: Pod, size: int, workers: StatefulSet | None, key: str) -> GroupState:
     """The state of the group that this leader leads.
 
-    ``workers`` is the StatefulSet of the leader's name; it counts only if its controller is this leader (CD-22).
+    ``workers`` is what `workers_of` finds; it counts only if its controller is this leader (CD-22).
     """
     waiting = waiting_for_room(leader)
     if size == 1:
@@ -186,12 +261,16 @@ def states(
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
+    waiting: Collection[str] = (),
 ) -> dict[int, GroupState]:
     """States of the groups that have a leader, by index (spec 7.2); every other group is `ABSENT`.
 
-    So the cost follows the leaders that exist, and not the number of them that somebody asked for.
+    So the cost follows the leaders that exist, and not the number of them that somebody asked for. Groups whose leaders
+    are ``waiting`` to be recreated are not ready (resilience 3.2).
     """
-    return {
+    found = {
         index: state_of(leader, size_of(leader, lws, revisions, contents), statefulsets.get(leader.metadata.name), key)
         for index, leader in leaders_by_index(leaders, lws.metadata.name).items()
     }
+    held = {index for index in found if f"{lws.metadata.name}-{index}" in waiting}
+    return {index: replace(state, ready=False) if index in held else state for index, state in found.items()}

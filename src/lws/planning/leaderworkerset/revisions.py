@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import orjson
 
 from lws.api.leaderworkerset import labels, revisions
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, Create, Delete, EmitEvent, Reference, Update
@@ -123,13 +123,13 @@ def revision_spec(
 
 def choose(
     lws: LeaderWorkerSet,
-    statefulset: StatefulSet | None,
+    leaders: StatefulSet | Deployment | None,
     listed: Iterable[ControllerRevision],
     contents: Contents,
 ) -> Choice:
-    """Find, adopt, reuse or make the revision of the leader StatefulSet (spec 6.5)."""
+    """Find, adopt, reuse or make the revision of what makes the leaders (spec 6.5)."""
     own = own_revisions(lws, listed)
-    key = statefulset.metadata.label(labels.REVISION) if statefulset is not None else ""
+    key = leaders.metadata.label(labels.REVISION) if leaders is not None else ""
     current = find_by_key(lws, own, key)
     if current is not None and contents.same(lws, current):
         return _found(lws, current, key, own)

@@ -9,16 +9,19 @@ from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Plan, Reference
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Patch, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    hash_sets,
     leader_statefulset,
     ownership,
     release,
+    restartbudget,
+    retention,
     revisions,
     services,
     status,
@@ -41,6 +44,8 @@ def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
         TerminalError: the set cannot be planned for until it is edited.
     """
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
+    if lws.spec.hashed:
+        return hash_sets.plan_hash_set(snapshot, now)
     if lws.metadata.deleting:
         return DONE
     if statefulset is not None:
@@ -63,6 +68,8 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
         error: the server's words.
         final: whether the server refused the object; else it may take the same one soon.
     """
+    if snapshot.lws.spec.hashed:
+        return hash_sets.plan_refused(snapshot, now, error, final=final)
     seen = _look(snapshot)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
@@ -98,23 +105,32 @@ def _look(snapshot: SetSnapshot) -> _Seen:
     choice = revisions.choose(lws, statefulset, snapshot.revisions, snapshot.contents)
     leaders = groups.own_leaders(snapshot.leaders, statefulset)
     belongings = (snapshot.statefulsets, snapshot.revisions, snapshot.contents)
-    states = groups.states(choice.key, lws, leaders, *belongings)
+    waiting = {pod.metadata.name for pod in leaders if snapshot.records.waits(pod)}
+    states = groups.states(choice.key, lws, leaders, *belongings, waiting)
+    states |= retention.outdated(snapshot.leaders, lws.metadata.name, choice.key)
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
     decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
-    counts = status.count(lws, budget, choice.key, leaders, *belongings)
+    counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
+    counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
     return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
-    actions: list[Action] = [*seen.choice.actions, *_leader_statefulset(seen)]
+    done = seen.counts.update_done(seen.budget)
+    groups_kept = max(seen.decision.replicas, seen.budget.replicas)
+    actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
+    pruned = any(isinstance(each, Patch) for each in actions)
+    actions += [*seen.choice.actions, *_leader_statefulset(seen)]
     actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
     actions += services.shared(lws, snapshot.service)
-    described = _describe(seen, now)
+    # A set that was pruned has another version now: its own event brings the pass that writes the status.
+    described = StatusPlan() if pruned else _describe(seen, now)
     actions += described.actions
+    actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
-    if seen.counts.update_done(seen.budget):
+    if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
     return Plan(tuple(actions), requeue_after=described.put_off)
 
@@ -133,6 +149,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
+            records=snapshot.records,
+            news_age=snapshot.news_age,
+            told=snapshot.told,
         ),
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,23 +16,34 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, events
+from lws.planning.leaderworkerset import conditions, degraded, events
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
     NOT_OWNED,
     PROGRESSING,
+    STATEFULSET,
     TEXTS,
     UPDATE_IN_PROGRESS,
     set_true,
     with_reason,
 )
-from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
+RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+BEYOND: Final = {
+    "failures",
+    "groups",
+    "groups_not_shown",
+    "restarts",
+    "rollout",
+}  # members that are not the reference's
 WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 
@@ -42,7 +53,9 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready, of which ``renewed`` are updated too.
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
+    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
+    (next 5.4).
     """
 
     ready: int = 0
@@ -52,14 +65,31 @@ class Counts:
     done: int = 0
     serving: int = 0
     renewed: int = 0
+    exhausted: int = 0
+    stopped: int = 0
+
+    def with_exhausted(self, indices: Sequence[int], budget: Budget) -> Counts:
+        """The counts, with the groups of these indices told apart (next 5.4)."""
+        if not indices:
+            return self
+        return replace(self, exhausted=len(indices), stopped=sum(index < budget.replicas for index in indices))
 
     def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
-        """Condition types to be True (spec 8.2)."""
+        """Condition types to be True (spec 8.2, next 5.4)."""
         if self.moved < self.current:
             return (UPDATE_IN_PROGRESS, PROGRESSING)
         if self.serving == replicas and self.done == self.current:
             return (AVAILABLE,)
+        if self.exhausted and self.serving + self.stopped >= replicas:
+            return ()
         return (PROGRESSING,)
+
+    def halted_conditions(self, replicas: int) -> tuple[str, ...]:
+        """Condition types to be False for a reason of their own: automatic recovery has stopped (next 5.4)."""
+        wanted = self.wanted_conditions(replicas)
+        if not self.exhausted or UPDATE_IN_PROGRESS in wanted or AVAILABLE in wanted:
+            return ()
+        return tuple(kind for kind in (AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS) if kind not in wanted)
 
     def update_done(self, budget: Budget) -> bool:
         """Whether every wanted group is updated and ready, and none is held back (spec 8.4)."""
@@ -74,11 +104,13 @@ def count(
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
+    waiting: Collection[str] = (),
 ) -> Counts:
     """Count the groups of these leaders (`lws.planning.leaderworkerset.groups.own_leaders`), surge included.
 
     A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
-    and updated if its leader is (CD-06).
+    and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
+    their probes say (resilience 3.2).
     """
     ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
@@ -87,12 +119,14 @@ def count(
             continue
         size = size_of(leader, lws, revisions, contents)
         state = state_of(leader, size, statefulsets.get(leader.metadata.name), key)
+        if leader.metadata.name in waiting:
+            state = replace(state, ready=False)
         is_updated = state.updated if state.present else revision_key(leader) == key
         ready += state.ready
         updated += state.updated
         if index < budget.replicas:
-            serving += state.ready
-            renewed += state.good
+            serving += state.ready and not marked(leader)
+            renewed += state.good and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
@@ -129,6 +163,10 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        leaders: the kind of the object that makes the leaders.
+        records: what is remembered of failures.
+        news_age: for how many seconds some of that is not in the status.
+        told: what our last write of the status said beyond the reference.
     """
 
     age: float | None = None
@@ -136,6 +174,10 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    leaders: str = STATEFULSET
+    records: Records = NONE
+    news_age: float | None = None
+    told: JSON = field(default_factory=dict)
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -145,7 +187,7 @@ def plan_status(
     lws: LeaderWorkerSet,
     budget: Budget,
     replicas: int,
-    counts: Counts,
+    counts: Counts | HashCounts,
     now: datetime,
     besides: Circumstances = NOTHING_SPECIAL,
 ) -> StatusPlan:
@@ -155,12 +197,16 @@ def plan_status(
     status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
     in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
     come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
-    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29).
+    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
+    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
+    halted = counts.halted_conditions(budget.replicas)
+    turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
-    after = lws.status.model_copy(
+    told = restored(lws.status, besides.told)
+    after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
@@ -168,16 +214,18 @@ def plan_status(
             "updated_replicas": counts.renewed if is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
+            "failures": besides.records.failures,
+            "restarts": besides.records.written_restarts,
         }
     )
-    if _news(after) == _news(lws.status):
+    if _news(after) == _news(told):
         return StatusPlan()
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
-        reason, message = TEXTS[wanted[0]]
+        reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = 0.0 if besides.age is None else _patience(lws.status, moving=besides.moving) - besides.age
-    if wait > WORTH_WAITING and _news(after, counters=False) == _news(lws.status, counters=False):
+    wait = _put_off(told, after, besides)
+    if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait)
     return StatusPlan(write(lws, after, events_on_success))
 
@@ -200,6 +248,27 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
+def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
+    """For how many seconds a write may wait for others: of its changes the most pressing decides."""
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        return 0.0
+    waits = []
+    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
+        waits.append(0.0 if besides.age is None else _patience(told, moving=besides.moving) - besides.age)
+    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+        waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    return min(waits)
+
+
+def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus:
+    """The status with members that we wrote and that the server dropped, for its API does not know them (R23)."""
+    dropped = LeaderWorkerSetStatus.model_validate(told) if told else None
+    if dropped is None:
+        return status
+    lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
+    return status.model_copy(update=lost)
+
+
 def _blocked(
     values: tuple[Condition, ...], lws: LeaderWorkerSet, besides: Circumstances, now: datetime
 ) -> tuple[Condition, ...]:
@@ -207,14 +276,18 @@ def _blocked(
     if refusal is None and besides.no_pod_groups:
         return conditions.without_pod_groups(values, besides.no_pod_groups, lws.metadata.generation, now)
     if refusal is None:
-        return conditions.resolved(values, lws.metadata.name, now)
+        return conditions.resolved(values, lws.metadata.name, now, besides.leaders)
     if refusal is UNDECIDED:
         return values
     return conditions.refused(values, refusal.reason, refusal.words, lws.metadata.generation, now)
 
 
-def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides: Circumstances) -> tuple[str, str]:
-    """Reason and message of an Available that is False (CD-29)."""
+def _why(
+    values: tuple[Condition, ...], counts: Counts | HashCounts, budget: Budget, besides: Circumstances
+) -> tuple[str, str]:
+    """Reason and message of an Available that is False (CD-29, next 5.4)."""
+    if AVAILABLE in counts.halted_conditions(budget.replicas):
+        return degraded.NOT_AVAILABLE
     updating = find(values, UPDATE_IN_PROGRESS)
     in_update = updating is not None and updating.status == "True"
     reason = TEXTS[UPDATE_IN_PROGRESS if in_update else PROGRESSING][0]
@@ -222,7 +295,7 @@ def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides:
     if in_update:
         message += f", {counts.moved} of {budget.replicas - min(budget.partition, budget.replicas)} updated"
     if besides.refusal is not None and besides.refusal is not UNDECIDED:
-        return besides.refusal.reason, f"{message}; the leader StatefulSet is refused, see condition {BLOCKED}"
+        return besides.refusal.reason, f"{message}; the leader {besides.leaders} is refused, see condition {BLOCKED}"
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
@@ -234,20 +307,26 @@ def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
     return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
-def _news(status: LeaderWorkerSetStatus, *, counters: bool = True) -> LeaderWorkerSetStatus:
-    """What of a status is worth a write, and what of that is worth one at once."""
+COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
+
+
+def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
+    """What of a status is worth a write; ``but`` names what does not come in."""
     update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
-    if not counters:
-        update |= {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+    for members in but:
+        update |= members
     return status.model_copy(update=update)
 
 
-def plan_blocked(lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime) -> tuple[UpdateStatus, ...]:
-    """Say that the leader StatefulSet is not ours (CD-03). The three standard conditions stay as they are."""
-    generation = lws.metadata.generation
+def plan_blocked(
+    lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime, leaders: str = STATEFULSET
+) -> tuple[UpdateStatus, ...]:
+    """Say that the leader object is not ours (CD-03, ND-11). The three standard conditions stay as they are."""
+    generation, reason = lws.metadata.generation, leaders + NOT_OWNED
     old = find(lws.status.conditions, BLOCKED)
-    newly = old is None or (old.status, old.reason) != ("True", NOT_OWNED)
-    values = with_condition(lws.status.conditions, Wanted(BLOCKED, NOT_OWNED, message), generation, now)
+    newly = old is None or (old.status, old.reason) != ("True", reason)
+    values = with_condition(lws.status.conditions, Wanted(BLOCKED, reason, message), generation, now)
     after = lws.status.model_copy(update={"conditions": values, "observed_generation": generation})
     return write(lws, after, (event,) if newly else ())
 
@@ -294,4 +373,6 @@ def as_json(status: LeaderWorkerSetStatus) -> JSON:
     out: JSON = {key: value for key, value in numbers.items() if value}
     if status.conditions:
         out["conditions"] = [condition_json(each) for each in status.conditions]
+    if any(getattr(status, name) for name in BEYOND):
+        out |= status.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=BEYOND)
     return out

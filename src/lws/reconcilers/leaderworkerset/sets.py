@@ -7,18 +7,20 @@ from dataclasses import replace
 
 import msgspec
 
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, StatefulSet
 from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
+from lws.planning.leaderworkerset.records import settle
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
-from lws.runtime.outcomes import PASSING, FoundError, Outcome, verdict
+from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 
 
 class LeaderWorkerSetReconciler:
@@ -31,10 +33,14 @@ class LeaderWorkerSetReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         clock: stamps conditions.
+        records: what is remembered of failures.
     """
 
-    def __init__(self, observer: Observer, executor: Executor[Key], clock: Clock) -> None:
+    def __init__(
+        self, observer: Observer, executor: Executor[Key], clock: Clock, records: SetRecords | None = None
+    ) -> None:
         self._observer = observer
+        self._records = SetRecords(clock) if records is None else records
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -48,10 +54,18 @@ class LeaderWorkerSetReconciler:
         if snapshot is None:
             self._applied.pop(key, None)
             self._status_written.pop(key, None)
+            self._records.forget(key)
             return Done()
+        settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
+        self._records.settle(snapshot.lws, settled)
+        news_age = self._records.news_age(snapshot.lws)
+        snapshot = replace(snapshot, records=settled.records, news_age=news_age)
         try:
-            return await self._pass(key, snapshot)
+            return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
+            if snapshot.lws.spec.hashed:
+                made = msgspec.convert(found.live, Deployment)
+                return await self._pass(key, replace(snapshot, leader_deployment=made))
             live = msgspec.convert(found.live, StatefulSet)
             return await self._pass(key, replace(snapshot, leader_statefulset=live))
 
@@ -80,3 +94,4 @@ class LeaderWorkerSetReconciler:
                 self._applied[key] = outcome.applied
             if outcome.status_written:
                 self._status_written[key] = self._clock.monotonic()
+                self._records.wrote(snapshot.lws, plan)

@@ -67,11 +67,11 @@ def _leader_set(facts: Facts) -> Iterator[Finding]:
         yield Finding(Reason.NOT_APPLIED, text, "If this lasts, check that the controller runs, and its log.")
     if found is None:
         tail = "" if lws.unseen else after_colon(refused)
-        yield Finding(Reason.FAILED_CREATE, f"The leader StatefulSet {lws.name} does not exist{tail}")
+        yield Finding(Reason.FAILED_CREATE, f"The leader {lws.leaders_by} {lws.name} does not exist{tail}")
         return
     owner = found.metadata.controller
     if found.metadata.deleting:
-        text = f"The leader StatefulSet {lws.name} is being deleted; a new one is created when it is gone"
+        text = f"The leader {lws.leaders_by} {lws.name} is being deleted; a new one is created when it is gone"
         yield Finding(Reason.TERMINATING, text)
     elif (
         owner is not None
@@ -82,7 +82,9 @@ def _leader_set(facts: Facts) -> Iterator[Finding]:
             lws.name,
         )
     ):
-        text = f"StatefulSet {lws.name} belongs to a previous set of this name and is about to be garbage-collected"
+        text = (
+            f"{lws.leaders_by} {lws.name} belongs to a previous set of this name and is about to be garbage-collected"
+        )
         yield Finding(Reason.TERMINATING, text)
 
 

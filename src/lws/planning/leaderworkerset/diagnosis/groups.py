@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet, controlled_by
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, pod_reference, statefulset_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.pods import diagnose_pod
 from lws.planning.leaderworkerset.diagnosis.quoting import listed, quoted
-from lws.planning.leaderworkerset.groups import own_leaders
+from lws.planning.leaderworkerset.groups import (
+    containers_ready,
+    gated,
+    is_hashed,
+    marked,
+    own_leaders,
+    terminating_groups,
+)
 
 _FOREGROUND: Final = "foregroundDeletion"
 _LABEL_LIMIT: Final = "must be no more than 63"
@@ -29,11 +37,16 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
     if leader is None:
         yield _no_leader(facts, group)
         return
+    if marked(leader):
+        yield _exhausted(facts, group, leader)
+        return
     found = diagnose_pod(facts, leader, group.index)
+    if is_hashed(leader) and not leader.metadata.deleting:
+        found = _by_key(facts, group, leader, found)
     if leader.metadata.deleting:
         yield from _ending_group(facts, group, leader, found)
         return
-    if found is None and not own_leaders((leader,), facts.leader_set):
+    if found is None and not is_hashed(leader) and not own_leaders((leader,), _statefulset(facts)):
         text = "belongs to a previous leader StatefulSet and is about to be garbage-collected"
         yield _about(group, ("leader pod", leader.metadata.name), Reason.TERMINATING, text)
         return
@@ -45,8 +58,41 @@ def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
         yield _of(group, Reason.NOT_READY, "its readiness has not been counted yet")
 
 
+def _exhausted(facts: Facts, group: GroupFacts, leader: PodReport) -> Finding:
+    """Nothing brings such a group back but a person (next 5.5)."""
+    name = leader.metadata.name
+    text = "has exhausted the restart budget of its group (maxGroupRestarts), whose pods have ended and are kept"
+    if leader.metadata.annotation(labels.RECOVER) == "true":
+        remedy = "Its recovery is asked for: if this lasts, check that the controller runs, and its log."
+    else:
+        remedy = (
+            "Look at its pods, then have it recreated with a full budget: "
+            f"`kubectl annotate pod {name} -n {facts.lws.metadata.namespace} {labels.RECOVER}=true`."
+        )
+    return _about(group, ("leader pod", name), Reason.EXHAUSTED, text, remedy)
+
+
+def _statefulset(facts: Facts) -> StatefulSet | None:
+    return facts.leader_set if isinstance(facts.leader_set, StatefulSet) else None
+
+
+def _by_key(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding | None) -> Finding | None:
+    """The finding about a leader that is ready with its group: while it waits for others, these are the cause."""
+    if gated(leader):
+        every = [pod for one in facts.groups for pod in one.pods]
+        ending = terminating_groups([*every, *facts.strays])
+        text = f"waits for {ending} terminating group(s) to be removed before it is scheduled"
+        remedy = "With groupReplacementPolicy Immediate it would not wait."
+        if not ending:
+            text, remedy = "waits to be admitted for scheduling", "If this lasts, check that the controller runs."
+        return _about(group, ("leader pod", leader.metadata.name), Reason.GATED, text, remedy)
+    return None if containers_ready(leader) and group.size > 1 else found
+
+
 def _no_leader(facts: Facts, group: GroupFacts) -> Finding:
     """A StatefulSet stops at the first pod that it cannot create: the others have no event of their own."""
+    if facts.lws.hashed:
+        return _refused(group, ("leader pod", "of a new group"), "does not exist", facts.refused_by_replicaset())
     subject = ("leader pod", f"{facts.lws.name}-{group.index}")
     if facts.leader_set is None:
         return _refused(group, subject, "does not exist", "")
@@ -112,7 +158,7 @@ def _workers(facts: Facts, group: GroupFacts, leader: PodReport, *, leader_waits
 
 
 def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader_waits: bool) -> Finding | None:
-    name = leader.metadata.name
+    name = group.base or leader.metadata.name
     words = facts.failure(pod_reference(leader))
     if words:
         return _refused(group, ("worker StatefulSet", name), "does not exist", words)
@@ -122,7 +168,9 @@ def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader
         return _of(group, Reason.WAITING_FOR_NAMES, text)
     if leader_waits and (facts.lws.leader_ready_first or (facts.lws.topology and not leader.spec.node_name)):
         return None  # the leader's own finding says it
-    if facts.lws.leader_ready_first and not leader.ready:
+    if is_hashed(leader) and gated(leader):
+        return None
+    if facts.lws.leader_ready_first and not (containers_ready(leader) if is_hashed(leader) else leader.ready):
         return _of(group, Reason.WAITING_FOR_LEADER, "its workers start once the leader is ready")
     return _refused(group, ("worker StatefulSet", name), "does not exist", "")
 
