@@ -15,7 +15,7 @@ import pytest
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS, LEASES, PODS
-from lws.client.transport import Request
+from lws.client.transport import Request, Response
 from lws.errors import ForbiddenError
 from lws.planning.leaderworkerset import groups
 from tests.real.planes import Plane
@@ -59,7 +59,7 @@ class KServe:
             await self._send("PUT", wanted)
         return answer.warnings
 
-    async def _send(self, method: str, body: JSON, *query: tuple[str, str]) -> Any:
+    async def _send(self, method: str, body: JSON, *query: tuple[str, str]) -> Response:
         name = "" if method == "POST" else self.name
         path = LEADERWORKERSETS.path(self._world.namespace, name)
         headers = {"content-type": "application/json"}

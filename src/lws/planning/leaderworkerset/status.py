@@ -211,7 +211,7 @@ def plan_status(
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.renewed if is_queued(lws) else counts.updated,
+            "updated_replicas": counts.renewed if isinstance(counts, Counts) and is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
