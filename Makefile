@@ -6,7 +6,7 @@
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
 #              PARTNERS=1 Kueue, cert-manager and Go clients too
-# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
+# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
 PYTHON ?=
@@ -102,7 +102,9 @@ control-plane:
 # Needs KUBEBUILDER_ASSETS to name a folder with etcd and kube-apiserver, or a control plane that was built; without
 # either it skips, and says how to get one.
 test-real: $(STAMP)
-	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real
+	@export KUBEBUILDER_ASSETS='$(ASSETS)'; status=0; \
+	$(BIN)/python -m pytest -m real --junitxml=$(VENV)/real.xml || status=$$?; \
+	[ -z '$(ASSETS)' ] || $(BIN)/python -m hack.compatibility $(VENV)/real.xml; exit $$status
 
 # What of it every submission must pass, and not by skipping.
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \

@@ -24,6 +24,7 @@ from lws_sandbox.quickstart.installation import install
 from lws_sandbox.real.binaries import API_SERVER, Binaries
 from lws_sandbox.real.cluster import RealCluster, real_cluster
 from lws_sandbox.real.process import Process
+from lws_sandbox.releases import Features
 from tests.real.ledger import AtServer, AuditLog
 from tests.real.world import World
 
@@ -62,14 +63,17 @@ async def prepare(env: ControllerEnv) -> None:
 
 
 class SandboxPlane:
-    """A sandbox of its own for each scenario, in virtual time."""
+    """A sandbox of its own for each scenario, in virtual time; of another release if its features are given."""
+
+    def __init__(self, features: Features | None = None) -> None:
+        self._features = features
 
     def run(self, scenario: Scenario, namespace: str = "") -> None:
         """Let a scenario happen in a namespace of its own, of a new name if none is given."""
         vt.run(self._run(scenario, namespace or "scenario"))
 
     async def _run(self, scenario: Scenario, name: str) -> None:
-        sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7))
+        sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7), features=self._features)
         requests = AtServer(sandbox.server)
         async with sandbox:
             env = sandbox_env(sandbox)
