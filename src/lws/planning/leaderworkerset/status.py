@@ -9,6 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
@@ -16,7 +17,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus, steering
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -34,6 +35,7 @@ from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.steering import Steering
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
@@ -170,6 +172,8 @@ class Circumstances:
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
         seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
+        steering: how the rollout is steered; None if nobody looked.
+        policies: what the set has chosen.
     """
 
     age: float | None = None
@@ -182,6 +186,8 @@ class Circumstances:
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
     seen: GroupsSeen | None = None
+    steering: Steering | None = None
+    policies: SetPolicies = DEFAULTS
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -212,6 +218,8 @@ def plan_status(
     values = _blocked(turned.values, lws, besides, now)
     if besides.seen is not None:
         values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
+    if besides.steering is not None:
+        values = steering.conditions(values, besides.steering, besides.policies, lws, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
@@ -332,9 +340,11 @@ RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
     values = conditions.but_for_reason(status.conditions)
+    update_rollout = None if status.rollout is None else status.rollout.fallback or None
     if GROUPS in but:
         values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
-    update: dict[str, object] = {"conditions": values}
+    # The progress of a rollout goes with writes that happen anyway.
+    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
     for members in but:
         update |= members
     return status.model_copy(update=update)
