@@ -29,6 +29,7 @@ from lws.apimachinery.resources import (
     Resource,
 )
 from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
+from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
@@ -128,7 +129,15 @@ async def _explained(client: ApiClient, facts: Facts) -> Facts:
         _foreign(client, facts, unready),
         _worker_sets(client, facts, unready),
     )
-    groups = tuple(replace(group, worker_set=group.worker_set or workers.get(group.base)) for group in facts.groups)
+    unlabelled = await _unlabelled(client, facts, unready)
+    groups = tuple(
+        replace(
+            group,
+            worker_set=group.worker_set or workers.get(group.base),
+            unlabelled=unlabelled.get(group.index, ()),
+        )
+        for group in facts.groups
+    )
     return replace(
         facts,
         groups=groups,
@@ -139,6 +148,22 @@ async def _explained(client: ApiClient, facts: Facts) -> Facts:
         holders=holders,
         foreign=foreign,
     )
+
+
+async def _unlabelled(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[int, tuple[str, ...]]:
+    """Workers that are there under their names, but not for who selects by our label (resilience 2.3)."""
+    absent = [
+        (group.index, name)
+        for group in unready
+        if group.worker_set is not None and group.leader is not None and not group.leader.metadata.deleting
+        for name in missing(facts.lws, group)
+    ][:MOST_LOOKS]
+    namespace, found = facts.lws.metadata.namespace, dict[int, tuple[str, ...]]()
+    seen = await asyncio.gather(*(_look(client, PODS, namespace, name) for _, name in absent))
+    for (index, name), (_, raw) in zip(absent, seen, strict=True):
+        if raw is not None and (raw["metadata"].get("labels") or {}).get(labels.NAME) != facts.lws.name:
+            found[index] = (*found.get(index, ()), name)
+    return found
 
 
 async def _nodes(client: ApiClient, pods: Iterable[PodReport]) -> dict[str, NodeReport | None]:
@@ -229,12 +254,12 @@ async def _foreign_leader_set(client: ApiClient, lws: SetFacts) -> ForeignObject
 
 async def _worker_sets(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[str, StatefulSet]:
     """StatefulSets under the names of worker StatefulSets that are missing: they lack our label."""
-    missing = [
+    names = [
         group.base for group in unready if group.leader is not None and group.size > 1 and group.worker_set is None
     ][:MOST_LOOKS]
     namespace = facts.lws.metadata.namespace
-    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in missing))
-    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(missing, found, strict=True) if raw}
+    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in names))
+    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(names, found, strict=True) if raw}
 
 
 async def _look(client: ApiClient, resource: Resource, namespace: str, name: str) -> tuple[bool, JSON | None]:

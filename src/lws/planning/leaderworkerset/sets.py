@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    groupstatus,
     hash_sets,
     leader_statefulset,
     ownership,
@@ -28,6 +29,7 @@ from lws.planning.leaderworkerset import (
 )
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.groups import GroupState
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
@@ -37,26 +39,40 @@ from lws.planning.leaderworkerset.status import Counts, StatusPlan
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
 
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """A plan, and what came of looking at the set's groups."""
+
+    plan: Plan
+    seen: GroupsSeen = field(default_factory=GroupsSeen)
+
+
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
     """Plan one pass over a LeaderWorkerSet.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
+    return plan_set(snapshot, now).plan
+
+
+def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
+    """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return hash_sets.plan_hash_set(snapshot, now)
+        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
-        return DONE
+        return SetPlan(DONE)
     if statefulset is not None:
         if statefulset.metadata.deleting:
-            return Plan(requeue_after=DELETION_CHECK)
+            return SetPlan(Plan(requeue_after=DELETION_CHECK))
         relation = ownership.of_leader_set(lws, statefulset)
         if relation is Relation.EARLIER:
-            return Plan(requeue_after=DELETION_CHECK)
+            return SetPlan(Plan(requeue_after=DELETION_CHECK))
         if relation is Relation.FOREIGN:
-            return _blocked(snapshot, now)
-    return _roll(_look(snapshot), now)
+            return SetPlan(_blocked(snapshot, now))
+    seen = _look(snapshot, now)
+    return SetPlan(_roll(seen, now), seen.seen)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -70,7 +86,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     """
     if snapshot.lws.spec.hashed:
         return hash_sets.plan_refused(snapshot, now, error, final=final)
-    seen = _look(snapshot)
+    seen = _look(snapshot, now)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
     return Plan(described.actions, requeue_after=described.put_off)
@@ -88,6 +104,7 @@ class _Seen:
     states: Mapping[int, GroupState]
     decision: Decision
     counts: Counts
+    seen: GroupsSeen
 
     @property
     def blocker(self) -> Blocker | None:
@@ -99,7 +116,7 @@ class _Seen:
         return blockers.rollout_waiting(lws, self.choice.key, self.now, self.decision, self.states)
 
 
-def _look(snapshot: SetSnapshot) -> _Seen:
+def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     budget = Budget.of(lws)
     choice = revisions.choose(lws, statefulset, snapshot.revisions, snapshot.contents)
@@ -112,7 +129,10 @@ def _look(snapshot: SetSnapshot) -> _Seen:
     decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
     counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
     counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
-    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
+    ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
+    every = groups.leaders_by_index((*ending, *leaders), lws.metadata.name)
+    seen = groupstatus.look(snapshot, every, states, time)
+    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen)
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
@@ -132,7 +152,12 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+    return Plan(tuple(actions), requeue_after=_earliest(described.put_off, seen.seen.again))
+
+
+def _earliest(*seconds: float | None) -> float | None:
+    """The first of some moments; None for those that never come."""
+    return min((each for each in seconds if each is not None), default=None)
 
 
 def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
@@ -152,6 +177,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
+            seen=seen.seen,
         ),
     )
 

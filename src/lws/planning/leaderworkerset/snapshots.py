@@ -24,6 +24,7 @@ from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
@@ -50,6 +51,8 @@ class SetSnapshot:
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        lookup: looks up what explains trouble; None leaves status.groups as it is.
+        unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
     """
 
@@ -68,6 +71,8 @@ class SetSnapshot:
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    lookup: Lookup | None = None
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

@@ -16,7 +16,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, degraded, events
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -29,6 +29,7 @@ from lws.planning.leaderworkerset.conditions import (
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
@@ -37,6 +38,7 @@ from lws.planning.leaderworkerset.rollout import Budget
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
     "failures",
     "groups",
@@ -164,6 +166,7 @@ class Circumstances:
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
+        seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
     """
 
     age: float | None = None
@@ -175,6 +178,7 @@ class Circumstances:
     records: Records = NONE
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    seen: GroupsSeen | None = None
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -195,13 +199,16 @@ def plan_status(
     in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
     come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
     the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
-    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1).
+    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1), what is told of groups comes at
+    most once in as many, and in `WORDS_SECONDS` where only words differ (resilience 4).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     halted = counts.halted_conditions(budget.replicas)
     turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
+    if besides.seen is not None:
+        values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
@@ -213,6 +220,9 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
+            **(
+                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+            ),
         }
     )
     if _news(after) == _news(told):
@@ -227,15 +237,22 @@ def plan_status(
     return StatusPlan(write(lws, after, events_on_success))
 
 
+def _groups(seen: GroupsSeen | None) -> dict[str, object]:
+    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+
+
 def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
     """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
         return 0.0
-    waits = []
-    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
-        waits.append(0.0 if besides.age is None else _patience(told, moving=besides.moving) - besides.age)
-    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+    waits, age = [], besides.age
+    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
+        waits.append(0.0 if age is None else _patience(told, moving=besides.moving) - age)
+    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
         waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
+        waits.append(0.0 if age is None else seconds - age)
     return min(waits)
 
 
@@ -287,15 +304,26 @@ def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
 
 
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
 RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 
 
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
-    update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
+    values = conditions.but_for_reason(status.conditions)
+    if GROUPS in but:
+        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
+    update: dict[str, object] = {"conditions": values}
     for members in but:
         update |= members
     return status.model_copy(update=update)
+
+
+def _wordless(status: LeaderWorkerSetStatus) -> object:
+    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
+    healthy = find(status.conditions, groupstatus.HEALTHY)
+    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
+    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
 
 
 def plan_blocked(

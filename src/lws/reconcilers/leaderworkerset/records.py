@@ -22,6 +22,7 @@ from lws.apimachinery.actions import Plan, UpdateStatus
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.records import NONE, Records, Settled
 from lws.planning.leaderworkerset.status import BEYOND
@@ -36,6 +37,7 @@ class _OfSet:
     uid: str
     records: Records
     ready_since: Mapping[str, datetime] = field(default_factory=dict)
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     changed_at: float | None = None  # when something was noted that no status tells yet
     told: JSON = field(default_factory=dict)  # what our last write of the status said beyond the reference
 
@@ -96,6 +98,14 @@ class SetRecords:
         """Remember what came of looking for settled groups."""
         self._of(lws).ready_since = settled.ready_since
         self.put(lws, settled.records)
+
+    def unready_since(self, lws: LeaderWorkerSet) -> Mapping[int, datetime]:
+        """Since when groups are known to be not as wanted of which no object tells, by index."""
+        return self._of(lws).unready_since
+
+    def saw(self, lws: LeaderWorkerSet, seen: GroupsSeen) -> None:
+        """Remember what came of looking at the groups."""
+        self._of(lws).unready_since = seen.since
 
     def news_age(self, lws: LeaderWorkerSet) -> float | None:
         """For how many seconds something is known that no status tells; None if all is told."""
