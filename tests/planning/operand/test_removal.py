@@ -13,7 +13,7 @@ from lws.planning.operand.removal import Course, course, removal
 from lws.planning.operand.world import Workloads
 from tests.planning.operand.making import installed, operator, without
 
-COURSES = {
+COURSES: dict[str, tuple[JSON, int | None, Course]] = {
     "managed": ({"managementState": "Managed"}, 3, Course.MAINTAIN),
     "forced": ({"managementState": "Force"}, 3, Course.MAINTAIN),
     "unmanaged": ({"managementState": "Unmanaged", "removal": {"policy": "Operand"}}, 0, Course.LEAVE),

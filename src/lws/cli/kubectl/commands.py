@@ -228,7 +228,7 @@ class Command:
         observation = await self._observe()
         if notice := owner_notice(observation.facts):
             self._session.warn(f"{notice} Its next write may undo this one.")
-        await self._write(observation, step, revision)
+        await self.write(observation, step, revision)
         if step == "pause":
             await self._heeded()
         self._session.done(step, f"leaderworkerset/{self._name} {_DONE[step]}")
@@ -256,8 +256,12 @@ class Command:
             "annotation was removed again"
         )
 
-    async def _write(self, observation: Observation, step: str, revision: int) -> None:
-        """Write the step; a new look and another try if nothing but the status changed since the look."""
+    async def write(self, observation: Observation, step: str, revision: int) -> None:
+        """Write the step; a new look and another try if nothing but the status changed since the look.
+
+        Raises:
+            ConflictError: the set was edited since.
+        """
         for last in (False,) * (ATTEMPTS - 1) + (True,):
             patch, kind = _patch(observation, step, revision)
             try:

@@ -194,7 +194,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if snapshot.leader_statefulset is None else snapshot.leader_statefulset.status.replicas,
+        status.replicas_of(snapshot.lws, snapshot.leader_statefulset),
         seen.counts,
         now,
         status.Circumstances(

@@ -93,7 +93,7 @@ class GroupSnapshot:
         worker_statefulset: the StatefulSet that has the name of the group's workers, whoever owns it.
         leader_statefulset: the StatefulSet of the set's name.
         leader_deployment: the Deployment of the set's name.
-        peers: the leaders of the set, if this one is gated and known by a key.
+        peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
         terminating: how many groups of the set have pods, and no leader that lives.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
         workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.

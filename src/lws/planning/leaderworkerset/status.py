@@ -57,8 +57,9 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready and have not exhausted their restart budget. ``exhausted`` are those that
-    have, surge included, and ``stopped`` the wanted ones of them (next 5.4).
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
+    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
+    (next 5.4).
     """
 
     ready: int = 0
@@ -67,6 +68,7 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    renewed: int = 0
     exhausted: int = 0
     stopped: int = 0
 
@@ -114,7 +116,7 @@ def count(
     and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
     their probes say (resilience 3.2).
     """
-    ready = updated = current = moved = done = serving = 0
+    ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
         index = group_index(leader, lws.metadata.name)
         if index is None:
@@ -128,11 +130,12 @@ def count(
         updated += state.updated
         if index < budget.replicas:
             serving += state.ready and not marked(leader)
+            renewed += state.good and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
                 done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving)
+    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ def plan_status(
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.updated,
+            "updated_replicas": counts.renewed if isinstance(counts, Counts) and is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
@@ -247,6 +250,24 @@ def plan_status(
 
 def _groups(seen: GroupsSeen | None) -> dict[str, object]:
     return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+
+
+def is_queued(lws: LeaderWorkerSet) -> bool:
+    """Whether Kueue queues the set's groups. It judges a rollout by the set's counters (CD-35)."""
+    return bool(lws.metadata.label(labels.KUEUE_QUEUE))
+
+
+def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
+    """How many groups the status tells of (spec 8.1).
+
+    Of a set that Kueue queues, a leader on its way back still counts: Kueue takes fewer for the end of a surge (CD-35).
+    """
+    if statefulset is None:
+        return 0
+    leaders, wanted = statefulset.status.replicas, statefulset.spec.replicas
+    if not is_queued(lws):
+        return leaders
+    return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
 def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:

@@ -27,7 +27,7 @@ def mirrored(live: JSON, condition: JSON, now: datetime) -> list[JSON] | None:
     entries = (live.get("spec") or {}).get("conditions") or []
     generation = int(live["metadata"].get("generation") or 0)
     told = {name: condition.get(name) or "" for name in ("type", "status", "reason", "message")}
-    known = next((each for each in entries if each.get("type") == UPGRADEABLE), {})
+    known: JSON = next((each for each in entries if each.get("type") == UPGRADEABLE), {})
     if told.items() <= known.items() and known.get("observedGeneration") == generation:
         return None
     same = known.get("status") == told["status"] and known.get("lastTransitionTime")

@@ -157,10 +157,10 @@ def _release(facts: Facts) -> str:
 
 
 def _queue_remedy(facts: Facts, down: list[int]) -> str:
-    """With Kueue a rolling update by surge never ends, whatever the quota."""
+    """Kueue makes no Workload for the groups of a surge that is a percentage (CD-90)."""
     lws = facts.lws
     queued = QUEUE in (lws.metadata.labels or {})
     surge_waits = any(index >= lws.replicas for index in down)
     if not (queued and lws.max_surge and surge_waits):
         return ""
-    return "Kueue makes no Workload for surge groups late in an update: set maxSurge to 0 and maxUnavailable to 1."
+    return f"Kueue takes a percentage in maxSurge for 0: write a number, such as {lws.max_surge}."
