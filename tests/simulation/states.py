@@ -36,6 +36,7 @@ def normal(kind: str, obj: JSON) -> JSON:
         meta.pop(member, None)
     for owner in meta.get("ownerReferences", ()):
         owner.pop("uid", None)
+    meta.get("annotations", {}).pop(labels.RESTART_CHARGED, None)  # UIDs
     out.pop("apiVersion", None)
     status = out.get("status") or {}
     if kind == "LeaderWorkerSet":
@@ -118,6 +119,13 @@ def expectation(wanted: JSON, pods: list[JSON], sets: list[JSON], found: JSON) -
         if (leader_set["spec"]["replicas"], rolling) != (replicas, 0):
             problems.append(f"leader set has {leader_set['spec']['replicas']} replicas, partition {rolling}")
     return problems + _of_status(found, replicas)
+
+
+def common_expectation(found: JSON, pods: list[JSON]) -> list[str]:
+    """What of a quiet cluster does not depend on what groups are known by: images, sizes and the status."""
+    section = found["spec"]["leaderWorkerTemplate"]
+    problems = [problem for pod in pods for problem in _of_pod(pod, section, section.get("size", 1))]
+    return problems + _of_status(found, found["spec"].get("replicas", 1))
 
 
 def _of_pod(pod: JSON, section: JSON, size: int) -> list[str]:

@@ -46,7 +46,10 @@ def _run(arguments: Arguments) -> int:
 
     import_http()
 
-    from lws.cli.kubectl.commands import run
+    if arguments.command == "ui":
+        from lws.cli.kubectl.ui.command import run
+    else:
+        from lws.cli.kubectl.commands import run
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Plan, Reference
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    hash_budget,
     hash_status,
     leader_deployment,
     leader_statefulset,
@@ -92,6 +93,7 @@ def _look(snapshot: SetSnapshot) -> _Seen:
         budget.replicas,
         changing=apply is not None and not apply.look_first,
         outdated=choice.armed or choice.surging,
+        exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
     return _Seen(snapshot, budget, choice, apply, counts)
 
@@ -99,14 +101,17 @@ def _look(snapshot: SetSnapshot) -> _Seen:
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, leader Deployment, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
-    actions: list[Action] = [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
+    done = seen.counts.update_done(seen.budget)
+    actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
+    pruned = any(isinstance(each, Patch) for each in actions)
+    actions += [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
     actions += services.shared(lws, snapshot.service)
-    described = _describe(seen, now)
+    described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
-    if seen.counts.update_done(seen.budget):
+    if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
     return Plan(tuple(actions), requeue_after=described.put_off)
 

@@ -18,7 +18,7 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts
+from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
@@ -51,6 +51,7 @@ class SetSnapshot:
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        rollout: what the rollout has to remember.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
@@ -71,6 +72,7 @@ class SetSnapshot:
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    rollout: RolloutStatus | None = None
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
@@ -91,7 +93,7 @@ class GroupSnapshot:
         worker_statefulset: the StatefulSet that has the name of the group's workers, whoever owns it.
         leader_statefulset: the StatefulSet of the set's name.
         leader_deployment: the Deployment of the set's name.
-        peers: the leaders of the set, if this one is gated and known by a key.
+        peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
         terminating: how many groups of the set have pods, and no leader that lives.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
         workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.

@@ -136,8 +136,9 @@ def _watch_for_retained(builder: ControllerBuilder[Key], caches: Caches, *, lead
 
     builder.watch(caches.sets, of_set)
     builder.watch(caches.statefulsets, lambda old, new: retained(triggers.sets_led_by(old, new)))
-    if not leads:
-        builder.watch(caches.pods, lambda old, new: retained(triggers.sets_of_leader(old, new)))
+    builder.watch(caches.deployments, lambda old, new: retained(triggers.sets_of_deployment(old, new)))
+    changed = replacement.sets_of_change if leads else triggers.sets_of_leader
+    builder.watch(caches.pods, lambda old, new: retained(changed(old, new)))
 
 
 def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:

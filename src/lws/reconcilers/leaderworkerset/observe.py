@@ -29,7 +29,7 @@ from lws.clock import SystemClock
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
 from lws.planning.leaderworkerset.diagnosis.facts import Holder
-from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, size_of
+from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
 from lws.planning.leaderworkerset.retention import held
@@ -191,6 +191,7 @@ class Observer:
             chosen=self._records.chosen(lws),
             records=self._records.of(lws),
             told=self._records.told(lws),
+            rollout=self._records.rollout(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )
@@ -291,7 +292,7 @@ class Observer:
         workers = caches.pods.store.by_index(BY_LEADER, f"{namespace}/{base}")
         group_pods = caches.pods.store.by_index(BY_GROUP, by_group(leader)) if leader is not None else ()
         groups = caches.pod_groups
-        waits = leader is not None and is_hashed(leader) and gated(leader)
+        waits = leader is not None and is_hashed(leader) and (gated(leader) or marked(leader))
         snapshot = GroupSnapshot(
             lws=caches.sets.store.get(*set_key),
             leader=leader,
