@@ -30,8 +30,16 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.statuspacing import Look
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan(Plan):
+    """The plan for a set, and what is to be remembered of its status."""
+
+    look: Look | None = None
 
 
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
@@ -66,7 +74,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     seen = _look(snapshot)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return SetPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if seen.counts.update_done(seen.budget):
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+    return SetPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
 
 
 def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
@@ -128,7 +136,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
@@ -138,11 +146,17 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.now is None or seen.snapshot.leader_statefulset is None:
+        return True
+    if seen.snapshot.leader_statefulset.status.replicas != seen.now.replicas:
+        return True
     leaders = groups.leaders_by_index(seen.leaders, seen.snapshot.lws.metadata.name)
     wanted = {index: pod for index, pod in leaders.items() if index < seen.budget.replicas}
     unready = [pod for index, pod in wanted.items() if not seen.states[index].ready]
-    return len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
+    if len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready):
+        return True
+    return not unready and seen.counts.moved < seen.counts.current  # the next group is about to be replaced
 
 
 def _leader_statefulset(seen: _Seen) -> list[Action]:

@@ -11,6 +11,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class SetSnapshot:
         revisions: every ControllerRevision with its label.
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
-        status_age: seconds since we last wrote the status; None after a start.
+        pacing: what is remembered of the statuses that we wrote.
         no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
         contents: memo of revision contents.
     """
@@ -37,7 +38,7 @@ class SetSnapshot:
     revisions: tuple[ControllerRevision, ...] = ()
     service: Service | None = None
     applied: Applied | None = None
-    status_age: float | None = None
+    pacing: Pacing = UNKNOWN
     no_pod_groups: str = ""
     contents: Contents = field(default_factory=Contents)
 

@@ -30,10 +30,7 @@ from lws.planning.leaderworkerset.conditions import (
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
-
-COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
-CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
-WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +97,14 @@ def count(
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
-    """The write of a status, if there is one now, and in how many seconds to look again if it was put off."""
+    """The write of a status, if there is one now, and in how many seconds to look again if it was put off.
+
+    ``look`` is what is to be remembered of it.
+    """
 
     actions: tuple[UpdateStatus, ...] = ()
     put_off: float | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,14 @@ class Circumstances:
     """What a status depends on besides the counts.
 
     Attributes:
-        age: seconds since we last wrote the status; None after a start.
-        moving: whether a leader that is not ready may become so without anybody's doing.
+        pacing: what is remembered of earlier looks.
+        moving: whether something in the set is going on by itself.
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
     """
 
-    age: float | None = None
+    pacing: Pacing = UNKNOWN
     moving: bool = True
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
@@ -149,11 +150,9 @@ def plan_status(
 ) -> StatusPlan:
     """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
 
-    Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
-    status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
-    in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
-    come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
-    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29).
+    If nothing but counters changed, the write waits for its time (`lws.planning.leaderworkerset.statuspacing`). A
+    change of a condition, of the generation or of the selector is never put off. Why Available is False is no reason
+    for a write of its own (CD-29).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
@@ -168,16 +167,35 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
         }
     )
+    told, counters = _counters(lws.status), _counters(after)
+    motion = _motion(after) if besides.moving else Motion.NONE
+    look = Look(besides.pacing.seen(told, counters), besides.moving, turned.turned and AVAILABLE not in wanted)
     if _news(after) == _news(lws.status):
-        return StatusPlan()
+        return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = 0.0 if besides.age is None else _patience(lws.status, moving=besides.moving) - besides.age
-    if wait > WORTH_WAITING and _news(after, counters=False) == _news(lws.status, counters=False):
-        return StatusPlan(put_off=wait)
-    return StatusPlan(write(lws, after, events_on_success))
+    if _news(after, counters=False) == _news(lws.status, counters=False):
+        wait = besides.pacing.wait(told, counters, motion)
+        if wait > WORTH_WAITING:
+            return StatusPlan(put_off=wait, look=look)
+    return StatusPlan(write(lws, after, events_on_success), look=look)
+
+
+def _counters(status: LeaderWorkerSetStatus) -> Counters:
+    return Counters(status.replicas, status.ready_replicas, status.updated_replicas)
+
+
+def _motion(status: LeaderWorkerSetStatus) -> Motion:
+    """What moves in a set with this status."""
+    true = {each.type for each in status.conditions if each.status == "True"}
+    if UPDATE_IN_PROGRESS in true:
+        return Motion.UPDATE
+    if AVAILABLE in true:
+        return Motion.SHRINKING
+    known = any(each.type in (AVAILABLE, UPDATE_IN_PROGRESS) for each in status.conditions)
+    return Motion.RECOVERY if known else Motion.CREATION
 
 
 def _blocked(
@@ -206,12 +224,6 @@ def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides:
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
-
-
-def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
-    """How long a mere change of counters may wait after a write; who mends what never came up watches an update."""
-    creation = moving and all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
-    return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
 def _news(status: LeaderWorkerSetStatus, *, counters: bool = True) -> LeaderWorkerSetStatus:

@@ -22,6 +22,7 @@ from lws.planning.leaderworkerset.groups import is_leader, size_of
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 
@@ -124,7 +125,7 @@ class Observer:
         """What is remembered of revision contents."""
         return self._contents
 
-    def of_set(self, key: Key, applied: Applied | None, status_age: float | None = None) -> SetSnapshot | None:
+    def of_set(self, key: Key, applied: Applied | None, pacing: Pacing = UNKNOWN) -> SetSnapshot | None:
         """The set of this key; None if it is gone."""
         namespace, name = key
         caches, where = self._caches, f"{namespace}/{name}"
@@ -141,7 +142,7 @@ class Observer:
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
             service=caches.services.store.get(namespace, name),
             applied=applied,
-            status_age=status_age,
+            pacing=pacing,
             no_pod_groups=self._no_pod_groups(lws),
             contents=self._contents,
         )

@@ -12,10 +12,11 @@ from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
-from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused
+from lws.planning.leaderworkerset.sets import SetPlan, plan_leaderworkerset, plan_refused
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.statuspace import StatusPace
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, FoundError, Outcome, verdict
@@ -38,16 +39,15 @@ class LeaderWorkerSetReconciler:
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
-        self._status_written: dict[Key, float] = {}  # when the status was last written, by the monotonic clock
+        self._pace = StatusPace()
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one set."""
-        written = self._status_written.get(key)
-        age = None if written is None else self._clock.monotonic() - written
-        snapshot = self._observer.of_set(key, self._applied.get(key), age)
+        pacing = self._pace.of(key, self._clock.monotonic())
+        snapshot = self._observer.of_set(key, self._applied.get(key), pacing)
         if snapshot is None:
             self._applied.pop(key, None)
-            self._status_written.pop(key, None)
+            self._pace.forget(key)
             return Done()
         try:
             return await self._pass(key, snapshot)
@@ -73,10 +73,11 @@ class LeaderWorkerSetReconciler:
             await self._run(key, snapshot, plan, Outcome())
 
     async def _run(self, key: Key, snapshot: SetSnapshot, plan: Plan, outcome: Outcome) -> None:
+        begun = self._clock.monotonic()
         try:
             await self._executor.run(key, plan, regarding(snapshot.lws), outcome)
         finally:
             if outcome.applied is not None:
                 self._applied[key] = outcome.applied
-            if outcome.status_written:
-                self._status_written[key] = self._clock.monotonic()
+            look = plan.look if isinstance(plan, SetPlan) else None
+            self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
