@@ -2,7 +2,8 @@
 
 `config/default` is rendered alone and with each component on top. An object that a component changes stands there in
 both forms, and one that it takes away says so; the operator chooses by the components that it wants. Secrets are left
-out, for the operand fills them, and so are Namespaces and the roles for people (operator 5.6).
+out, for the operand fills them, and so are Namespaces, the roles for people (operator 5.6), and the policies file,
+which is theirs and optional.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lws.apimachinery.resources import Resource
 
 CONFIG: Final = Path(__file__).resolve().parent.parent / "config"
 NOT_APPLIED: Final = ("Secret", "Namespace")
+OF_PEOPLE: Final = ("ConfigMap", "lws-policies")  # the operator would undo what they write into it
 RESOURCES: Final = {each.kind: each for each in vars(resources).values() if isinstance(each, Resource)}
 
 
@@ -76,7 +78,7 @@ def _with_component(config: Path, component: str) -> list[JSON]:
 
 
 def _applied(manifest: JSON) -> bool:
-    return manifest["kind"] not in NOT_APPLIED
+    return manifest["kind"] not in NOT_APPLIED and _key(manifest) != OF_PEOPLE
 
 
 def _key(manifest: JSON) -> tuple[str, str]:

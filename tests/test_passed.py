@@ -26,8 +26,8 @@ def test_is_skipped(n):
     [
         (["--at-least-passed", "1"], 0),
         (["--at-least-passed", "2"], 1),
-        (["-k", "nothing"], 1),
-        (["-n", "2", "--at-least-passed", "2"], 1),
+        pytest.param(["-k", "nothing"], 1, marks=pytest.mark.long),
+        pytest.param(["-n", "2", "--at-least-passed", "2"], 1, marks=pytest.mark.long),
     ],
 )
 def test_too_few_that_pass_fail_the_run(tmp_path: Path, options: list[str], status: int) -> None:

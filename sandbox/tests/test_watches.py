@@ -225,6 +225,7 @@ async def _converge(seed: int) -> None:
         }
 
 
+@pytest.mark.long
 def test_followers_see_everything_once_and_in_order() -> None:
     """In 40 random runs of three writers, three followers that resume their watches end with the server's own state."""
     for seed in range(40):

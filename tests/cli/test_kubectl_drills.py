@@ -114,6 +114,7 @@ async def test_a_node_that_is_down_is_named_while_its_pods_cannot_end() -> None:
         assert "foregroundDeletion" not in text
 
 
+@pytest.mark.long
 @virtual_time
 async def test_the_holders_of_a_topology_are_named() -> None:
     """A group that finds no zone of its own learns which groups of which set hold them (S2)."""

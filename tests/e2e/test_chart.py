@@ -120,6 +120,7 @@ def test_an_upgrade_that_would_delete_every_set_is_refused(helm: Helm) -> None:
     assert cluster.get("lws", "web")["metadata"]["uid"] == uid
 
 
+@pytest.mark.long
 def test_the_serving_secret_survives_a_switch_of_certificates_and_back(helm: Helm) -> None:
     """From the controller's own certificates to cert-manager's and back: the Secret keeps its data."""
     cluster = helm.cluster

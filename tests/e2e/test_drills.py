@@ -6,6 +6,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import Cluster
 
 MINUTE = timedelta(minutes=1)
@@ -58,6 +60,7 @@ def test_a_hung_pod_is_not_ready_until_it_resumes(cluster: Cluster, namespace: s
     cluster.kubectl("wait", "pod/web-0-1", "-n", namespace, "--for=condition=Ready", "--timeout=30s")
 
 
+@pytest.mark.long
 def test_a_failed_pod_and_a_deleted_one_recreate_the_group(cluster: Cluster, namespace: str) -> None:
     """A pod that its node gives up, or that somebody deletes, makes the group start anew."""
     _set(cluster, namespace)

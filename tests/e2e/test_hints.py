@@ -43,6 +43,7 @@ def hints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
             process.wait(LIMIT)
 
 
+@pytest.mark.long
 def test_every_hint_works_in_a_new_shell_in_another_folder(hints: list[str], tmp_path: Path) -> None:
     """Two lines set the shell up, with absolute paths; every other one is a command that succeeds there."""
     kubectl = Path(need("kubectl")).parent

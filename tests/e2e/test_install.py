@@ -200,6 +200,7 @@ def test_old_tls_is_refused(installed: Installed) -> None:
         old.wrap_socket(stream)
 
 
+@pytest.mark.long
 def test_it_goes_without_its_workloads(installed: Installed) -> None:
     """The documented commands leave the definition, sets and pods; deleting the whole overlay leaves nothing at all."""
     cluster = installed.cluster

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lws.api.leaderworkerset.policies import PREFIX, BackOff, SetPolicies, choose
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.settings import Configuration, Settings
@@ -292,3 +293,40 @@ def test_a_wrong_policies_file_is_a_start_up_error(tmp_path: Path, text: str, wo
     with pytest.raises(ConfigurationError) as caught:
         policies(tmp_path, text)
     assert words in str(caught.value)
+
+
+def test_policies_hold_by_default_by_rule_and_by_annotation(tmp_path: Path) -> None:
+    """An annotation takes precedence over the first rule that matches, a rule over the default (resilience 1.2)."""
+    path = tmp_path / "policies.yaml"
+    path.write_text(
+        "policies:\n  restartBackoff: {free: 3, max: 10m}\n  rules:\n"
+        "  - {namespaces: [a], labels: {team: x}, restartBackoff: off}\n"
+        "  - {namespaces: [a], restartBackoff: {free: 1}, failureLogLines: 5}\n"
+    )
+    source = read_policies(str(path)).source
+    assert choose(source, "b", {}, {}).policies.restart_backoff == BackOff(free=3, max=600.0)
+    assert choose(source, "a", {"team": "x"}, {}).policies == SetPolicies(restart_backoff=BackOff(off=True))
+    by_rule = choose(source, "a", {}, {}).policies
+    assert (by_rule.restart_backoff, by_rule.failure_log_lines) == (BackOff(free=1, max=600.0), 5)
+    own = choose(source, "a", {}, {f"{PREFIX}restart-backoff": "initial=5s", f"{PREFIX}rollout": "halted"})
+    assert own.policies.restart_backoff == BackOff(free=1, initial=5.0, max=600.0)
+    assert own.bad == ((f"{PREFIX}rollout", "halted", 'must be "paused", or no such annotation, such as "paused"'),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("policies: {restartBackoff: {free: -1}}", 'policies.restartBackoff: must be "off", or some of free'),
+        ("policies: {slowStart: 5}", 'policies.slowStart: must be a duration of at least 60s, such as "30m"'),
+        ("policies: {rules: [{namespaces: [a]}]}", "policies.rules.0: a rule must say what holds for its sets"),
+        ("policies: {rules: [{onStal: Hold}]}", "unknown field 'policies.rules.0.onStal'; did you mean 'onStall'?"),
+        ("policies: {failureLogLines: [1]}", "policies.failureLogLines: must be a text, a number, true, false"),
+    ],
+)
+def test_policies_of_a_wrong_form_are_a_start_up_error(tmp_path: Path, text: str, problem: str) -> None:
+    """An error in the policies file names the member, the accepted form and an example (resilience 1.2)."""
+    path = tmp_path / "policies.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as error:
+        read_policies(str(path))
+    assert problem in str(error.value)

@@ -17,7 +17,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition, ObjectMeta, OwnerReference
 from lws.informers.store import StoreWriter
 from lws.manager.metrics import Metrics
-from lws.planning.leaderworkerset.recovery import Cause
+from lws.planning.leaderworkerset.culprit import Cause
 from lws.reconcilers.leaderworkerset.build import Controllers
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.reconcilers.leaderworkerset.observe import (

@@ -328,6 +328,7 @@ async def test_an_outage_of_the_server_restarts_nobody() -> None:
         assert running.operator.readyz.report().status == 200
 
 
+@pytest.mark.long
 @virtual_time
 async def test_strangers_at_the_metrics_port_delay_neither_lease_nor_reconciles() -> None:
     """While 30,000 made-up tokens are presented, renewals and the objects of a set come as if nobody was there."""

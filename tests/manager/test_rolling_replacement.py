@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from lws.clock import SystemClock
 from lws.manager.manager import ControllerManager
 from lws.manager.settings import Configuration, Settings
@@ -159,6 +161,7 @@ async def replace(
     return made
 
 
+@pytest.mark.long
 async def test_no_review_is_lost_while_the_replicas_are_replaced(tmp_path: Path) -> None:
     """Of 1,000 calls from three keep-alive clients through a rolling replacement of two replicas, none fails."""
     endpoints = Endpoints()

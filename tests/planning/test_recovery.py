@@ -16,8 +16,9 @@ from lws.api.leaderworkerset.objects import (
     PodStatus,
 )
 from lws.apimachinery.objects import Condition, ObjectMeta
+from lws.planning.leaderworkerset import culprit
 from lws.planning.leaderworkerset.groups import is_leader
-from lws.planning.leaderworkerset.recovery import Failed, Outcome, cause, judge, pending
+from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge, pending
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
 from tests.planning.group import AFTER_START, FAILED, GONE, ON_RESTART, Group, worker
@@ -417,9 +418,10 @@ def test_causes_are_told_by_what_the_pod_says(expected: str) -> None:
     )
     target = Condition(type="DisruptionTarget", status="True", reason=given.get("disruption", ""))
     conditions = (target,) if "disruption" in given else ()
+    ending = None if "statuses" in given else making.STAMP
     pod = Pod(
-        metadata=ObjectMeta(name="a"),
+        metadata=ObjectMeta(name="a", deletion_timestamp=ending),
         status=PodStatus(phase="Running", conditions=conditions, container_statuses=statuses),
     )
-    assert cause(Failed("a", pod)) == expected
-    assert cause(Failed("a", None)) == "Deleted"
+    (fault,) = culprit.faults(pod, {}, making.NOW)
+    assert fault.cause == expected

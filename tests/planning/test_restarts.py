@@ -12,10 +12,9 @@ from lws.api.leaderworkerset.objects import ContainerState, ContainerStateTermin
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.leader_pod import plan_leader_pod
-from lws.planning.leaderworkerset.recovery import Failed, how
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
-from tests.planning.group import GONE, ON_RESTART, Group, worker
+from tests.planning.group import ON_RESTART, Group, worker
 from tests.planning.test_members import AVAILABLE, WRITTEN
 
 BEFORE, AFTER = "2026-08-01T10:29:59Z", "2026-08-01T10:30:01Z"
@@ -133,23 +132,7 @@ def test_event_names_what_failed() -> None:
     first, told = deletion.on_success
     assert first.reason == "RecreateGroup"
     assert (told.type, told.reason, told.action) == ("Warning", "GroupFailed", "Delete")
-    assert told.note == "Group 0 failed: container main of pod sample-0-1 on node node-1 exited with 137 (OOMKilled)"
+    ended = "container main of pod sample-0-1 on node node-1 exited with 137 (OOMKilled)"
+    assert told.note == f"Group 0 failed: {ended}; recreation 1"
     assert told.related is not None
     assert told.related.uid == "uid-worker-0-1"
-
-
-@pytest.mark.parametrize(
-    ("failed", "expected"),
-    [
-        (Failed("a-0-1", None, gone=True), "pod a-0-1 is gone"),
-        (Failed("a-0-1", worker("k", **GONE)), "pod a-0-1 on node node-1 is being deleted"),
-        (Failed("a-0-1", worker("k", restarts=1)), "a container of pod a-0-1 on node node-1 was restarted"),
-        (
-            Failed("a-0-1", crashed(worker("k"), exit_code=0, signal=9)),
-            "container main of pod a-0-1 on node node-1 exited with signal 9",
-        ),
-    ],
-)
-def test_how_a_pod_failed(failed: Failed, expected: str) -> None:
-    """As much is told as the pod itself tells."""
-    assert how(failed) == expected

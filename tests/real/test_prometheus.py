@@ -163,6 +163,7 @@ def test_sets_keep_their_namespace(tmp_path: Path, targets: list[Target], honor:
         assert prometheus.ask('{exported_namespace!=""}') == []
 
 
+@pytest.mark.long
 def test_without_honor_labels_sets_would_be_lost(tmp_path: Path, targets: list[Target]) -> None:
     """The counterpart, which shows that the test above can fail."""
     with running(tmp_path, targets, honor=False) as prometheus:
@@ -170,6 +171,7 @@ def test_without_honor_labels_sets_would_be_lost(tmp_path: Path, targets: list[T
         assert {each["metric"]["namespace"] for each in prometheus.ask("lws_groups_ready")} == {"lws-system"}
 
 
+@pytest.mark.long
 def test_rules_and_panels_work_across_a_restart(tmp_path: Path, targets: list[Target], honor: bool) -> None:
     """Every rule evaluates, every panel answers without an error or a negative value, while the leader is away too."""
     values = {"$__rate_interval": "4s", **{f"${each.name}": ".*" for each in VARIABLES}}

@@ -16,6 +16,7 @@ def test_lives_are_safe_and_come_to_rest(seed: int) -> None:
     assert life.problems == [], life.timeline
 
 
+@pytest.mark.long
 def test_same_seed_same_trace() -> None:
     """A seed gives the same writes at the same moments each time, and another seed gives others."""
     first, again, other = live(3), live(3), live(4)
@@ -24,7 +25,7 @@ def test_same_seed_same_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=pytest.mark.long) if each == "rollout" else each for each in SCENARIOS]
+    "name", [each if each == "recreation" else pytest.param(each, marks=pytest.mark.long) for each in SCENARIOS]
 )
 def test_crash_at_every_third_write_edge(name: str) -> None:
     """After a crash, or a lost answer, the end is that of the run without faults."""

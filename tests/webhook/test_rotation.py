@@ -471,6 +471,7 @@ def test_races(seed: int) -> None:
     race()
 
 
+@pytest.mark.long
 def test_a_year_without_a_failed_handshake() -> None:
     """Three replicas, 15 months, a probe every minute: leaves and an authority are renewed and no handshake fails.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -229,10 +230,24 @@ class QueueMachine(RuleBasedStateMachine):
         self.nothing_is_lost_or_doubled()
 
 
-QueueMachine.TestCase.settings = settings(
-    max_examples=110, stateful_step_count=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=100,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
 
 
 class TestQueue(QueueMachine.TestCase):  # type: ignore[valid-type, misc]
-    """10,000 operations: no double hand-out, no lost key, fairness, order of delays."""
+    """2,000 operations: no double hand-out, no lost key, fairness, order of delays."""
+
+    settings = _settings(20)
+
+
+@pytest.mark.long
+class TestQueueInFull(QueueMachine.TestCase):  # type: ignore[valid-type, misc]
+    """10,000 operations, with the same promises."""
+
+    settings = _settings(110)

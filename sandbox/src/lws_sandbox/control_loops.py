@@ -23,6 +23,7 @@ from lws_sandbox.controllers.kubelet.heartbeat import HeartbeatLoop
 from lws_sandbox.controllers.kubelet.loop import KubeletLoop
 from lws_sandbox.controllers.namespaces import NamespaceLoop, RootCaLoop, ServiceAccountLoop
 from lws_sandbox.controllers.nodes import NodeLifecycleLoop, PodGcLoop, TaintEvictionLoop
+from lws_sandbox.controllers.quotas import ResourceQuotaLoop
 from lws_sandbox.controllers.recorder import Recorder
 from lws_sandbox.controllers.scheduler.loop import SchedulerLoop
 from lws_sandbox.controllers.statefulset.loop import StatefulSetLoop
@@ -82,6 +83,7 @@ class ControlLoops:
             DeploymentLoop(tools),
             AutoscalerLoop(tools, self.metrics),
             DisruptionLoop(tools),
+            ResourceQuotaLoop(tools),
             NodeLifecycleLoop(tools, shape.heartbeat),
             TaintEvictionLoop(tools),
             PodGcLoop(tools),

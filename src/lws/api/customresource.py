@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from lws.api import schemas
-from lws.api.fields import Core, Keyed, Shape
+from lws.api.fields import Core, Keyed, Listed, Shape
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.apimachinery.resources import Resource
@@ -82,17 +82,19 @@ Conditions: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that `kubectl get` prints."""
+    """A column that `kubectl get` prints, a wide one only with ``-o wide``."""
 
     name: str
     type: str
     path: str
     description: str = ""
+    wide: bool = False
 
     def manifest(self) -> JSON:
         """The column as a definition lists it."""
         described = {"description": self.description} if self.description else {}
-        return described | {"jsonPath": self.path, "name": self.name, "type": self.type}
+        rank = {"priority": 1} if self.wide else {}
+        return described | {"jsonPath": self.path, "name": self.name, "type": self.type} | rank
 
 
 AGE = Column("Age", "date", ".metadata.creationTimestamp")
@@ -207,6 +209,9 @@ def _field(field: FieldInfo) -> JSON:
             keys = {"x-kubernetes-list-map-keys": [key], "x-kubernetes-list-type": "map"}
             entries = struct(_model_of(field.annotation)) if items is None else items
             return described | {"type": "array", "items": entries} | limits | keys
+        case Listed(limits):
+            entries = struct(_model_of(field.annotation))
+            return described | {"type": "array", "items": entries} | limits | {"x-kubernetes-list-type": "atomic"}
     return struct(_model_of(field.annotation), field.description or "")
 
 
@@ -214,7 +219,7 @@ def _markers(field: FieldInfo) -> Iterator[Any]:
     candidates = [*field.metadata]
     for option in (field.annotation, *typing.get_args(field.annotation)):
         candidates += getattr(option, "__metadata__", ())
-    yield from (marker for marker in candidates if isinstance(marker, Shape | Core | Keyed))
+    yield from (marker for marker in candidates if isinstance(marker, Shape | Core | Keyed | Listed))
 
 
 def _model_of(annotation: Any) -> type[Model]:

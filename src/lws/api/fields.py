@@ -41,6 +41,13 @@ class Keyed:
     items: JSON | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of what a model describes, replaced as a whole."""
+
+    limits: JSON = field(default_factory=dict)
+
+
 def enum(*values: str, default: str | None = None) -> Shape:
     """A string that must be one of the values."""
     return Shape({"type": "string", "enum": list(values)}, default)

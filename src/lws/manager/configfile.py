@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from lws.apimachinery.manifests import JSON
 from lws.errors import ConfigurationError
-from lws.manager.settings import API_VERSION, KIND, Configuration, Policies, PoliciesFile
+from lws.manager.policies import Policies, PoliciesFile
+from lws.manager.settings import API_VERSION, KIND, Configuration
 from lws.yamltext import YamlError, load
 
 M = TypeVar("M", bound=BaseModel)
@@ -160,7 +161,7 @@ def _advice(path: list[str], model: type[BaseModel]) -> str:
 
 
 def _members(path: list[str], model: type[BaseModel]) -> list[str]:
-    for part in path:
+    for part in (each for each in path if not each.isdigit()):
         field = next((field for field in model.model_fields.values() if field.alias == part), None)
         inner = next(_models(field.annotation), None) if field is not None else None
         if inner is None:

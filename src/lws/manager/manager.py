@@ -205,6 +205,7 @@ class ControllerManager:
             options,
             provider=PROVIDERS[gang.scheduler_provider](self.settings.gang_schedulers) if gang is not None else None,
             groups=domain,
+            policies=self.settings.policies.source,
         )
         domain.watch(controllers)
         return controllers

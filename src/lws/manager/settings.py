@@ -7,7 +7,7 @@ that the reference documents.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
-from lws.api.leaderworkerset import gangs
 from lws.apimachinery.durations import parse_duration
+from lws.manager.policies import Policies
+from lws.manager.section import Section, Text
 from lws.runtime.leader import Timing
 from lws.runtime.tls import TlsPolicy, tls_policy
 
@@ -49,30 +49,9 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
-Text = Annotated[str, Field(strict=True)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=False, validate_default=False
-    )
-
-    empty_is_absent: ClassVar[frozenset[str]] = frozenset()  # members whose empty value asks for the default
-
-    @model_validator(mode="before")
-    @classmethod
-    def _absent_is_default(cls, data: Any) -> Any:
-        """A member that is null counts as absent, as everywhere in Kubernetes, and so do some that are empty."""
-        if not isinstance(data, dict):
-            return data
-        return {name: value for name, value in data.items() if not cls._asks_for_default(name, value)}
-
-    @classmethod
-    def _asks_for_default(cls, name: str, value: object) -> bool:
-        return value is None or (name in cls.empty_is_absent and value in ("", "0s"))
-
-
-class Webhook(_Section):
+class Webhook(Section):
     """Where the webhook listens; an empty host means all addresses."""
 
     empty_is_absent = frozenset({"certDir"})
@@ -88,7 +67,7 @@ class Webhook(_Section):
         return value or WEBHOOK_PORT
 
 
-class MetricsEndpoint(_Section):
+class MetricsEndpoint(Section):
     """Where metrics are served; ``0`` is nowhere."""
 
     empty_is_absent = frozenset({"bindAddress"})
@@ -96,7 +75,7 @@ class MetricsEndpoint(_Section):
     bind_address: Text = ":8443"
 
 
-class HealthEndpoint(_Section):
+class HealthEndpoint(Section):
     """Where probes are answered, ``0`` is nowhere, and under which paths."""
 
     empty_is_absent = frozenset({"healthProbeBindAddress", "readinessEndpointName", "livenessEndpointName"})
@@ -106,7 +85,7 @@ class HealthEndpoint(_Section):
     liveness_endpoint_name: Text = "healthz"
 
 
-class LeaderElection(_Section):
+class LeaderElection(Section):
     """Whether and how one process is chosen."""
 
     empty_is_absent = frozenset(
@@ -155,7 +134,7 @@ class LeaderElection(_Section):
         return self
 
 
-class InternalCertManagement(_Section):
+class InternalCertManagement(Section):
     """Whether the controller makes its own certificates, for which Services and in which Secret."""
 
     enable: StrictBool = True
@@ -180,7 +159,7 @@ class InternalCertManagement(_Section):
         return value
 
 
-class ClientConnection(_Section):
+class ClientConnection(Section):
     """How many requests a second may be sent, and how many at once; a negative rate is no limit, as in client-go."""
 
     qps: Annotated[float, Field(strict=True, allow_inf_nan=False)] = 500.0
@@ -194,7 +173,7 @@ class ClientConnection(_Section):
         return value
 
 
-class GangScheduling(_Section):
+class GangScheduling(Section):
     """Which scheduler starts groups as one; only with the section present."""
 
     scheduler_provider: Text = ""
@@ -213,7 +192,7 @@ class GangScheduling(_Section):
         return self
 
 
-class Tls(_Section):
+class Tls(Section):
     """What the webhook's and the metrics' server accept."""
 
     min_version: Text = ""
@@ -230,7 +209,7 @@ class Tls(_Section):
         return tls_policy(self.min_version, self.cipher_suites)
 
 
-class Configuration(_Section):
+class Configuration(Section):
     """The configuration file."""
 
     api_version: Literal["config.lws.x-k8s.io/v1alpha1"] = API_VERSION
@@ -243,25 +222,6 @@ class Configuration(_Section):
     client_connection: ClientConnection = ClientConnection()
     gang_scheduling_management: GangScheduling | None = None
     tls: Tls = Tls()
-
-
-class Policies(_Section):
-    """Cluster-wide defaults of the policies file (resilience 1.2)."""
-
-    gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
-
-    @field_validator("gang_schedulers")
-    @classmethod
-    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or not all(value):
-            raise ValueError("at least one schedulerName is needed, such as volcano, and none may be empty")
-        return value
-
-
-class PoliciesFile(_Section):
-    """The policies file: what goes beyond the reference has no place in its configuration file, which it reads too."""
-
-    policies: Policies = Policies()
 
 
 class Settings(BaseModel):

@@ -65,3 +65,10 @@ def verdict(plan: Plan, outcome: Outcome | None = None) -> Verdict:
     if plan.requeue_after is not None:
         return RequeueAfter(plan.requeue_after)
     return RequeueAfter(FOREIGN_RECHECK) if outcome is not None and outcome.name_taken else Done()
+
+
+def sooner(found: Verdict, seconds: float | None) -> Verdict:
+    """The verdict, but the key is looked at again after so many seconds at the latest; None for no such limit."""
+    if seconds is None or (isinstance(found, RequeueAfter) and found.seconds <= seconds):
+        return found
+    return RequeueAfter(seconds)

@@ -17,7 +17,7 @@ import structlog
 
 from lws.api.disaggregatedset import validation as disaggregatedset
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
-from lws.api.leaderworkerset import gangwarnings
+from lws.api.leaderworkerset import gangwarnings, policies
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -171,7 +171,8 @@ class AdmissionHandlers:
         else:
             old = object_of(question, question.old_object, "oldObject")
             errors = validate_update(found, old)
-        return _judged(errors, [*warnings_about(found, old), *gangwarnings.warnings(found, old, self._gang)])
+        told = [*warnings_about(found, old), *gangwarnings.warnings(found, old, self._gang)]
+        return _judged([*errors, *policies.validate(found, old)], [*told, *policies.warnings(found, old)])
 
 
 def _default_leaderworkerset(question: Question) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lws.apimachinery import nameformats
 from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import selectors
-from lws_sandbox.kinds.base import Kind, Shown, at, shown, shown_age, shown_name
+from lws_sandbox.kinds.base import Kind, Shown, at, shown, shown_age, shown_created, shown_name
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
 
@@ -91,10 +91,6 @@ class BindingKind(Kind):
             causes.invalid("roleRef", {shown: role.get(member, "") for shown, member in names}, "cannot change roleRef")
 
 
-def _created(obj: JSON, _now: datetime) -> str:
-    return str(obj["metadata"].get("creationTimestamp") or "")
-
-
 def _role(obj: JSON, _now: datetime) -> str:
     role = obj.get("roleRef") or {}
     return f"{role.get('kind', '')}/{role.get('name', '')}"
@@ -110,8 +106,7 @@ def _subjects(kind: str) -> Any:
     return read
 
 
-_CREATED: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta#creationTimestamp"
-_ROLES: Final[tuple[Shown, ...]] = (shown_name(), shown("Created At", _created, _CREATED))
+_ROLES: Final[tuple[Shown, ...]] = (shown_name(), shown_created())
 
 
 def _bindings(kind: str) -> tuple[Shown, ...]:

@@ -51,6 +51,12 @@ def shown_age() -> Shown:
     return Shown(column, lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now))
 
 
+def shown_created(*, kind: str = "string") -> Shown:
+    """The column of times of creation; clients show one of type ``date`` as an age."""
+    column = Column("Created At", kind, "", f"{META}#creationTimestamp")
+    return Shown(column, lambda obj, _now: str(obj["metadata"].get("creationTimestamp") or ""))
+
+
 def described(column: Column) -> Column:
     """The column with its description looked up."""
     definition, mark, member = column.description.partition("#")

@@ -14,6 +14,7 @@ from lws_sandbox.kinds.base import (
     NONE,
     UNKNOWN,
     Kind,
+    Print,
     at,
     cell,
     flag_at,
@@ -207,6 +208,31 @@ class PriorityClassKind(Kind):
             causes.invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE)
 
 
+def _quota_cell(*, limits: bool) -> Print:
+    def read(quota: JSON, _now: datetime) -> str:
+        status = quota.get("status") or {}
+        used, hard = status.get("used") or {}, status.get("hard") or {}
+        names = [name for name in sorted(hard) if name.startswith("limits") == limits]
+        return ", ".join(f"{name}: {used.get(name, 0)}/{hard[name]}" for name in names)
+
+    return read
+
+
+_QUOTA_TABLE: Final = (
+    shown_name(),
+    shown(
+        "Request",
+        _quota_cell(limits=False),
+        "Request represents a minimum amount of cpu/memory that a container may consume.",
+    ),
+    shown(
+        "Limit",
+        _quota_cell(limits=True),
+        "Limits control the maximum amount of cpu/memory that a container may use independent of contention on the "
+        "node.",
+    ),
+    shown_age(),
+)
 _PRIORITY: Final = "scheduling.v1.PriorityClass"
 _PRIORITY_TABLE: Final = (
     shown_name(),
@@ -232,6 +258,6 @@ KINDS: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
         NodeKind,
         {"table": _NODE_TABLE, "fields": {"spec.unschedulable": flag_at("spec.unschedulable")}},
     ),
-    ("", "resourcequotas"): (Kind, {"returns_deleted": True}),
+    ("", "resourcequotas"): (Kind, {"table": _QUOTA_TABLE, "returns_deleted": True}),
     ("scheduling.k8s.io", "priorityclasses"): (PriorityClassKind, {"table": _PRIORITY_TABLE, "generation": True}),
 }

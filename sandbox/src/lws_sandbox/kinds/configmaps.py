@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lws.apimachinery import nameformats
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.kinds.base import IMMUTABLE, Kind, cell, shown, shown_age, shown_name, text_at
+from lws_sandbox.kinds.base import IMMUTABLE, Kind, cell, shown, shown_age, shown_created, shown_name, text_at
 from lws_sandbox.status import Causes
 from lws_sandbox.strategy import WriteContext
 
@@ -108,6 +108,7 @@ class SecretKind(Kind):
 
 
 _TABLES: Final = {
+    "limitranges": (shown_name(), shown_created(kind="date")),
     "configmaps": (
         shown_name(),
         shown("Data", lambda obj, _now: _entries(obj), "core.v1.ConfigMap#data"),
@@ -130,7 +131,7 @@ KINDS: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
     ("", "configmaps"): (ConfigMapKind, {"table": _TABLES["configmaps"]}),
     ("", "secrets"): (SecretKind, {"table": _TABLES["secrets"], "fields": {"type": text_at("type")}}),
     ("", "serviceaccounts"): (Kind, {"table": _TABLES["serviceaccounts"], "returns_deleted": True}),
-    ("", "limitranges"): (Kind, {"create_on_update": True}),
+    ("", "limitranges"): (Kind, {"table": _TABLES["limitranges"], "create_on_update": True}),
     ("", "endpoints"): (Kind, {"create_on_update": True}),
     ("", "podtemplates"): (Kind, {"returns_deleted": True, "generation": True}),
     ("discovery.k8s.io", "endpointslices"): (Kind, {"generation": True}),

@@ -15,6 +15,7 @@ from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
 from lws_sandbox.imagenames import tag_of
 from lws_sandbox.kinds import resources
+from lws_sandbox.kinds.limitranges import default_item
 from lws_sandbox.schema.node import MISSING, Node
 
 _MODE: Final = {"defaultMode": 0o644}
@@ -235,6 +236,7 @@ RULES: Final[Mapping[str, Callable[[JSON], None]]] = {
     "Service": _service,
     "ServicePort": _service_port,
     "HorizontalPodAutoscalerBehavior": _behavior,
+    "LimitRangeItem": default_item,
 }
 # Structs by value: they are defaulted even when nothing of them was written.
 BY_VALUE: Final[Mapping[str, tuple[str, ...]]] = {

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
-from lws_sandbox.kinds import podchange, podparts, podspec, resources
+from lws_sandbox.kinds import limitranges, podchange, podparts, podspec, resources
 from lws_sandbox.kinds.base import NONE, Kind, Shown, flag_at, shown, shown_age, shown_name, text_at
 from lws_sandbox.kinds.podrows import restarts, state
 from lws_sandbox.kinds.podsecurity import evaluate
@@ -94,8 +94,10 @@ class PodKind(Kind):
         mirror_addresses(obj.get("status") or {})
 
     def admit(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
-        """Priority, the tolerations that every pod has, and the topology of a node that is known already."""
+        """Limit ranges, priority, tolerations that every pod has, and the topology of a node that is known already."""
         if new is not None:
+            if old is None:
+                limitranges.fill_in(new, context)
             admit_priority(new, old, context, PODS)
             _tolerate(new["spec"])
             if old is None and new["spec"].get("nodeName"):
@@ -103,9 +105,11 @@ class PodKind(Kind):
         return []
 
     def admit_final(self, new: JSON | None, old: JSON | None, context: WriteContext) -> list[str]:
-        """The pod security level of the namespace."""
+        """The limit ranges and the pod security level of the namespace."""
         if new is None or (old is not None and _same_security(new, old)):
             return []
+        if old is None:
+            limitranges.check(new, context)
         return evaluate(new["metadata"], new["spec"], context, PODS, enforced=True)
 
     def prepare_create(self, obj: JSON, context: WriteContext) -> None:  # noqa: ARG002 -- the protocol's

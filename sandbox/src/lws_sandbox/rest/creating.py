@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lws.apimachinery.manifests import JSON
 from lws_sandbox.copying import copied
+from lws_sandbox.quotas import QUOTAS, Charge, charges
 from lws_sandbox.rest import lifecycle, metadata
 from lws_sandbox.rest.call import Call, WriteOptions, internal, write_options
 from lws_sandbox.rest.core import Core, review
@@ -18,6 +19,7 @@ from lws_sandbox.status import (
     of,
 )
 from lws_sandbox.storage import KeyTaken
+from lws_sandbox.strategy import Strategy, WriteContext
 
 Produce = Callable[[JSON], Awaitable[JSON]]
 RETRIES: Final = 5
@@ -66,7 +68,32 @@ async def store_new(
     asked = review(call, "CREATE", options, obj, None, options_kind=kind, name=name)
     call.warnings += strategy.admit_final(obj, None, context)
     await core.validate(call, asked)
-    return _store(core, call, obj, dry_run=options.dry_run)
+    charged = _charges(strategy, obj, context)
+    stored = _store(core, call, obj, dry_run=options.dry_run)
+    if not options.dry_run:
+        for charge in charged:
+            _charge(core, charge)
+    return stored
+
+
+def _charges(strategy: Strategy, obj: JSON, context: WriteContext) -> list[Charge]:
+    """What the new object costs the quotas of its namespace, where there are any.
+
+    Raises:
+        StatusError: 403, it is too much.
+    """
+    namespace = obj["metadata"].get("namespace") or ""
+    quotas = context.stored(QUOTAS, namespace) if namespace else ()
+    if not quotas:
+        return []
+    key = strategy.storage_key
+    return charges(strategy.resource, key, obj, quotas, lambda other: context.stored(other, namespace), context.now)
+
+
+def _charge(core: Core, charge: Charge) -> None:
+    meta = charge.quota["metadata"]
+    changed = {**charge.quota, "status": charge.status()}
+    core.storage.update(QUOTAS, meta["namespace"], meta["name"], changed, charge.quota)
 
 
 def after_webhooks(call: Call, admitted: JSON) -> JSON:

@@ -153,9 +153,30 @@ async def _evict(core: Core, call: Call) -> Answer:
         source["dryRun"] = ["All"]
     if not _counts_nothing(live):
         _spend_budget(core, call, live, dry_run=options.dry_run)
+    if not options.dry_run:
+        _tell(core, call, live)
     info = dataclasses.replace(call.info, subresource="", verb="delete")
     await deleting.delete(core, dataclasses.replace(call, info=info), delete_options(source), reviewed=False)
     return dict(CREATED), 201
+
+
+def _tell(core: Core, call: Call, live: JSON) -> None:
+    """Have the pod say why it is about to go."""
+    status = copied(live.get("status") or {})
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+        "lastProbeTime": None,
+        "lastTransitionTime": metadata.timestamp(core.clock.now()),
+    }
+    known = [found for found in status.get("conditions") or [] if found.get("type") != condition["type"]]
+    told = {**live, "status": {**status, "conditions": [*known, condition]}}
+    where = (call.strategy.storage_key, call.info.namespace, call.info.name)
+    stored = core.storage.get(*where)
+    assert stored is not None
+    core.storage.update(*where, call.strategy.write(told), stored)
 
 
 def _counts_nothing(pod: JSON) -> bool:

@@ -24,6 +24,13 @@ LEADERWORKERSET: Final = CustomResource(
         Column("Desired", "integer", ".spec.replicas", "Number of desired replicas"),
         Column("Up-to-date", "integer", ".status.updatedReplicas", "Number of up-to-date replicas"),
         AGE,
+        Column(
+            "Health",
+            "string",
+            '.status.conditions[?(@.type=="GroupsHealthy")].reason',
+            "Why groups are not as wanted",
+            wide=True,
+        ),
     ),
     scale={
         "labelSelectorPath": ".status.hpaPodSelector",

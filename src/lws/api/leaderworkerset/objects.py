@@ -21,10 +21,17 @@ class ResourceRequirements(CachedStruct, frozen=True):
 
 
 class Container(CachedStruct, frozen=True):
-    """What a planner reads of a container."""
+    """What a planner reads of a container; a sidecar is an init container with restartPolicy Always."""
 
     name: str = ""
     resources: ResourceRequirements | None = None
+    restart_policy: str | None = None
+
+
+class SchedulingGate(CachedStruct, frozen=True):
+    """Keeps the scheduler from looking at a pod."""
+
+    name: str = ""
 
 
 class PodSpec(CachedStruct, frozen=True):
@@ -32,37 +39,69 @@ class PodSpec(CachedStruct, frozen=True):
 
     node_name: str = ""
     scheduler_name: str = ""
+    scheduling_gates: tuple[SchedulingGate, ...] | None = ()
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
 
 
+class Waiting(CachedStruct, frozen=True):
+    """A container that has not started, or not again."""
+
+    reason: str = ""
+    message: str = ""
+
+
 class ContainerStateTerminated(CachedStruct, frozen=True):
-    """A container that ended. The kubelet of 1.36 shows this state during back-off too."""
+    """A container that ended, with its last words. The kubelet of 1.36 shows this state during back-off too."""
 
     exit_code: int = 0
     signal: int = 0
     reason: str = ""
+    message: str = ""
+    started_at: str | None = None
     finished_at: str | None = None
 
 
 class ContainerState(CachedStruct, frozen=True):
-    """What a planner reads of a container's earlier state."""
+    """Exactly one member is set; none means waiting."""
 
+    waiting: Waiting | None = None
+    running: dict[str, Any] | None = None
     terminated: ContainerStateTerminated | None = None
 
 
 class ContainerStatus(CachedStruct, frozen=True):
-    """How often a container was restarted, and how it ended last."""
+    """One container as its kubelet reports it."""
 
     name: str = ""
+    ready: bool = False
+    image: str = ""
     restart_count: int = 0
+    state: ContainerState | None = None
     last_state: ContainerState | None = None
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """The waiting state, if it is in one."""
+        return self.state.waiting if self.state else None
+
+    @property
+    def terminated(self) -> ContainerStateTerminated | None:
+        """How the present instance ended, if it did."""
+        return self.state.terminated if self.state else None
+
+    @property
+    def last_terminated(self) -> ContainerStateTerminated | None:
+        """How the present or, failing that, the previous instance ended."""
+        return self.terminated or (self.last_state.terminated if self.last_state else None)
 
 
 class PodStatus(CachedStruct, frozen=True):
     """What a planner reads of a pod's status."""
 
     phase: str = ""
+    reason: str = ""
+    message: str = ""
     conditions: tuple[Condition, ...] | None = ()
     init_container_statuses: tuple[ContainerStatus, ...] | None = ()
     container_statuses: tuple[ContainerStatus, ...] | None = ()
@@ -74,6 +113,16 @@ class Pod(CachedStruct, frozen=True):
     metadata: ObjectMeta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of that type, if the pod has it."""
+        return next((one for one in self.status.conditions or () if one.type == type_), None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether its Ready condition is True."""
+        condition = self.condition("Ready")
+        return condition is not None and condition.status == "True"
 
 
 class LabelSelector(CachedStruct, frozen=True):
@@ -166,10 +215,23 @@ class ControllerRevision(CachedStruct, frozen=True, gc=True):
     data: Any = None
 
 
+class NodeStatus(CachedStruct, frozen=True):
+    """Conditions of a node."""
+
+    conditions: tuple[Condition, ...] | None = ()
+
+
 class Node(CachedStruct, frozen=True):
-    """A node: its labels place groups."""
+    """A node: its labels place groups, its readiness tells whether their pods are lost."""
 
     metadata: ObjectMeta
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def not_ready(self) -> Condition | None:
+        """The Ready condition, unless it is True."""
+        found = next((one for one in self.status.conditions or () if one.type == "Ready"), None)
+        return found if found is not None and found.status != "True" else None
 
 
 class PodGroupSpec(CachedStruct, frozen=True):

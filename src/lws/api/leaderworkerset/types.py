@@ -14,8 +14,17 @@ import msgspec
 from pydantic import Field, field_validator
 
 from lws.api.customresource import Conditions, Model
-from lws.api.fields import PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
+from lws.api.fields import Keyed, Listed, PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.status import (
+    MOST_FAILURES,
+    MOST_GROUPS,
+    MOST_RESTARTS,
+    Failure,
+    GroupRestarts,
+    GroupStatus,
+    RolloutStatus,
+)
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
@@ -144,13 +153,26 @@ class LeaderWorkerSetSpec(Model):
 class LeaderWorkerSetStatus(Model):
     """What was last seen (spec 8)."""
 
-    conditions: Conditions = Field((), description="Available, Progressing, UpdateInProgress, Blocked.")
+    conditions: Conditions = Field(
+        (), description="Available, Progressing, UpdateInProgress, Blocked, GroupsHealthy, Paused, Stalled."
+    )
+    failures: Annotated[tuple[Failure, ...], Listed({"maxItems": MOST_FAILURES})] = Field(
+        (), description="Why groups were recreated, newest first."
+    )
+    groups: Annotated[tuple[GroupStatus, ...], Keyed("index", {"maxItems": MOST_GROUPS})] = Field(
+        (), description="Groups that have not been as wanted for a minute, lowest index first."
+    )
+    groups_not_shown: Annotated[int, int32()] = Field(0, description="How many more such groups there are.")
     hpa_pod_selector: Annotated[str, text()] = Field(
         "", description="Selects the leader pods; for autoscalers.", alias="hpaPodSelector"
     )
     observed_generation: Annotated[int, int64()] = Field(0, description="The generation that this status describes.")
     ready_replicas: Annotated[int, int32()] = Field(0, description="Groups that are ready, of any revision.")
     replicas: Annotated[int, int32()] = Field(0, description="Groups that exist, surge included.")
+    restarts: Annotated[tuple[GroupRestarts, ...], Keyed("index", {"maxItems": MOST_RESTARTS})] = Field(
+        (), description="Groups that failed and are not settled again."
+    )
+    rollout: RolloutStatus | None = Field(None, description="What a rollout has to remember.")
     updated_replicas: Annotated[int, int32()] = Field(0, description="Groups of the current revision, ready or not.")
 
 

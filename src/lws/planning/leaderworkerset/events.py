@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.actions import EmitEvent, Reference
-from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import PODS
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -19,6 +17,8 @@ ROLLOUT_WAITING = "RolloutWaiting"
 UNADMITTED = "Unadmitted"
 LOST_LABEL = "LostLabel"
 GROUP_FAILED = "GroupFailed"
+GROUP_BACK_OFF = "GroupBackOff"
+INVALID_POLICY = "InvalidPolicy"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -138,10 +138,17 @@ def unadmitted(note: str, once: str) -> EmitEvent:
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
 
 
-def group_failed(group: str, how: str, pod: ObjectMeta | None) -> EmitEvent:
-    """Beside event 14, what failed; an addition to the reference's events (resilience 2.2)."""
-    related = None if pod is None else Reference.to(PODS, pod)
-    return EmitEvent("Warning", GROUP_FAILED, DELETE, f"Group {group} failed: {how}", related)
+def group_failed(group: str, how: str, number: int, culprit: Reference | None, leader_uid: str) -> EmitEvent:
+    """Event 20: what failed, and how often the group has failed; 0 for what does not count (resilience 2.2)."""
+    counted = f"recreation {number}" if number else "not counted"
+    note = f"Group {group} failed: {how}; {counted}"
+    return EmitEvent("Warning", GROUP_FAILED, DELETE, note, culprit, once=f"{leader_uid}/{GROUP_FAILED}")
+
+
+def group_backs_off(group: str, words: str, culprit: Reference | None, leader_uid: str) -> EmitEvent:
+    """A group that waits to be recreated; an addition to the reference's events (resilience 3.2)."""
+    note = f"Group {group} {words}"
+    return EmitEvent("Warning", GROUP_BACK_OFF, DELETE, note, culprit, once=f"{leader_uid}/{GROUP_BACK_OFF}")
 
 
 def lost_label(pod: str, uid: str) -> EmitEvent:
@@ -151,6 +158,12 @@ def lost_label(pod: str, uid: str) -> EmitEvent:
         "put the label back, or delete the pod"
     )
     return EmitEvent("Warning", LOST_LABEL, UPDATE, note, once=uid)
+
+
+def invalid_policy(key: str, value: str, why: str, uid: str) -> EmitEvent:
+    """An annotation that counts as unset, told once per value (resilience 1.3)."""
+    note = f"Annotation {key} is passed over: {value!r} {why}"
+    return EmitEvent("Warning", INVALID_POLICY, UPDATE, note, once=f"{uid}/{INVALID_POLICY}/{key}={value}")
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, members, recovery, restarts
+from lws.planning.leaderworkerset import events, incidents, members, recovery, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
+from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import LOST, MemberRecord
-from lws.planning.leaderworkerset.recovery import Cause, Failed, Outcome
+from lws.planning.leaderworkerset.recovery import Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 
@@ -22,11 +23,12 @@ class Review:
     Attributes:
         record: the members as they are to be remembered once the plan has run.
         outcome: what decides; NO_FAILURE if nothing does.
-        deletion: the deletion of the leader, if the group is to be recreated.
+        deletion: the deletion of the leader, if the group is to be recreated, at once or after a wait.
         error: why a failed pod could not be judged.
-        told: events about members that are neither well nor failed.
+        told: events about members that are neither well nor failed, or about a wait that begins.
         settled: by pod UID, how many restarts count no more.
-        cause: why the group is to be recreated.
+        incident: the failure that makes the group be recreated, or be waited for.
+        retry: in how many seconds a group that waits is to be recreated; None if none waits.
     """
 
     record: MemberRecord | None
@@ -35,7 +37,8 @@ class Review:
     error: str | None = None
     told: tuple[EmitEvent, ...] = ()
     settled: Mapping[str, int] = field(default_factory=dict)
-    cause: Cause | None = None
+    incident: Incident | None = None
+    retry: float | None = None
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -49,6 +52,9 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         name: the pod in question.
         pod: the pod as it is, or None when it is gone.
     """
+    waited = _waited(snapshot)
+    if waited is not None:
+        return waited
     record, named, gone = _members(snapshot)
     leader = snapshot.leader
     gone, told = _apart(snapshot, record, gone)
@@ -58,17 +64,54 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
-            assert leader is not None
-            deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, missing.absent)
-            return Review(record, outcome, deletion, settled=settled, cause=recovery.cause(failed))
+            return _decided(snapshot, failed, missing.absent, record, settled)
         if outcome is Outcome.NO_ORDINAL:
             return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
         if outcome is Outcome.GOING:
-            return Review(record, outcome, settled=settled)
+            return _with_end(Review(record, outcome, settled=settled), snapshot, pod)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
-    return Review(record, told=told, settled=settled)
+    return _with_end(Review(record, told=told, settled=settled), snapshot, pod)
+
+
+def _waited(snapshot: GroupSnapshot) -> Review | None:
+    """What becomes of a group that waits: it was decided, whatever became of its pods since (resilience 3.2)."""
+    lws, leader, retry = snapshot.lws, snapshot.leader, incidents.in_wait(snapshot)
+    assert lws is not None
+    if leader is None or retry is None or leader.metadata.deleting or recovery.tolerates(lws):
+        return None
+    if retry or snapshot.going == leader.metadata.uid:
+        return Review(snapshot.record, Outcome.GOING, settled=_settled(snapshot), retry=retry or None)
+    found = (each for each in lws.status.failures if each.leader_uid == leader.metadata.uid)
+    name = next((each.pod for each in found), leader.metadata.name)
+    deletion = recovery.recreate(leader, Failed(name, leader), None)
+    return Review(snapshot.record, Outcome.RECREATE, deletion, settled=_settled(snapshot))
+
+
+def _decided(
+    snapshot: GroupSnapshot,
+    failed: Failed,
+    absent: Reference | None,
+    record: MemberRecord | None,
+    settled: Mapping[str, int],
+) -> Review:
+    """The group is recreated now, or waits for it."""
+    leader = snapshot.leader
+    assert leader is not None
+    incident = incidents.of_failed(snapshot, leader, failed)
+    if incident.retry:
+        told = () if incident.failure is None else tuple(each for each in (incident.told, incident.waits) if each)
+        deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
+        return Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
+    deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent, incident.told)
+    return Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident)
+
+
+def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review:
+    """The review, if the pod is a leader that others end with a word about that (resilience 2.1)."""
+    incident = incidents.of_ended_leader(snapshot, pod) if pod is not None and is_leader(pod) else None
+    return found if incident is None else replace(found, told=(*found.told, incident.told), incident=incident)
 
 
 def _settled(snapshot: GroupSnapshot) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lws.api.leaderworkerset import labels
@@ -14,6 +14,9 @@ from lws.apimachinery.names import parent_and_ordinal
 if TYPE_CHECKING:
     from lws.api.leaderworkerset.types import LeaderWorkerSet
     from lws.planning.leaderworkerset.revisions import Contents
+
+
+_KEY_DIGITS = 40  # of a group key, which groups with identity Hash have for an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,12 @@ def group_index(leader: Pod, set_name: str) -> int | None:
     return ordinal if parent == set_name and ordinal >= 0 else None
 
 
+def group_name(leader: Pod) -> str:
+    """How status and events name a leader's group: by its index, or the beginning of its key (resilience 1.6)."""
+    index = leader.metadata.label(labels.GROUP_INDEX)
+    return index[:8] if len(index) == _KEY_DIGITS else index
+
+
 def size_of(
     leader: Pod, lws: LeaderWorkerSet, revisions: Iterable[ControllerRevision], contents: Contents | None = None
 ) -> int:
@@ -186,12 +195,16 @@ def states(
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
+    waiting: Collection[str] = (),
 ) -> dict[int, GroupState]:
     """States of the groups that have a leader, by index (spec 7.2); every other group is `ABSENT`.
 
-    So the cost follows the leaders that exist, and not the number of them that somebody asked for.
+    So the cost follows the leaders that exist, and not the number of them that somebody asked for. Groups whose leaders
+    are ``waiting`` to be recreated are not ready (resilience 3.2).
     """
-    return {
+    found = {
         index: state_of(leader, size_of(leader, lws, revisions, contents), statefulsets.get(leader.metadata.name), key)
         for index, leader in leaders_by_index(leaders, lws.metadata.name).items()
     }
+    held = {index for index in found if f"{lws.metadata.name}-{index}" in waiting}
+    return {index: replace(state, ready=False) if index in held else state for index, state in found.items()}

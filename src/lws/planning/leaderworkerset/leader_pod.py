@@ -9,16 +9,16 @@ from typing import Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet
 from lws.api.leaderworkerset.types import LEADER_READY, LeaderWorkerSet
-from lws.apimachinery.actions import DONE, Action, Create, EmitEvent, Patch, Plan, Reference, Relabel
+from lws.apimachinery.actions import DONE, Action, Create, Delete, EmitEvent, Patch, Plan, Reference, Relabel
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events, ownership, podgroup, services, topology, worker_statefulset
 from lws.planning.leaderworkerset.failures import Review, review
 from lws.planning.leaderworkerset.groups import pod_ready, revision_key, size_of
+from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
-from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
@@ -31,19 +31,21 @@ STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.N
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """A plan, what is to be remembered of the group once it has run, and why the group is recreated.
+    """A plan, and what is to be remembered of the group once it has run.
 
     Attributes:
         plan: what to do.
         record: the group's members.
         settled: by pod UID, how many restarts count no more; None if nothing was looked at.
-        cause: why the group is recreated.
+        incident: the failure that makes the group be recreated, or be waited for.
+        judged: the deletion of the leader that was decided, though it may be put off.
     """
 
     plan: Plan
     record: MemberRecord | None
     settled: Mapping[str, int] | None = None
-    cause: Cause | None = None
+    incident: Incident | None = None
+    judged: Delete | None = None
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -58,9 +60,10 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, leader.metadata.name, leader)
     if found.outcome.group_goes or found.error is not None:
-        return GroupPlan(concluded(found), found.record, found.settled, found.cause)
+        return GroupPlan(concluded(found), found.record, found.settled, found.incident, found.deletion)
     plan = _complete(snapshot, lws, leader, provider)
-    return GroupPlan(replace(plan, actions=(*found.told, *plan.actions)), found.record, found.settled)
+    actions = (*found.told, *plan.actions)
+    return GroupPlan(replace(plan, actions=actions), found.record, found.settled, found.incident)
 
 
 def unlabelled(pod: Pod) -> Plan | None:
@@ -76,7 +79,9 @@ def concluded(found: Review) -> Plan:
     """The plan of a review that decides."""
     if found.error is not None:
         return Plan(error=found.error, terminal=True, remedy=STRAY_REMEDY)
-    return Plan((found.deletion,)) if found.deletion is not None else Plan(found.told)
+    if found.deletion is None or found.retry is not None:
+        return Plan(found.told, requeue_after=found.retry)
+    return Plan((*found.told, found.deletion))
 
 
 def of_earlier_set(leader: Pod, lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset import labels, policies
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
@@ -32,8 +32,12 @@ def with_strings(metadata: JSON, label_map: Mapping[str, str], annotation_map: M
 
 
 def inherited_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
-    """The set's annotations as its StatefulSets carry them: all but kubectl's own record (CD-08)."""
-    return {key: value for key, value in (lws.metadata.annotations or {}).items() if key != labels.LAST_APPLIED}
+    """The set's annotations as its StatefulSets carry them: without kubectl's record and policies (CD-08, CD-70)."""
+    return {
+        key: value
+        for key, value in (lws.metadata.annotations or {}).items()
+        if key != labels.LAST_APPLIED and not key.startswith(policies.PREFIX)
+    }
 
 
 def inherited_labels(lws: LeaderWorkerSet) -> dict[str, str]:

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
-from typing import Final
+from enum import Enum
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod, StatefulSet, controlled_by
 from lws.api.leaderworkerset.types import RECREATE_AFTER_START, RECREATE_ON_RESTART, LeaderWorkerSet
-from lws.apimachinery.actions import Delete, Reference
+from lws.apimachinery.actions import Delete, EmitEvent, Reference
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import is_leader, revision_key
-from lws.planning.leaderworkerset.restarts import restarts, statuses
-
-
-class Cause(StrEnum):
-    """Why a group was recreated, as metrics tell it: few values, whatever the cluster reports."""
-
-    OOM_KILLED = "OOMKilled"
-    ERROR = "Error"
-    EVICTED = "Evicted"
-    PREEMPTED = "Preempted"
-    NODE_LOST = "NodeLost"
-    DELETED = "Deleted"
-
-
-# Reasons of the condition DisruptionTarget, which whoever ends a pod for the cluster's sake sets first.
-_DISRUPTIONS: Final = {
-    "EvictionByEvictionAPI": Cause.EVICTED,
-    "TerminationByKubelet": Cause.EVICTED,
-    "PreemptionByScheduler": Cause.PREEMPTED,
-    "DeletionByTaintManager": Cause.NODE_LOST,
-    "DeletionByPodGC": Cause.NODE_LOST,
-}
+from lws.planning.leaderworkerset.restarts import restarts
 
 
 class Outcome(Enum):
@@ -88,23 +66,6 @@ def failing(pod: Pod, settled: int = 0) -> bool:
 def container_restarted(pod: Pod, settled: int = 0) -> bool:
     """Whether some init or regular container restarted, in phase Running or Pending, beyond what is over."""
     return pod.status.phase in ("Running", "Pending") and restarts(pod) > settled
-
-
-def cause(failed: Failed) -> Cause:
-    """Why the pod counts as failed; one that is gone without a trace was deleted by somebody."""
-    if failed.pod is None:
-        return Cause.DELETED
-    for condition in failed.pod.status.conditions or ():
-        if condition.type == "DisruptionTarget" and condition.status == "True":
-            return _DISRUPTIONS.get(condition.reason, Cause.EVICTED)
-    if not container_restarted(failed.pod, failed.settled):
-        return Cause.DELETED
-    ends = [
-        each.last_state.terminated.reason
-        for each in statuses(failed.pod)
-        if each.last_state is not None and each.last_state.terminated is not None
-    ]
-    return Cause.OOM_KILLED if Cause.OOM_KILLED in ends else Cause.ERROR
 
 
 def pending(group_pods: Sequence[Pod], size: int) -> bool:
@@ -192,17 +153,23 @@ def _stale(failed: Failed, leader: Pod | None, worker_set: StatefulSet | None) -
     return None if current else Outcome.STALE_MEMBER
 
 
-def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None, absent: Reference | None = None) -> Delete:
+def recreate(
+    leader: Pod,
+    failed: Failed,
+    worker_set: StatefulSet | None,
+    absent: Reference | None = None,
+    told: EmitEvent | None = None,
+) -> Delete:
     """Delete the leader that was judged and no successor of it; the rest of the group goes first (spec 9.5, CD-02).
 
     A worker's end counts only while the StatefulSet that spoke for it is there. One that is deleted in the background
     takes its pods along, and their end may be seen before its own; one in foreground deletion was there (spec 5.7).
-    ``absent`` is the member that is gone: it may only have lost the label that the caches select by.
+    ``absent`` is the member that is gone: it may only have lost the label that the caches select by. ``told`` is the
+    event beside event 14.
     """
     meta = leader.metadata
     index = meta.label(labels.GROUP_INDEX)
     recreated = events.group_recreated(failed.name, Reference.to(PODS, meta), index)
-    told = events.group_failed(index, how(failed), None if failed.pod is None else failed.pod.metadata)
     witness = None
     if worker_set is not None and not worker_set.metadata.deleting and _spoken_for(failed):
         witness = Reference.to(STATEFULSETS, worker_set.metadata)
@@ -212,31 +179,10 @@ def recreate(leader: Pod, failed: Failed, worker_set: StatefulSet | None, absent
         meta.name,
         meta.uid,
         "Foreground",
-        (recreated, told),
+        (recreated,) if told is None else (recreated, told),
         witness,
         absent if failed.gone else None,
     )
-
-
-def how(failed: Failed) -> str:
-    """What became of the pod, as far as it tells: the container that ended last, its exit code and reason (S4)."""
-    pod = failed.pod
-    if pod is None:
-        return f"pod {failed.name} is gone"
-    where = f"pod {failed.name} on node {pod.spec.node_name}" if pod.spec.node_name else f"pod {failed.name}"
-    ended = [
-        (each.last_state.terminated, each.name)
-        for each in statuses(pod)
-        if each.restart_count and each.last_state is not None and each.last_state.terminated is not None
-    ]
-    if pod.metadata.deleting or restarts(pod) <= failed.settled:
-        return f"{where} is being deleted"
-    if not ended:
-        return f"a container of {where} was restarted"
-    last, container = max(ended, key=lambda each: each[0].finished_at or "")
-    code = f"signal {last.signal}" if last.signal else str(last.exit_code)
-    reason = f" ({last.reason})" if last.reason else ""
-    return f"container {container} of {where} exited with {code}{reason}"
 
 
 def _spoken_for(failed: Failed) -> bool:

@@ -106,10 +106,11 @@ def _look(snapshot: SetSnapshot) -> _Seen:
     choice = revisions.choose(lws, statefulset, snapshot.revisions, snapshot.contents)
     leaders = groups.own_leaders(snapshot.leaders, statefulset)
     belongings = (snapshot.statefulsets, snapshot.revisions, snapshot.contents)
-    states = groups.states(choice.key, lws, leaders, *belongings)
+    waiting = {pod.metadata.name for pod in leaders if snapshot.records.waits(pod)}
+    states = groups.states(choice.key, lws, leaders, *belongings, waiting)
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
     decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
-    counts = status.count(lws, budget, choice.key, leaders, *belongings)
+    counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
     return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
 
 
@@ -121,6 +122,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += services.shared(lws, snapshot.service)
     described = _describe(seen, now)
     actions += described.actions
+    actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if seen.counts.update_done(seen.budget):
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
@@ -141,6 +143,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
+            records=snapshot.records,
+            news_age=snapshot.news_age,
+            told=snapshot.told,
         ),
     )
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet, controlled_by
+from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
+from lws.api.leaderworkerset.status import GroupRestarts
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
+from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 
@@ -28,6 +35,10 @@ class SetSnapshot:
         applied: what our last apply left behind; None after a start.
         pacing: what is remembered of the statuses that we wrote.
         no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
+        chosen: what the set has chosen beyond the reference.
+        records: what is remembered of its failures.
+        news_age: for how many seconds some of that is not in the status; None if all is.
+        told: what our last write of the status said beyond the reference.
         contents: memo of revision contents.
     """
 
@@ -40,7 +51,16 @@ class SetSnapshot:
     applied: Applied | None = None
     pacing: Pacing = UNKNOWN
     no_pod_groups: str = ""
+    chosen: Chosen = NOTHING_CHOSEN
+    records: Records = NO_RECORDS
+    news_age: float | None = None
+    told: JSON = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
+
+    @property
+    def policies(self) -> SetPolicies:
+        """What holds for the set."""
+        return self.chosen.policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,12 @@ class GroupSnapshot:
         going: the leader UID whose deletion we have already asked for.
         settled: by pod UID, how many restarts count no more; None at the first look.
         released: UIDs of workers that are there without our label, so that no cache shows them, by name.
+        now: the time.
+        policies: what the set has chosen.
+        entry: how often the group failed, and until when it waits.
+        noted: UIDs of leaders whose failure is recorded.
+        nodes: nodes of the group's pods, None for one that does not exist.
+        ended: pods of the group that are gone and tell why, by name.
         contents: memo of revision contents.
     """
 
@@ -81,6 +107,12 @@ class GroupSnapshot:
     going: str = ""
     released: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, int] | None = None
+    now: datetime = EPOCH
+    policies: SetPolicies = DEFAULTS
+    entry: GroupRestarts | None = None
+    noted: frozenset[str] = frozenset()
+    nodes: Mapping[str, Node | None] = field(default_factory=dict)
+    ended: Mapping[str, Pod] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -28,9 +28,19 @@ from lws.planning.leaderworkerset.conditions import (
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
+
+RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+BEYOND: Final = {
+    "failures",
+    "groups",
+    "groups_not_shown",
+    "restarts",
+    "rollout",
+}  # members that are not the reference's
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +80,13 @@ def count(
     statefulsets: Mapping[str, StatefulSet],
     revisions: Sequence[ControllerRevision],
     contents: Contents | None = None,
+    waiting: Collection[str] = (),
 ) -> Counts:
     """Count the groups of these leaders (`lws.planning.leaderworkerset.groups.own_leaders`), surge included.
 
     A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
-    and updated if its leader is (CD-06).
+    and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
+    their probes say (resilience 3.2).
     """
     ready = updated = current = moved = done = serving = 0
     for leader in leaders:
@@ -83,6 +95,8 @@ def count(
             continue
         size = size_of(leader, lws, revisions, contents)
         state = state_of(leader, size, statefulsets.get(leader.metadata.name), key)
+        if leader.metadata.name in waiting:
+            state = replace(state, ready=False)
         is_updated = state.updated if state.present else revision_key(leader) == key
         ready += state.ready
         updated += state.updated
@@ -128,6 +142,9 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        records: what is remembered of failures.
+        news_age: for how many seconds some of that is not in the status.
+        told: what our last write of the status said beyond the reference.
     """
 
     pacing: Pacing = UNKNOWN
@@ -135,6 +152,9 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    records: Records = NONE
+    news_age: float | None = None
+    told: JSON = field(default_factory=dict)
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -152,12 +172,14 @@ def plan_status(
 
     If nothing but counters changed, the write waits for its time (`lws.planning.leaderworkerset.statuspacing`). A
     change of a condition, of the generation or of the selector is never put off. Why Available is False is no reason
-    for a write of its own (CD-29).
+    for a write of its own (CD-29). What is remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2,
+    3.1).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
-    after = lws.status.model_copy(
+    told = restored(lws.status, besides.told)
+    after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
@@ -165,21 +187,22 @@ def plan_status(
             "updated_replicas": counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
+            "failures": besides.records.failures,
+            "restarts": besides.records.written_restarts,
         }
     )
-    told, counters = _counters(lws.status), _counters(after)
     motion = _motion(after) if besides.moving else Motion.NONE
-    look = Look(besides.pacing.seen(told, counters), besides.moving, turned.turned and AVAILABLE not in wanted)
-    if _news(after) == _news(lws.status):
+    beat = besides.pacing.seen(_counters(lws.status), _counters(after))
+    look = Look(beat, besides.moving, turned.turned and AVAILABLE not in wanted)
+    if _news(after) == _news(told):
         return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    if _news(after, counters=False) == _news(lws.status, counters=False):
-        wait = besides.pacing.wait(told, counters, motion)
-        if wait > WORTH_WAITING:
-            return StatusPlan(put_off=wait, look=look)
+    wait = _put_off(told, after, motion, besides)
+    if wait > WORTH_WAITING:
+        return StatusPlan(put_off=wait, look=look)
     return StatusPlan(write(lws, after, events_on_success), look=look)
 
 
@@ -196,6 +219,29 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
         return Motion.SHRINKING
     known = any(each.type in (AVAILABLE, UPDATE_IN_PROGRESS) for each in status.conditions)
     return Motion.RECOVERY if known else Motion.CREATION
+
+
+def _put_off(
+    told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
+) -> float:
+    """For how many seconds a write may wait for others: of its changes the most pressing decides."""
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        return 0.0
+    waits = []
+    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
+        waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
+    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+        waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    return min(waits)
+
+
+def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus:
+    """The status with members that we wrote and that the server dropped, for its API does not know them (R23)."""
+    dropped = LeaderWorkerSetStatus.model_validate(told) if told else None
+    if dropped is None:
+        return status
+    lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
+    return status.model_copy(update=lost)
 
 
 def _blocked(
@@ -226,11 +272,15 @@ def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides:
     return reason, message
 
 
-def _news(status: LeaderWorkerSetStatus, *, counters: bool = True) -> LeaderWorkerSetStatus:
-    """What of a status is worth a write, and what of that is worth one at once."""
+COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
+
+
+def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
+    """What of a status is worth a write; ``but`` names what does not come in."""
     update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
-    if not counters:
-        update |= {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+    for members in but:
+        update |= members
     return status.model_copy(update=update)
 
 
@@ -286,4 +336,6 @@ def as_json(status: LeaderWorkerSetStatus) -> JSON:
     out: JSON = {key: value for key, value in numbers.items() if value}
     if status.conditions:
         out["conditions"] = [condition_json(each) for each in status.conditions]
+    if any(getattr(status, name) for name in BEYOND):
+        out |= status.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=BEYOND)
     return out

@@ -21,4 +21,4 @@ def plan_worker_pod(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Grou
     if leader is not None and of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
     found = review(snapshot, name, pod)
-    return GroupPlan(concluded(found), found.record, found.settled, found.cause)
+    return GroupPlan(concluded(found), found.record, found.settled, found.incident, found.deletion)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
@@ -17,6 +18,7 @@ from lws.reconcilers.leaderworkerset.group import GroupListener
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
@@ -37,6 +39,7 @@ class Controllers:
     leaders: Controller[Key]
     workers: Controller[Key]
     memory: GroupMemory
+    records: SetRecords
 
     def __iter__(self) -> Iterator[Controller[Key]]:
         return iter((self.sets, self.leaders, self.workers))
@@ -50,6 +53,7 @@ def build(
     *,
     provider: SchedulerProvider | None = None,
     groups: GroupListener | None = None,
+    policies: PolicySource | None = None,
 ) -> Controllers:
     """Make all controllers. Nothing runs yet, but every change in the caches wakes its keys.
 
@@ -60,24 +64,28 @@ def build(
         options: what the controllers share.
         provider: the gang scheduler, if there is one.
         groups: hears of recreated groups.
+        policies: what the policies file says.
     """
     memory = GroupMemory()
-    observer = Observer(caches, memory, provider)
+    caches.pods.on_change(memory.note_end)
     builders = [ControllerBuilder[Key](name, options) for name in (SETS, LEADERS, WORKERS)]
     executors = [builder.executor(client, recorder, ownership=relation) for builder in builders]
     for builder in builders:
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
+    records = SetRecords(options.clock, policies, by_set.queue.add)
+    observer = Observer(caches, memory, provider, records)
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
     _watch_for_workers(by_worker, caches)
     _watch_pod_groups(by_set, by_leader, caches, observer)
-    leaders = LeaderPodReconciler(observer, executors[1], memory, provider, groups, by_set.queue.add)
+    leaders = LeaderPodReconciler(observer, executors[1], memory, records, provider, groups, by_set.queue.add)
     return Controllers(
-        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock).reconcile),
+        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, records).reconcile),
         by_leader.build(leaders.reconcile),
-        by_worker.build(WorkerPodReconciler(observer, executors[2], memory, groups).reconcile),
+        by_worker.build(WorkerPodReconciler(observer, executors[2], memory, records, groups).reconcile),
         memory,
+        records,
     )
 
 

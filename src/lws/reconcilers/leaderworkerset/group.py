@@ -11,10 +11,11 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Delete, Reference
 from lws.apimachinery.objects import Key
 from lws.errors import StaleError
+from lws.planning.leaderworkerset.culprit import Cause, cause_of
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
-from lws.planning.leaderworkerset.recovery import Cause
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Verdict
 from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor
@@ -40,13 +41,15 @@ async def carry_out(
     look: Callable[[], tuple[GroupSnapshot, GroupPlan]],
     executor: Executor[Key],
     memory: GroupMemory,
+    records: SetRecords,
     listener: GroupListener | None,
     outcome: Outcome | None = None,
 ) -> Verdict:
     """Run the plan for one pod of a group, and remember what it says of the members.
 
     While a leader is being deleted its group is claimed, so that no other failure deletes it once more. The record is
-    kept as it was until the deletion has been accepted: a refusal leaves the incident to be judged again.
+    kept as it was until the deletion has been accepted: a refusal leaves the incident to be judged again. A failure is
+    recorded before its leader is deleted (resilience 2.1).
 
     Args:
         key: the pod.
@@ -54,25 +57,52 @@ async def carry_out(
         look: takes a snapshot and plans; without waiting, so that a plan is run on the world that it was made for.
         executor: carries out the plan.
         memory: what is remembered of groups.
+        records: what is remembered of failures.
         listener: hears of recreated groups.
         outcome: filled in as the plan goes.
     """
     outcome = Outcome() if outcome is None else outcome
-    snapshot, group, deletion = await _judged(leader_key, look, executor, memory)
+    snapshot, group = await _judged(leader_key, look, executor, memory)
+    lws, deletion = snapshot.lws, _deletion(group)
+    _note(snapshot, group, leader_key, memory, records)
     if deletion is None:
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
             memory.settle(leader_key, group.settled)
-        return verdict(group.plan, await executor.run(key, group.plan, regarding(snapshot.lws), outcome))
+        return verdict(group.plan, await executor.run(key, group.plan, regarding(lws), outcome))
     memory.claim(leader_key, deletion.uid)
     try:
-        await executor.run(key, group.plan, regarding(snapshot.lws), outcome)
+        await executor.run(key, group.plan, regarding(lws), outcome)
     except BaseException:
         memory.release(leader_key, deletion.uid)
         raise
-    if outcome.deleted and listener is not None and snapshot.lws is not None and group.cause is not None:
-        listener.recreated(snapshot.lws.metadata.key, leader_key[1], group.cause)
+    if lws is not None:
+        records.acted_upon(lws, deletion.uid)
+        if outcome.deleted and listener is not None:
+            listener.recreated(lws.metadata.key, leader_key[1], _cause(snapshot, group))
     return verdict(group.plan)
+
+
+def _note(snapshot: GroupSnapshot, group: GroupPlan, leader_key: Key, memory: GroupMemory, records: SetRecords) -> None:
+    incident = group.incident
+    if snapshot.lws is None or incident is None:
+        return
+    records.note(snapshot.lws, incident)
+    if incident.failure is not None:
+        memory.note(leader_key, incident.failure.leader_uid)
+
+
+def _deletion(group: GroupPlan) -> Delete | None:
+    return next((action for action in group.plan.actions if isinstance(action, Delete)), None)
+
+
+def _cause(snapshot: GroupSnapshot, group: GroupPlan) -> Cause:
+    """Why the group was recreated; after a wait, what was recorded when it began."""
+    if group.incident is not None:
+        return group.incident.cause
+    uid = "" if group.judged is None else group.judged.uid
+    recorded = () if snapshot.lws is None else snapshot.lws.status.failures
+    return next((cause_of(each) for each in recorded if each.leader_uid == uid), Cause.ERROR)
 
 
 async def _judged(
@@ -80,22 +110,22 @@ async def _judged(
     look: Callable[[], tuple[GroupSnapshot, GroupPlan]],
     executor: Executor[Key],
     memory: GroupMemory,
-) -> tuple[GroupSnapshot, GroupPlan, Delete | None]:
-    """The snapshot, its plan, and the deletion in it; judged again once its witness was heard, which takes a while."""
+) -> tuple[GroupSnapshot, GroupPlan]:
+    """The snapshot and its plan; judged again once its witness was heard, which takes a while."""
     heard: set[Reference] = set()
     while True:
         snapshot, group = look()
-        deletion = next((action for action in group.plan.actions if isinstance(action, Delete)), None)
-        if deletion is None:
-            return snapshot, group, None
-        if deletion.witness is not None and deletion.witness not in heard:
-            await executor.confirm_exists(deletion.witness)
-            heard.add(deletion.witness)
-        elif deletion.absent is not None and deletion.absent not in heard:
-            await _ask_for(leader_key, deletion.absent, executor, memory)
-            heard.add(deletion.absent)
+        judged = group.judged
+        if judged is None:
+            return snapshot, group
+        if judged.witness is not None and judged.witness not in heard:
+            await executor.confirm_exists(judged.witness)
+            heard.add(judged.witness)
+        elif judged.absent is not None and judged.absent not in heard:
+            await _ask_for(leader_key, judged.absent, executor, memory)
+            heard.add(judged.absent)
         else:
-            return snapshot, group, deletion
+            return snapshot, group
 
 
 async def _ask_for(leader_key: Key, absent: Reference, executor: Executor[Key], memory: GroupMemory) -> None:

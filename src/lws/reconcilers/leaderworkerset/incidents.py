@@ -19,8 +19,8 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
+from lws.planning.leaderworkerset.culprit import Cause
 from lws.planning.leaderworkerset.groups import pod_ready
-from lws.planning.leaderworkerset.recovery import Cause
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.telemetry.metrics import MetricsRegistry, Samples
 

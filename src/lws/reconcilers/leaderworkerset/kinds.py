@@ -12,9 +12,12 @@ from msgspec.structs import force_setattr
 
 from lws.api.leaderworkerset import labels, objects
 from lws.api.leaderworkerset import resources as own
+from lws.api.leaderworkerset.status import MESSAGE_BYTES
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery import resources
 from lws.informers.kinds import Kind, every_annotation, no_annotation, pool_condition, pool_member, typed_kind
+
+_RUNNING: Final = objects.ContainerState(running={})
 
 
 def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
@@ -28,8 +31,29 @@ def _pool_pod(pod: objects.Pod) -> None:
     for condition in pod.status.conditions or ():
         pool_condition(condition)
     for container in (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())):
-        if container.last_state is not None and container.last_state.terminated is None:
-            force_setattr(container, "last_state", None)  # what the server writes of a container that never ended
+        _shrink(container)
+
+
+def _shrink(container: objects.ContainerStatus) -> None:
+    """Keep little of a container: one that runs says no more than that, one that ended has a limit to its words."""
+    pool_member(container, "name")
+    pool_member(container, "image")
+    if container.state is not None and container.state.running is not None:
+        force_setattr(container, "state", _RUNNING)
+    if container.last_state is not None and container.last_state.terminated is None:
+        force_setattr(container, "last_state", None)  # what the server writes of a container that never ended
+    for state in (container.state, container.last_state):
+        ended = None if state is None else state.terminated
+        if ended is not None and len(ended.message) > MESSAGE_BYTES:
+            force_setattr(ended, "message", ended.message[:MESSAGE_BYTES])
+
+
+def _only_readiness(node: objects.Node) -> None:
+    """Of a node's conditions only Ready is looked at."""
+    ready = tuple(each for each in node.status.conditions or () if each.type == "Ready")
+    for condition in ready:
+        pool_condition(condition)
+    force_setattr(node.status, "conditions", ready)
 
 
 def _pod_annotation(key: str) -> bool:
@@ -43,5 +67,5 @@ SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no
 CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
 )
-NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation)
+NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation, finish=_only_readiness)
 PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)

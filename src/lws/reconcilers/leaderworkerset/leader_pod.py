@@ -14,6 +14,7 @@ from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, Outcome
@@ -26,6 +27,7 @@ class LeaderPodReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         memory: what is remembered of groups, shared with the reconciler of workers.
+        records: what is remembered of failures.
         provider: the gang scheduler, if there is one.
         listener: hears of recreated groups.
         wake_set: has a set reconciled: whether its groups can have their PodGroups is told in its status (CD-44).
@@ -36,6 +38,7 @@ class LeaderPodReconciler:
         observer: Observer,
         executor: Executor[Key],
         memory: GroupMemory,
+        records: SetRecords,
         provider: SchedulerProvider | None = None,
         listener: GroupListener | None = None,
         wake_set: Callable[[Key], None] = lambda _: None,
@@ -43,6 +46,7 @@ class LeaderPodReconciler:
         self._observer = observer
         self._executor = executor
         self._memory = memory
+        self._records = records
         self._provider = provider
         self._listener = listener
         self._wake_set = wake_set
@@ -61,7 +65,7 @@ class LeaderPodReconciler:
 
         outcome, refusal = Outcome(), ""
         try:
-            return await carry_out(key, key, look, self._executor, self._memory, self._listener, outcome)
+            return await carry_out(key, key, look, self._executor, self._memory, self._records, self._listener, outcome)
         except ApiError as error:
             refusal = self._refusal(outcome, error)
             raise

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
+from lws.planning.leaderworkerset import culprit
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.runtime.bounded import Bounded
 
 
 class GroupMemory:
@@ -26,6 +28,8 @@ class GroupMemory:
         self._released: dict[Key, dict[str, str]] = {}
         self._settled: dict[Key, Mapping[str, int]] = {}
         self._refused: dict[Key, str] = {}
+        self._noted: dict[Key, str] = {}
+        self._ended: Bounded[Key, Pod] = Bounded()
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -61,6 +65,29 @@ class GroupMemory:
         else:
             del self._released[leader]
         return left
+
+    def note(self, leader: Key, uid: str) -> None:
+        """The failure of this leader's group is recorded."""
+        self._noted[leader] = uid
+
+    def noted(self, leader: Key) -> str:
+        """UID of the leader whose failure was recorded last; empty for none."""
+        return self._noted.get(leader, "")
+
+    def note_end(self, old: Pod | None, new: Pod | None, _initial: bool = False) -> None:
+        """A change of a pod, as caches tell it: of one that is gone or replaced, the last is kept if it tells why."""
+        if old is None or (new is not None and new.metadata.uid == old.metadata.uid):
+            return
+        if old.status.phase == "Failed" or culprit.disruption(old) is not None:
+            self._ended.put(old.metadata.key, old)
+
+    def ended(self, leader: Key) -> Mapping[str, Pod]:
+        """Pods of the group that are gone and told why, by name."""
+        if not len(self._ended):
+            return {}
+        record, (namespace, name) = self._records.get(leader), leader
+        names = [name, *(f"{name}-{index}" for index in (() if record is None else record.uids))]
+        return {each: pod for each in names if (pod := self._ended.get((namespace, each))) is not None}
 
     def note_refusal(self, leader: Key, words: str) -> bool:
         """Why the server refused the group's PodGroup, empty if it did not; whether that is news."""
@@ -99,8 +126,9 @@ class GroupMemory:
         self._released.pop(leader, None)
         self._settled.pop(leader, None)
         self._refused.pop(leader, None)
+        self._noted.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
-        by_leader = (self._records, self._going, self._released, self._settled, self._refused)
+        by_leader = (self._records, self._going, self._released, self._settled, self._refused, self._noted)
         return len({leader for known in by_leader for leader in known})

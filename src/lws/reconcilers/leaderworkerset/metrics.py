@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
-from lws.planning.leaderworkerset.recovery import Cause
+from lws.planning.leaderworkerset.culprit import Cause
 from lws.reconcilers.leaderworkerset.build import Controllers
 from lws.reconcilers.leaderworkerset.durations import Durations
 from lws.reconcilers.leaderworkerset.failing import export_failing

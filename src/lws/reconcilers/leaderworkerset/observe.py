@@ -6,8 +6,8 @@ so the caches hold what belongs to LeaderWorkerSets and nothing else of the clus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lws.api.leaderworkerset import labels
@@ -16,15 +16,17 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, Object
+from lws.clock import SystemClock
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
-from lws.planning.leaderworkerset.groups import is_leader, size_of
+from lws.planning.leaderworkerset.groups import group_name, is_leader, size_of
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.records import SetRecords
 
 T = TypeVar("T", bound=Object)
 
@@ -112,10 +114,18 @@ class Observer:
         caches: what is read.
         memory: what is remembered of groups.
         provider: the gang scheduler, if there is one.
+        records: what is remembered of the failures of sets.
     """
 
-    def __init__(self, caches: Caches, memory: GroupMemory, provider: SchedulerProvider | None = None) -> None:
+    def __init__(
+        self,
+        caches: Caches,
+        memory: GroupMemory,
+        provider: SchedulerProvider | None = None,
+        records: SetRecords | None = None,
+    ) -> None:
         self._caches = caches
+        self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._provider = provider
         self._contents = Contents()
@@ -144,6 +154,9 @@ class Observer:
             applied=applied,
             pacing=pacing,
             no_pod_groups=self._no_pod_groups(lws),
+            chosen=self._records.chosen(lws),
+            records=self._records.of(lws),
+            told=self._records.told(lws),
             contents=self._contents,
         )
 
@@ -187,7 +200,7 @@ class Observer:
         workers = caches.pods.store.by_index(BY_LEADER, where)
         group_pods = caches.pods.store.by_index(BY_GROUP, by_group(leader)) if leader is not None else ()
         groups = caches.pod_groups
-        return GroupSnapshot(
+        snapshot = GroupSnapshot(
             lws=caches.sets.store.get(namespace, set_name),
             leader=leader,
             worker_statefulset=caches.statefulsets.store.get(namespace, name),
@@ -205,3 +218,24 @@ class Observer:
             released=self._memory.released(leader_key, [each.metadata.name for each in workers]),
             contents=self._contents,
         )
+        return self._with_records(snapshot, leader_key)
+
+    def _with_records(self, snapshot: GroupSnapshot, leader_key: Key) -> GroupSnapshot:
+        """The snapshot with what is remembered of failures, and what tells how they came about."""
+        if snapshot.lws is None:
+            return snapshot
+        records, leader = self._records.of(snapshot.lws), snapshot.leader
+        noted = {each.leader_uid for each in records.failures} | {self._memory.noted(leader_key)}
+        return replace(
+            snapshot,
+            now=self._records.now(),
+            policies=self._records.chosen(snapshot.lws).policies,
+            entry=None if leader is None else records.restarts.get(group_name(leader)),
+            noted=frozenset(noted),
+            nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
+            ended=self._memory.ended(leader_key),
+        )
+
+    def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:
+        nodes = self._caches.nodes.store
+        return {pod.spec.node_name: nodes.get("", pod.spec.node_name) for pod in pods if pod.spec.node_name}

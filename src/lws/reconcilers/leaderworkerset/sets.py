@@ -12,14 +12,16 @@ from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
+from lws.planning.leaderworkerset.records import settle
 from lws.planning.leaderworkerset.sets import SetPlan, plan_leaderworkerset, plan_refused
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
-from lws.runtime.outcomes import PASSING, FoundError, Outcome, verdict
+from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 
 
 class LeaderWorkerSetReconciler:
@@ -32,10 +34,14 @@ class LeaderWorkerSetReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         clock: stamps conditions.
+        records: what is remembered of failures.
     """
 
-    def __init__(self, observer: Observer, executor: Executor[Key], clock: Clock) -> None:
+    def __init__(
+        self, observer: Observer, executor: Executor[Key], clock: Clock, records: SetRecords | None = None
+    ) -> None:
         self._observer = observer
+        self._records = SetRecords(clock) if records is None else records
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -48,9 +54,14 @@ class LeaderWorkerSetReconciler:
         if snapshot is None:
             self._applied.pop(key, None)
             self._pace.forget(key)
+            self._records.forget(key)
             return Done()
+        settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
+        self._records.settle(snapshot.lws, settled)
+        news_age = self._records.news_age(snapshot.lws)
+        snapshot = replace(snapshot, records=settled.records, news_age=news_age)
         try:
-            return await self._pass(key, snapshot)
+            return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
             live = msgspec.convert(found.live, StatefulSet)
             return await self._pass(key, replace(snapshot, leader_statefulset=live))
@@ -81,3 +92,5 @@ class LeaderWorkerSetReconciler:
                 self._applied[key] = outcome.applied
             look = plan.look if isinstance(plan, SetPlan) else None
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
+            if outcome.status_written:
+                self._records.wrote(snapshot.lws, plan)

@@ -11,6 +11,7 @@ from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 
@@ -22,15 +23,22 @@ class WorkerPodReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         memory: what is remembered of groups, shared with the reconciler of leaders.
+        records: what is remembered of failures.
         listener: hears of recreated groups.
     """
 
     def __init__(
-        self, observer: Observer, executor: Executor[Key], memory: GroupMemory, listener: GroupListener | None = None
+        self,
+        observer: Observer,
+        executor: Executor[Key],
+        memory: GroupMemory,
+        records: SetRecords,
+        listener: GroupListener | None = None,
     ) -> None:
         self._observer = observer
         self._executor = executor
         self._memory = memory
+        self._records = records
         self._listener = listener
 
     async def reconcile(self, key: Key) -> Verdict:
@@ -47,4 +55,4 @@ class WorkerPodReconciler:
             snapshot = self._observer.of_group(leader_key, set_name)
             return snapshot, plan_worker_pod(snapshot, name, self._observer.pod(key))
 
-        return await carry_out(key, leader_key, look, self._executor, self._memory, self._listener)
+        return await carry_out(key, leader_key, look, self._executor, self._memory, self._records, self._listener)

@@ -1,0 +1,73 @@
+"""Annotations that go beyond the reference: what is refused and warned of (resilience 1.3, R22, R41)."""
+
+from __future__ import annotations
+
+import pytest
+
+from lws.api.leaderworkerset.policies import BY_KEY, PREFIX, parse, validate, warnings
+from lws.apimachinery.manifests import JSON
+
+BAD: dict[str, tuple[str, ...]] = {
+    "restart-backoff": (
+        "",
+        "on",
+        "free=2,free=3",
+        "free=-1",
+        "initial=0s",
+        "initial=10m,max=5m",
+        "max=5",
+        "free",
+        "wait=5s",
+        "off,free=1",
+    ),
+    "failure-log-lines": ("", "-1", "501", "many", "1.5"),
+    "repair-workers": ("", "yes", "True", "1"),
+    "rollout": ("", "Paused", "resumed", "stopped"),
+    "revision-history-limit": ("", "-1", "101", "all"),
+    "progress-deadline": ("", "4m59s", "60", "1 h"),
+    "on-stall": ("", "hold", "Rollback", "Hold,Undo"),
+    "surge-fallback": ("", "59s", "10", "never", "-10m"),
+}
+CASES = [(key, value) for key, values in BAD.items() for value in values]
+
+
+def annotated(key: str, value: str) -> JSON:
+    """An object with one annotation."""
+    return {"metadata": {"annotations": {PREFIX + key: value}}}
+
+
+@pytest.mark.parametrize(("key", "value"), CASES)
+def test_r22_bad_values_are_refused_with_form_and_example(key: str, value: str) -> None:
+    """R22: a bad value is refused at its path, with the accepted form and an example that is itself accepted."""
+    (problem,) = validate(annotated(key, value), None)
+    setting = BY_KEY[PREFIX + key]
+    assert problem.startswith(f"metadata.annotations[{PREFIX}{key}]: Invalid value: ")
+    assert setting.form in problem
+    assert setting.example in problem
+    parse(setting, setting.example)
+
+
+def test_r22_covers_every_annotation() -> None:
+    """R22: every annotation that is read has bad values of its own in the table, forty in all."""
+    assert {PREFIX + key for key in BAD} == set(BY_KEY)
+    assert len(CASES) == 40
+
+
+def test_r22_unknown_keys_are_warned_of_with_the_nearest() -> None:
+    """R22: an unknown key is admitted, with a warning that names the nearest known one, once."""
+    found = annotated("restart-back-off", "off")
+    assert validate(found, None) == []
+    assert warnings(found, None) == [
+        f"metadata.annotations[{PREFIX}restart-back-off]: nobody reads it; did you mean {PREFIX}restart-backoff?"
+    ]
+    assert warnings(found, found) == []
+    (far,) = warnings(annotated("xyz", ""), None)
+    assert "known are restart-backoff, " in far
+
+
+def test_r41_a_stored_bad_value_does_not_stop_other_edits() -> None:
+    """R41: a bad value that is stored already is refused only where it is changed to another bad one."""
+    stored = annotated("on-stall", "Rollback")
+    assert validate(stored, stored) == []
+    assert len(validate(annotated("on-stall", "Retry"), stored)) == 1
+    assert validate(annotated("on-stall", "Undo"), stored) == []
