@@ -37,9 +37,10 @@ DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulS
 
 @dataclass(frozen=True, slots=True)
 class SetPlan(Plan):
-    """The plan for a set, and what is to be remembered of its status."""
+    """The plan for a set, what is to be remembered of its status, and whether leaders are owed to it (CD-81)."""
 
     look: Look | None = None
+    owed: bool | None = None
 
 
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
@@ -118,7 +119,16 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
     actions: list[Action] = [*seen.choice.actions, *_leader_statefulset(seen)]
-    actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
+    released = release.released_leaders(
+        lws,
+        snapshot.leader_statefulset,
+        seen.choice.key,
+        seen.budget,
+        seen.states,
+        seen.leaders,
+        one_by_one=snapshot.one_by_one,
+    )
+    actions += released.deletes
     actions += services.shared(lws, snapshot.service)
     described = _describe(seen, now)
     actions += described.actions
@@ -126,7 +136,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if seen.counts.update_done(seen.budget):
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return SetPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
+    return SetPlan(tuple(actions), requeue_after=described.put_off, look=described.look, owed=released.owed)
 
 
 def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:

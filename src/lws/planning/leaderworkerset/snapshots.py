@@ -34,6 +34,7 @@ class SetSnapshot:
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
         pacing: what is remembered of the statuses that we wrote.
+        one_by_one: whether the StatefulSet controller was seen to ignore maxUnavailable.
         no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
         chosen: what the set has chosen beyond the reference.
         records: what is remembered of its failures.
@@ -50,6 +51,7 @@ class SetSnapshot:
     service: Service | None = None
     applied: Applied | None = None
     pacing: Pacing = UNKNOWN
+    one_by_one: bool = False
     no_pod_groups: str = ""
     chosen: Chosen = NOTHING_CHOSEN
     records: Records = NO_RECORDS

@@ -17,6 +17,7 @@ from lws.planning.leaderworkerset.sets import SetPlan, plan_leaderworkerset, pla
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
 from lws.runtime.controller import Done, Verdict
@@ -46,6 +47,7 @@ class LeaderWorkerSetReconciler:
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
         self._pace = StatusPace()
+        self._one_by_one = OneByOne()
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one set."""
@@ -54,12 +56,14 @@ class LeaderWorkerSetReconciler:
         if snapshot is None:
             self._applied.pop(key, None)
             self._pace.forget(key)
+            self._one_by_one.forget(key)
             self._records.forget(key)
             return Done()
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
-        snapshot = replace(snapshot, records=settled.records, news_age=news_age)
+        one_by_one = self._one_by_one.believed(pacing.now)
+        snapshot = replace(snapshot, records=settled.records, news_age=news_age, one_by_one=one_by_one)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -75,7 +79,8 @@ class LeaderWorkerSetReconciler:
             if isinstance(outcome.failed, Apply) and not isinstance(error, ConflictError):
                 await self._tell_refusal(key, snapshot, error)
             raise
-        return verdict(plan, outcome)
+        owed = plan.owed if isinstance(plan, SetPlan) else None
+        return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
     async def _tell_refusal(self, key: Key, snapshot: SetSnapshot, error: ApiError) -> None:
         """Write the status all the same: groups come and go though the leader StatefulSet cannot be written (S7)."""
