@@ -94,8 +94,9 @@ class Create:
 class Apply:
     """Server-side apply with force.
 
-    ``digest`` identifies the manifest. ``look_first`` asks the executor to read the live object before it
-    writes. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
+    ``digest`` identifies the manifest. ``look_first`` asks the executor to look at the live object before it
+    writes: at ``live``, which is that object packed (`lws.apimachinery.packing`) as a cache holds it, or else at the
+    server's. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
     all the same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is
     judged first; if it is another object or generation, the plan is stale (`lws.errors.StaleError`); if applying would
     change nothing, nothing is written either (`lws.apimachinery.drift`). ``owner`` is as with `Create`.
@@ -106,6 +107,7 @@ class Apply:
     digest: str
     look_first: bool = False
     expected: tuple[str, int] | None = None
+    live: bytes = b""
     owner: Reference | None = None
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()

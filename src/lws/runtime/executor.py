@@ -37,6 +37,7 @@ from lws.apimachinery.actions import (
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import OwnershipRule, Relation, controller_of
+from lws.apimachinery.packing import unpacked
 from lws.apimachinery.resources import Resource
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.clock import Clock, SystemClock
@@ -258,7 +259,8 @@ class _Run(Generic[K]):
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
         if action.look_first:
-            live = await self.executor.find(Reference(action.resource, meta.get("namespace", ""), meta["name"]))
+            where = Reference(action.resource, meta.get("namespace", ""), meta["name"])
+            live = unpacked(action.live) if action.live else await self.executor.find(where)
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)

@@ -197,6 +197,7 @@ def _leader_statefulset(seen: _Seen) -> list[Action]:
         digest,
         look_first=snapshot.applied is None,
         expected=(live.metadata.uid, live.metadata.generation),
+        live=b"" if snapshot.applied is not None else live.document,
         on_success=_progress(numbers, decision, choice),
         on_failure=(failed,),
     )

@@ -28,8 +28,9 @@ from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 class LeaderWorkerSetReconciler:
     """Brings one set's leader StatefulSet, Service, revisions and status to what they should be.
 
-    After a start it remembers no apply, so for each set it reads the leader StatefulSet once and applies only if that
-    would change something: a restart on a quiet cluster writes nothing, drift that came about meanwhile is mended.
+    After a start it remembers no apply, so for each set it looks once at the leader StatefulSet that the cache holds,
+    and applies only if that would change something: a restart on a quiet cluster writes nothing and reads no set by
+    itself, drift that came about meanwhile is mended.
 
     Args:
         observer: takes snapshots.
