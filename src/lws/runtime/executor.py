@@ -376,7 +376,8 @@ class _Run(Generic[K]):
                 continue
             note = event.note.replace("{error}", error) if error else event.note
             related = None if event.related is None else self._reference(event.related)
-            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related)
+            more = {} if event.fold is None else {"fold": event.fold}
+            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related, **more)
 
     def _reference(self, reference: Reference) -> ObjectRef:
         meta: Mapping[str, Any] = (self.seen.get((reference.resource, reference.name)) or {}).get("metadata") or {}
