@@ -249,7 +249,60 @@ API_SERVER_ALERTS: Final = (
     ),
 )
 
-EVERY: Final = (*ALERTS, *API_SERVER_ALERTS)
+# Of the operator's own metrics, so they are applied by the operator alone.
+_OPERATOR: Final = 'job="lws-operator-metrics-service"'
+_CONDITIONS: Final = "`kubectl describe leaderworkersetoperator cluster`"
+OPERATOR_ALERTS: Final = (
+    Alert(
+        "LWSOperandNotAvailable",
+        f'max by ({INSTALLATION}) (lws_operator_condition{{{_OPERATOR},type="Available",status="False"}}) > 0',
+        "5m",
+        "0s",
+        "critical",
+        "The LeaderWorkerSet controller that the operator in {{ $labels.namespace }} installed is not available.",
+        f"Its condition says why: {_CONDITIONS}.",
+    ),
+    Alert(
+        "LWSOperatorDegraded",
+        f'max by ({INSTALLATION}) (lws_operator_condition{{{_OPERATOR},type="Degraded",status="True"}}) > 0',
+        "15m",
+        "0s",
+        "warning",
+        "The LeaderWorkerSet operator in {{ $labels.namespace }} cannot bring about what is asked of it.",
+        f"The condition Degraded names each cause and what to do: {_CONDITIONS}.",
+    ),
+    Alert(
+        "LWSRolloutStuck",
+        f"max by ({INSTALLATION}, phase) (lws_operator_rollout_phase{{{_OPERATOR},"
+        'phase=~"RollingOut|Soaking|WaitingForCertificates|TakingOver|Removing"}) > 0',
+        "30m",
+        "0s",
+        "warning",
+        "A rollout of the LeaderWorkerSet controller has been in phase {{ $labels.phase }} for half an hour.",
+        f"The condition Progressing says what it waits for: {_CONDITIONS}.",
+    ),
+    Alert(
+        "LWSOperandCertificateExpiring",
+        f"min by ({INSTALLATION}, certificate) (lws_operator_certificate_expiry_timestamp_seconds{{{_OPERATOR}}})"
+        " - time() < 7 * 86400",
+        "1h",
+        "0s",
+        "critical",
+        "The {{ $labels.certificate }} certificate of the controller ends in {{ $value | humanizeDuration }}.",
+        f"Whoever makes it has not renewed it: {_CONDITIONS} says who that is.",
+    ),
+    Alert(
+        "LWSWebhookProbeFailing",
+        f"min by ({INSTALLATION}) (lws_operator_webhook_probe_success{{{_OPERATOR}}}) < 1",
+        "5m",
+        "0s",
+        "critical",
+        "The webhook of the LeaderWorkerSet controller does not answer: sets and their pods are refused.",
+        f"The condition Available has the answer that the operator got: {_CONDITIONS}.",
+    ),
+)
+
+EVERY: Final = (*ALERTS, *API_SERVER_ALERTS, *OPERATOR_ALERTS)
 
 
 def with_defaults(text: str) -> str:

@@ -17,12 +17,14 @@ from sandbox.hack import schemas as published
 from hack import (
     alerts,
     api_reference,
+    command_reference,
     coordinated_rollout,
     core_schemas,
     dashboard,
     monitoring,
     operand_objects,
     operator_rbac,
+    plugin_reference,
     version,
 )
 from lws.api import schemas
@@ -63,12 +65,18 @@ FILES: dict[str, Callable[[], str]] = {
     "sandbox/src/lws_sandbox/schema/data/descriptions.json": lambda: published.rendered()["descriptions.json"],
     **{crd_file(resource): partial(render_crd, resource) for resource in CUSTOM_RESOURCES},
     "docs/api.md": api_reference.render,
+    "docs/commands.md": command_reference.commands,
+    "docs/configuration.md": command_reference.configuration,
     "docs/metrics.md": monitoring.reference,
+    "docs/kubectl-lws.schema.json": plugin_reference.render,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
     "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, alerts.ALERTS),
     "config/prometheus/apiserver/alerts.yaml": partial(
         monitoring.prometheus_rule, monitoring.API_SERVER_RULE_NAME, alerts.API_SERVER_ALERTS
+    ),
+    "config/operatorprometheus/alerts.yaml": partial(
+        monitoring.prometheus_rule, monitoring.OPERATOR_RULE_NAME, alerts.OPERATOR_ALERTS
     ),
     "config/prometheus/thresholds/kustomization.yaml": monitoring.thresholds_component,
     "config/prometheus/dashboard.json": dashboard.dashboard,

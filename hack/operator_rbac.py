@@ -38,6 +38,7 @@ def cluster_rules() -> list[JSON]:
         _rule(("coordination.k8s.io", "leases"), ("list",)),
         _rule(("", "namespaces"), ("get",)),
         _rule(("leaderworkerset.x-k8s.io", "leaderworkersets"), _READ),
+        _rule(("apps", "controllerrevisions", "statefulsets"), ("list",)),
         _rule(("config.openshift.io", "apiservers"), ("get",), ["cluster"]),
     ]
     for kind, group, plural in (
@@ -73,6 +74,7 @@ def namespace_rules() -> list[JSON]:
         _rule(("", "secrets"), ("create",)),
         _rule(("", "secrets"), ("get", "delete"), sorted(CERTIFICATE_SECRETS)),
         _rule(("", "secrets"), ("patch",), [names.INTERNAL_SECRET]),
+        _rule(("", "secrets"), ("get", "update"), [names.OPERATOR_METRICS_SECRET]),
         _rule(("coordination.k8s.io", "leases"), ("create",)),
         _rule(("coordination.k8s.io", "leases"), ("get", "update"), [names.OPERATOR_LEASE]),
         _rule(("leaderworkerset.x-k8s.io", "leaderworkersets"), ("create",)),

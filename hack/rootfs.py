@@ -57,9 +57,13 @@ from lws.cli.{command} import main
 
 gc.freeze()
 gc.enable()
-sys.exit(main())
+sys.exit(main({arguments}))
 """
-COMMANDS = {"manager": "controller", "usr/bin/lws-operator": "operator"}
+COMMANDS = {
+    "manager": ("controller", ""),
+    "usr/bin/lws-operator": ("operator", ""),
+    "usr/bin/gather": ("operator", '["gather", "/must-gather"]'),
+}
 
 
 def lay_out(out: Path, packages: Path, source: Path) -> None:
@@ -74,10 +78,10 @@ def lay_out(out: Path, packages: Path, source: Path) -> None:
         _copy_file(library, out)
     _compile(out, _inside(out, stdlib), out / "app")
     _identity(out)
-    for path, command in COMMANDS.items():
+    for path, (command, arguments) in COMMANDS.items():
         entry = out / path
         entry.parent.mkdir(parents=True, exist_ok=True)
-        entry.write_text(ENTRYPOINT.format(python=python, command=command))
+        entry.write_text(ENTRYPOINT.format(python=python, command=command, arguments=arguments))
         entry.chmod(0o755)
     _settle_times(out)
 

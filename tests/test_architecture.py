@@ -78,7 +78,7 @@ BREACHES = {
     "Only the client floor and those who serve speak HTTP": ("lws/informers/backoff.py", "import aiohttp"),
     "Telemetry imports nothing of the house": ("lws/telemetry/logs.py", "import lws.apimachinery.intstr"),
     "The product never imports the sandbox": ("lws/cli/output.py", "import lws_sandbox.cluster"),
-    "The sandbox stands on the framework; its quickstart alone knows the product": (
+    "The sandbox stands on the framework; its quickstart and its rehearsals alone know the product": (
         "lws_sandbox/nodes.py",
         "import lws.planning.leaderworkerset.groups",
     ),

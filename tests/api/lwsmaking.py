@@ -27,6 +27,8 @@ def manifest(*, template: JSON | None = None, metadata: JSON | None = None, **sp
                 "rollingUpdateConfiguration": {"partition": 0, "maxUnavailable": 1, "maxSurge": 0},
             },
             "networkConfig": {"subdomainPolicy": "Shared"},
+            "groupIdentity": "Ordinal",
+            "groupReplacementPolicy": "PostTermination",
             **spec,
             "leaderWorkerTemplate": {
                 "size": 2,

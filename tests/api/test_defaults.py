@@ -92,6 +92,8 @@ def test_spec_3_1_the_patch_touches_nothing_else() -> None:
     obj = {"metadata": {"name": "a"}, "spec": {"leaderWorkerTemplate": {"workerTemplate": pod_template()}, "extra": 1}}
     assert default_leaderworkerset(obj) == [
         {"op": "add", "path": "/spec/leaderWorkerTemplate/restartPolicy", "value": "RecreateGroupOnPodRestart"},
+        {"op": "add", "path": "/spec/groupIdentity", "value": "Ordinal"},
+        {"op": "add", "path": "/spec/groupReplacementPolicy", "value": "PostTermination"},
         {
             "op": "add",
             "path": "/spec/rolloutStrategy",

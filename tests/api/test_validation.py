@@ -445,6 +445,20 @@ def test_cd_42_a_size_that_grows_under_kueue_is_warned_of() -> None:
     assert validation.warnings(manifest(template={"size": 3}), manifest(template={"size": 2})) == []
 
 
+@pytest.mark.parametrize(("surge", "queue", "warned"), [("50%", "q", True), (1, "q", False), ("50%", "", False)])
+def test_cd_90_a_percentage_of_surge_under_kueue_is_warned_of(surge: int | str, queue: str, warned: bool) -> None:
+    """Kueue reads it as none: said when it is written, not with every later edit."""
+    metadata = {"labels": {"kueue.x-k8s.io/queue-name": queue}}
+    rollout = {"rollingUpdateConfiguration": {"maxSurge": surge}}
+    obj, before = (manifest(metadata=metadata, rolloutStrategy=each) for each in (rollout, {}))
+    assert validate_create(obj) == []
+    for old in (None, before):
+        assert [each.partition(":")[0].endswith(".maxSurge") for each in validation.warnings(obj, old)] == [
+            True
+        ] * warned
+    assert validation.warnings(obj, obj) == []
+
+
 @pytest.mark.parametrize(
     ("length", "replicas", "warned"), [(50, 1, False), (50, 11, True), (51, 1, True), (63, 0, True)]
 )
@@ -518,3 +532,17 @@ def test_validation_is_total(new: JSON, old: JSON, labels: Any, finalizers: Any)
     validate_create(obj)
     validate_update(obj, before)
     validation.warnings(obj, before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit", "admitted"),
+    [("", 0, True), (None, 1, True), ("RecreateGroupAfterStart", 0, True), ("None", 1, False), ("Default", 0, False)],
+)
+def test_n34_row_23_limits_need_a_policy_that_recreates(policy: str | None, limit: int, *, admitted: bool) -> None:
+    """A budget of restarts is refused where no group is ever recreated."""
+    section = {"maxGroupRestarts": limit, **({} if policy is None else {"restartPolicy": policy})}
+    refused = (
+        f"spec.leaderWorkerTemplate.maxGroupRestarts: Invalid value: {limit}: "
+        "maxGroupRestarts is only supported when restartPolicy recreates the group"
+    )
+    assert both(manifest(template=section)) == ([] if admitted else [refused])

@@ -13,16 +13,17 @@ from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.cli.kubectl.arguments import UsageError, parse
-from lws.cli.kubectl.commands import Command, chosen
+from lws.cli.kubectl.arguments import DISAGGREGATEDSET, LEADERWORKERSET, UsageError, parse
+from lws.cli.kubectl.commands import dispatch
 from lws.cli.kubectl.disaggregatedset import render
-from lws.cli.kubectl.disaggregatedset.commands import DisaggregatedSetCommand
 from lws.cli.kubectl.disaggregatedset.explain import explain
 from lws.cli.kubectl.disaggregatedset.picture import SetPicture
+from lws.cli.kubectl.session import kind_of
 from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ConfigurationError, LwsError, NotFoundError
 from tests.acceptance.disaggregatedset.site import B, roles, site
 from tests.api.disaggregatedset.making import ds, external, role, scaler
+from tests.cli.sessions import session
 from tests.planning.disaggregatedset.world import OLD, child, snapshot
 from tests.simulation.cluster import manifest
 from tests.virtual import virtual_time
@@ -132,9 +133,9 @@ async def test_commands_on_a_cluster() -> None:
         stream = io.StringIO()
 
         async def run(*words: str) -> int:
-            arguments = parse(words)
-            made = await chosen(found.client, "default", arguments, Terminal(stream, {"COLUMNS": "200"}))
-            return await made.run(arguments)
+            kind = await kind_of(found.client, "default", parse(words))
+            made, _ = session(found.client, " ".join(words), Terminal(stream, {"COLUMNS": "200"}), kind=kind)
+            return await dispatch(made)
 
         await found.create(*roles(2, 2))
         await found.available()
@@ -165,18 +166,17 @@ async def test_commands_on_a_cluster() -> None:
 async def test_which_kind_a_name_means() -> None:
     """A name alone is a LeaderWorkerSet's if there is one; a kind before it decides."""
     async with site() as found:
-        terminal = Terminal(io.StringIO(), {})
         await found.client.create(LEADERWORKERSETS, manifest("x", replicas=1, size=1))
         await found.create(*roles(1, 1))
         await found.create(*roles(1, 1), name="y")
         for name, kind in (
-            ("x", Command),
-            ("lws/x", Command),
-            ("disaggregatedsets/x", DisaggregatedSetCommand),
-            ("y", DisaggregatedSetCommand),
-            ("nobody", Command),
+            ("x", LEADERWORKERSET),
+            ("lws/x", LEADERWORKERSET),
+            ("disaggregatedsets/x", DISAGGREGATEDSET),
+            ("y", DISAGGREGATEDSET),
+            ("nobody", LEADERWORKERSET),
         ):
-            assert isinstance(await chosen(found.client, "default", parse(["tree", name]), terminal), kind)
+            assert await kind_of(found.client, "default", parse(["tree", name])) == kind
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -14,14 +13,13 @@ import pytest
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
-from lws.cli.kubectl.commands import Command
-from lws.cli.kubectl.terminal import Terminal
 from lws.client.api import ApiClient
 from lws_sandbox import virtual_time as vt
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
 from lws_sandbox.quickstart.environment import controller, sandbox_env
+from tests.cli.sessions import Plugin
 from tests.simulation.cluster import manifest
 from tests.virtual import virtual_time
 
@@ -38,9 +36,7 @@ class Stage:
 
     async def explain(self, name: str = "web") -> str:
         """What `kubectl lws explain-stuck` prints."""
-        stream = io.StringIO()
-        await Command(self.client, "default", name, Terminal(stream, {})).explain()
-        return stream.getvalue()
+        return await Plugin(self.client).run(f"explain-stuck {name}")
 
     async def told(self, words: str, name: str = "web") -> str:
         """The explanation, as soon as it has these words; the last one if it never has."""

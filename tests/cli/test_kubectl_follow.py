@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ApiError, ForbiddenError, LwsError, NotFoundError, ServerError, TransportError
 from lws.planning.leaderworkerset.diagnosis.facts import Facts
+from tests.cli.sessions import session
 from tests.planning.diagnosis_facts import group, healthy, pod, set_facts, terminated, with_group_0
 from tests.virtual import virtual_time
 
@@ -42,6 +44,13 @@ def looks(*answers: Facts | Exception) -> Callable[[], Awaitable[Observation]]:
     return look
 
 
+async def followed(
+    look: Callable[[], Awaitable[Observation]], terminal: Terminal | None = None, line: str = "status s -w"
+) -> int:
+    """Follow a set by looks."""
+    return await follow.status(session(None, line, terminal, namespace="ns")[0], look)
+
+
 def broken(ready: int = 1) -> Facts:
     """A set whose group 0 crashes."""
     leader = pod("s-0", group=0, worker=0, status=terminated(9))
@@ -53,7 +62,7 @@ async def test_an_api_server_that_is_away_is_waited_for() -> None:
     """One 503 or a broken connection ends nothing: it is said once, and the set is followed to its end."""
     stream = io.StringIO()
     seen = looks(broken(), AWAY, AWAY, TransportError("connection refused"), broken(), healthy())
-    assert await follow.status("s", seen, Terminal(stream, {})) == 0
+    assert await followed(seen, Terminal(stream, {})) == 0
     assert stream.getvalue().splitlines() == [
         "1/2 groups ready, 2/2 updated",
         "  Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9.",
@@ -72,7 +81,7 @@ async def test_piped_status_prints_as_it_happens() -> None:
         def flush(self) -> None:
             told.append(self.getvalue())
 
-    await follow.status("s", looks(broken(0), broken(1), healthy()), Terminal(Pipe(), {}))
+    await followed(looks(broken(0), broken(1), healthy()), Terminal(Pipe(), {}))
     assert told[0] == "0/2 groups ready, 2/2 updated\n"
     assert told[-1].splitlines()[-1] == "2/2 groups ready, 2/2 updated"
 
@@ -81,19 +90,19 @@ async def test_piped_status_prints_as_it_happens() -> None:
 async def test_a_deleted_set_is_said_to_be_deleted() -> None:
     """Who follows a set that is deleted, or deleted and made again, is told so; a wrong name is another thing."""
     with pytest.raises(LwsError, match=r'leaderworkerset "s" was deleted$'):
-        await follow.status("s", looks(broken(), GONE), Terminal(io.StringIO(), {}))
+        await followed(looks(broken(), GONE))
     again = with_group_0(group(0, worker=None), lws=set_facts(metadata={"uid": "another"}))
     with pytest.raises(LwsError, match="was deleted and created anew"):
-        await follow.status("s", looks(broken(), again), Terminal(io.StringIO(), {}))
+        await followed(looks(broken(), again))
     with pytest.raises(NotFoundError):
-        await follow.status("s", looks(GONE), Terminal(io.StringIO(), {}))
+        await followed(looks(GONE))
 
 
 @virtual_time
 async def test_what_does_not_pass_ends_it() -> None:
     """A refusal is no outage."""
     with pytest.raises(ApiError):
-        await follow.status("s", looks(broken(), ForbiddenError(403, "", "no")), Terminal(io.StringIO(), {}))
+        await followed(looks(broken(), ForbiddenError(403, "", "no")))
 
 
 @virtual_time
@@ -107,9 +116,7 @@ async def test_a_terminal_is_drawn_over_within_its_height(monkeypatch: pytest.Mo
     )
     stream = Tty()
     many = healthy(30, groups=groups, lws=set_facts(30, ready=0))
-    await follow.status(
-        "s", looks(many, healthy(30)), Terminal(stream, {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"})
-    )
+    await followed(looks(many, healthy(30)), Terminal(stream, {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}))
     first = stream.getvalue().split("\x1b[2K")[0]
     assert "more reasons are not shown" in " ".join(first.split())
     assert len(first.splitlines()) <= 24
@@ -136,11 +143,12 @@ def raw(generation: int, *, updated: int, ready: int = 3) -> JSON:
     return {"metadata": meta, "spec": {"replicas": 3}, "status": numbers}
 
 
-async def told(server: Server, **options: Any) -> list[str]:
+async def told(server: Server, *options: str) -> list[str]:
     """What following the rollout prints."""
     stream = io.StringIO()
     client: Any = server
-    assert await follow.rollout(client, "ns", "s", Terminal(stream, {}), **options) == 0
+    made, _ = session(client, " ".join(("rollout status s", *options)), Terminal(stream, {}), namespace="ns")
+    assert await follow.rollout(made) == 0
     return stream.getvalue().splitlines()
 
 
@@ -163,7 +171,7 @@ async def test_a_rollout_is_followed_to_its_end() -> None:
 @virtual_time
 async def test_a_rollout_may_be_looked_at_once() -> None:
     """--watch=false says how far it is, and is no failure; as in kubectl."""
-    assert await told(Server(raw(2, updated=1)), watch=False) == [
+    assert await told(Server(raw(2, updated=1)), "--watch=false") == [
         "Waiting for rollout to finish: 1 out of 3 groups have been updated..."
     ]
 
@@ -172,6 +180,17 @@ async def test_a_rollout_may_be_looked_at_once() -> None:
 async def test_a_rollout_that_takes_too_long_is_a_failure() -> None:
     """--timeout ends the wait with an error."""
     with pytest.raises(LwsError, match="timed out waiting"):
-        await told(Server(raw(2, updated=1)), timeout=30.0)
+        await told(Server(raw(2, updated=1)), "--timeout=30s")
     with pytest.raises(LwsError, match="was deleted"):
         await told(Server(raw(2, updated=1), GONE))
+
+
+@virtual_time
+async def test_a_document_is_printed_for_each_change() -> None:
+    """With -o json each change is one line of JSON, the last one the end; the outage is one of its sentences."""
+    stream = io.StringIO()
+    seen = looks(broken(), broken(), AWAY, healthy())
+    assert await followed(seen, Terminal(stream, {}), "status s -w -o json") == 0
+    documents = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["ready"], len(one["sentences"])) for one in documents] == [(1, 1), (1, 2), (2, 0)]
+    assert {one["kind"] for one in documents} == {"SetStatus"}

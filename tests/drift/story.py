@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
@@ -33,8 +32,6 @@ from lws.apimachinery.resources import (
     VALIDATINGWEBHOOKCONFIGURATIONS,
     Resource,
 )
-from lws.cli.kubectl.commands import Command
-from lws.cli.kubectl.terminal import Terminal
 from lws.client.api import APPLY_PATCH, JSON_PATCH, ApiClient
 from lws.client.transport import Request
 from lws.errors import ApiError, NotFoundError, TooManyRequestsError
@@ -42,6 +39,7 @@ from lws.manager.manager import ControllerManager
 from lws.manager.settings import LEASE_NAME, Configuration, Settings
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.rotation import CertificateRotator
+from tests.cli.sessions import Plugin
 from tests.drift import installing
 from tests.drift.installing import HOME
 from tests.drift.recorder import Book, Recorder
@@ -227,18 +225,16 @@ class Story:
         client = ApiClient(
             Recorder(self.stage.open(), "kubectl-lws", self.book), user_agent="kubectl-lws", field_manager=None
         )
-        command = Command(client, NAMESPACE, "plain", Terminal(io.StringIO(), {}))
-        await command.tree()
-        await command.explain()
-        await command.status(watch=False)
-        await command.steer("pause")
+        plugin = Plugin(client, namespace=NAMESPACE)
+        for line in ("tree", "explain-stuck", "status", "rollout pause"):
+            await plugin.run(f"{line} plain")
         await self._rest("plain")
         await self._change("plain", {"leaderWorkerTemplate": {"workerTemplate": template("app:3")}})
         await self._rest()
-        await command.history()
-        await command.rollout_status(watch=False)
+        await plugin.run("rollout history plain")
+        await plugin.run("rollout status --watch=false plain")
         for step in ("undo", "resume"):
-            await command.steer(step)
+            await plugin.run(f"rollout {step} plain")
             await self._rest()
         await self._rest("plain")
         await self._look(LEADERWORKERSETS, CONTROLLERREVISIONS)

@@ -81,7 +81,11 @@ class Bench:
         self.statefulsets, self.revisions = Informer(**{BY_SET: by_set}), Informer(**{BY_SET: by_set})
         self.metrics = Metrics()
         caches = SimpleNamespace(
-            sets=self.sets, pods=self.pods, statefulsets=self.statefulsets, revisions=self.revisions
+            sets=self.sets,
+            pods=self.pods,
+            statefulsets=self.statefulsets,
+            revisions=self.revisions,
+            deployments=Informer(),
         )
         self.leading = True
         self.domain = DomainMetrics(self.metrics, cast("Caches", caches), VirtualClock(), lambda: self.leading)

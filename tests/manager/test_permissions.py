@@ -33,6 +33,7 @@ from lws_sandbox.user import UserInfo
 from tests.acceptance.disaggregatedset.site import Site
 from tests.api.disaggregatedset.making import external, pause, role
 from tests.simulation.cluster import Cluster, manifest
+from tests.simulation.hashed import HASH_LOOPS
 from tests.virtual import virtual_time
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,7 @@ RESERVED: dict[tuple[str, str, str], str] = {
             ("disaggregatedset.x-k8s.io", "disaggregatedsets"),
             ("disaggregatedset.x-k8s.io", "disaggregatedsetrolescalers"),
             ("apps", "statefulsets"),
+            ("apps", "deployments"),
             ("apps", "controllerrevisions"),
             ("", "services"),
             ("", "pods"),
@@ -82,6 +84,7 @@ RESERVED: dict[tuple[str, str, str], str] = {
         )
     },
     ("leaderworkerset.x-k8s.io", "leaderworkersets/status", "patch"): "granted by the reference",
+    ("apps", "deployments", "create"): "a server asks for it when an apply creates its object",
     ("apps", "controllerrevisions", "update"): "a revision that is taken up again gets the highest number",
     ("events.k8s.io", "events", "patch"): "series of events",
 }
@@ -192,7 +195,9 @@ async def token(cluster: Cluster) -> str:
 
 
 async def live(cluster: Cluster) -> None:
-    """The life of two sets: creation, scaling, rolling updates, a failure, deletion."""
+    """The life of three sets: creation, scaling, rolling updates, a failure, deletion."""
+    await cluster.client.create(LEADERWORKERSETS, manifest("keyed", replicas=1, size=2, groupIdentity="Hash"))
+    await cluster.available("keyed")
     await cluster.client.create(LEADERWORKERSETS, manifest(replicas=2, size=2))
     policy = {"subdomainPolicy": "UniquePerReplica"}
     await cluster.client.create(LEADERWORKERSETS, manifest("unique", replicas=1, size=2, networkConfig=policy))
@@ -228,7 +233,7 @@ async def live_disaggregated(cluster: Cluster) -> None:
 async def test_the_operator_needs_what_it_is_granted_and_nothing_else() -> None:
     """As its own account the operator is never refused, and every grant is used or has its reason."""
     noted: set[Permission] = set()
-    async with Cluster(elect=True, disaggregated=True) as cluster:
+    async with Cluster(elect=True, disaggregated=True, loops=HASH_LOOPS) as cluster:
         await install(cluster)
 
         def as_account(_: Transport) -> Transport:

@@ -125,15 +125,18 @@ def test_nothing_that_is_imported_is_left_out(rootfs: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing root and user needs to be root")
-def test_it_starts_as_nobody_on_a_read_only_root(rootfs: Path) -> None:
-    """The entry point starts as user 65532 with nothing but the laid out tree, and fails politely without a cluster."""
-    environ = {"PYTHONDONTWRITEBYTECODE": "1"}
-    for arguments, code, expected in ((["--version"], 0, "Version: v"), ([], 1, "no cluster is configured")):
+@pytest.mark.parametrize("user", [f"{USER}:{USER}", "1000680000:0"])
+@pytest.mark.parametrize("command", ["controller", "operator"])
+def test_a58_it_starts_as_anybody_on_a_read_only_root(rootfs: Path, user: str, command: str) -> None:
+    """A58: both start as the image's user and as one that OpenShift assigns, in a tree that nobody can write."""
+    entry = {"controller": ["/manager"], "operator": ["/usr/bin/lws-operator", "operator"]}[command]
+    version = {"controller": ["/manager", "--version"], "operator": ["/usr/bin/lws-operator", "version"]}[command]
+    for arguments, code, expected in ((version, 0, "Version: v"), (entry, 1, "no cluster is configured")):
         done = subprocess.run(
-            ["chroot", f"--userspec={USER}:{USER}", str(rootfs), "/manager", *arguments],
+            ["chroot", f"--userspec={user}", str(rootfs), *arguments],
             capture_output=True,
             text=True,
-            env={**environ, "PATH": os.environ["PATH"]},
+            env={"PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]},
             check=False,
         )
         assert done.returncode == code, done.stderr

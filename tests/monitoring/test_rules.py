@@ -288,3 +288,42 @@ def test_many_errors_fire(tmp_path: Path) -> None:
 def test_rules_are_what_prometheus_calls_clean(tmp_path: Path) -> None:
     """No alert without its runbook, and promtool loads all of them."""
     check(tmp_path, Story({}).silent(0, alerts=[each.name for each in EVERY if each.name != "LWSMetricsMissing"]))
+
+
+OPERATOR = {"job": "lws-operator-metrics-service", "namespace": "openshift-lws-operator"}
+
+
+def of_operator(metric: str, labels: str = "") -> str:
+    """A series of the operator, as it is scraped."""
+    more = f",{labels}" if labels else ""
+    return f'{metric}{{job="{OPERATOR["job"]}",namespace="{OPERATOR["namespace"]}",pod="operator"{more}}}'
+
+
+def test_an_operand_that_is_not_available_is_told_after_five_minutes(tmp_path: Path) -> None:
+    """The condition itself fires, and so does the probe of its webhook; a short rollout does neither."""
+    false = of_operator("lws_operator_condition", 'type="Available",status="False"')
+    series = {false: steady(1, 900), of_operator("lws_operator_webhook_probe_success"): steady(0, 900)}
+    alerts = ["LWSOperandNotAvailable", "LWSWebhookProbeFailing"]
+    story = Story(series).silent(270, alerts=alerts).fires(alerts[0], 360, 840, **OPERATOR)
+    check(tmp_path, story.fires(alerts[1], 360, 840, **OPERATOR))
+
+
+def test_a_degraded_operator_and_a_stuck_rollout_are_told(tmp_path: Path) -> None:
+    """Degraded waits a quarter of an hour, a rollout half an hour; one that awaits approval is nobody's fault."""
+    series = {
+        of_operator("lws_operator_condition", 'type="Degraded",status="True"'): steady(1, 3600),
+        of_operator("lws_operator_rollout_phase", 'phase="RollingOut"'): steady(1, 3600),
+        of_operator("lws_operator_rollout_phase", 'phase="AwaitingApproval"'): steady(1, 3600),
+    }
+    story = Story(series).silent(840, alerts=["LWSOperatorDegraded"]).silent(1740, alerts=["LWSRolloutStuck"])
+    story = story.fires("LWSOperatorDegraded", 960, 3500, **OPERATOR)
+    check(tmp_path, story.fires("LWSRolloutStuck", 1860, 3500, phase="RollingOut", **OPERATOR))
+
+
+def test_a_certificate_of_the_operand_that_nobody_renews_is_told(tmp_path: Path) -> None:
+    """Less than a week before its end it fires, after an hour."""
+    ends = of_operator("lws_operator_certificate_expiry_timestamp_seconds", 'certificate="webhook"')
+    good = of_operator("lws_operator_certificate_expiry_timestamp_seconds", 'certificate="metrics"')
+    series = {ends: steady(6 * 24 * HOUR, 3 * HOUR), good: steady(60 * 24 * HOUR, 3 * HOUR)}
+    story = Story(series).silent(HOUR - 60, alerts=["LWSOperandCertificateExpiring"])
+    check(tmp_path, story.fires("LWSOperandCertificateExpiring", 2 * HOUR, certificate="webhook", **OPERATOR))

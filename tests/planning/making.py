@@ -181,6 +181,7 @@ def leader(
         tpus=tpus,
         scheduler=scheduler,
         changes=changes,
+        subdomain=NAME if (annotations or {}).get(labels.SUBDOMAIN_POLICY) != "UniquePerReplica" else name,
     )
 
 
@@ -239,6 +240,7 @@ def _pod(
     tpus: bool,
     changes: JSON,
     scheduler: str = "",
+    subdomain: str = NAME,
 ) -> Pod:
     meta: JSON = {
         "name": name,
@@ -255,7 +257,9 @@ def _pod(
     containers = (Container(name="main", resources=resources),)
     return Pod(
         metadata=ObjectMeta(**meta),
-        spec=PodSpec(node_name=node, scheduler_name=scheduler, containers=containers),
+        spec=PodSpec(
+            node_name=node, scheduler_name=scheduler, hostname=name, subdomain=subdomain, containers=containers
+        ),
         status=PodStatus(
             phase=phase,
             conditions=(Condition(type="Ready", status="True" if ready else "False"),),

@@ -258,7 +258,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     )
     queued = set_facts(metadata={"labels": {"kueue.x-k8s.io/queue-name": "q"}}, max_surge=1)
     facts = healthy(groups=(group(0, key="old"), group(1), surge), lws=queued)
-    assert "set maxSurge to 0 and maxUnavailable to 1" in said(facts)[-1]
+    assert "takes a percentage in maxSurge for 0: write a number, such as 1." in said(facts)[-1]
 
 
 def test_the_owner_of_a_set_is_named() -> None:
@@ -294,3 +294,20 @@ def test_different_reasons_are_counted_beyond_a_limit() -> None:
     found = sentences(diagnose(healthy(20, groups=tuple(groups))), 5)
     assert len(found) == 6
     assert found[-1].endswith("more reasons are not shown; `kubectl lws tree` shows every pod.")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_exhausted_group_is_told_with_its_remedy(*, asked: bool) -> None:
+    """A group whose restart budget is spent is told in one sentence, with the command that recreates it (next 5.5)."""
+    marks = {labels.RESTART_BUDGET_EXHAUSTED: "true", **({labels.RECOVER: "true"} if asked else {})}
+    first = leader(metadata={**ENDING, "annotations": marks, "finalizers": [labels.RESTART_BUDGET_CLEANUP]})
+    remedy = (
+        "Its recovery is asked for: if this lasts, check that the controller runs, and its log."
+        if asked
+        else "Look at its pods, then have it recreated with a full budget: "
+        "`kubectl annotate pod s-0 -n ns leaderworkerset.sigs.k8s.io/recover=true`."
+    )
+    tail = "whose pods have ended and are kept."
+    assert said(with_group_0(group(0, first, worker(metadata=ENDING)))) == (
+        f"Group 0: leader pod s-0 has exhausted the restart budget of its group (maxGroupRestarts), {tail} {remedy}",
+    )

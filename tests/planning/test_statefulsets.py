@@ -57,7 +57,7 @@ def test_leader_content_5_3() -> None:
         "metadata": {
             "name": "sample",
             "namespace": "default",
-            "labels": {labels.NAME: "sample", labels.REVISION: KEY},
+            "labels": {labels.NAME: "sample", labels.REVISION: KEY, labels.ROLE: "leader"},
             "annotations": {labels.REPLICAS: "4"},
             "ownerReferences": [
                 {
@@ -100,7 +100,7 @@ def test_worker_content_5_6() -> None:
         "metadata": {
             "name": "sample-1",
             "namespace": "default",
-            "labels": {**group, labels.REVISION: KEY},
+            "labels": {**group, labels.REVISION: KEY, labels.ROLE: "worker"},
             "ownerReferences": [
                 {
                     "apiVersion": "v1",
@@ -121,7 +121,11 @@ def test_worker_content_5_6() -> None:
             "template": {
                 "metadata": {
                     "labels": {**group, labels.REVISION: KEY},
-                    "annotations": {labels.SIZE: "3", labels.LEADER_NAME: "sample-1"},
+                    "annotations": {
+                        labels.SIZE: "3",
+                        labels.LEADER_NAME: "sample-1",
+                        labels.LEADER_ADDRESS: "sample-1.sample.default",
+                    },
                 },
                 "spec": {"containers": [{"name": "main", "image": "app:1", "resources": {}}]},
             },
@@ -182,7 +186,7 @@ def test_cd_19_reserved_labels_stay_off_the_leader_set() -> None:
         labels.SUBGROUP_KEY: "x",
     }
     found = leader(making.lws(metadata={"labels": {**reserved, "kept": "yes"}}))["metadata"]["labels"]
-    assert found == {"kept": "yes", labels.NAME: "sample", labels.REVISION: KEY}
+    assert found == {"kept": "yes", labels.NAME: "sample", labels.REVISION: KEY, labels.ROLE: "leader"}
 
 
 def test_cd_19_worker_sets_are_known_by_name() -> None:
@@ -209,7 +213,8 @@ def test_topology_and_subgroups_1_3() -> None:
         labels.SIZE: "4",
     }
     assert leader(lws)["spec"]["template"]["metadata"]["annotations"] == wanted
-    assert worker(lws)["spec"]["template"]["metadata"]["annotations"] == {**wanted, labels.LEADER_NAME: "sample-1"}
+    of_leader = {labels.LEADER_NAME: "sample-1", labels.LEADER_ADDRESS: "sample-1.sample.default"}
+    assert worker(lws)["spec"]["template"]["metadata"]["annotations"] == {**wanted, **of_leader}
 
 
 def test_subgroup_topology_needs_a_policy_1_3() -> None:
@@ -226,7 +231,8 @@ def test_unique_subdomains_5_6() -> None:
     annotations = leader(lws)["spec"]["template"]["metadata"]["annotations"]
     assert annotations[labels.SUBDOMAIN_POLICY] == "UniquePerReplica"
     assert leader(lws)["spec"]["serviceName"] == "sample"
-    assert worker(lws)["spec"]["serviceName"] == "sample-1"
+    unique = {labels.SUBDOMAIN_POLICY: "UniquePerReplica"}
+    assert worker(lws, annotations=unique)["spec"]["serviceName"] == "sample-1"
 
 
 def test_tpus_of_the_leader_1_3() -> None:

@@ -8,6 +8,7 @@ import itertools
 
 import pytest
 
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, PODS, SERVICES, STATEFULSETS
@@ -15,7 +16,8 @@ from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.follow import DeletedError
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
-from lws.errors import ConflictError
+from lws.errors import ConflictError, LwsError
+from tests.cli.sessions import session
 from tests.real.planes import Plane
 from tests.real.world import World
 
@@ -27,7 +29,18 @@ class Plugin:
 
     def __init__(self, world: World, name: str = "sample") -> None:
         self._stream = io.StringIO()
-        self.command = Command(world.client, world.namespace, name, Terminal(self._stream, {"COLUMNS": "200"}))
+        self._world = world
+        self._name = name
+
+    def command(self, line: str) -> Command:
+        """A command on the set."""
+        terminal = Terminal(self._stream, {"COLUMNS": "200"})
+        line = f"{line} {self._name}"
+        return Command(session(self._world.client, line, terminal, namespace=self._world.namespace)[0])
+
+    async def run(self, line: str) -> int:
+        """Run it; its exit code."""
+        return await self.command(line).run()
 
     @property
     def text(self) -> str:
@@ -39,7 +52,7 @@ class Plugin:
 
     async def explain(self) -> str:
         """What the set waits for."""
-        await self.command.explain()
+        await self.run("explain-stuck")
         return self.text
 
 
@@ -51,13 +64,13 @@ def test_a_tree_shows_every_pod_with_its_node_and_revision(plane: Plane) -> None
         await world.create(replicas=2, size=2)
         await world.settled("sample")
         plugin = Plugin(world)
-        assert await plugin.command.tree() == 0
+        assert await plugin.run("tree") == 0
         told = plugin.text
         for pod in world.all(PODS):
             (line,) = [line for line in told.splitlines() if f" {pod['metadata']['name']} " in f"{line} "]
             assert pod["spec"]["nodeName"] in line
         assert world.revisions()[0]["metadata"]["labels"][KEY] in told
-        assert await plugin.command.explain() == 0
+        assert await plugin.run("explain-stuck") == 0
         assert "waits for nothing" in plugin.text
 
     plane.run(scenario)
@@ -73,15 +86,15 @@ def test_what_a_set_waits_for_is_told(plane: Plane) -> None:
         await world.counts(PODS, 2)
         await world.rest()
         plugin = Plugin(world)
-        assert await plugin.command.explain() == 1
+        assert await plugin.run("explain-stuck") == 1
         told = plugin.text
         assert "leader pod sample-0 finds no node: 0/8 nodes are available: 8 node(s) didn't match Pod's node" in told
-        following = asyncio.create_task(plugin.command.status(watch=True))
+        following = asyncio.create_task(plugin.run("status -w"))
         await world.open_stage()
         await world.settled("sample")
         async with asyncio.timeout(10):
             assert await following == 0
-        assert await plugin.command.explain() == 0
+        assert await plugin.run("explain-stuck") == 0
 
     plane.run(scenario)
 
@@ -96,22 +109,22 @@ def test_a_rollout_is_paused_resumed_and_undone(plane: Plane) -> None:
         plugin = Plugin(world)
         await world.roll("app:2")
         await world.until(lambda: world.images("sample").get("sample-2") == "app:2", "the update of group 2")
-        assert await plugin.command.steer("pause") == 0
+        assert await plugin.run("rollout pause") == 0
         await world.rest()
         assert world.images("sample")["sample-0"] == "app:1"
-        assert await plugin.command.rollout_status(watch=False) == 0
+        assert await plugin.run("rollout status --watch=false") == 0
         assert "successfully" not in plugin.text
-        assert await plugin.command.history() == 0
+        assert await plugin.run("rollout history") == 0
         keys = [each["metadata"]["labels"][KEY] for each in world.revisions()]
         assert len(keys) == 2
         told = plugin.text
         assert [key for key in keys if key not in told] == []
-        assert await plugin.command.steer("undo") == 0
-        assert await plugin.command.steer("resume") == 0
+        assert await plugin.run("rollout undo") == 0
+        assert await plugin.run("rollout resume") == 0
         await world.until(lambda: set(world.images("sample").values()) == {"app:1"}, "all groups as before")
         await world.settled("sample")
         async with asyncio.timeout(10):
-            assert await plugin.command.rollout_status() == 0
+            assert await plugin.run("rollout status") == 0
         assert "successfully rolled out" in plugin.text
 
     plane.run(scenario)
@@ -119,11 +132,14 @@ def test_a_rollout_is_paused_resumed_and_undone(plane: Plane) -> None:
 
 @pytest.mark.parametrize("edited", [False, True])
 def test_only_an_edit_stops_a_step(plane: Plane, monkeypatch: pytest.MonkeyPatch, edited: bool) -> None:
-    """A status written between look and write is looked at again; an edit of somebody else's is never overwritten."""
+    """R30: a status written between look and write is looked at again; an edit of somebody else's is never overwritten.
+
+    Where no controller heeds a pause it is taken back, and the command fails.
+    """
 
     async def scenario(world: World) -> None:
         await world.create(replicas=2, size=1)
-        command = Plugin(world).command
+        command = Plugin(world).command("rollout pause")
         look, looks = command._observe, itertools.count(1)
 
         async def look_and_be_overtaken() -> Observation:
@@ -137,12 +153,13 @@ def test_only_an_edit_stops_a_step(plane: Plane, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(command, "_observe", look_and_be_overtaken)
         if edited:
             with pytest.raises(ConflictError):
-                await command.steer("pause")
+                await command.run()
         else:
-            assert await command.steer("pause") == 0
+            with pytest.raises(LwsError, match="does not support pausing"):
+                await command.run()
         live = await world.client.get(LEADERWORKERSETS, world.namespace, "sample")
-        partition = live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
-        assert (partition, next(looks)) == (0, 3) if edited else (2, 4)
+        assert ROLLOUT not in (live["metadata"].get("annotations") or {})
+        assert next(looks) == (3 if edited else 4)
 
     plane.run(scenario)
 
@@ -235,7 +252,7 @@ def test_a_set_that_is_deleted_while_it_is_followed_is_told(plane: Plane) -> Non
         template = {"spec": {"containers": [{"name": "main", "image": "app:1"}], "nodeSelector": {"stage": "open"}}}
         await world.create(replicas=1, size=1, section={"workerTemplate": template})
         await world.rest()
-        following = asyncio.create_task(Plugin(world).command.status(watch=True))
+        following = asyncio.create_task(Plugin(world).run("status -w"))
         await world.rest()
         await world.client.delete(LEADERWORKERSETS, world.namespace, "sample")
         with pytest.raises(DeletedError, match='leaderworkerset "sample" was deleted'):

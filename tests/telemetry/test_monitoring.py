@@ -100,7 +100,7 @@ def test_every_query_is_answered(expression: str) -> None:
 
 def test_the_queries_checked_are_those_of_the_files() -> None:
     """What is written for Prometheus and Grafana holds the checked queries and no other."""
-    files = ("config/prometheus/alerts.yaml", "config/prometheus/apiserver/alerts.yaml")
+    files = [f"config/{each}alerts.yaml" for each in ("prometheus/", "prometheus/apiserver/", "operatorprometheus/")]
     groups = [each for file in files for each in yaml.safe_load((ROOT / file).read_text())["spec"]["groups"]]
     written = [rule["expr"] for group in groups for rule in group["rules"]]
     board = json.loads((ROOT / "config/prometheus/dashboard.json").read_text())

@@ -59,6 +59,7 @@ def test_3_1_defaulting_touches_nothing_else() -> None:
         "rollingUpdateConfiguration": {"partition": 0, "maxUnavailable": 1, "maxSurge": 0},
     }
     expected["spec"]["networkConfig"] = {"subdomainPolicy": "Shared"}
+    expected["spec"] |= {"groupIdentity": "Ordinal", "groupReplacementPolicy": "PostTermination"}
     assert jsonpatch.apply_patch(given, patch) == expected
 
 
@@ -67,6 +68,8 @@ def test_3_1_complete_object_is_not_patched() -> None:
     given = lws(
         rolloutStrategy={"type": "RollingUpdate", "rollingUpdateConfiguration": {"partition": 1}},
         networkConfig={"subdomainPolicy": "UniquePerReplica"},
+        groupIdentity="Hash",
+        groupReplacementPolicy="Immediate",
     )
     assert ask(MUTATE_LEADERWORKERSET, review(given)) == {"uid": UID, "allowed": True}
 

@@ -9,15 +9,13 @@ import pytest
 from sandbox.tests.controllers.builders import NOW, ending, pod, statefulset, stored_pod
 
 from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.deployment_scaling import DESIRED, MAXIMUM, replicas_of
 from lws_sandbox.controllers.objects import annotations_of, name_of
 from lws_sandbox.controllers.workload_plan import (
-    DESIRED,
-    MAXIMUM,
     REVISION,
     new_replicaset,
     plan_deployment,
     plan_replicaset,
-    replicas_of,
     resized,
 )
 
@@ -107,6 +105,41 @@ def test_deployments_roll_within_surge_and_budget(case: str, sets: Any, steps: A
     else:
         images = [item["spec"]["template"]["spec"]["containers"][0]["image"] for item, _ in plan.scale]
         assert list(zip(images, [count for _, count in plan.scale], strict=True)) == steps
+
+
+SCALINGS = [
+    ("in mid-rollout each grows by its share", 8, [("app:2", 1, 1), ("app:1", 4, 4)], [("app:1", 8), ("app:2", 2)]),
+    ("in mid-rollout each shrinks by its share", 2, [("app:2", 2, 1), ("app:1", 3, 3)], [("app:1", 2), ("app:2", 1)]),
+    ("to nothing all go", 0, [("app:2", 1, 1), ("app:1", 3, 3)], [("app:1", 0), ("app:2", 0)]),
+    ("a single set takes it all", 7, [("app:2", 4, 4), ("app:1", 0, 0)], [("app:2", 7)]),
+    ("an old set alone is scaled before a new one comes", 6, [("app:1", 4, 4)], [("app:1", 6)]),
+]
+
+
+@pytest.mark.parametrize(("case", "wanted", "sets", "sizes"), SCALINGS, ids=[case for case, *_ in SCALINGS])
+def test_deployments_scale_in_proportion(case: str, wanted: int, sets: Any, sizes: Any) -> None:
+    """A scaling is followed before a rollout goes on: what sets noted of the size tells that there was one."""
+    replicasets = [_set(image, count, available) for image, count, available in sets]
+    plan = plan_deployment(_deployment(wanted, image="app:2"), replicasets, NOW)
+    assert plan.create is None
+    images = [item["spec"]["template"]["spec"]["containers"][0]["image"] for item, _ in plan.scale]
+    assert list(zip(images, [count for _, count in plan.scale], strict=True)) == sizes
+
+
+def test_a_paused_deployment_is_scaled_and_not_rolled() -> None:
+    """A pause holds the template back, not the number of replicas."""
+    paused = _deployment(6, image="app:2", paused=True)
+    plan = plan_deployment(paused, [_set("app:1", 4)], NOW)
+    assert (plan.create, [count for _, count in plan.scale]) == (None, [6])
+    assert plan_deployment(_deployment(4, "app:2", paused=True), [_set("app:1", 4)], NOW).scale == ()
+
+
+def test_available_pods_go_beside_broken_ones() -> None:
+    """What broken pods have used of the budget does not hold back available ones beyond the minimum."""
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}
+    sets = [_set("app:2", 0, 0), _set("app:1", 4, 3)]
+    plan = plan_deployment(_deployment(4, "app:2", strategy=rolling), sets, NOW)
+    assert [count for _, count in plan.scale] == [2]
 
 
 def test_recreate_waits_for_the_end_of_the_old() -> None:

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from lws.api import schemas
 from lws.api.fields import Core, Keyed, Listed, Shape
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.objects import Condition
+from lws.apimachinery.objects import Condition, ObjectMeta
 from lws.apimachinery.resources import Resource
 
 # metav1.Condition with the limits that its Go type declares.
@@ -233,3 +233,16 @@ def _model_of(annotation: Any) -> type[Model]:
     options = typing.get_args(annotation) if typing.get_origin(annotation) is tuple else options
     found: type[Model] = next(option for option in options if option not in (type(None), Ellipsis))
     return found
+
+
+def read(source: bytes | str | JSON) -> tuple[JSON, ObjectMeta]:
+    """An object from the wire, or parsed before: its JSON, and its metadata.
+
+    Raises:
+        ValueError: not JSON, or metadata of the wrong type.
+    """
+    try:
+        parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
+        return parsed, msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error

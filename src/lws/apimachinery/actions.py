@@ -154,9 +154,12 @@ class Update:
 class Patch:
     """Merge ``change`` into an object, or into a subresource of it (RFC 7386), if it still has this UID.
 
+    A ``strategic`` one merges lists that are maps by a key, such as conditions, entry by entry; only the kinds of
+    Kubernetes itself can be merged so.
     What the change does not name is left as it is, whoever wrote it meanwhile, so there is no conflict to be had.
-    If we may not patch an ``optional`` one, ``on_failure`` is told, the plan goes on, and it is not tried again for a
-    minute.
+    A ``strategic`` change adds to and takes from lists as the API defines it. One whose metadata has a resourceVersion
+    is a `lws.errors.ConflictError` if the object has another. If we may not patch an ``optional`` one, ``on_failure``
+    is told, the plan goes on, and it is not tried again for a minute.
     """
 
     resource: Resource
@@ -166,6 +169,7 @@ class Patch:
     change: JSON
     subresource: str = ""
     optional: bool = False
+    strategic: bool = False
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

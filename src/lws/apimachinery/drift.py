@@ -25,13 +25,13 @@ def would_change(wanted: JSON, live: JSON, field_manager: str | None) -> bool:
     value that is missing although the manager owns it is one that this server drops, as it does with fields of
     features that are off; applying it again would not bring it.
     """
-    owned = _owned(live, field_manager)
-    if owned is None or not _holds(live, wanted, owned):
+    fields = owned(live, field_manager)
+    if fields is None or not holds(live, wanted, fields):
         return True
-    return not _wants(wanted, owned)
+    return not wants(wanted, fields)
 
 
-def _owned(live: JSON, field_manager: str | None) -> JSON | None:
+def owned(live: JSON, field_manager: str | None) -> JSON | None:
     """The fields that earlier applies of this manager own; None if there was none in this version."""
     for entry in (live.get("metadata") or {}).get("managedFields") or ():
         if entry.get("manager") == field_manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
@@ -40,7 +40,7 @@ def _owned(live: JSON, field_manager: str | None) -> JSON | None:
     return None
 
 
-def _holds(live: Any, wanted: Any, owned: JSON, name: str = "") -> bool:
+def holds(live: Any, wanted: Any, owned: JSON, name: str = "") -> bool:
     """Whether a live value has all that is wanted of it; objects may hold more, lists may not."""
     if isinstance(wanted, dict):
         if live is None:
@@ -50,7 +50,7 @@ def _holds(live: Any, wanted: Any, owned: JSON, name: str = "") -> bool:
         return (
             isinstance(live, list)
             and len(live) == len(wanted)
-            and all(_holds(have, want, _of_item(owned, want)) for have, want in zip(live, wanted, strict=True))
+            and all(holds(have, want, _of_item(owned, want)) for have, want in zip(live, wanted, strict=True))
         )
     if wanted == "" and name in _DEFAULTED:
         return bool(live == _DEFAULTED[name])
@@ -61,7 +61,7 @@ def _has(live: JSON, key: str, wanted: Any, owned: JSON) -> bool:
     member = f"f:{key}"
     if key not in live and member in owned:
         return True
-    return _holds(live.get(key), wanted, owned.get(member) or {}, key)
+    return holds(live.get(key), wanted, owned.get(member) or {}, key)
 
 
 def _of_item(owned: JSON, item: Any) -> JSON:
@@ -77,14 +77,14 @@ def _keyed(item: JSON, keys: JSON) -> bool:
     return all(item.get(name, "") == value for name, value in keys.items())
 
 
-def _wants(wanted: Any, owned: JSON) -> bool:
+def wants(wanted: Any, owned: JSON) -> bool:
     """Whether every owned field is wanted still. Keys are those of ``fieldsV1``: f:, k:, v: and i:."""
     for key, inner in owned.items():
         if key == ".":
             continue
         kind, _, rest = key.partition(":")
         found, value = _member(wanted, kind, rest)
-        if not found or (inner and not _wants(value, inner)):
+        if not found or (inner and not wants(value, inner)):
             return False
     return True
 

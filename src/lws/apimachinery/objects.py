@@ -62,6 +62,10 @@ class ObjectMeta(CachedStruct, frozen=True):
         """The owner that controls this object, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
 
+    def finalized_by(self, finalizer: str) -> bool:
+        """Whether this finalizer holds the object."""
+        return finalizer in (self.finalizers or ())
+
     @property
     def key(self) -> Key:
         """Where the object is."""

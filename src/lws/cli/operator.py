@@ -19,6 +19,7 @@ import structlog
 import lws
 from lws.api.operand.names import OPERATOR_NAMESPACE
 from lws.apimachinery.resources import NAMESPACES
+from lws.cli import operand
 from lws.cli.output import cannot_be_written
 from lws.cli.process import run_process
 from lws.client.connection import Connection, connect
@@ -31,6 +32,7 @@ from lws.reconcilers.operand.observe import Surroundings
 from lws.telemetry.logs import Format, Level, LogSettings, configure_logging
 
 IMAGE: Final = "RELATED_IMAGE_OPERAND_IMAGE"
+CONDITION: Final = "OPERATOR_CONDITION_NAME"
 VERSION: Final = "OPERAND_VERSION"
 _LEVELS: Final[Mapping[str, Level]] = {"Normal": "info", "Debug": "debug", "Trace": "debug", "TraceAll": "debug"}
 _log = structlog.stdlib.get_logger("lws.main")
@@ -62,6 +64,7 @@ def operate(arguments: argparse.Namespace) -> int:
 
     async def run() -> None:
         connection = await connect(arguments.kubeconfig or None, arguments.context or None, environ=os.environ)
+        lease_transport = connection.separate_transport()
         try:
             await _check(connection, settings)
             _log.info("starting", version=lws.__version__, server=connection.server, found=connection.source)
@@ -72,29 +75,36 @@ def operate(arguments: argparse.Namespace) -> int:
                 random=Random(SystemRandom().getrandbits(128)),  # noqa: S311 -- jitter and names, no secret
                 host=connection.host,
                 log_level=set_level,
+                lease_transport=lease_transport,
             )
             await operator.run()
         finally:
+            await lease_transport.close()
             await connection.close()
 
     return run_process("lws-operator", run)
 
 
-def make_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> OperandSettings:
-    """Flags and environment, the first beating the second."""
+def surroundings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Surroundings:
+    """What is installed, and where: flags and environment, the first beating the second."""
     inside = in_cluster_server(environ) is not None and not arguments.kubeconfig
     found = in_cluster_namespace(DIRECTORY) if inside else ""
-    surroundings = Surroundings(
+    return Surroundings(
         namespace=arguments.namespace or found or OPERATOR_NAMESPACE,
         image=environ.get(IMAGE, ""),
         version=environ.get(VERSION) or lws.__version__,
         platform=arguments.platform,
     )
+
+
+def make_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> OperandSettings:
+    """Everything that a running operator is told."""
     return OperandSettings(
-        surroundings,
+        surroundings(arguments, environ),
         hostname=environ.get("POD_NAME") or socket.gethostname(),
         health=arguments.health_probe_bind_address,
         metrics=arguments.listen,
+        operator_condition=environ.get(CONDITION, ""),
     )
 
 
@@ -134,19 +144,25 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)
     run = commands.add_parser("operator", help="run until a signal comes")
     run.set_defaults(handler=operate)
-    run.add_argument(
-        "--kubeconfig", default="", metavar="FILE", help="else $KUBECONFIG, the pod's account, ~/.kube/config"
-    )
-    run.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
-    run.add_argument("--namespace", default="", metavar="NAME", help="the operator's own; the pod's by default")
-    run.add_argument("--platform", default="", choices=("", "openshift", "kubernetes"), help="found out by default")
+    _add_cluster(run)
     run.add_argument("--listen", default=":8443", metavar="ADDR", help="metrics over TLS; 0 for none")
     run.add_argument("--health-probe-bind-address", default=":8081", metavar="ADDR", help="probes; 0 for none")
     run.add_argument("--log-format", default="", choices=("", "json", "console"), help="by the terminal by default")
     for name in ("config", "terminate-on-files"):
         run.add_argument(f"--{name}", metavar="FILE", action="append", help="accepted for the reference's manifests")
+    operand.register(commands, _add_cluster, lambda arguments: surroundings(arguments, os.environ))
     commands.add_parser("version", help="print version, build date and commit").set_defaults(handler=_version)
     return parser
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    """The options by which a cluster is found, and what is in it."""
+    parser.add_argument(
+        "--kubeconfig", default="", metavar="FILE", help="else $KUBECONFIG, the pod's account, ~/.kube/config"
+    )
+    parser.add_argument("--context", default="", metavar="NAME", help="context of the kubeconfig")
+    parser.add_argument("--namespace", default="", metavar="NAME", help="the operator's own; the pod's by default")
+    parser.add_argument("--platform", default="", choices=("", "openshift", "kubernetes"), help="found out by default")
 
 
 if __name__ == "__main__":

@@ -167,9 +167,11 @@ class ApiClient:
         subresource: str = "",
         field_manager: str = "",
         force: bool | None = None,
+        dry_run: bool = False,
     ) -> JSON:
-        """Patch one object with JSON of the given type."""
-        query = query_of(fieldManager=field_manager or self.field_manager, force=force)
+        """Patch one object with JSON of the given type; a dry run goes through all of admission and stores nothing."""
+        manager = field_manager or self.field_manager
+        query = query_of(fieldManager=manager, force=force, dryRun="All" if dry_run else None)
         path = resource.path(namespace, name, subresource)
         return await self._call("PATCH", path, query, patch, content_type)
 
@@ -181,8 +183,9 @@ class ApiClient:
         field_manager: str = "",
         force: bool = True,
         subresource: str = "",
+        dry_run: bool = False,
     ) -> JSON:
-        """Server-side apply of the object that the manifest names.
+        """Server-side apply of the object that the manifest names; a dry run stores nothing.
 
         Raises:
             ConflictError: another manager owns a field, and ``force`` is off.
@@ -196,6 +199,7 @@ class ApiClient:
             subresource=subresource,
             field_manager=field_manager,
             force=force,
+            dry_run=dry_run,
         )
 
     async def delete(

@@ -119,7 +119,7 @@ async def connect(
     server = in_cluster_server(environ)
     if server is not None and not kubeconfig and not environ.get("KUBECONFIG") and not context:
         return _in_cluster(server, service_account, environ)
-    config = _find(kubeconfig, environ, overrides)
+    config = find_kubeconfig(kubeconfig, environ, overrides)
     choice = choose(config, context, overrides)
     credentials = KubeconfigCredentials(choice, clock)
     await credentials.load()
@@ -130,15 +130,24 @@ async def connect(
     return Connection(transport, choice.server, choice.namespace, source)
 
 
-def _find(kubeconfig: str | None, environ: Mapping[str, str], overrides: Overrides) -> Kubeconfig:
+def find_kubeconfig(
+    kubeconfig: str | None = None, environ: Mapping[str, str] = os.environ, overrides: Overrides | None = None
+) -> Kubeconfig:
+    """The kubeconfig that is meant: the flag, which may list files as ``$KUBECONFIG`` does, else that, else the home's.
+
+    Raises:
+        ConfigurationError: there is none, or it is wrong.
+    """
     if kubeconfig:
-        return read_kubeconfig([kubeconfig], all_must_exist=True)
+        alone = os.path.exists(os.path.expanduser(kubeconfig))
+        return read_kubeconfig([kubeconfig] if alone else kubeconfig.split(os.pathsep), all_must_exist=True)
     if environ.get("KUBECONFIG"):
         return read_kubeconfig(environ["KUBECONFIG"].split(os.pathsep), all_must_exist=False)
-    home = Path(environ.get("HOME") or Path.home()) / ".kube" / "config"
+    # A user that OpenShift assigns has no home, which is no fault; `Path.home` would make it one.
+    home = Path(environ.get("HOME") or os.path.expanduser("~")) / ".kube" / "config"
     if home.exists():
         return read_kubeconfig([str(home)], all_must_exist=True)
-    if overrides.server:
+    if overrides is not None and overrides.server:
         return flags_alone()
     raise ConfigurationError(
         f"no cluster is configured: $KUBECONFIG is not set, this is no pod, and {home} does not exist; "

@@ -47,7 +47,7 @@ class Admission:
         configuration = settings.configuration
         policy = configuration.tls.policy
         self.certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
-        handlers = AdmissionHandlers(gang=settings.gang_schedulers, observer=metrics.webhook)
+        handlers = AdmissionHandlers(gang=settings.gang_schedulers, observer=metrics.webhook, random=random)
         metrics.webhook.expect(sorted(handlers.paths))
         self.server = WebhookServer(
             handlers,

@@ -19,14 +19,15 @@ import structlog
 
 from lws.api.leaderworkerset.labels import FIELD_MANAGER
 from lws.apimachinery.objects import Key
-from lws.client.api import DEFAULT_TIMEOUT, ApiClient
-from lws.client.limiter import Limiter, TokenBucket
+from lws.client.api import ApiClient
+from lws.client.limiter import TokenBucket
 from lws.client.transport import Transport
 from lws.clock import Clock
 from lws.informers.registry import InformerRegistry
 from lws.manager.admission import Admission
 from lws.manager.endpoints import metrics_endpoint, probes
 from lws.manager.metrics import PREFIX, Metrics
+from lws.manager.process import Process
 from lws.manager.settings import Settings
 from lws.manager.version import user_agent
 from lws.planning.leaderworkerset.schedulers import PROVIDERS
@@ -47,9 +48,7 @@ from lws.runtime.caches import (
     unsynced,
 )
 from lws.runtime.controller import Controller
-from lws.runtime.events import EventRecorder
 from lws.runtime.fence import Fence
-from lws.runtime.health import Health
 from lws.runtime.leader import LeaderElector
 from lws.runtime.leadership import Leadership
 from lws.runtime.lifetimes import Service, Supervisor, background, together
@@ -61,7 +60,7 @@ REVIEW_BURST = 20
 _log = structlog.stdlib.get_logger("lws.manager")
 
 
-class ControllerManager:
+class ControllerManager(Process):
     """One controller process, or one of several in a simulation; see the module for its guarantees.
 
     Args:
@@ -88,39 +87,36 @@ class ControllerManager:
         metrics: Metrics | None = None,
         lease_transport: Transport | None = None,
     ) -> None:
+        super().__init__(
+            user_agent(), FIELD_MANAGER, settings.hostname, clock=clock, random=random, host=host, metrics=metrics
+        )
         self.settings = settings
-        self.metrics = metrics or Metrics()
-        self.readyz = Health("readyz")
-        self.healthz = Health("healthz")
-        self._clock = clock
-        self._random = random
-        self._host = host
         self._sockets = sockets
         connection = settings.configuration.client_connection
         self._limiter = TokenBucket(connection.qps, connection.burst) if connection.qps > 0 else None
         # Reads, leases, certificates and reviews are every replica's business; all other writes are the leader's.
-        self.client = self._client(transport, self._limiter)
+        self.client = self.make_client(transport, self._limiter, field_manager=FIELD_MANAGER)
         # Reviews are caused by strangers, so they have a budget of their own.
         reviews = TokenBucket(REVIEW_QPS, REVIEW_BURST)
-        self._reviews = self._client(transport, reviews, field_manager=None, timeout=10.0)
-        self._leadership = self._make_leadership(lease_transport or transport)
+        self._reviews = self.make_client(transport, reviews, field_manager=None, timeout=10.0)
+        self._leadership = self._candidate(lease_transport or transport)
         fenced = Fence(transport, self.elector) if self.elector else transport
-        self.writer = self._client(fenced, self._limiter)
-        self.registry = InformerRegistry(self.client, clock=clock, random=self._chance(), resync=settings.resync)
+        self.writer = self.make_client(fenced, self._limiter, field_manager=FIELD_MANAGER)
+        self.registry = InformerRegistry(self.client, clock=clock, random=self.chance(), resync=settings.resync)
         self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers))
-        events = self._client(fenced, self._limiter, field_manager=None)
-        self.recorder = self._make_recorder(events, COMPONENT)
+        events = self.make_client(fenced, self._limiter, field_manager=None)
+        self.recorder = self.make_recorder(events, COMPONENT)
         self._recorders = [self.recorder]
         options = ControllerOptions(
             clock,
-            self._chance(),
+            self.chance(),
             metrics=self.metrics.controllers,
             workers=settings.workers,
             deadline=settings.reconcile_deadline,
         )
         self.controllers = self._make_controllers(options)
         self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
-        self.admission = Admission(settings, self.client, clock=clock, random=self._chance(), metrics=self.metrics)
+        self.admission = Admission(settings, self.client, clock=clock, random=self.chance(), metrics=self.metrics)
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self._stopping = False
         self.supervisor = Supervisor(self._services(), stopping=self._leave)
@@ -156,48 +152,22 @@ class ControllerManager:
 
     # How it is built.
 
-    def _client(
-        self,
-        transport: Transport,
-        limiter: Limiter | None,
-        field_manager: str | None = FIELD_MANAGER,
-        timeout: float = DEFAULT_TIMEOUT,
-    ) -> ApiClient:
-        return ApiClient(
-            transport,
-            user_agent=user_agent(),
-            field_manager=field_manager,
-            host=self._host,
-            limiter=limiter,
-            observer=self.metrics.client.observe_request,
-            timeout=timeout,
-        )
-
-    def _chance(self) -> Random:
-        """A generator of its own for each part, so that one part's use of chance does not shift another's."""
-        return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
-
-    def _make_leadership(self, transport: Transport) -> Leadership | None:
+    def _candidate(self, transport: Transport) -> Leadership | None:
         election = self.settings.configuration.leader_election
         if not election.leader_elect:
             self.metrics.leader.leader.labels(election.resource_name).set(1)  # whoever runs alone leads
             return None
-        # A renewal must not queue behind other requests, so the lease has no rate limit either.
-        client = self._client(transport, None)
-        return Leadership(
-            client,
+        return self.make_leadership(
+            transport,
             namespace=self.settings.lease_namespace,
             name=election.resource_name,
-            hostname=self.settings.hostname,
+            identity=self.settings.hostname,
             timing=election.timing,
-            clock=self._clock,
-            rng=self._chance(),
-            metrics=self.metrics.leader,
         )
 
     def _make_controllers(self, options: ControllerOptions) -> Controllers:
         gang = self.settings.configuration.gang_scheduling_management
-        domain = DomainMetrics(self.metrics, self.caches, self._clock, lambda: self.leading)
+        domain = DomainMetrics(self.metrics, self.caches, self.clock, lambda: self.leading)
         controllers = build(
             self.caches,
             self.writer,
@@ -212,21 +182,11 @@ class ControllerManager:
 
     def _make_disaggregated(self, options: ControllerOptions, events: ApiClient) -> Controller[Key]:
         """The controller of DisaggregatedSets, which reports events under a name of its own."""
-        recorder = self._make_recorder(events, disaggregatedset.NAME)
+        recorder = self.make_recorder(events, disaggregatedset.NAME)
         self._recorders.append(recorder)
         caches = DisaggregatedSetCaches.of(self.registry, children=kinds.LEADERWORKERSETS, services=kinds.SERVICES)
         DisaggregatedSetMetrics(self.metrics, caches)
         return disaggregatedset.build(caches, self.writer, recorder, options)
-
-    def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:
-        return EventRecorder(
-            client,
-            component=component,
-            hostname=self.settings.hostname,
-            clock=self._clock,
-            random=self._chance(),
-            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
-        )
 
     def _services(self) -> list[Service]:
         services: list[Service] = []
@@ -234,13 +194,11 @@ class ControllerManager:
         if self._sockets:
             self.metrics.export_process()
             services.append(probes(configuration.health, self.readyz, self.healthz))
-            services.append(
-                metrics_endpoint(self.settings, self.client, self._reviews, self.metrics, clock=self._clock)
-            )
+            services.append(metrics_endpoint(self.settings, self.client, self._reviews, self.metrics, clock=self.clock))
         if self.settings.watchdog is not None:
             services.append(background("watchdog", self.watchdog.run))
         services += self.admission.services(sockets=self._sockets)
-        services.append(cache_service(self.registry, clock=self._clock, patience=self.settings.start_patience))
+        services.append(cache_service(self.registry, clock=self.clock, patience=self.settings.start_patience))
         if self._leadership is not None:
             services.append(self._leadership.service(self.recorder))
         services += [background("events", each.run) for each in self._recorders]

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
+import lws
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
@@ -30,26 +31,30 @@ from lws.clock import Clock
 from lws.errors import ConfigurationError, NotFoundError
 from lws.informers.registry import InformerRegistry
 from lws.manager.configfile import validate
-from lws.manager.endpoints import metrics_endpoint, probes
-from lws.manager.metrics import Metrics
-from lws.manager.settings import Configuration, HealthEndpoint, MetricsEndpoint, Settings
-from lws.manager.version import user_agent
+from lws.manager.endpoints import probes
+from lws.manager.operand_certificate import OperatorCertificate
+from lws.manager.process import Process
+from lws.manager.restarts import GroupRestarts
+from lws.manager.settings import HealthEndpoint
+from lws.manager.version import build_information, user_agent
 from lws.planning.operand.assets import Asset, assets
 from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.reconcilers.operand.observe import DISAGGREGATED_GROUP, SETS_GROUP, Observation, Observer, Surroundings
+from lws.reconcilers.operand.olm import OperatorCondition
+from lws.reconcilers.operand.preview import Restarts
 from lws.reconcilers.operand.reconciler import OperandReconciler
+from lws.runtime.authorization import Reviewer
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
 from lws.runtime.caches import export_informers
 from lws.runtime.controller import Controller
-from lws.runtime.events import EventRecorder, ObjectRef
+from lws.runtime.events import ObjectRef
 from lws.runtime.executor import Executor
 from lws.runtime.fence import Fence
-from lws.runtime.health import Health
 from lws.runtime.leader import Timing
-from lws.runtime.leadership import Leadership
-from lws.runtime.lifetimes import Service, Supervisor, background
+from lws.runtime.lifetimes import Service, Supervisor, background, together
+from lws.runtime.servers import metrics_server
 from lws.runtime.watchdog import Watchdog
 
 TIMING: Final = Timing(lease_duration=137.0, renew_deadline=107.0, retry_period=26.0)  # the reference's
@@ -73,15 +78,17 @@ class OperandSettings:
         hostname: part of its identity.
         health: address of the probes; ``0`` for none.
         metrics: address of the metrics; ``0`` for none.
+        operator_condition: name of the OperatorCondition that OLM made; empty without OLM.
     """
 
     surroundings: Surroundings
     hostname: str = "localhost"
     health: str = ":8081"
     metrics: str = ":8443"
+    operator_condition: str = ""
 
 
-class OperandManager:
+class OperandManager(Process):
     """One operator process; see the module for its guarantees.
 
     Args:
@@ -93,6 +100,10 @@ class OperandManager:
         sockets: whether to serve metrics and probes on ports.
         log_level: sets the level of this process's log; nothing happens if absent.
         objects: what is installed; the objects of this release if absent.
+        lease_transport: reaches the API server for the lease alone, so that no other request can delay a renewal; the
+            caller closes it. ``transport`` if absent.
+        restarts: which groups of sets a new controller would restart; by default asked of this release's planners if
+            the operand is of this release, and else not known.
     """
 
     def __init__(
@@ -106,35 +117,43 @@ class OperandManager:
         sockets: bool = True,
         log_level: SetLogLevel | None = None,
         objects: Sequence[Asset] | None = None,
+        lease_transport: Transport | None = None,
+        restarts: Restarts | None = None,
     ) -> None:
+        agent = user_agent().replace("lws/", "lws-operator/", 1)
+        super().__init__(agent, names.FIELD_MANAGER, settings.hostname, clock=clock, random=random, host=host)
         self.settings = settings
-        self.metrics = Metrics()
-        self.readyz = Health("readyz")
-        self.healthz = Health("healthz")
-        self._clock = clock
-        self._random = random
-        self._host = host
         self._sockets = sockets
         self._set_log_level = log_level
         self._log_level = "Normal"
         self._limiter = TokenBucket(_QPS, _BURST)
         self._namespace = settings.surroundings.namespace
-        self._reader = self._client(transport)
-        self._reviews = self._client(transport, field_manager=None)
-        self._leadership = self._make_leadership(transport)
+        self._reader = self._make_client(transport)
+        self._reviews = self._make_client(transport, field_manager=None)
+        self._leadership = self.make_leadership(
+            lease_transport or transport,
+            namespace=self._namespace,
+            name=names.OPERATOR_LEASE,
+            identity=f"{names.OPERATOR_IDENTITY}{settings.hostname}",
+            timing=TIMING,
+        )
         fence = Fence(transport, self._leadership.elector)
-        writer = self._client(fence)
-        events = self._client(fence, field_manager=None)
-        self._recorder = self._make_recorder(events, names.EVENT_COMPONENT)
-        self._level_recorder = self._make_recorder(events, names.LOGGING_COMPONENT)
-        self.registry = InformerRegistry(self._reader, clock=clock, random=self._chance(), resync=RESYNC_SECONDS)
-        options = ControllerOptions(clock, self._chance(), metrics=self.metrics.controllers, deadline=DEADLINE)
+        writer = self._make_client(fence)
+        events = self._make_client(fence, field_manager=None)
+        self._recorder = self.make_recorder(events, names.EVENT_COMPONENT)
+        self._level_recorder = self.make_recorder(events, names.LOGGING_COMPONENT)
+        self.registry = InformerRegistry(self._reader, clock=clock, random=self.chance(), resync=RESYNC_SECONDS)
+        options = ControllerOptions(clock, self.chance(), metrics=self.metrics.controllers, deadline=DEADLINE)
         self._builder: ControllerBuilder[str] = ControllerBuilder("operand", options)
         self._apis = OptionalApis(self._reader, clock)
         self.caches = Caches(
             self.registry, lambda initial: self._builder.queue.add(KEY, initial), self._definition_changed
         )
-        self._exported = OperandMetrics(self.metrics)
+        if restarts is None and settings.surroundings.version == lws.__version__:
+            restarts = GroupRestarts(self._reader, clock)
+        self._restarts = restarts
+        self._exported = OperandMetrics(self.metrics, build_information())
+        self.failed, self.healed, self.rolled = self._exported.failed, self._exported.healed, self._exported.rolled
         self.controller = self._make_controller(writer, assets() if objects is None else objects)
         self.watchdog = Watchdog(clock, lagged=self.metrics.loop_lag.observe)
         self.supervisor = Supervisor(self._services())
@@ -191,47 +210,16 @@ class OperandManager:
 
     # How it is built.
 
-    def _client(
-        self, transport: Transport, *, limited: bool = True, field_manager: str | None = names.FIELD_MANAGER
-    ) -> ApiClient:
-        return ApiClient(
-            transport,
-            user_agent=user_agent().replace("lws/", "lws-operator/", 1),
-            field_manager=field_manager,
-            host=self._host,
-            limiter=self._limiter if limited else None,
-            observer=self.metrics.client.observe_request,
-        )
-
-    def _chance(self) -> Random:
-        return Random(self._random.getrandbits(64))  # noqa: S311 -- jitter and names, no secret
-
-    def _make_leadership(self, transport: Transport) -> Leadership:
-        return Leadership(
-            self._client(transport, limited=False),  # a renewal must not queue behind other requests
-            namespace=self._namespace,
-            name=names.OPERATOR_LEASE,
-            hostname=f"{names.OPERATOR_IDENTITY}{self.settings.hostname}",
-            timing=TIMING,
-            clock=self._clock,
-            rng=self._chance(),
-            metrics=self.metrics.leader,
-        )
-
-    def _make_recorder(self, client: ApiClient, component: str) -> EventRecorder:
-        return EventRecorder(
-            client,
-            component=component,
-            hostname=self.settings.hostname,
-            clock=self._clock,
-            random=self._chance(),
-            dropped=lambda cause: self.metrics.events_dropped.labels(cause).inc(),
-        )
+    def _make_client(self, transport: Transport, field_manager: str | None = names.FIELD_MANAGER) -> ApiClient:
+        return self.make_client(transport, self._limiter, field_manager=field_manager)
 
     def _make_controller(self, writer: ApiClient, objects: Sequence[Asset]) -> Controller[str]:
         executor = Executor(writer, self, self.caches, self._builder.ledger, ownership=lambda *_: Relation.FOREIGN)
-        observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self._clock)
-        reconciler = OperandReconciler(writer, self.caches, observer, self._apis, executor, _problem, self._clock, self)
+        observer = Observer(self._reader, self.caches, self._apis, objects, self.settings.surroundings, self.clock)
+        olm = OperatorCondition(writer, self._namespace, self.settings.operator_condition, self.clock)
+        reconciler = OperandReconciler(
+            writer, self.caches, observer, self._apis, executor, _problem, self.clock, self, olm, self._restarts
+        )
         return self._builder.build(reconciler.reconcile)
 
     def _definition_changed(self, name: str) -> bool:
@@ -243,10 +231,8 @@ class OperandManager:
         if self._sockets:
             self.metrics.export_process()
             health = HealthEndpoint.model_validate({"healthProbeBindAddress": self.settings.health})
-            metrics = MetricsEndpoint.model_validate({"bindAddress": self.settings.metrics})
-            served = Settings(configuration=Configuration(metrics=metrics), namespace=self._namespace, development=True)
             services.append(probes(health, self.readyz, self.healthz))
-            services.append(metrics_endpoint(served, self._reader, self._reviews, self.metrics, clock=self._clock))
+            services += self._metrics_services()
         services.append(background("watchdog", self.watchdog.run))
         services.append(Service("caches", self._run_caches))
         services.append(self._leadership.service(self._recorder))
@@ -254,6 +240,21 @@ class OperandManager:
         services.append(background("log level events", self._level_recorder.run))
         services.append(background(self.controller.name, self.controller.run, stop_seconds=6.0))
         return services
+
+    def _metrics_services(self) -> list[Service]:
+        address = self.settings.metrics
+        certificate = OperatorCertificate(
+            self._reader,
+            self._apis,
+            self._namespace,
+            self.settings.surroundings.platform,
+            clock=self.clock,
+            random=self.chance(),
+            metrics=self.metrics,
+        )
+        reviewer = Reviewer(self._reviews, self.clock)
+        server = metrics_server(address, "--listen", self.metrics, reviewer, certificate.serving.context)
+        return [server] if address == "0" else [together("metrics", [certificate.service(), server])]
 
     async def _run_caches(self, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:

@@ -39,7 +39,7 @@ from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import OwnershipRule, Relation, controller_of
 from lws.apimachinery.packing import unpacked
 from lws.apimachinery.resources import Resource
-from lws.client.api import JSON_PATCH, ApiClient
+from lws.client.api import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, ApiClient
 from lws.clock import Clock, SystemClock
 from lws.errors import (
     AlreadyExistsError,
@@ -309,6 +309,7 @@ class _Run(Generic[K]):
                 action.namespace,
                 action.name,
                 {**action.change, "metadata": metadata},
+                content_type=STRATEGIC_MERGE_PATCH if action.strategic else MERGE_PATCH,
                 subresource=action.subresource,
             )
         except NotFoundError:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from random import Random, SystemRandom
 from typing import Any, Final, Protocol
 
 import structlog
@@ -19,8 +20,10 @@ from lws.api.disaggregatedset import validation as disaggregatedset
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import gangwarnings, policies
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
+from lws.api.leaderworkerset.hashleaders import DRAWN
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.revisions import ALPHABET
 from lws.api.leaderworkerset.validation import validate_create, validate_update
 from lws.api.leaderworkerset.validation import warnings as warnings_about
 from lws.api.rules import aggregate
@@ -82,9 +85,15 @@ class Endpoint:
 class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
-    def __init__(self, *, gang: Collection[str] = (), observer: Observer | None = None) -> None:
-        """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections."""
+    def __init__(
+        self, *, gang: Collection[str] = (), observer: Observer | None = None, random: Random | None = None
+    ) -> None:
+        """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections.
+
+        ``random`` draws the keys of groups (next 3.4); by default the system's own chance.
+        """
         self._gang = gang
+        self._random = random or SystemRandom()
         self._observer = observer
         write_operations = frozenset({"CREATE", "UPDATE"})
         self._endpoints = {
@@ -157,11 +166,14 @@ class AdmissionHandlers:
     def _mutate_pod(self, question: Question) -> Answer:
         pod = object_of(question, question.object, "object")
         try:
-            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang)))
+            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang, draw=self._draw)))
         except MalformedPodError as error:
             return refused(str(error), HTTPStatus.BAD_REQUEST)
         except AdmissionError as error:
             return refused(str(error), rule="pod")
+
+    def _draw(self) -> str:
+        return "".join(self._random.choices(ALPHABET, k=DRAWN))
 
     def _validate_leaderworkerset(self, question: Question) -> Answer:
         found = object_of(question, question.object, "object")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Final, Protocol
@@ -74,6 +74,7 @@ class CertificateRotator:
         namespace: of the Secret and the Service.
         secret: name of the Secret.
         service: name of the webhook's Service.
+        configurations: where the bundle is published; none for a port that no webhook is asked at.
         observe: called with the expiry of the leaf and of its authority whenever a leaf is loaded.
     """
 
@@ -87,12 +88,14 @@ class CertificateRotator:
         namespace: str,
         secret: str = "lws-webhook-server-cert",  # noqa: S107 -- a name
         service: str = "lws-webhook-service",
+        configurations: Sequence[tuple[Resource, str]] = CONFIGURATIONS,
         observe: Callable[[datetime, datetime], None] = lambda _leaf, _ca: None,
     ) -> None:
         self._client, self._serving = client, serving
         self._clock, self._random = clock, random
         self._namespace, self._secret = namespace, secret
         self._names = (f"{service}.{namespace}.svc",)
+        self._configurations = tuple(configurations)
         self._observe = observe
         self._published: tuple[bytes, float] = (b"", 0.0)  # the bundle, and since when both configurations have it
         self._known = b""  # the last good bundle
@@ -127,13 +130,13 @@ class CertificateRotator:
             LwsError: the API server refused or did not answer, or the Secret's certificate cannot be served.
         """
         keychain, extra = await self._agreed()
-        found = [await self._read(resource, "", name) for resource, name in CONFIGURATIONS]
+        found = [await self._read(resource, "", name) for resource, name in self._configurations]
         bundle = self._former.beside(
             keychain.ca.certificate + extra, published_authorities(found), self._clock.now(), self._clock.monotonic()
         )
         self._known = bundle
         complete = True
-        for (resource, name), configuration in zip(CONFIGURATIONS, found, strict=True):
+        for (resource, name), configuration in zip(self._configurations, found, strict=True):
             complete &= await self._publish(resource, name, configuration, bundle)
         if self._published[0] != bundle:
             self._published = (bundle, self._clock.monotonic())
@@ -221,7 +224,7 @@ class CertificateRotator:
 
     async def _bundles(self) -> bytes:
         """The authorities that are published now, for when the Secret does not tell them any more."""
-        found = [await self._read(resource, "", name) for resource, name in CONFIGURATIONS]
+        found = [await self._read(resource, "", name) for resource, name in self._configurations]
         return to_pem(published_authorities(found))
 
     async def _read(self, resource: Resource, namespace: str, name: str) -> JSON | None:

@@ -21,7 +21,7 @@ from lws.webhook.certs import Pair, make_ca, make_leaf
 from lws.webhook.keychain import distrust
 from lws.webhook.rotation import CertificateRotator
 from lws_sandbox.admission.configuration import Target
-from tests.acceptance.operand.site import Site
+from tests.acceptance.operand.ground import Ground
 
 PERIOD = 1.0
 
@@ -29,7 +29,7 @@ PERIOD = 1.0
 class CertManager:
     """Does cert-manager's work once a second, as long as it is ``issuing``."""
 
-    def __init__(self, site: Site, *, issuing: bool = True) -> None:
+    def __init__(self, site: Ground, *, issuing: bool = True) -> None:
         self._site = site
         self._authority: Pair | None = None
         self.issuing = issuing
@@ -103,7 +103,7 @@ class CertManager:
 class Tls:
     """Serves the webhook by what its pods would, and refuses as a client does whom the bundle does not help."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Ground) -> None:
         self._site = site
         self._serving = ServingCertificate()
         self._rotator = CertificateRotator(

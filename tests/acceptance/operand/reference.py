@@ -24,7 +24,7 @@ from lws.apimachinery.resources import (
     VALIDATINGWEBHOOKCONFIGURATIONS,
     Resource,
 )
-from tests.acceptance.operand.site import Site, slim_assets
+from tests.acceptance.operand.ground import Ground, slim_assets
 
 MANAGER = "lws-operator"
 _ALL = ["create", "delete", "get", "list", "patch", "update", "watch"]
@@ -87,7 +87,7 @@ def objects(namespace: str, owner: JSON, *, conversion: bool = True) -> Iterator
     yield made(DEPLOYMENTS, names.DEPLOYMENT, spec=_deployment())
 
 
-async def install(site: Site, **options: Any) -> None:
+async def install(site: Ground, **options: Any) -> None:
     """Make everything as the reference does, and wait until its pods serve."""
     owner = await site.operator()
     reference = {

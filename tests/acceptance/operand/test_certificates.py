@@ -24,7 +24,8 @@ from lws.apimachinery.resources import (
 from lws.errors import LwsError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.acceptance.operand.certmanager import CertManager, Tls
-from tests.acceptance.operand.site import NAMESPACE, Site, fixture, workload
+from tests.acceptance.operand.ground import NAMESPACE, fixture, workload
+from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.long

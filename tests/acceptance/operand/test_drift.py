@@ -26,7 +26,8 @@ from lws.apimachinery.resources import (
     Resource,
 )
 from lws.planning.operand.assets import Asset, parsed
-from tests.acceptance.operand.site import NAMESPACE, NEXT_IMAGE, Site, slim_assets
+from tests.acceptance.operand.ground import NAMESPACE, NEXT_IMAGE, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.long

@@ -10,10 +10,13 @@ from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import labels_of
+from lws.apimachinery.resources import LEASES
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
 from lws.planning.operand.facts import Facts
-from tests.acceptance.operand.site import NAMESPACE, VERSION, Site, operator_manifest, slim_assets
+from tests.acceptance.operand.ground import NAMESPACE, VERSION, operator_manifest, slim_assets
+from tests.acceptance.operand.site import Site
+from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
 
 
@@ -94,6 +97,18 @@ def test_a03_what_is_not_allowed_is_refused(case: str) -> None:
             assert text in str(refused.value)
 
     refuse()
+
+
+@virtual_time
+async def test_the_lease_has_a_way_of_its_own() -> None:
+    """Renewals of the operator's lease share no connection with other requests, so none of those can delay them."""
+    async with Site() as site:
+        renewals: list[Write] = []
+        await site.start(lease_transport=Recording(site.sandbox.transport(), renewals))
+        await asyncio.sleep(120)
+        assert {each.resource for each in renewals} == {LEASES.plural}
+        assert len(renewals) >= 4
+        assert LEASES.plural not in {each.resource for each in site.writes}
 
 
 @virtual_time

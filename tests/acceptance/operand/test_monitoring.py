@@ -17,7 +17,8 @@ from lws.apimachinery.resources import (
     SERVICEMONITORS,
 )
 from lws.errors import InvalidError
-from tests.acceptance.operand.site import Site, fixture
+from tests.acceptance.operand.ground import fixture
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_states import mounted_configuration
 from tests.virtual import virtual_time
 

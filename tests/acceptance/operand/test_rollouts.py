@@ -6,17 +6,28 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
+from lws.apimachinery.actions import Apply, Plan
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CLUSTERROLES
+from lws.apimachinery.resources import CLUSTERROLES, STATEFULSETS
+from lws.manager.restarts import GroupRestarts
+from lws.manager.survey import client_of, survey
+from lws.planning.leaderworkerset.sets import plan_leaderworkerset
+from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.operand.access import covers
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.rollout import APPROVED
-from tests.acceptance.operand.site import IMAGE, NEXT_IMAGE, Site, slim_assets
+from lws.reconcilers.operand.observe import Surroundings
+from lws.reconcilers.operand.preview import Restarts
+from tests.acceptance.operand.ground import IMAGE, NEXT_IMAGE, Ground, slim_assets
+from tests.acceptance.operand.site import Site
+from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.long
@@ -24,21 +35,27 @@ pytestmark = pytest.mark.long
 THIRD_IMAGE = "registry.example/lws:v1.3.0"
 
 
-async def release(site: Site, image: str, version: str = "1.2.0", objects: list[Asset] | None = None) -> None:
+async def release(
+    site: Ground,
+    image: str,
+    version: str = "1.2.0",
+    objects: list[Asset] | None = None,
+    restarts: Restarts | None = None,
+) -> None:
     """Replace the operator by one of the next release."""
     for running in [*site.operators]:
         await running.stop()
-    await site.start(image=image, version=version, objects=objects)
+    await site.start(image=image, version=version, objects=objects, restarts=restarts)
 
 
-async def image_of(site: Site) -> str:
+async def image_of(site: Ground) -> str:
     """The image that the Deployment has."""
     (container,) = (await site.deployment())["spec"]["template"]["spec"]["containers"]
     return str(container["image"])
 
 
 @asynccontextmanager
-async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
+async def always(site: Ground, least: int = 2) -> AsyncIterator[None]:
     """Check each second that so many pods serve and Available is True."""
     problems: list[str] = []
 
@@ -58,7 +75,7 @@ async def always(site: Site, least: int = 2) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unpullable(site: Site, image: str) -> AsyncIterator[None]:
+async def unpullable(site: Ground, image: str) -> AsyncIterator[None]:
     """Let no pod of this image be pulled."""
 
     async def break_pods() -> None:
@@ -128,6 +145,9 @@ async def test_a32_an_image_that_cannot_be_pulled_is_rolled_back() -> None:
         assert await image_of(site) == THIRD_IMAGE
         assert await site.is_condition("Degraded", "False")
         assert [each["result"] for each in (await site.operator())["status"]["history"]] == ["RolledBack", "Succeeded"]
+        exported = site.operators[0].operator.metrics.registry.get_sample_value
+        assert exported("lws_operator_rollouts_total", {"result": "Succeeded"}) == 1
+        assert exported("lws_operator_rollout_phase", {"phase": "Idle"}) == 1
 
 
 @virtual_time
@@ -156,9 +176,13 @@ async def test_a34_manual_approval_waits_for_the_hash_of_the_plan() -> None:
         waiting = await site.becomes("Progressing", "True", "AwaitingApproval")
         plan = (await site.operator())["status"]["plan"]
         assert plan["hash"] in waiting["message"]
-        assert {"verb": "update", "resource": "deployments.apps", "name": names.DEPLOYMENT} in [
-            {key: value for key, value in each.items() if key != "namespace"} for each in plan["entries"]
-        ]
+        (deployment,) = [each for each in plan["entries"] if each["resource"] == "deployments.apps"]
+        assert deployment["verb"] == "update"
+        assert "spec.template.spec.containers[manager].image" in deployment["paths"]
+        surroundings = Surroundings(site.namespace, NEXT_IMAGE, "1.2.0")
+        client = client_of(site.sandbox.transport())
+        seen = await survey(client, surroundings, clock=site.clock, objects=slim_assets())
+        assert [*seen.preview.entries] == plan["entries"]
         for given in ("wrong", "0123456789abcdef"):
             await annotate(site, given)
             await asyncio.sleep(120)
@@ -167,6 +191,49 @@ async def test_a34_manual_approval_waits_for_the_hash_of_the_plan() -> None:
         await asyncio.sleep(10)
         await site.settled()
         assert await image_of(site) == NEXT_IMAGE
+
+
+def otherwise(snapshot: SetSnapshot, now: datetime) -> Plan:
+    """A planner that renders the leader template of two sets otherwise."""
+    plan = plan_leaderworkerset(snapshot, now)
+    if snapshot.lws.metadata.name == "set-2":
+        return plan
+    actions = []
+    for action in plan.actions:
+        if isinstance(action, Apply) and action.resource == STATEFULSETS:
+            manifest = copy.deepcopy(action.manifest)
+            manifest["spec"]["template"]["metadata"]["annotations"]["new"] = "1"
+            action = replace(action, manifest=manifest)
+        actions.append(action)
+    return replace(plan, actions=tuple(actions))
+
+
+@virtual_time
+async def test_a35_a_rollout_that_restarts_groups_waits() -> None:
+    """A35: a release that restarts groups of two sets names both and waits; allowed, it rolls; others never wait."""
+    async with Site() as site:
+        await site.installed()
+        pods = await with_sets(site)
+        await asyncio.sleep(60)
+        judged = GroupRestarts(site.client, site.clock)
+        assert await judged() == ()
+        await release(site, NEXT_IMAGE, restarts=GroupRestarts(site.client, site.clock, otherwise))
+        waiting = await site.becomes("Progressing", "True", "AwaitingApproval")
+        assert waiting["message"].startswith("PlanRestartsGroups: 2 groups restart: default/set-0 (1: ")
+        assert "default/set-1" in waiting["message"]
+        plan = (await site.operator())["status"]["plan"]
+        assert plan["groupsRestarted"] == 2
+        assert [each["name"] for each in plan["sets"]] == ["set-0", "set-1"]
+        upgradeable = await site.condition("Upgradeable")
+        assert upgradeable["status"] == "True"
+        assert "PlanRestartsGroups" in upgradeable["message"]
+        await asyncio.sleep(600)
+        assert await image_of(site) == IMAGE
+        await site.edit(rollout={"allowGroupRestarts": True})
+        await asyncio.sleep(10)
+        await site.settled()
+        assert await image_of(site) == NEXT_IMAGE
+        assert await user_pods(site) == pods
 
 
 async def annotate(site: Site, value: str) -> None:

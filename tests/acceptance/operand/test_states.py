@@ -20,17 +20,18 @@ from lws.apimachinery.resources import (
     PODS,
 )
 from lws.errors import InvalidError
-from tests.acceptance.operand.site import IMAGE, NAMESPACE, Site, fixture, operator_manifest, workload
+from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, Ground, fixture, operator_manifest, workload
+from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
 
-async def user_pods(site: Site) -> dict[str, str]:
+async def user_pods(site: Ground) -> dict[str, str]:
     """Pods of sets, by name, with their UIDs."""
     found = await site.client.list(PODS, "default")
     return {each["metadata"]["name"]: each["metadata"]["uid"] for each in found["items"]}
 
 
-async def with_sets(site: Site, count: int = 3) -> dict[str, str]:
+async def with_sets(site: Ground, count: int = 3) -> dict[str, str]:
     """Make sets of one group of four, and wait until their pods are there; these pods."""
     await site.run_operand()
     for number in range(count):
@@ -208,6 +209,32 @@ async def test_a46_crash_loops_and_lack_of_memory_are_named() -> None:
                 await asyncio.sleep(2)
                 seen = (await site.condition("Degraded")).get("message", "")
             assert word in seen
+
+
+@pytest.mark.long
+@virtual_time
+async def test_a46_sizing_auto_gives_more_memory_after_a_lack_of_it() -> None:
+    """A46: after a pod was killed for its memory the next tier is rolled out, once, and stays through a release."""
+    async with Site() as site:
+        await site.installed(operand={"sizing": "Auto"})
+        assert await memory(site) == "1Gi"
+        await site.drills.pod_oom((await site.ready_pods())[0]["metadata"]["name"], NAMESPACE)
+        await asyncio.sleep(30)
+        await site.settled()
+        assert await memory(site) == "2Gi"
+        assert await site.is_condition("Degraded", "False")
+        await site.operators[0].stop()
+        await site.start(image=NEXT_IMAGE, version="1.2.0")
+        await asyncio.sleep(30)
+        await site.settled()
+        assert await memory(site) == "2Gi"
+        assert [each["result"] for each in (await site.operator())["status"]["history"]][-1] == "Succeeded"
+
+
+async def memory(site: Site) -> str:
+    """The operand's limit."""
+    (container,) = (await site.deployment())["spec"]["template"]["spec"]["containers"]
+    return str(container["resources"]["limits"]["memory"])
 
 
 @virtual_time

@@ -22,14 +22,19 @@ from lws.apimachinery.resources import (
     NAMESPACES,
     PODS,
     REPLICASETS,
+    ROLEBINDINGS,
+    ROLES,
+    SECRETS,
     VALIDATINGWEBHOOKCONFIGURATIONS,
 )
 from lws.errors import NotFoundError
 from lws.runtime.timestamps import micro_time
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.site import Site, slim_assets
+from tests.acceptance.operand.ground import Ground, slim_assets
+from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_drift import everything
+from tests.acceptance.operand.test_rights import ACCOUNT, grant
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
@@ -179,6 +184,90 @@ async def test_a24_another_installation_is_named_and_left_alone() -> None:
         await asyncio.sleep(3600)
         assert [await site.get(*each) for each in watched] == before
         assert {each.resource for each in site.counted()} == {f"{names.PLURAL}/status"}
+
+
+async def upstream(site: Ground, namespace: str) -> None:
+    """An installation of another namespace, made by kubectl, whose pods serve."""
+    await site.client.create(NAMESPACES, {"metadata": {"name": namespace}})
+    site.serve(namespace)
+    for name in (names.SERVING_SECRET, names.METRICS_SECRET):
+        await site.client.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}})
+    for resource, manifest in reference.objects(namespace, {}):
+        manifest["metadata"].pop("ownerReferences")
+        await site.client.create(resource, manifest, field_manager="kubectl-client-side-apply")
+    await site.until(lambda: serving(site, namespace))
+
+
+async def serving(site: Ground, namespace: str) -> bool:
+    """Whether both pods of an operand are Ready."""
+    return len(await site.ready_pods(namespace)) == 2
+
+
+async def lead(site: Ground, namespace: str, led: dict[str, bool]) -> None:
+    """Lead as the operand of a namespace would: while a pod of it is there, and as long as a lease then stands."""
+    while True:
+        pods = await site.pods(namespace)
+        if pods:
+            meta = {"name": names.OPERAND_LEASE, "namespace": namespace}
+            spec = {"holderIdentity": pods[0]["metadata"]["name"], "leaseDurationSeconds": 15}
+            spec["renewTime"] = micro_time(site.clock.now())
+            body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": meta, "spec": spec}
+            await site.client.apply(LEASES, body, field_manager="operand")
+        led[namespace] = bool(pods)
+        assert sum(led.values()) < 2, "two operands lead"
+        await asyncio.sleep(1)
+
+
+@virtual_time
+async def test_a24_another_installation_is_adopted_on_request() -> None:
+    """A24: without the right to end it that is named with its remedy; with it never two lead, and no set restarts."""
+    async with Site(definitions=["cert-manager"]) as site:
+        await grant(site)
+        await upstream(site, "lws-system")
+        led: dict[str, bool] = {}
+        leaders = [asyncio.create_task(lead(site, each, led)) for each in ("lws-system", site.namespace)]
+        pods = await with_sets(site, 2)
+        manager = CertManager(site)
+        await site.start(transport=site.sandbox.transport(ACCOUNT))
+        await site.apply_cr(takeOver="Adopt")
+        degraded = await site.becomes("Degraded", "True", "PermissionDenied")
+        assert "kubectl create role lws-operator-adopt -n lws-system" in degraded["message"]
+        assert await serving(site, "lws-system")
+        assert {each.resource for each in site.counted()} == {f"{names.PLURAL}/status"}
+        (entry,) = (await site.operator())["status"]["plan"]["entries"]
+        assert (entry["verb"], entry["namespace"], entry["name"]) == ("scale", "lws-system", names.DEPLOYMENT)
+        await run_printed(site, degraded["message"])
+        await site.becomes("Available", "True", seconds=1200)
+        await asyncio.sleep(60)
+        await site.settled()
+        for task in leaders:
+            assert not task.done()
+            task.cancel()
+        scaled = await site.client.get(DEPLOYMENTS, "lws-system", names.DEPLOYMENT)
+        assert scaled["spec"]["replicas"] == 0
+        assert await user_pods(site) == pods
+        (event,) = [each for each in await site.events("TakenOver") if "lws-system" in each["note"]]
+        assert "Service/lws-webhook-service" in event["note"]
+        binding = await site.get(CLUSTERROLEBINDINGS, names.MANAGER_BINDING)
+        assert binding is not None
+        assert [each["namespace"] for each in binding["subjects"]] == [site.namespace]
+        role = await site.get(CLUSTERROLES, names.MANAGER_ROLE)
+        assert role is not None
+        assert "app.kubernetes.io/created-by" not in role["metadata"]["labels"]
+        manager.task.cancel()
+
+
+async def run_printed(site: Site, message: str) -> None:
+    """Do what the commands of a message do."""
+    assert "--verb=get,patch --resource=deployments.apps/scale --resource-name=lws-controller-manager" in message
+    assert f"--serviceaccount={site.namespace}:{names.OPERATOR_DEPLOYMENT}" in message
+    meta = {"name": "lws-operator-adopt", "namespace": "lws-system"}
+    rule = {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"]}
+    rules = [{**rule, "resourceNames": [names.DEPLOYMENT]}]
+    await site.client.create(ROLES, {"metadata": meta, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": names.OPERATOR_DEPLOYMENT, "namespace": site.namespace}
+    reference = {"apiGroup": ROLES.group, "kind": "Role", "name": meta["name"]}
+    await site.client.create(ROLEBINDINGS, {"metadata": meta, "roleRef": reference, "subjects": [subject]})
 
 
 @pytest.mark.parametrize("where", [names.OPERATOR_NAMESPACE, "elsewhere"])

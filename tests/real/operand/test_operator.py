@@ -1,122 +1,33 @@
 """The operator on a real control plane: A01 to A03, A05, A20, A21, A26, A27, as far as pretended pods let them be told.
 
-Nobody answers for the operand's webhook here, so the operand is never Available.
+Nobody answers for the operand's webhook here, so the operand is never Available; `test_answering` has the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from random import Random
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
-from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
+from lws.api.operand.crd import OPERATORS
 from lws.api.operand.messages import MISSING_CERT_MANAGER, SINGLETON
-from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CLUSTERROLES,
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
     MUTATINGWEBHOOKCONFIGURATIONS,
-    NAMESPACES,
     SERVICES,
-    Resource,
 )
-from lws.client.api import STRATEGIC_MERGE_PATCH, ApiClient
-from lws.clock import SystemClock
-from lws.errors import InvalidError, NotFoundError, TooManyRequestsError
-from lws.manager.operand import OperandManager, OperandSettings
+from lws.client.api import STRATEGIC_MERGE_PATCH
+from lws.errors import InvalidError
 from lws.planning.operand.assets import assets
-from lws.reconcilers.operand.observe import Surroundings
-from lws_sandbox.controllers.kubelet.runtime import Delays
-from lws_sandbox.nodes import preset
-from lws_sandbox.real.cluster import RealCluster, real_cluster
-from tests.acceptance.operand.site import FREE, IMAGE, NAMESPACE, operator_manifest, workload
-from tests.real.conftest import need_binaries
-from tests.simulation.recording import Recording, Write
+from tests.acceptance.operand.ground import NAMESPACE, operator_manifest, workload
+from tests.real.operand.site import RealSite, site
 
-PATIENCE = 90.0
 REST = 40.0  # seconds; a minute's probe and several renewals fall into them
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-
-
-class RealSite:
-    """A real cluster with an operator in this process."""
-
-    def __init__(self, cluster: RealCluster) -> None:
-        self.client: ApiClient = cluster.admin("test")
-        self.writes: list[Write] = []
-        settings = OperandSettings(Surroundings(NAMESPACE, IMAGE, "1.1.0"))
-        transport = Recording(cluster.transport, self.writes)
-        self._operator = OperandManager(settings, transport, clock=SystemClock(), random=Random(3), sockets=False)
-        self._task: asyncio.Task[None] | None = None
-
-    async def prepare(self) -> None:
-        """Install the operator's definition and namespace."""
-        await self.client.create(CUSTOMRESOURCEDEFINITIONS, LEADERWORKERSETOPERATOR.manifest())
-        await self.client.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-
-        async def served() -> bool:
-            try:
-                await self.client.list(OPERATORS)
-            except (NotFoundError, TooManyRequestsError):  # the second while its storage is being set up
-                return False
-            return True
-
-        await self.until(served)
-
-    async def start(self) -> None:
-        """Start the operator; returns when it leads."""
-        self._task = asyncio.create_task(self._operator.run(), name="lws-operator")
-        await asyncio.wait_for(self._operator.wait_ready(), PATIENCE)
-
-    async def stop(self) -> None:
-        """Stop it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def get(self, resource: Resource, name: str) -> JSON | None:
-        """One object; None if it is not there."""
-        try:
-            return await self.client.get(resource, NAMESPACE if resource.namespaced else "", name)
-        except NotFoundError:
-            return None
-
-    async def condition(self, kind: str) -> JSON:
-        """One condition of the operator's object."""
-        found = await self.client.get(OPERATORS, "", names.SINGLETON)
-        conditions = (found.get("status") or {}).get("conditions") or ()
-        return next((each for each in conditions if each["type"] == kind), {})
-
-    def written(self, since: int) -> list[str]:
-        """What the operator wrote, and the server took, but for leases, events and dry runs."""
-        counted = (each for each in self.writes[since:] if each.resource not in FREE and not each.dry_run)
-        return [str(each) for each in counted if 200 <= each.status < 300]
-
-    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until a condition holds."""
-        async with asyncio.timeout(PATIENCE):
-            while not await holds():  # noqa: ASYNC110 -- a real server has no event for it
-                await asyncio.sleep(0.25)
-
-
-@asynccontextmanager
-async def site() -> AsyncIterator[RealSite]:
-    """A real cluster that knows the operator's object."""
-    shape = replace(preset("small"), delays=Delays(start=0.05, init=0.05, ready=0.1, stop=0.05))
-    async with real_cluster(need_binaries(), shape=shape, random=Random(1)) as cluster:
-        made = RealSite(cluster)
-        await made.prepare()
-        try:
-            yield made
-        finally:
-            await made.stop()
 
 
 async def test_the_definition_refuses_what_it_should() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from lws.apimachinery.intstr import scaled
 from lws.apimachinery.manifests import JSON
+from lws_sandbox.controllers.deployment_scaling import first_size, is_scaling, limits, notes, replicas_of, roll, scale
 from lws_sandbox.controllers.hashing import fnv1_32, go_json, safe_encode
 from lws_sandbox.controllers.objects import (
     annotations_of,
@@ -27,8 +27,6 @@ from lws_sandbox.copying import copied
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
-DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
-MAXIMUM: Final = "deployment.kubernetes.io/max-replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,6 @@ class DeploymentPlan:
     delete: tuple[JSON, ...]
     revision: str
     status: JSON
-
-
-def replicas_of(obj: JSON) -> int:
-    """`spec.replicas`, 1 when absent."""
-    replicas = obj["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
 
 
 def plan_replicaset(replicaset: JSON, pods: Sequence[JSON], now: datetime) -> ReplicaSetPlan:
@@ -109,13 +101,17 @@ def plan_deployment(deployment: JSON, replicasets: Sequence[JSON], now: datetime
     newest = next((item for item in replicasets if _same_template(deployment, item)), None)
     revision = _revision(newest, replicasets)
     status = _deployment_status(deployment, newest, replicasets, now)
-    if is_terminating(deployment) or deployment["spec"].get("paused"):
+    if is_terminating(deployment):
         return DeploymentPlan(None, (), (), revision, status)
-    if newest is None:
-        first = _first_size(deployment, replicasets)
-        return DeploymentPlan(new_replicaset(deployment, first, revision), (), (), revision, status)
     old = [item for item in replicasets if item is not newest]
-    return DeploymentPlan(None, _scales(deployment, newest, old), _history(deployment, old), revision, status)
+    paused = bool(deployment["spec"].get("paused"))
+    if paused or is_scaling(deployment, replicasets):
+        kept = _history(deployment, old) if paused else ()
+        return DeploymentPlan(None, scale(deployment, newest, old), kept, revision, status)
+    if newest is None:
+        first = first_size(deployment, replicasets)
+        return DeploymentPlan(new_replicaset(deployment, first, revision), (), (), revision, status)
+    return DeploymentPlan(None, roll(deployment, newest, old), _history(deployment, old), revision, status)
 
 
 def new_replicaset(deployment: JSON, replicas: int, revision: str) -> JSON:
@@ -141,7 +137,7 @@ def new_replicaset(deployment: JSON, replicas: int, revision: str) -> JSON:
             "name": f"{name_of(deployment)}-{digest}",
             "namespace": namespace_of(deployment),
             "labels": metadata["labels"],
-            "annotations": {**annotations, **_sizes(deployment), REVISION: revision},
+            "annotations": {**annotations, **notes(deployment), REVISION: revision},
             "ownerReferences": [controller_reference(deployment, "apps/v1", "Deployment")],
         },
         "spec": spec,
@@ -150,18 +146,12 @@ def new_replicaset(deployment: JSON, replicas: int, revision: str) -> JSON:
 
 def resized(deployment: JSON, replicaset: JSON, replicas: int) -> JSON:
     """The replica set with another number of replicas, and with the deployment's own size noted on it."""
-    annotations = {**annotations_of(replicaset), **_sizes(deployment)}
+    annotations = {**annotations_of(replicaset), **notes(deployment)}
     return {
         **replicaset,
         "metadata": {**meta(replicaset), "annotations": annotations},
         "spec": {**replicaset["spec"], "replicas": replicas},
     }
-
-
-def _sizes(deployment: JSON) -> dict[str, str]:
-    total = replicas_of(deployment)
-    recreate = (deployment["spec"].get("strategy") or {}).get("type") == "Recreate"
-    return {DESIRED: str(total), MAXIMUM: str(total if recreate else total + _limits(deployment)[0])}
 
 
 def template_hash(deployment: JSON) -> str:
@@ -184,54 +174,6 @@ def _revision(newest: JSON | None, replicasets: Sequence[JSON]) -> str:
     return str(highest + 1)
 
 
-def _limits(deployment: JSON) -> tuple[int, int]:
-    """(surge, unavailable) in pods; both zero would never end, so one may then be missing."""
-    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
-    total = replicas_of(deployment)
-    surge = scaled(rolling.get("maxSurge", "25%"), total, round_up=True)
-    unavailable = scaled(rolling.get("maxUnavailable", "25%"), total, round_up=False)
-    return surge, unavailable if surge or unavailable else 1
-
-
-def _first_size(deployment: JSON, replicasets: Sequence[JSON]) -> int:
-    total, running = replicas_of(deployment), sum(replicas_of(item) for item in replicasets)
-    if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
-        return 0 if running else total
-    return max(0, min(total, total + _limits(deployment)[0] - running))
-
-
-def _scales(deployment: JSON, newest: JSON, old: Sequence[JSON]) -> tuple[tuple[JSON, int], ...]:
-    """One step of a rollout: the new set up as far as the surge allows, else the old ones down as far as may be."""
-    total = replicas_of(deployment)
-    current = replicas_of(newest)
-    if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
-        down = tuple((item, 0) for item in old if replicas_of(item))
-        gone = not any((item.get("status") or {}).get("replicas") for item in old)
-        return down or (((newest, total),) if gone and current != total else ())
-    surge, unavailable = _limits(deployment)
-    running = sum(replicas_of(item) for item in old)
-    up = total if current > total else min(total, max(current, total + surge - running))
-    if up != current:
-        return ((newest, up),)
-    return _shrink_old(newest, old, total - unavailable)
-
-
-def _shrink_old(newest: JSON, old: Sequence[JSON], minimum: int) -> tuple[tuple[JSON, int], ...]:
-    available = {id(item): int((item.get("status") or {}).get("availableReplicas") or 0) for item in (newest, *old)}
-    unready_new = replicas_of(newest) - available[id(newest)]
-    running = sum(replicas_of(item) for item in old) + replicas_of(newest)
-    budget = running - minimum - unready_new
-    result = []
-    for item in old:
-        broken = max(0, min(budget, replicas_of(item) - available[id(item)]))
-        spare = max(0, min(budget - broken, sum(available.values()) - minimum, available[id(item)]))
-        if broken + spare > 0:
-            result.append((item, replicas_of(item) - broken - spare))
-            available[id(item)] -= spare
-            budget -= broken + spare
-    return tuple(result)
-
-
 def _history(deployment: JSON, old: Sequence[JSON]) -> tuple[JSON, ...]:
     limit = deployment["spec"].get("revisionHistoryLimit")
     limit = 10 if limit is None else int(limit)
@@ -248,7 +190,7 @@ def _deployment_status(deployment: JSON, newest: JSON | None, replicasets: Seque
     available = total("availableReplicas", replicasets)
     updated = total("replicas", [newest] if newest else [])
     replicas = total("replicas", replicasets)
-    enough = available >= wanted - _limits(deployment)[1]
+    enough = available >= wanted - limits(deployment)[1]
     complete = updated == replicas == available == wanted
     conditions = (deployment.get("status") or {}).get("conditions") or []
     conditions = _note(conditions, _availability(enough), now)

@@ -25,6 +25,7 @@ from lws_sandbox.controllers.base import (
     owner_values,
     raws,
 )
+from lws_sandbox.controllers.deployment_scaling import replicas_of
 from lws_sandbox.controllers.objects import annotations_of, name_of, namespace_of, uid_of
 from lws_sandbox.controllers.pods import available_in
 from lws_sandbox.controllers.workload_plan import (
@@ -34,7 +35,6 @@ from lws_sandbox.controllers.workload_plan import (
     new_replicaset_pod,
     plan_deployment,
     plan_replicaset,
-    replicas_of,
     resized,
 )
 
@@ -194,6 +194,8 @@ class DeploymentLoop(KeyedLoop[Key]):
             )
 
     def _note_scale(self, deployment: JSON, replicaset: JSON, before: int, after: int) -> None:
+        if before == after:
+            return
         direction = "up" if after > before else "down"
         words = f"Scaled {direction} replica set {name_of(replicaset)} from {before} to {after}"
         self._recorder.record(deployment, self.name, "Normal", "ScalingReplicaSet", words)

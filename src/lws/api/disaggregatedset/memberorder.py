@@ -71,8 +71,8 @@ ORDER: Final[Mapping[str, str]] = {
     "LabelSelector": "matchLabels matchExpressions",
     "LabelSelectorRequirement": "key! operator! values",
     "LeaderWorkerTemplate": (
-        "leaderTemplate workerTemplate! size* restartPolicy subGroupPolicy volumeClaimTemplates "
-        "persistentVolumeClaimRetentionPolicy"
+        "leaderTemplate workerTemplate! size* restartPolicy maxGroupRestarts* subGroupPolicy "
+        "volumeClaimTemplates persistentVolumeClaimRetentionPolicy"
     ),
     "Lifecycle": "postStart preStop stopSignal*",
     "LifecycleHandler": "exec httpGet tcpSocket sleep",

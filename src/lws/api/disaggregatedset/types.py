@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final
 
-import msgspec
 from pydantic import Field
 
-from lws.api.customresource import Conditions, Model
+from lws.api.customresource import Conditions, Model, read
 from lws.api.fields import EmbeddedMetadata, Keyed, Shape, enum, int32, int64, text
 from lws.api.leaderworkerset.types import LeaderWorkerSetSpec
 from lws.apimachinery.manifests import JSON
@@ -142,11 +141,7 @@ class DisaggregatedSet(Model):
         Raises:
             ValueError: not JSON, or a member of the wrong type, which the CustomResourceDefinition never lets in.
         """
-        try:
-            parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
-            metadata = msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
-        except msgspec.MsgspecError as error:
-            raise ValueError(str(error)) from error
+        parsed, metadata = read(source)
         spec = parsed.get("spec") or {}
         return cls(metadata=metadata, spec=spec, status=parsed.get("status") or {}, raw_spec=spec)
 
@@ -184,9 +179,5 @@ class DisaggregatedSetRoleScaler(Model):
         Raises:
             ValueError: not JSON, or a member of the wrong type, which the CustomResourceDefinition never lets in.
         """
-        try:
-            parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
-            metadata = msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
-        except msgspec.MsgspecError as error:
-            raise ValueError(str(error)) from error
+        parsed, metadata = read(source)
         return cls(metadata=metadata, spec=parsed.get("spec") or {}, status=parsed.get("status") or {})

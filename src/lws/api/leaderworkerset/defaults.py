@@ -13,14 +13,14 @@ _PACE: JSON = {"partition": 0, "maxUnavailable": 1, "maxSurge": 0}
 
 
 def default_leaderworkerset(obj: JSON) -> list[PatchOp]:
-    """The patch that fills in what rules 1 to 5 of spec 3.1 ask for; empty when nothing is missing.
+    """The patch that fills in what rules 1 to 5 of spec 3.1, with next 3.2, ask for; empty when nothing is missing.
 
     Values of a wrong type are left alone: the schema refuses them with a better message.
     """
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         return []
-    return [*_restart_policy(spec), *_rollout_strategy(spec), *_network_config(spec)]
+    return [*_restart_policy(spec), *_identity(spec), *_rollout_strategy(spec), *_network_config(spec)]
 
 
 def _restart_policy(spec: JSON) -> list[PatchOp]:
@@ -36,6 +36,12 @@ def _restart_policy(spec: JSON) -> list[PatchOp]:
     if not (policy is None or isinstance(policy, str)) or policy not in renamed:
         return []
     return [_set(template, "/spec/leaderWorkerTemplate", "restartPolicy", renamed[policy])]
+
+
+def _identity(spec: JSON) -> list[PatchOp]:
+    """Absent or empty is the default, which an older schema has not filled in (next 3.2)."""
+    defaults = {"groupIdentity": types.ORDINAL, "groupReplacementPolicy": types.POST_TERMINATION}
+    return [_set(spec, "/spec", name, value) for name, value in defaults.items() if spec.get(name) in (None, "")]
 
 
 def _rollout_strategy(spec: JSON) -> list[PatchOp]:

@@ -58,9 +58,12 @@ def _group_variables(pod: JSON) -> list[JSON]:
     group_index = _required(pod, labels_of(pod), keys.GROUP_INDEX, "group index label")
     size = _required(pod, annotations_of(pod), keys.SIZE, "size annotation")
     worker_index = _required(pod, labels_of(pod), keys.WORKER_INDEX, "worker index label")
-    subdomain = (pod.get("spec") or {}).get("subdomain") or ""
+    spec = pod.get("spec") or {}
+    leads = worker_index == keys.LEADER_INDEX
+    host = (spec.get("hostname") if leads else "") or f"{set_name}-{group_index}"
+    noted = "" if leads else annotations_of(pod).get(keys.LEADER_ADDRESS)  # by the controller (next 3.6, ND-16)
     return [
-        variable(keys.ENV_LEADER_ADDRESS, f"{set_name}-{group_index}.{subdomain}.{namespace_of(pod)}"),
+        variable(keys.ENV_LEADER_ADDRESS, noted or f"{host}.{spec.get('subdomain') or ''}.{namespace_of(pod)}"),
         variable(keys.ENV_GROUP_SIZE, size),
         variable(keys.ENV_WORKER_INDEX, worker_index),
     ]

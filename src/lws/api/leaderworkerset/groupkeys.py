@@ -10,9 +10,12 @@ def group_key(namespace: str, pod_name: str) -> str:
     return _sha1(f"{namespace}/{pod_name}")
 
 
-def subgroup_key(leader_name: str, index: int) -> str:
-    """The value of label ``subgroup-key``: SHA-1 of ``<leader pod name>/<index>``, no namespace (spec 4.2, 13.1)."""
-    return _sha1(f"{leader_name}/{index}")
+def subgroup_key(group: str, index: int) -> str:
+    """The value of label ``subgroup-key``: SHA-1 of ``<group>/<index>``, no namespace (spec 4.2, 13.1).
+
+    ``group`` is the leader pod's name, or the group's key where groups are known by one (next 3.4).
+    """
+    return _sha1(f"{group}/{index}")
 
 
 def _sha1(text: str) -> str:

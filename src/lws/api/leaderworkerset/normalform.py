@@ -20,6 +20,9 @@ from lws.apimachinery.quantity import Quantity, QuantityError
 _OPTIONAL: Final = ("optional",)
 _PROJECTED: Final = ("optional", "defaultMode")
 
+# The member of ``spec.leaderWorkerTemplate`` that is no part of a revision: the live one rules (next 5.2).
+LIVE: Final = "maxGroupRestarts"
+
 # A6: scalars whose explicit zero is significant, because the core types hold them by reference.
 SIGNIFICANT_ZEROS: Final[Mapping[str, tuple[str, ...]]] = {
     "PodSpec": (
@@ -147,6 +150,7 @@ def _leader_worker_template() -> _Node:
     node = _compile(customresource.struct(LeaderWorkerTemplate), "LeaderWorkerTemplate")
     policy = customresource.struct(LeaderWorkerTemplate)["properties"]["subGroupPolicy"]
     node.fields["subGroupPolicy"] = _compile(policy, "SubGroupPolicy")
+    del node.fields[LIVE]
     return node
 
 

@@ -38,6 +38,8 @@ class PodSpec(CachedStruct, frozen=True):
     """What a planner reads of a pod's spec."""
 
     node_name: str = ""
+    hostname: str = ""
+    subdomain: str = ""
     scheduler_name: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] | None = ()
     containers: tuple[Container, ...] | None = ()
@@ -196,6 +198,30 @@ class StatefulSet(CachedStruct, frozen=True):
     spec: StatefulSetSpec = StatefulSetSpec()
     status: StatefulSetStatus = StatefulSetStatus()
     document: bytes = b""
+
+
+class DeploymentSpec(CachedStruct, frozen=True):
+    """What a planner reads of a Deployment's spec."""
+
+    replicas: int | None = None
+    selector: LabelSelector | None = None
+
+
+class DeploymentStatus(CachedStruct, frozen=True):
+    """What a planner reads of a Deployment's status."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+
+
+class Deployment(CachedStruct, frozen=True):
+    """A leader Deployment (next 3.3)."""
+
+    metadata: ObjectMeta
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
 
 
 class ServiceSpec(CachedStruct, frozen=True):

@@ -1,16 +1,17 @@
 """What admission makes of a pod of a LeaderWorkerSet (spec 4): identity, placement, gang, environment.
 
-Everything is decided from the pod alone: its name, labels and annotations. A pod of another kind passes unchanged.
+Everything is decided from the pod alone: its name, labels and annotations; a group that is known by a key gets that by
+chance (next 3.4). A pod of another kind passes unchanged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import msgspec
 
-from lws.api.leaderworkerset import gangs
+from lws.api.leaderworkerset import gangs, hashleaders
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.affinity import with_exclusive_terms
 from lws.api.leaderworkerset.environment import with_group_variables
@@ -39,12 +40,13 @@ class MalformedPodError(AdmissionError):
     """A member of the pod that admission reads has not the type that the API gives it."""
 
 
-def mutate_pod(pod: JSON, *, gang: Collection[str]) -> JSON:
+def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | None = None) -> JSON:
     """The pod as it is to be stored; the one given is never altered.
 
     Args:
         pod: the manifest under review.
         gang: names of the schedulers that start gangs (spec 4.5); none without gang scheduling.
+        draw: gives `hashleaders.DRAWN` characters of chance; asked for a group's new key only.
 
     Raises:
         MalformedPodError: the manifest is no pod.
@@ -55,7 +57,7 @@ def mutate_pod(pod: JSON, *, gang: Collection[str]) -> JSON:
         return pod
     size = _group_size(pod)
     leads = labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX
-    placed = _in_gang(_leader(pod), gang) if leads else _worker(pod, size)
+    placed = _in_gang(_leader(pod, draw), gang) if leads else _worker(pod, size)
     try:
         placed = with_tpu_variables(placed, size)
     except ValueError as error:  # a malformed quantity
@@ -77,20 +79,29 @@ def _ordinal(pod: JSON) -> int:
     return ordinal
 
 
-def _leader(pod: JSON) -> JSON:
-    """Spec 4.2."""
-    marks = annotations_of(pod)
-    if keys.GROUP_INDEX not in labels_of(pod):
-        pod = with_labels(pod, {keys.GROUP_INDEX: str(_ordinal(pod))})
-    if marks.get(keys.SUBDOMAIN_POLICY) == UNIQUE_PER_REPLICA:
-        pod = with_spec(pod, {"subdomain": name_of(pod)})
-    if keys.GROUP_KEY not in labels_of(pod):
-        pod = with_labels(pod, {keys.GROUP_KEY: group_key(namespace_of(pod), name_of(pod))})
-    group = labels_of(pod)[keys.GROUP_KEY]
+def _leader(pod: JSON, draw: Callable[[], str] | None) -> JSON:
+    """Spec 4.2, with next 3.4."""
+    hashed = hashleaders.is_hashed(pod)
+    pod = _hash_identity(pod, draw) if hashed else _ordinal_identity(pod)
+    marks, group = annotations_of(pod), labels_of(pod)[keys.GROUP_KEY]
     pod = with_exclusive_terms(pod, marks.get(keys.EXCLUSIVE_TOPOLOGY, ""), keys.GROUP_KEY, group)
     if _wants_subgroup(pod) and marks.get(keys.SUBGROUP_POLICY_TYPE) != LEADER_EXCLUDED:
-        pod = _in_subgroup(pod, name_of(pod), 0)
-    return pod
+        pod = _in_subgroup(pod, group if hashed else name_of(pod), 0)
+    return hashleaders.gated(pod) if hashed else pod
+
+
+def _hash_identity(pod: JSON, draw: Callable[[], str] | None) -> JSON:
+    return hashleaders.identified(pod, draw() if draw is not None and hashleaders.lacks_key(pod) else "")
+
+
+def _ordinal_identity(pod: JSON) -> JSON:
+    if keys.GROUP_INDEX not in labels_of(pod):
+        pod = with_labels(pod, {keys.GROUP_INDEX: str(_ordinal(pod))})
+    if annotations_of(pod).get(keys.SUBDOMAIN_POLICY) == UNIQUE_PER_REPLICA:
+        pod = with_spec(pod, {"subdomain": name_of(pod)})
+    if keys.GROUP_KEY in labels_of(pod):
+        return pod
+    return with_labels(pod, {keys.GROUP_KEY: group_key(namespace_of(pod), name_of(pod))})
 
 
 def _worker(pod: JSON, size: int) -> JSON:
@@ -100,7 +111,9 @@ def _worker(pod: JSON, size: int) -> JSON:
     if _wants_subgroup(pod):
         marks = annotations_of(pod)
         index = _subgroup_index(pod, size, atoi(marks[keys.SUBGROUP_SIZE]), ordinal)
-        pod = _in_subgroup(pod, marks.get(keys.LEADER_NAME, ""), index)
+        hashed = hashleaders.is_hashed(pod)
+        group = labels_of(pod).get(keys.GROUP_KEY, "") if hashed else marks.get(keys.LEADER_NAME, "")
+        pod = _in_subgroup(pod, group, index)
     return pod
 
 
@@ -116,8 +129,8 @@ def _subgroup_index(pod: JSON, size: int, subgroup_size: int, ordinal: int) -> i
     return max(0, ordinal - 1) // subgroup_size if leader_is_extra else ordinal // subgroup_size
 
 
-def _in_subgroup(pod: JSON, leader_name: str, index: int) -> JSON:
-    key = subgroup_key(leader_name, index)
+def _in_subgroup(pod: JSON, group: str, index: int) -> JSON:
+    key = subgroup_key(group, index)
     pod = with_labels(pod, {keys.SUBGROUP_INDEX: str(index), keys.SUBGROUP_KEY: key})
     topology = annotations_of(pod).get(keys.SUBGROUP_EXCLUSIVE_TOPOLOGY, "")
     return with_exclusive_terms(pod, topology, keys.SUBGROUP_KEY, key)
@@ -163,7 +176,13 @@ class _Affinity(_Loose):
     pod_anti_affinity: _Terms | None = None
 
 
+class _Gate(_Loose):
+    name: str | None = None
+
+
 class _Spec(_Loose):
+    hostname: str | None = None
+    scheduling_gates: list[_Gate] | None = None
     subdomain: str | None = None
     scheduler_name: str | None = None
     affinity: _Affinity | None = None

@@ -13,7 +13,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.gotext import encode
 from lws.apimachinery.manifests import JSON
 
-_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _PATCH: Final = "$patch"
 _TEMPLATE: Final = "leaderWorkerTemplate"
 _NETWORK: Final = "networkConfig"
@@ -36,7 +36,7 @@ def sections(spec: Mapping[str, Any]) -> tuple[JSON, JSON]:
 @functools.lru_cache(maxsize=128)
 def revision_key(data: bytes) -> str:
     """The content hash: the decimal FNV-1 of the bytes, each digit replaced by a letter that spells no words."""
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(fnv1(data)))
+    return "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in str(fnv1(data)))
 
 
 def revision_name(lws_name: str, data: bytes, number: int) -> str:
@@ -56,14 +56,17 @@ def fnv1(data: bytes) -> int:
 def restore(lws: LeaderWorkerSet, data: JSON | bytes | str) -> LeaderWorkerSet:
     """The revision spec: the live object with the two stored sections put back (spec 6.4).
 
-    A section that the data does not have stays live.
+    A section that the data does not have stays live, and so does ``maxGroupRestarts`` (next 5.2).
 
     Raises:
         ValueError: the data is no JSON object, or its sections do not read as a LeaderWorkerSet.
     """
     spec = dict(lws.raw_spec)
     for name, section in _stored(data).items():
-        spec[name] = {key: value for key, value in section.items() if key != _PATCH}
+        live = (spec.get(name) or {}).get(normalform.LIVE)
+        spec[name] = {key: value for key, value in section.items() if key not in (_PATCH, normalform.LIVE)}
+        if live is not None:
+            spec[name][normalform.LIVE] = live
     parsed = LeaderWorkerSet.model_validate({"metadata": lws.metadata, "spec": spec, "raw_spec": spec})
     return parsed.model_copy(update={"status": lws.status})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.environment import CONTAINER_LISTS, value_of, variable, with_containers
+from lws.api.leaderworkerset.hashleaders import is_hashed
 from lws.apimachinery.integers import atoi
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of
 from lws.apimachinery.names import parent_and_ordinal
@@ -101,15 +102,21 @@ def _leader_has_tpus(pod: JSON) -> bool:
 
 
 def _leader_name(pod: JSON) -> str:
-    leader = name_of(pod) if _is_leader(pod) else parent_and_ordinal(name_of(pod))[0]
+    leader = _own_name(pod) if _is_leader(pod) else parent_and_ordinal(name_of(pod))[0]
     if not leader:
         raise AdmissionError(f"parsing parent name from pod {name_of(pod)}")
     return leader
 
 
+def _own_name(leader: JSON) -> str:
+    """The leader's name in addresses: one that comes from a Deployment has no other yet than its host's (ND-06)."""
+    host: str = (leader.get("spec") or {}).get("hostname") or ""
+    return host if is_hashed(leader) else name_of(leader)
+
+
 def _group_hosts(pod: JSON, size: int, processes: int) -> _Hosts:
     if _is_leader(pod):
-        return _Hosts(name_of(pod), True, 1, size - 1, 0)
+        return _Hosts(_own_name(pod), True, 1, size - 1, 0)
     leader, ordinal = _leader_name(pod), parent_and_ordinal(name_of(pod))[1]
     position = ordinal if _leader_has_tpus(pod) else ordinal - 1
     return _Hosts(leader, _leader_has_tpus(pod), 1, size - 1, position * processes)

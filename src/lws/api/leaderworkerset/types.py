@@ -44,6 +44,10 @@ SHARED: Final = "Shared"
 UNIQUE_PER_REPLICA: Final = "UniquePerReplica"
 LEADER_WORKER: Final = "LeaderWorker"
 LEADER_EXCLUDED: Final = "LeaderExcluded"
+ORDINAL: Final = "Ordinal"
+HASH: Final = "Hash"
+IMMEDIATE: Final = "Immediate"
+POST_TERMINATION: Final = "PostTermination"
 
 
 class RollingUpdateConfiguration(Model):
@@ -100,7 +104,7 @@ class NetworkConfig(Model):
 
 
 class LeaderWorkerTemplate(Model):
-    """What a group is made of. All of it belongs to the revision (spec 6.2)."""
+    """What a group is made of. All but ``maxGroupRestarts`` belongs to the revision (spec 6.2, next 5.2)."""
 
     required = ("workerTemplate",)
 
@@ -113,6 +117,11 @@ class LeaderWorkerTemplate(Model):
         str,
         enum(RESTART_DEFAULT, RECREATE_ON_RESTART, RECREATE_AFTER_START, RESTART_NONE, default=RECREATE_ON_RESTART),
     ] = Field(RECREATE_ON_RESTART, description="What the failure of one pod means for its group.")
+    max_group_restarts: Annotated[int | None, int32(minimum=0)] = Field(
+        None,
+        description="How often a group of one revision may be recreated; the next failure terminates it. "
+        "Only with a restartPolicy that recreates groups; unlimited when absent.",
+    )
     sub_group_policy: SubGroupPolicy | None = Field(None, description="Divides a group into subgroups.")
     volume_claim_templates: VolumeClaims = Field(
         default_factory=list, description="Claims of every pod, as in a StatefulSet."
@@ -148,13 +157,28 @@ class LeaderWorkerSetSpec(Model):
     network_config: NetworkConfig = Field(
         default_factory=NetworkConfig, description="How the pods of a group find each other."
     )
+    group_identity: Annotated[str, enum(ORDINAL, HASH, default=ORDINAL)] = Field(
+        ORDINAL,
+        description="What a group is known by: its index, kept across replacements, or a key that each one gets anew. "
+        "It cannot change.",
+    )
+    group_replacement_policy: Annotated[str, enum(IMMEDIATE, POST_TERMINATION, default=POST_TERMINATION)] = Field(
+        POST_TERMINATION,
+        description="Whether a group that replaces another starts at once, which only groups known by a key can, or "
+        "once the other is gone.",
+    )
+
+    @property
+    def hashed(self) -> bool:
+        """Whether groups are known by a key (next 3)."""
+        return self.group_identity == HASH
 
 
 class LeaderWorkerSetStatus(Model):
     """What was last seen (spec 8)."""
 
     conditions: Conditions = Field(
-        (), description="Available, Progressing, UpdateInProgress, Blocked, GroupsHealthy, Paused, Stalled."
+        (), description="Available, Progressing, UpdateInProgress, Degraded, Blocked, GroupsHealthy, Paused, Stalled."
     )
     failures: Annotated[tuple[Failure, ...], Listed({"maxItems": MOST_FAILURES})] = Field(
         (), description="Why groups were recreated, newest first."

@@ -53,6 +53,8 @@ SERVING_CERTIFICATE: Final = "lws-serving-cert"
 METRICS_CERTIFICATE: Final = "lws-metrics-cert"
 SERVING_SECRET: Final = "webhook-server-cert"  # noqa: S105 -- names; these two are cert-manager's, the third is ours
 METRICS_SECRET: Final = "metrics-server-cert"  # noqa: S105
+OPERATOR_METRICS_SECRET: Final = "lws-operator-metrics-cert"  # noqa: S105
+OPERATOR_METRICS_SERVICE: Final = "lws-operator-metrics-service"
 INTERNAL_SECRET: Final = "lws-webhook-server-cert"  # noqa: S105
 
 # What the reference makes and we do not: `(kind, name)`.

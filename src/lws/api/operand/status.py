@@ -43,6 +43,10 @@ _RELATED: Final = _object(("name", "resource"), group="string", resource="string
 _ENTRY: Final = _object(
     ("name", "resource", "verb"), verb="string", resource="string", namespace="string", name="string"
 )
+_ENTRY["properties"]["paths"] = {"type": "array", "items": {"type": "string"}}
+_RESTART: Final = _object(("name", "namespace"), namespace="string", name="string", reason="string")
+_RESTART["properties"]["groups"] = {"type": "integer", "format": "int32"}
+_RESTARTS: Final = Shape({"type": "array", "items": _RESTART, "x-kubernetes-list-type": "atomic"})
 _PLAN_ENTRIES: Final = Shape({"type": "array", "items": _ENTRY, "x-kubernetes-list-type": "atomic"})
 _ROLLOUT: Final = _object(
     ("result",),
@@ -118,6 +122,9 @@ class PlanStatus(Model):
     entries: Annotated[list[JSON], _PLAN_ENTRIES] = Field(default_factory=list, description="Objects that change.")
     truncated: Annotated[int, int32()] = Field(0, description="Entries that are left out.")
     restarts_operand: Annotated[bool, _FLAG] = Field(False, description="Whether pods of the operand are replaced.")
+    groups_restarted: Annotated[int, int32()] = Field(0, description="Groups of sets that would restart, if known.")
+    sets: Annotated[list[JSON], _RESTARTS] = Field(default_factory=list, description="Sets whose groups would restart.")
+    sets_truncated: Annotated[int, int32()] = Field(0, description="Sets that are left out.")
 
 
 class LeaderWorkerSetOperatorStatus(Model):

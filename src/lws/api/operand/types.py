@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final
 
-import msgspec
 from pydantic import Field
 
-from lws.api.customresource import Model
+from lws.api.customresource import Model, read
 from lws.api.fields import Core, Shape, enum, int32, text
 from lws.api.operand import messages
 from lws.api.operand.names import SINGLETON
@@ -27,6 +26,12 @@ AUTO: Final = "Auto"
 CERT_MANAGER: Final = "CertManager"
 INTERNAL: Final = "Internal"
 CUSTOM: Final = "Custom"
+KEEP: Final = "Keep"
+WHEN_UNUSED: Final = "WhenUnused"
+OPERAND: Final = "Operand"
+REFUSE: Final = "Refuse"
+ADOPT: Final = "Adopt"
+FIXED: Final = "Fixed"
 ENABLED: Final = "Enabled"
 DISABLED: Final = "Disabled"
 
@@ -116,6 +121,9 @@ class Operand(Model):
     """Size and surroundings of the operand."""
 
     replicas: Annotated[int, int32(2, minimum=1, maximum=5)] = Field(2, description="Pods of the operand.")
+    sizing: Annotated[str, enum(FIXED, AUTO, default=FIXED)] = Field(
+        FIXED, description="Auto gives the operand more CPU and memory the more pods the cluster's sets have."
+    )
     resources: Annotated[JSON | None, Core("ResourceRequirements")] = Field(
         None, description="Resources of the operand's container; given ones replace the operator's."
     )
@@ -199,6 +207,19 @@ class Rollout(Model):
     on_failure: Annotated[str, enum("Rollback", "Hold", default="Rollback")] = Field(
         "Rollback", description="Whether a rollout that fails is taken back, or left as it is."
     )
+    allow_group_restarts: Annotated[bool, Shape({"type": "boolean"}, False)] = Field(
+        False, description="Whether a rollout that restarts groups of sets may begin without approval."
+    )
+
+
+class Removal(Model):
+    """What managementState Removed does (operator 5.8)."""
+
+    policy: Annotated[str, enum(KEEP, WHEN_UNUSED, OPERAND, default=KEEP)] = Field(
+        KEEP,
+        description="Keep removes nothing; WhenUnused removes the operand once there is no set; Operand at once. Sets,"
+        " their pods and definitions always stay.",
+    )
 
 
 class LeaderWorkerSetOperatorSpec(Model):
@@ -227,11 +248,10 @@ class LeaderWorkerSetOperatorSpec(Model):
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy, description="Who may reach the operand.")
 
     rollout: Rollout = Field(default_factory=Rollout, description="How a new operand reaches the cluster.")
-
-    @property
-    def managed(self) -> bool:
-        """Whether the operator may write anything of the operand."""
-        return self.management_state in (MANAGED, FORCE, "")
+    removal: Removal = Field(default_factory=Removal, description="What managementState Removed does.")
+    take_over: Annotated[str, enum(REFUSE, ADOPT, default=REFUSE)] = Field(
+        REFUSE, description="Whether an installation in another namespace is left alone, or taken over."
+    )
 
 
 class LeaderWorkerSetOperator(Model):
@@ -259,9 +279,5 @@ class LeaderWorkerSetOperator(Model):
         Raises:
             ValueError: not JSON, or a member of the wrong type, which the CustomResourceDefinition never lets in.
         """
-        try:
-            parsed = msgspec.json.decode(source, type=JSON) if isinstance(source, bytes | str) else source
-            metadata = msgspec.convert(parsed.get("metadata") or {}, ObjectMeta)
-        except msgspec.MsgspecError as error:
-            raise ValueError(str(error)) from error
+        parsed, metadata = read(source)
         return cls(metadata=metadata, spec=parsed.get("spec") or {}, raw_status=parsed.get("status") or {})

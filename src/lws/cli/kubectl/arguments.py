@@ -1,17 +1,16 @@
-"""The command line of ``kubectl lws``: its commands, and kubectl's global flags before or after them.
-
-Usage errors name flags and commands, never values: one of them may be a token.
-"""
+"""What the command line of ``kubectl lws`` says."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
-from lws.apimachinery.durations import parse_duration
+from lws.cli.kubectl.commandline import PROGRAM, UsageError, command_parser, flags, global_parser
 from lws.client.overrides import Overrides
+
+__all__ = ["DISAGGREGATEDSET", "LEADERWORKERSET", "Arguments", "UsageError", "parse"]
 
 LEADERWORKERSET: Final = "leaderworkerset"
 DISAGGREGATEDSET: Final = "disaggregatedset"
@@ -21,29 +20,14 @@ KINDS: Final = {
     "leaderworkerset": LEADERWORKERSET,
     "leaderworkersets": LEADERWORKERSET,
     "leaderworkersets.leaderworkerset.x-k8s.io": LEADERWORKERSET,
+    "leaderworkerset.leaderworkerset.x-k8s.io": LEADERWORKERSET,
     "disaggregatedset": DISAGGREGATEDSET,
     "disaggregatedsets": DISAGGREGATEDSET,
     "disaggregatedsets.disaggregatedset.x-k8s.io": DISAGGREGATEDSET,
+    "disaggregatedset.disaggregatedset.x-k8s.io": DISAGGREGATEDSET,
 }
-PROGRAM: Final = "kubectl lws"
-# Flags of kubectl that change nothing here: (name, whether it takes a value).
-_WITHOUT_EFFECT: Final = (
-    ("cache-dir", True),
-    ("disable-compression", False),
-    ("kuberc", True),
-    ("log-flush-frequency", True),
-    ("match-server-version", False),
-    ("profile", True),
-    ("profile-output", True),
-    ("v", True),
-    ("vmodule", True),
-    ("warnings-as-errors", False),
-)
-_GLOBAL_HELP: Final = "kubectl's global flags, such as -n, --context and --kubeconfig, go before or after the command."
-
-
-class UsageError(Exception):
-    """The command line is wrong; the message says how, without the values given."""
+_PLANS: Final = ("scale", "drain", "upgrade")
+_PLAN_FORMS: Final = "plan takes -f FILE, NAME --set KEY=VALUE, scale NAME N, drain NODE..., or upgrade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +35,64 @@ class Arguments:
     """What the command line says.
 
     Attributes:
-        command: such as ``tree`` or ``rollout pause``; ``version`` needs no cluster.
-        name: of the set.
+        command: such as ``tree``, ``rollout pause`` or ``plan drain``; ``version`` needs no cluster.
+        name: of the set; empty where a command is about none, or about several.
         kind: `LEADERWORKERSET` or `DISAGGREGATEDSET`; empty if the name alone was given.
         overrides: what the global flags put over the kubeconfig.
+        output: ``json``, ``yaml``, ``name`` or ``wide``; empty is text for people.
         watch: whether to follow.
-        timeout: seconds to follow; None for ever.
-        revision: of ``rollout undo``; 0 is the previous one.
+        timeout: seconds to follow or wait; None for ever.
+        revision: of ``rollout undo``, where 0 is the previous one, and of ``rollout history``, where it is none.
+        group: label of one group; empty is every group.
+        worker: index of a member in its group.
+        container: its name; empty is the default one.
+        all_namespaces: whether sets of every namespace are meant.
+        selector: of the labels of sets.
+        types: of events; empty is every type.
+        all_containers: whether logs of every container are wanted.
+        previous: whether logs of the previous instance are.
+        tail: last lines of each log; None is all.
+        since: seconds that logs go back; None is all.
+        stdin: whether standard input is passed on.
+        tty: whether a command runs at a terminal.
+        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, the command of ``exec``.
+        now: whether all is restarted at once.
+        dry_run: whether nothing is to be written.
+        filename: of the manifest to plan for.
+        assignments: ``KEY=VALUE`` to plan for.
+        port: of ``ui``, on 127.0.0.1; 0 takes a free one.
+        browser: whether ``ui`` opens one.
+        acting: whether ``ui`` offers actions.
     """
 
     command: str
     name: str = ""
     kind: str = ""
     overrides: Overrides = field(default_factory=Overrides)
+    output: str = ""
     watch: bool = False
     timeout: float | None = None
     revision: int = 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments"):
-            message = "too many arguments"
-        elif "invalid choice" in message:
-            message = f"unknown {message.partition(':')[0].removeprefix('argument ').lower()}"
-        raise UsageError(f"{message}; see {self.prog} --help")
+    group: str = ""
+    worker: int = 0
+    container: str = ""
+    all_namespaces: bool = False
+    selector: str = ""
+    types: str = ""
+    all_containers: bool = False
+    previous: bool = False
+    tail: int | None = None
+    since: float | None = None
+    stdin: bool = False
+    tty: bool = False
+    words: tuple[str, ...] = ()
+    now: bool = False
+    dry_run: bool = False
+    filename: str = ""
+    assignments: tuple[str, ...] = ()
+    port: int = 0
+    browser: bool = True
+    acting: bool = False
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -85,7 +102,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: it is wrong.
         SystemExit: help was asked for, and printed.
     """
-    global_values, rest = _globals().parse_known_args(list(argv))
+    line, inner = _divided(list(argv))
+    global_values, rest = global_parser().parse_known_args(line)
     parser = command_parser()
     if rest[:1] == ["help"]:
         rest = [*(word for word in rest[1:] if not word.startswith("-")), "--help"]
@@ -94,79 +112,99 @@ def parse(argv: Sequence[str]) -> Arguments:
     if not rest:
         parser.print_help()
         raise SystemExit(0)
-    _refuse_unknown(parser, rest)
-    values = parser.parse_args(rest)
-    step = getattr(values, "step", None)
-    kind, name = _name(values.name) if hasattr(values, "name") else ("", "")
+    known = set(flags(parser))
+    bad = [flag for word in rest if _flag(word) and (flag := word.partition("=")[0]) not in known]
+    if bad:
+        raise UsageError(f"unknown flag: {bad[0] if bad[0].startswith('--') else bad[0][:2]}; see {PROGRAM} --help")
+    return _arguments(parser.parse_args(rest), _overrides(global_values), inner)
+
+
+def _divided(argv: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
+    """What is ours, and after ``--`` the command that is to run elsewhere."""
+    if "--" not in argv:
+        return argv, None
+    place = argv.index("--")
+    return argv[:place], tuple(argv[place + 1 :])
+
+
+def _flag(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _arguments(values: argparse.Namespace, overrides: Overrides, inner: tuple[str, ...] | None) -> Arguments:
+    given = vars(values)
+    step = given.get("step")
+    command = f"{values.command} {step}" if step else values.command
+    words = tuple(given.get("words") or given.get("names") or ())
+    kind, name = set_name(given["name"]) if "name" in given else ("", "")
+    if (inner is not None) != (command == "exec"):
+        raise UsageError(f"exec alone takes a command after --; see {PROGRAM} exec --help")
+    if inner is not None and not inner:
+        raise UsageError(f"the command after -- is missing; see {PROGRAM} exec --help")
+    if command == "plan":
+        command, kind, name, words = _plan(words, given)
+    if command == "diff" and (len(words) > 2 or not all(word.isascii() and word.isdigit() for word in words)):
+        raise UsageError(f"diff takes at most two revision numbers; see {PROGRAM} diff --help")
     return Arguments(
-        command=f"{values.command} {step}" if step else values.command,
+        command=command,
         name=name,
         kind=kind,
-        overrides=_overrides(global_values),
-        watch=getattr(values, "watch", False),
-        timeout=getattr(values, "timeout", None),
-        revision=getattr(values, "to_revision", 0),
+        overrides=overrides,
+        output=given.get("output", ""),
+        watch=given.get("watch", given.get("follow", False)),
+        timeout=given.get("timeout"),
+        revision=given.get("to_revision", given.get("revision", 0)),
+        group=given.get("group", ""),
+        worker=given.get("worker", 0),
+        container=given.get("container", ""),
+        all_namespaces=given.get("all_namespaces", False),
+        selector=given.get("selector", ""),
+        types=given.get("types", ""),
+        all_containers=given.get("all_containers", False),
+        previous=given.get("previous", False),
+        tail=given.get("tail"),
+        since=given.get("since"),
+        stdin=given.get("stdin", False) or given.get("interactive", False),
+        tty=given.get("tty", False) or given.get("interactive", False),
+        words=inner or words,
+        now=given.get("now", False),
+        dry_run=given.get("dry_run", False),
+        filename=given.get("filename", ""),
+        assignments=tuple(given.get("assignments", ())),
+        port=given.get("port", 0),
+        browser=not given.get("no_browser", False),
+        acting=given.get("allow_actions", False),
     )
 
 
-def command_parser() -> argparse.ArgumentParser:
-    """Parses everything but the global flags."""
-    top = _Parser(
-        prog=PROGRAM,
-        description="Look at LeaderWorkerSets and DisaggregatedSets, and steer rollouts.",
-        epilog=_GLOBAL_HELP,
-        allow_abbrev=False,
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    _named(commands, "tree", "show groups, pods, nodes and revisions, and why pods are not ready")
-    _named(commands, "explain-stuck", "say what a set waits for; exit 0 if for nothing")
-    status = _named(commands, "status", "show counts, conditions and what the set waits for")
-    status.add_argument("-w", "--watch", action="store_true", help="follow until every group is ready and updated")
-    rollout = _command(commands, "rollout", "follow, pause, resume or undo a rolling update")
-    steps = rollout.add_subparsers(dest="step", required=True, metavar="COMMAND", parser_class=_Parser)
-    following = _named(steps, "status", "follow an update to its end")
-    following.add_argument(
-        "-w", "--watch", type=_truth, nargs="?", const=True, default=True, metavar="BOOL", help="default true"
-    )
-    following.add_argument("--timeout", type=_timeout, metavar="DURATION", help="such as 5m; 0s, the default, is never")
-    _named(steps, "pause", "stop the update where it stands, by raising the partition")
-    _named(steps, "resume", "let a paused update go on")
-    _named(steps, "history", "list the stored revisions, the groups of each, and what each changed")
-    undo = _named(steps, "undo", "put an earlier revision's template back")
-    undo.add_argument("--to-revision", type=_revision, default=0, metavar="N", help="0, the default, is the previous")
-    _command(commands, "version", "print the version of this plugin")
-    _command(commands, "help", "print this help, or that of a command")
-    return top
+def _plan(words: tuple[str, ...], given: dict[str, object]) -> tuple[str, str, str, tuple[str, ...]]:
+    """Command, kind, name and further words of a plan; a set called ``drain`` is ``lws/drain``."""
+    filename, assignments = given["filename"], given["assignments"]
+    form = words[0] if words and words[0] in _PLANS else ""
+    wrong = UsageError(f"{_PLAN_FORMS}; see {PROGRAM} plan --help")
+    if form and (filename or assignments):
+        raise wrong
+    match form, len(words):
+        case "scale", 3 if words[2].isascii() and words[2].isdigit() and len(words[2]) < 10:
+            return ("plan scale", *set_name(words[1]), words[2:])
+        case "drain", count if count > 1:
+            return "plan drain", "", "", words[1:]
+        case "upgrade", 1:
+            return "plan upgrade", "", "", ()
+        case "", 1 if assignments and not filename:
+            return ("plan edit", *set_name(words[0]), ())
+        case "", 0 if filename and not assignments:
+            return "plan edit", "", "", ()
+    raise wrong
 
 
-def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_GLOBAL_HELP, allow_abbrev=False
-    )
+def global_overrides(flags_alone: Sequence[str]) -> Overrides:
+    """What global flags say, where nothing else is on the line.
 
-
-def _named(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> argparse.ArgumentParser:
-    parser = _command(commands, name, text)
-    parser.add_argument("name", metavar="NAME", help="the set: NAME, lws/NAME or disaggregatedset/NAME")
-    return parser
-
-
-def _globals() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    parser.add_argument("-n", "--namespace")
-    parser.add_argument("-s", "--server")
-    for name in ("kubeconfig", "context", "cluster", "user", "token", "tls-server-name"):
-        parser.add_argument(f"--{name}")
-    for name in ("certificate-authority", "client-certificate", "client-key", "as", "as-uid"):
-        parser.add_argument(f"--{name}")
-    for name in ("as-group", "as-user-extra"):
-        parser.add_argument(f"--{name}", action="append", default=[])
-    parser.add_argument("--insecure-skip-tls-verify", type=_truth, nargs="?", const=True)
-    parser.add_argument("--request-timeout", type=_timeout)
-    for name, takes_value in _WITHOUT_EFFECT:
-        flags = (f"-{name}", f"--{name}") if len(name) == 1 else (f"--{name}",)
-        parser.add_argument(*flags, **({} if takes_value else {"nargs": "?", "const": "true"}))  # type: ignore[arg-type]
-    return parser
+    Raises:
+        UsageError: one of them is wrong.
+    """
+    return _overrides(global_parser().parse_args(list(flags_alone)))
 
 
 def _overrides(values: argparse.Namespace) -> Overrides:
@@ -197,27 +235,12 @@ def _overrides(values: argparse.Namespace) -> Overrides:
     )
 
 
-def _refuse_unknown(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
-    """Name what is unknown before argparse does, which would print the words around it."""
-    known = set(_flags(parser))
-    unknown = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
-    bad = [flag for flag in unknown if flag not in known]
-    if bad:
-        raise UsageError(f"unknown flag: {bad[0] if bad[0].startswith('--') else bad[0][:2]}; see {PROGRAM} --help")
+def set_name(text: str) -> tuple[str, str]:
+    """Kind and name of the set that a word names; the kind is empty where it says none.
 
-
-def _flags(parser: argparse.ArgumentParser) -> list[str]:
-    found: list[str] = []
-    for action in parser._actions:
-        found += action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for sub in action.choices.values():
-                found += _flags(sub)
-    return found
-
-
-def _name(text: str) -> tuple[str, str]:
-    """Kind and name of the set."""
+    Raises:
+        UsageError: it names none.
+    """
     kind, slash, name = text.rpartition("/")
     if slash and kind.lower() not in KINDS:
         only = "only LeaderWorkerSets and DisaggregatedSets are looked at"
@@ -225,24 +248,3 @@ def _name(text: str) -> tuple[str, str]:
     if not name:
         raise UsageError(f"the name of the set is empty; see {PROGRAM} --help")
     return (KINDS[kind.lower()] if slash else ""), name
-
-
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "t", "1", "false", "f", "0"):
-        raise argparse.ArgumentTypeError("neither true nor false")
-    return text.lower() in ("true", "t", "1")
-
-
-def _timeout(text: str) -> float | None:
-    """Seconds, as kubectl reads them: a duration, or a bare number; nought is for ever."""
-    try:
-        seconds = float(text) if text.isascii() and text.isdigit() else parse_duration(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("no duration; write it as 90s or 5m") from None
-    return seconds if seconds > 0 else None
-
-
-def _revision(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError("no revision number")
-    return int(text)

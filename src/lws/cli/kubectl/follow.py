@@ -11,16 +11,18 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from lws.cli.kubectl.observe import Observation, read_only_set
-from lws.cli.kubectl.progress import of_rollout
+from lws.cli.kubectl.progress import Progress, Watched, of_rollout
+from lws.cli.kubectl.session import Session
 from lws.cli.kubectl.terminal import Terminal
-from lws.client.api import ApiClient
 from lws.errors import LwsError, NotFoundError, ServerError, TooManyRequestsError, TransportError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, waits
-from lws.planning.leaderworkerset.diagnosis.facts import Facts
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from lws.cli.kubectl.documents import Document
 
 T = TypeVar("T")
 INTERVAL: Final = 1.0  # seconds between two looks
@@ -69,66 +71,109 @@ class Watch:
         return found
 
 
-async def rollout(
-    client: ApiClient,
-    namespace: str,
-    name: str,
-    terminal: Terminal,
-    *,
-    watch: bool = True,
-    timeout: float | None = None,
-) -> int:
+async def rollout(session: Session) -> int:
     """As ``kubectl rollout status``: a line whenever something changes, until the rollout is complete.
 
     Returns:
         0 when it is complete, or was only looked at.
 
     Raises:
-        LwsError: ``timeout`` seconds were not enough, or the set was deleted.
+        LwsError: the time given was not enough, or the set was deleted.
     """
-    watching, told = Watch(name), ""
+    asked, watching, told = session.arguments, Watch(session.name), ""
+
+    async def reading() -> SetFacts:
+        return await read_only_set(session.client, session.namespace, session.name)
+
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(asked.timeout):
             while True:
-                lws = await watching.look(lambda: read_only_set(client, namespace, name), lambda one: one.metadata.uid)
-                progress = of_rollout(lws) if lws is not None else None
-                text = progress.text if progress is not None else watching.trouble
-                if text != told:
-                    terminal.line(text)
-                    told = text
-                if not watch or (progress is not None and progress.complete):
+                lws = await watching.look(reading, lambda one: one.metadata.uid)
+                progress = of_rollout(lws) if lws is not None else Progress(watching.trouble)
+                if progress.text != told:
+                    report(session, progress)
+                    told = progress.text
+                if not asked.watch or progress.complete:
                     return 0
                 await asyncio.sleep(INTERVAL)
     except TimeoutError:
         raise LwsError("timed out waiting for the rollout to finish") from None
 
 
-class _Display(AbstractContextManager[None], Protocol):
-    def show(self, facts: Facts, trouble: str) -> None:
-        """Show what is now; ``trouble`` says why it may be old."""
+def report(session: Session, progress: Progress) -> None:
+    """Print how far a rollout is."""
+
+    def document() -> Document:
+        from lws.cli.kubectl.documents import RolloutStatus
+
+        return RolloutStatus(
+            set_kind=session.set_kind,
+            namespace=session.namespace,
+            name=session.name,
+            complete=progress.complete,
+            message=progress.text,
+        )
+
+    names = [session.full_name] if progress.complete else []
+    session.show(document, lambda: [progress.text], names, stream=True)
 
 
-async def status(name: str, observe: Callable[[], Awaitable[Observation]], terminal: Terminal) -> int:
+class _Display(Protocol):
+    def show(self, seen: Watched) -> None:
+        """Show what is now."""
+
+    def __enter__(self) -> _Display: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+async def status(session: Session, observe: Callable[[], Awaitable[Observation]]) -> int:
     """Show a set's status until it waits for nothing.
 
     Raises:
         LwsError: the set was deleted, or the first look failed.
     """
-    watching = Watch(name)
-    display: _Display = _InPlace(terminal) if terminal.live else _Lines(terminal)
+    watching = Watch(session.name)
     facts: Facts | None = None
-    with display:
+    with _display(session) as display:
         while True:
             seen = await watching.look(observe, lambda one: one.facts.lws.metadata.uid)
             facts = seen.facts if seen is not None else facts
             if facts is not None:
-                display.show(facts, watching.trouble)
+                display.show(Watched(facts, watching.trouble))
             if seen is not None and not waits(diagnose(seen.facts)):
                 return 0
             await asyncio.sleep(INTERVAL)
 
 
-class _Lines(AbstractContextManager[None]):
+def _display(session: Session) -> _Display:
+    if not session.text:
+        return _Documents(session)
+    return _InPlace(session.terminal) if session.terminal.live else _Lines(session.terminal)
+
+
+class _Documents(AbstractContextManager["_Documents"]):
+    """A document whenever anything in it changes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last: Document | None = None
+
+    def show(self, seen: Watched) -> None:
+        """Print it if it is new."""
+        from lws.cli.kubectl.export import watched
+
+        document = watched(seen)
+        if document != self._last:
+            first, self._last = self._last is None, document
+            names = [self._session.full_name] if first else []
+            self._session.show(lambda: document, list, names, stream=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be put right."""
+
+
+class _Lines(AbstractContextManager["_Lines"]):
     """A line whenever the numbers change, and each sentence when it is new."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -136,8 +181,9 @@ class _Lines(AbstractContextManager[None]):
         self._numbers = ""
         self._said: frozenset[str] = frozenset()
 
-    def show(self, facts: Facts, trouble: str) -> None:
+    def show(self, seen: Watched) -> None:
         """Print what is new."""
+        facts, trouble = seen.facts, seen.trouble
         lws = facts.lws
         numbers = f"{lws.ready}/{lws.replicas} groups ready, {lws.updated}/{lws.replicas} updated"
         said = [*([trouble] if trouble else []), *sentences(diagnose(facts))]
@@ -152,15 +198,16 @@ class _Lines(AbstractContextManager[None]):
         """Nothing is to be put right."""
 
 
-class _InPlace(AbstractContextManager[None]):
+class _InPlace(AbstractContextManager["_InPlace"]):
     """Drawn over and over, no taller than the terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._live: Live | None = None
 
-    def show(self, facts: Facts, trouble: str) -> None:
+    def show(self, seen: Watched) -> None:
         """Draw what is now."""
+        facts, trouble = seen.facts, seen.trouble
         from rich.console import Group
         from rich.live import Live
         from rich.text import Text

@@ -5,6 +5,7 @@ Nothing is imported before it is needed, since most of a short command's time is
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -20,20 +21,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 2
     if arguments.command == "version":
-        sys.stdout.write(f"kubectl-lws {__version__}\n")
+        _version(arguments.output)
         return 0
     return _run(arguments)
 
 
+def _version(output: str) -> None:
+    text = f"kubectl-lws {__version__}"
+    if output in ("json", "yaml"):
+        from lws.cli.kubectl.documents import Version
+        from lws.cli.kubectl.printing import show
+        from lws.cli.kubectl.terminal import standard_output
+
+        show(standard_output(), output, lambda: Version(version=__version__), [])
+    else:
+        sys.stdout.write(f"{text}\n")
+
+
 def _run(arguments: Arguments) -> int:
+    gc.disable()  # imports make no garbage, and looking for it takes a tenth of a short command
     import asyncio
 
-    from lws.cli.kubectl.commands import run
+    from lws.client.quickimport import import_http
+
+    import_http()
+
+    if arguments.command == "ui":
+        from lws.cli.kubectl.ui.command import run
+    else:
+        from lws.cli.kubectl.commands import run
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 
+    gc.freeze()
+    gc.enable()
     try:
-        return asyncio.run(run(arguments))
+        return asyncio.run(run(arguments))()
     except NotFoundError as error:
         _complain(f"{error}; check the name and the namespace")
     except ConflictError:

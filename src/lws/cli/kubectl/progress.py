@@ -1,10 +1,10 @@
-"""How far a rollout is, in the words of ``kubectl rollout status``. Pure."""
+"""What somebody who follows a set is shown: how far a rollout is, in the words of ``kubectl rollout status``. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lws.planning.leaderworkerset.diagnosis.facts import SetFacts
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, SetFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,14 @@ class Progress:
 
     text: str
     complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a display shows; ``trouble`` says why it may be old."""
+
+    facts: Facts
+    trouble: str = ""
 
 
 def of_rollout(lws: SetFacts) -> Progress:

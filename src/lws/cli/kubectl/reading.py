@@ -12,14 +12,23 @@ from typing import Any, Final
 import msgspec
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, StatefulSet
 from lws.apimachinery.integers import natural
 from lws.apimachinery.intstr import scaled
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import Metadata, PodReport
-from lws.planning.leaderworkerset.groups import ABSENT, leaders_by_index, own_leaders, state_of
+from lws.planning.leaderworkerset.groups import (
+    ABSENT,
+    HASH,
+    base_name,
+    is_leader,
+    leaders_by_index,
+    own_leaders,
+    state_of,
+    workers_of,
+)
 
 _LEADER_READY: Final = "LeaderReady"
 _UNIQUE: Final = "UniquePerReplica"
@@ -47,12 +56,13 @@ def read_set(raw: JSON) -> SetFacts:
         updated=_number(status.get("updatedReplicas"), 0),
         present=_number(status.get("replicas"), 0),
         conditions=msgspec.convert(status.get("conditions") or (), tuple[Condition, ...]),
+        hashed=spec.get("groupIdentity") == HASH,
     )
 
 
 def read_groups(
     lws: SetFacts,
-    leader_set: StatefulSet | None,
+    leader_set: StatefulSet | Deployment | None,
     statefulsets: Mapping[str, StatefulSet],
     pods: Iterable[PodReport],
     revisions: Iterable[ControllerRevision] = (),
@@ -62,15 +72,18 @@ def read_groups(
     There are as many groups as are wanted or have a leader, whatever somebody scaled the StatefulSet to.
     """
     every = tuple(pods)
+    if lws.hashed or isinstance(leader_set, Deployment):
+        groups = _groups_by_key(lws, leader_set, statefulsets, every)
+        return groups, _strays(every, groups)
     leaders = leaders_by_index([pod for pod in every if _worker_index(pod) == 0], lws.name)
     members: dict[str, list[PodReport]] = {}
     for pod in every:
         if _worker_index(pod) > 0:
             members.setdefault(pod.metadata.label(labels.GROUP_INDEX), []).append(pod)
+    found: list[GroupFacts] = []
     own = {pod.metadata.name for pod in own_leaders(leaders.values(), leader_set)}
     key = leader_set.metadata.label(labels.REVISION) if leader_set is not None else ""
     sizes = {one.metadata.label(labels.REVISION): _revision_size(one) for one in revisions}
-    groups = []
     for index in range(_count(lws, leader_set, leaders)):
         leader = leaders.get(index)
         assert leader is None or isinstance(leader, PodReport)
@@ -79,9 +92,41 @@ def read_groups(
         name = f"{lws.name}-{index}"
         worker_set = statefulsets.get(name)
         state = state_of(leader, size, worker_set, key) if leader is not None and name in own else ABSENT
-        groups.append(GroupFacts(index, state, size, leader, tuple(workers), worker_set))
+        found.append(GroupFacts(index, state, size, leader, tuple(workers), worker_set, name))
+    return tuple(found), _strays(every, found)
+
+
+def _strays(pods: Iterable[PodReport], groups: Iterable[GroupFacts]) -> tuple[PodReport, ...]:
     counted = {pod.metadata.name for group in groups for pod in group.pods}
-    return tuple(groups), tuple(pod for pod in every if pod.metadata.name not in counted)
+    return tuple(pod for pod in pods if pod.metadata.name not in counted)
+
+
+def _groups_by_key(
+    lws: SetFacts,
+    deployment: StatefulSet | Deployment | None,
+    statefulsets: Mapping[str, StatefulSet],
+    pods: tuple[PodReport, ...],
+) -> tuple[GroupFacts, ...]:
+    """The groups that have a leader, the oldest first, and those that lack one."""
+    if deployment is None:
+        return ()
+    key = deployment.metadata.label(labels.REVISION)
+    leaders = sorted((pod for pod in pods if is_leader(pod)), key=_age)
+    found = []
+    for index, leader in enumerate(leaders):
+        group = leader.metadata.label(labels.GROUP_INDEX)
+        mates = [pod for pod in pods if not is_leader(pod) and pod.metadata.label(labels.GROUP_INDEX) == group]
+        size, workers = _size(leader, {}, lws.size), workers_of(leader, statefulsets)
+        state = ABSENT if leader.metadata.deleting else state_of(leader, size, workers, key)
+        members = tuple(sorted(mates, key=_worker_index)) if group else ()
+        found.append(GroupFacts(index, state, size, leader, members, workers, base_name(leader, workers)))
+    lacking = range(sum(not leader.metadata.deleting for leader in leaders), lws.replicas)
+    missing = [GroupFacts(len(leaders) + at, ABSENT, lws.size) for at in range(len(lacking))]
+    return (*found, *missing)
+
+
+def _age(pod: PodReport) -> tuple[str, str]:
+    return pod.metadata.creation_timestamp or "", pod.metadata.name
 
 
 def _count(lws: SetFacts, leader_set: StatefulSet | None, leaders: Mapping[int, object]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
@@ -16,9 +15,9 @@ from rich.tree import Tree
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
-from lws.apimachinery.manifests import JSON
+from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.observe import Observation
-from lws.cli.kubectl.rollout import section
+from lws.cli.kubectl.revisions import as_yaml, change, images, section
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
@@ -34,8 +33,8 @@ TRUE_WORDS: Final = {
 _MISSING_LISTED: Final = 8  # missing pods of a group that get a line each
 
 
-def tree(facts: Facts) -> Tree:
-    """Groups, pods, nodes, revisions, and why what is not ready is not."""
+def tree(facts: Facts, *, wide: bool = False) -> Tree:
+    """Groups, pods, nodes, revisions, and why what is not ready is not; wide, every missing pod has its line."""
     lws = facts.lws
     root = Tree(
         Text.assemble(
@@ -51,7 +50,7 @@ def tree(facts: Facts) -> Tree:
         branch = root.add(_group_line(facts, group))
         for pod in group.pods:
             branch.add(_pod_line(facts, pod))
-        for line in _missing(facts, group):
+        for line in _missing(facts, group, 10_000 if wide else _MISSING_LISTED):
             branch.add(Text(line, style="red"))
     for pod in facts.strays:
         root.add(Text.assemble(_pod_line(facts, pod), ("  of no group", "dim")))
@@ -61,22 +60,26 @@ def tree(facts: Facts) -> Tree:
 def _ready(facts: Facts) -> str:
     """Ready groups of the wanted ones, as seen now; surge is counted apart."""
     ready = [group for group in facts.groups if group.state.ready]
-    extra = sum(1 for group in ready if group.index >= facts.lws.replicas)
+    extra = (
+        max(0, len(ready) - facts.lws.replicas)
+        if facts.lws.hashed
+        else sum(1 for group in ready if group.index >= facts.lws.replicas)
+    )
     return f"{len(ready) - extra}/{facts.lws.replicas}" + (f" (+{extra} surge)" if extra else "")
 
 
-def _missing(facts: Facts, group: GroupFacts) -> Iterator[str]:
-    present = {pod.metadata.name for pod in group.workers}
-    names = [f"{facts.lws.name}-{group.index}-{number}" for number in range(1, min(group.size, 10_000))]
-    absent = [name for name in names if name not in present]
-    yield from (f"{name}  missing" for name in absent[:_MISSING_LISTED])
-    if len(absent) > _MISSING_LISTED:
-        yield f"and {len(absent) - _MISSING_LISTED} more missing"
+def _missing(facts: Facts, group: GroupFacts, listed: int) -> Iterator[str]:
+    absent = missing(facts.lws, group)
+    yield from (f"{name}  missing" for name in absent[:listed])
+    if len(absent) > listed:
+        yield f"and {len(absent) - listed} more missing"
 
 
 def _group_line(facts: Facts, group: GroupFacts) -> Text:
     mark, style = ("●", "green") if group.state.ready else ("○", "yellow")
     surge = "  (surge)" if group.index >= facts.lws.replicas else ""
+    if facts.lws.hashed:  # any group may be the one too many, so each tells its name
+        surge = f"  {group.base}" if group.base else ""
     age = "" if group.state.updated else "  old" if group.state.present else ""
     return Text.assemble(
         (f"{mark} group {group.index}", style), f"{surge}  ", (group.revision or "no leader", "cyan"), (age, "magenta")
@@ -99,7 +102,8 @@ def status(facts: Facts, most: int = 8) -> RenderableType:
         shown, extra = min(value, lws.replicas), max(0, value - lws.replicas)
         tail = f"{shown}/{lws.replicas}" + (f" (+{extra} surge)" if extra else "")
         table.add_row(name, ProgressBar(wanted, min(value, wanted), width=24), tail)
-    table.add_row("replicas", Text(f"{lws.present} groups exist, partition {facts.partition}"), "")
+    tail = "known by a key" if lws.hashed else f"partition {facts.partition}"
+    table.add_row("replicas", Text(f"{lws.present} groups exist, {tail}"), "")
     lines: list[RenderableType] = [Text(f"{lws.metadata.namespace}/{lws.name}", style="bold"), table]
     if notice := owner_notice(facts):
         lines.append(Text(notice, style="yellow"))
@@ -125,29 +129,12 @@ def history(observation: Observation) -> RenderableType:
         template = section(revision, "leaderWorkerTemplate")
         members = [str(group.index) for group in observation.facts.groups if group.revision == key]
         current = " (current)" if key == observation.facts.key else ""
-        images = ", ".join(dict.fromkeys(_images(template)))
-        table.add_row(str(revision.revision), key + current, str(template.get("size", 1)), images, ", ".join(members))
+        named = ", ".join(images(revision))
+        table.add_row(str(revision.revision), key + current, str(template.get("size", 1)), named, ", ".join(members))
     changes = [change(older, newer) for older, newer in pairwise(stored)]
     return Lines(table, *(Text("\n" + text) for text in changes))
 
 
-def change(older: ControllerRevision, newer: ControllerRevision) -> str:
-    """What the newer revision changed, as a unified diff of YAML; a sentence if its content is the same."""
-    names = (f"revision {older.revision}", f"revision {newer.revision}")
-    lines = difflib.unified_diff(_yaml(older), _yaml(newer), *names, lineterm="", n=2)
-    return "\n".join(lines) or f"{names[1]} has the content of {names[0]}"
-
-
-def _yaml(revision: ControllerRevision) -> list[str]:
-    import yaml
-
-    sections = {name: section(revision, name) for name in ("leaderWorkerTemplate", "networkConfig")}
-    return yaml.safe_dump(sections, sort_keys=True).splitlines()
-
-
-def _images(template: JSON) -> list[str]:
-    found = []
-    for part in ("leaderTemplate", "workerTemplate"):
-        spec = (template.get(part) or {}).get("spec") or {}
-        found += [container.get("image", "") for container in spec.get("containers") or ()]
-    return found
+def revision(one: ControllerRevision) -> list[str]:
+    """What one revision holds, as YAML."""
+    return [f"# revision {one.revision}, key {one.metadata.label(labels.REVISION)}", *as_yaml(one)]

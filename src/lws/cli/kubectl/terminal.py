@@ -20,6 +20,7 @@ class Terminal:
 
     Attributes:
         live: whether what was printed can be drawn over: a terminal that is not dumb.
+        coloured: whether colours may be printed: on such a terminal, unless ``NO_COLOR`` is set.
     """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
@@ -30,6 +31,7 @@ class Terminal:
         self._environ = environ
         self._console: Console | None = None
         self.live = stream.isatty() and environ.get("TERM", "") not in ("", "dumb", "unknown")
+        self.coloured = self.live and not environ.get("NO_COLOR")
 
     def line(self, text: str) -> None:
         """Print one line at once."""
@@ -41,20 +43,39 @@ class Terminal:
         self.console.print(renderable)
 
     @property
+    def width(self) -> int | None:
+        """Columns that plain text has to fit into; None where nobody gave a width, as in a pipe."""
+        if given := self._columns():
+            return given
+        if not self._stream.isatty():
+            return None
+        try:
+            return max(os.get_terminal_size(self._stream.fileno()).columns, NARROWEST)
+        except (OSError, ValueError):
+            return None
+
+    @property
     def console(self) -> Console:
         """A console of rich, as wide as the terminal, else as ``COLUMNS`` says; rich is imported for it."""
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(file=self._stream, width=None if self._stream.isatty() else self._columns())
+            width = None if self._stream.isatty() else self._columns() or WIDTH
+            self._console = Console(file=self._stream, width=width)
         return self._console
 
     def _columns(self) -> int:
+        """What the environment says; nought if nothing usable."""
         columns = self._environ.get("COLUMNS", "")
         given = int(columns) if columns.isascii() and columns.isdigit() and len(columns) < 10 else 0
-        return max(given, NARROWEST) if given else WIDTH
+        return max(given, NARROWEST) if given else 0
 
 
 def standard_output() -> Terminal:
     """The process's own."""
     return Terminal(sys.stdout)
+
+
+def silent() -> Terminal:
+    """Nobody reads it."""
+    return Terminal(io.StringIO(), {})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition
@@ -19,12 +20,14 @@ from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
 from lws.planning.leaderworkerset.conditions import AVAILABLE, BLOCKED, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import (
+    is_hashed,
     leaders_by_index,
     own_leaders,
     pod_ready,
     revision_key,
     size_of,
     state_of,
+    workers_of,
 )
 from lws.planning.leaderworkerset.recovery import container_restarted
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -54,7 +57,7 @@ class Census:
     Attributes:
         desired: groups that the spec asks for.
         ready: wanted groups that are ready.
-        updated: of these, those of the revision that the leader StatefulSet has.
+        updated: of these, those of the revision that the leader object has.
         reasons: the other wanted groups, by why they are not ready.
         not_ready_since: since when the wanted group has not been ready that has not for longest.
         unknown: the groups of which the API does not tell since when; `MISSING_GROUPS` for those without a leader.
@@ -87,14 +90,41 @@ def take_census(snapshot: SetSnapshot, members: Members, per_group: Amounts) -> 
         per_group: `accelerators.of_group` of the set.
     """
     taking = _Taking(snapshot, members, per_group)
-    own = own_leaders(snapshot.leaders, snapshot.leader_statefulset)
-    ending = tuple(pod for pod in snapshot.leaders if pod.metadata.deleting)
-    leaders = leaders_by_index((*ending, *own), snapshot.lws.metadata.name)
-    wanted = {index: leader for index, leader in leaders.items() if index < snapshot.lws.spec.replicas}
+    wanted = _by_key(snapshot) if snapshot.lws.spec.hashed else _by_index(snapshot)
     for index, leader in wanted.items():
         taking.look(index, leader)
     taking.miss(snapshot.lws.spec.replicas - len(wanted))
     return taking.result()
+
+
+def _by_index(snapshot: SetSnapshot) -> dict[int, Pod]:
+    """The leaders of the wanted groups."""
+    own = own_leaders(snapshot.leaders, snapshot.leader_statefulset)
+    ending = tuple(pod for pod in snapshot.leaders if pod.metadata.deleting)
+    leaders = leaders_by_index((*ending, *own), snapshot.lws.metadata.name)
+    return {index: leader for index, leader in leaders.items() if index < snapshot.lws.spec.replicas}
+
+
+def _by_key(snapshot: SetSnapshot) -> dict[int, Pod]:
+    """As many leaders as groups are wanted, the best of them, by the first digits of their keys.
+
+    No group has a place of its own, so it is any of them that are wanted.
+    """
+
+    def worth(pod: Pod) -> tuple[bool, bool, str, str]:
+        meta = pod.metadata
+        return meta.deleting, not pod_ready(pod), meta.creation_timestamp or "", meta.name
+
+    leaders = sorted((pod for pod in snapshot.leaders if is_hashed(pod)), key=worth)[: snapshot.lws.spec.replicas]
+    return {_number(leader, at): leader for at, leader in enumerate(leaders)}
+
+
+def _number(leader: Pod, at: int) -> int:
+    """Something to tell the group by."""
+    try:
+        return int(leader.metadata.label(labels.GROUP_KEY)[:8], 16)
+    except ValueError:
+        return at
 
 
 class _Taking:
@@ -104,7 +134,7 @@ class _Taking:
         self._snapshot = snapshot
         self._members = members
         self._per_group = per_group
-        leader_set = snapshot.leader_statefulset
+        leader_set = snapshot.leader_deployment if snapshot.lws.spec.hashed else snapshot.leader_statefulset
         self._key = revision_key(leader_set) if leader_set is not None else ""
         self._ready = self._updated = 0
         self._reasons: Counter[NotReady] = Counter()
@@ -118,7 +148,7 @@ class _Taking:
         """Count the group of this leader."""
         snapshot = self._snapshot
         size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
-        state = state_of(leader, size, snapshot.statefulsets.get(leader.metadata.name), self._key)
+        state = state_of(leader, size, workers_of(leader, snapshot.statefulsets), self._key)
         if state.ready and not leader.metadata.deleting:
             self._ready += 1
             self._updated += state.updated

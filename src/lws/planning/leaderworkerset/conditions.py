@@ -17,9 +17,11 @@ AVAILABLE: Final = "Available"
 PROGRESSING: Final = "Progressing"
 UPDATE_IN_PROGRESS: Final = "UpdateInProgress"
 BLOCKED: Final = "Blocked"
-NOT_OWNED: Final = "StatefulSetNotOwned"
-OWNED: Final = "StatefulSetOwned"
-APPLIED: Final = "StatefulSetApplied"
+STATEFULSET: Final = "StatefulSet"
+DEPLOYMENT: Final = "Deployment"
+NOT_OWNED: Final = "NotOwned"  # these three after the kind of the leader object
+OWNED: Final = "Owned"
+APPLIED: Final = "Applied"
 NO_POD_GROUPS: Final = "PodGroupsUnavailable"
 POD_GROUPS: Final = "PodGroupsAvailable"
 
@@ -99,14 +101,16 @@ def without_pod_groups(
     return with_condition(values, wanted, generation, now)
 
 
-def resolved(values: Sequence[Condition], name: str, now: datetime) -> tuple[Condition, ...]:
-    """The conditions with Blocked turned False, once its cause is gone (CD-03, CD-44)."""
+def resolved(
+    values: Sequence[Condition], name: str, now: datetime, leaders: str = STATEFULSET
+) -> tuple[Condition, ...]:
+    """The conditions with Blocked turned False, once its cause is gone (CD-03, CD-44, ND-11)."""
     old = find(values, BLOCKED)
     if old is None or old.status != "True":
         return tuple(values)
-    reason, message = APPLIED, f"statefulset {name} was applied"
-    if old.reason == NOT_OWNED:
-        reason, message = OWNED, f"statefulset {name} is owned by this LeaderWorkerSet"
+    reason, message = leaders + APPLIED, f"{leaders.lower()} {name} was applied"
+    if old.reason == leaders + NOT_OWNED:
+        reason, message = leaders + OWNED, f"{leaders.lower()} {name} is owned by this LeaderWorkerSet"
     if old.reason == NO_POD_GROUPS:
         reason, message = POD_GROUPS, "PodGroups can be created"
     return with_condition(values, Wanted(BLOCKED, reason, message, "False"), old.observed_generation, now)

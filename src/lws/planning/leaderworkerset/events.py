@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Final
+from zlib import crc32
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent, Fold, Reference
 from lws.apimachinery.names import parent_and_ordinal
 
@@ -20,12 +22,22 @@ ROLLOUT_WAITING = "RolloutWaiting"
 UNADMITTED = "Unadmitted"
 LOST_LABEL = "LostLabel"
 GROUP_FAILED = "GroupFailed"
+RESTART_BUDGET_EXCEEDED = "ReplicaRestartBudgetExceeded"
+INVALID_RESTART_COUNTS = "InvalidGroupRestartCounts"
+REPLACEMENT_DEFERRED = "GroupReplacementDeferred"
+REPLACEMENT_ADMITTED = "GroupReplacementAdmitted"
 GROUP_BACK_OFF = "GroupBackOff"
 INVALID_POLICY = "InvalidPolicy"
+ROLLOUT_STALLED = "RolloutStalled"
+ROLLED_BACK = "RolledBack"
+SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
 
 CREATE = "Create"
 UPDATE = "Update"
 DELETE = "Delete"
+
+STATEFULSET = "statefulset"
+DEPLOYMENT = "deployment"
 
 SINGLE_STEPS: Final = 6  # steps of a rollout within a minute that have an event each (CD-83)
 SINGLE_GROUPS: Final = 2  # groups of a set within a minute, likewise
@@ -49,19 +61,19 @@ def revision_updated(key: str, revision: Reference) -> EmitEvent:
     return EmitEvent("Normal", CREATING_REVISION, CREATE, note, revision)
 
 
-def leader_set_created(name: str, revision: Reference) -> EmitEvent:
+def leader_set_created(name: str, revision: Reference, kind: str = STATEFULSET) -> EmitEvent:
     """Event 4."""
-    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, f"Created leader statefulset {name}", revision)
+    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, f"Created leader {kind} {name}", revision)
 
 
-def leader_set_failed(name: str, *, existed: bool, error: str = "{error}", once: str = "") -> EmitEvent:
-    """Event 5, or 6 if the StatefulSet existed."""
+def leader_set_failed(
+    name: str, *, existed: bool, error: str = "{error}", once: str = "", kind: str = STATEFULSET
+) -> EmitEvent:
+    """Event 5, or 6 if the object existed."""
     if existed:
-        note = f"Failed to update leader statefulset {name}: {error}"
+        note = f"Failed to update leader {kind} {name}: {error}"
         return EmitEvent("Warning", FAILED_UPDATE, UPDATE, note, once=once)
-    return EmitEvent(
-        "Warning", FAILED_CREATE, CREATE, f"Failed to create leader statefulset {name}: {error}", once=once
-    )
+    return EmitEvent("Warning", FAILED_CREATE, CREATE, f"Failed to create leader {kind} {name}: {error}", once=once)
 
 
 def partition_fell(old: int, new: int, revision: Reference) -> EmitEvent:
@@ -124,6 +136,25 @@ def pod_group_not_updated(leader: Reference, once: str) -> EmitEvent:
     return EmitEvent("Warning", FAILED_UPDATE, UPDATE, note, leader, once=f"{once}/{FAILED_UPDATE}/podgroups")
 
 
+def replacement_deferred(leader: Reference, block: int | str) -> EmitEvent:
+    """A leader keeps its gate: for a number of groups, or for the group of an index (next 4.3, ND-03)."""
+    what = f"{block} terminating group(s)" if isinstance(block, int) else f"previous group {block} pods"
+    note = f"Leader pod {leader.name} waits for {what} to be removed before scheduling"
+    once = f"{leader.uid}/{REPLACEMENT_DEFERRED}/{block}"
+    return EmitEvent("Normal", REPLACEMENT_DEFERRED, UPDATE, note, leader, once=once)
+
+
+def replacement_admitted(leader: Reference) -> EmitEvent:
+    """A leader loses its gate (next 4.3)."""
+    note = f"Leader pod {leader.name} admitted for scheduling"
+    return EmitEvent("Normal", REPLACEMENT_ADMITTED, UPDATE, note, leader)
+
+
+def foreign_worker_set(leader: Reference, error: str, once: str) -> EmitEvent:
+    """Somebody else's StatefulSet has the name that a group's workers need (next 3.6 step 14)."""
+    return EmitEvent("Warning", FAILED_CREATE, CREATE, error, leader, once=once)
+
+
 def mistaken_annotation(leader: Reference) -> EmitEvent:
     """Event 13: the cluster ignores StatefulSet start ordinals, so groups would nest endlessly."""
     note = (
@@ -146,6 +177,20 @@ def rollout_waiting(note: str, once: str) -> EmitEvent:
 def unadmitted(note: str, once: str) -> EmitEvent:
     """Pods that no webhook has seen; an addition to the reference's events (CD-49)."""
     return EmitEvent("Warning", UNADMITTED, CREATE, note, once=once)
+
+
+def restart_budget_exceeded(leader: Reference, group: str) -> EmitEvent:
+    """The failure for which no restart is left (next 5.4)."""
+    note = f"Restart budget exhausted; terminated group {group} and stopped automatic recovery"
+    return EmitEvent("Warning", RESTART_BUDGET_EXCEEDED, DELETE, note, leader)
+
+
+def invalid_restart_counts(lws: LeaderWorkerSet, error: str) -> EmitEvent:
+    """Counts that nothing can be read from; an addition to the reference's events (ND-14)."""
+    value = lws.metadata.annotation(labels.GROUP_RESTART_COUNTS) or ""
+    once = f"{lws.metadata.uid}/{INVALID_RESTART_COUNTS}/{crc32(value.encode()):08x}"
+    note = f"{error}; groups are not recreated until annotation {labels.GROUP_RESTART_COUNTS} is corrected or removed"
+    return EmitEvent("Warning", INVALID_RESTART_COUNTS, UPDATE, note, once=once)
 
 
 def group_failed(group: str, how: str, number: int, culprit: Reference | None, leader_uid: str) -> EmitEvent:
@@ -174,6 +219,23 @@ def invalid_policy(key: str, value: str, why: str, uid: str) -> EmitEvent:
     """An annotation that counts as unset, told once per value (resilience 1.3)."""
     note = f"Annotation {key} is passed over: {value!r} {why}"
     return EmitEvent("Warning", INVALID_POLICY, UPDATE, note, once=f"{uid}/{INVALID_POLICY}/{key}={value}")
+
+
+def rollout_stalled(note: str, once: str) -> EmitEvent:
+    """A rollout past its deadline; an addition to the reference's events (resilience 5)."""
+    return EmitEvent("Warning", ROLLOUT_STALLED, UPDATE, note, once=once)
+
+
+def rolled_back(bad: str, good: str, revision: Reference) -> EmitEvent:
+    """The earlier revision's template was written back; an addition to the reference's events (resilience 5)."""
+    note = f"The rollout of revision {bad} stalled: the template of revision {good} was written back"
+    return EmitEvent("Warning", ROLLED_BACK, UPDATE, note, revision)
+
+
+def surge_unschedulable(once: str) -> EmitEvent:
+    """Surge without capacity; an addition to the reference's events (resilience 5)."""
+    note = "Groups of the new revision find no room: groups are taken down one by one, as if maxUnavailable were 1"
+    return EmitEvent("Warning", SURGE_UNSCHEDULABLE, UPDATE, note, once=once)
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

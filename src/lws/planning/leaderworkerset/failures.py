@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
-from lws.apimachinery.actions import Delete, EmitEvent, Reference
+from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, incidents, members, recovery, restarts
-from lws.planning.leaderworkerset.groups import group_index, is_leader, size_of
+from lws.planning.leaderworkerset import events, incidents, members, recovery, restartbudget, restarts
+from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
-from lws.planning.leaderworkerset.members import LOST, MemberRecord
+from lws.planning.leaderworkerset.members import LOST, Evidence, MemberRecord
 from lws.planning.leaderworkerset.recovery import Failed, Outcome
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
+
+STRAY_REMEDY: Final = f"no StatefulSet made this pod: remove its label {labels.NAME}, or delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,16 @@ class Review:
     Attributes:
         record: the members as they are to be remembered once the plan has run.
         outcome: what decides; NO_FAILURE if nothing does.
-        deletion: the deletion of the leader, if the group is to be recreated, at once or after a wait.
+        deletion: the deletion of the leader, if the group is to be recreated, at once or after a wait, or terminated.
         error: why a failed pod could not be judged.
+        remedy: what to do about that.
         told: events about members that are neither well nor failed, or about a wait that begins.
         settled: by pod UID, how many restarts count no more.
         incident: the failure that makes the group be recreated, or be waited for.
         retry: in how many seconds a group that waits is to be recreated; None if none waits.
+        before: what is written before the leader is deleted.
+        budgeted: whether a restart budget decided, so that what it was judged by is to be read afresh (next 5.4).
+        exhausted: whether this is the end of the group.
     """
 
     record: MemberRecord | None
@@ -39,6 +48,10 @@ class Review:
     settled: Mapping[str, int] = field(default_factory=dict)
     incident: Incident | None = None
     retry: float | None = None
+    remedy: str = ""
+    before: tuple[Action, ...] = ()
+    budgeted: bool = False
+    exhausted: bool = False
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -58,7 +71,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     record, named, gone = _members(snapshot)
     leader = snapshot.leader
     gone, told = _apart(snapshot, record, gone)
-    missing = _Missing.of(leader, gone, record, snapshot.released)
+    missing = _Missing.of(snapshot, gone, record)
     settled = _settled(snapshot)
     named_pod = () if pod is None else (Failed(name, pod, settled=settled.get(pod.metadata.uid, 0)),)
     for failed in (*named_pod, *missing.suspect):
@@ -66,12 +79,12 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if outcome is Outcome.RECREATE:
             return _decided(snapshot, failed, missing.absent, record, settled)
         if outcome is Outcome.NO_ORDINAL:
-            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}")
+            return Review(record, outcome, error=f"parsing pod name for pod {failed.name}", remedy=STRAY_REMEDY)
         if outcome is Outcome.GOING:
             return _with_end(Review(record, outcome, settled=settled), snapshot, pod)
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
-            record = members.consume(record, gone if failed.gone else _indices(failed, leader), named)
+            record = members.consume(record, gone if failed.gone else _indices(failed, snapshot.base), named)
     return _with_end(Review(record, told=told, settled=settled), snapshot, pod)
 
 
@@ -86,7 +99,7 @@ def _waited(snapshot: GroupSnapshot) -> Review | None:
     found = (each for each in lws.status.failures if each.leader_uid == leader.metadata.uid)
     name = next((each.pod for each in found), leader.metadata.name)
     deletion = recovery.recreate(leader, Failed(name, leader), None)
-    return Review(snapshot.record, Outcome.RECREATE, deletion, settled=_settled(snapshot))
+    return _spent(snapshot, Review(snapshot.record, Outcome.RECREATE, deletion, settled=_settled(snapshot)))
 
 
 def _decided(
@@ -100,12 +113,25 @@ def _decided(
     leader = snapshot.leader
     assert leader is not None
     incident = incidents.of_failed(snapshot, leader, failed)
-    if incident.retry:
+    if incident.retry and not restartbudget.ends(snapshot.lws, leader):
         told = () if incident.failure is None else tuple(each for each in (incident.told, incident.waits) if each)
         deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
         return Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
     deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent, incident.told)
-    return Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident)
+    return _spent(snapshot, Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident))
+
+
+def _spent(snapshot: GroupSnapshot, found: Review) -> Review:
+    """The review, once the recreation was charged to the group's restart budget (next 5.4)."""
+    lws, leader, deletion = snapshot.lws, snapshot.leader, found.deletion
+    assert lws is not None
+    assert leader is not None
+    assert deletion is not None
+    spent = restartbudget.spend(snapshot, leader, deletion)
+    if spent.deletion is None:
+        return replace(found, deletion=None, error=spent.error, remedy=restartbudget.INVALID_REMEDY)
+    budgeted = spent.exhausted or lws.spec.leader_worker_template.max_group_restarts is not None
+    return replace(found, before=spent.before, deletion=spent.deletion, budgeted=budgeted, exhausted=spent.exhausted)
 
 
 def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review:
@@ -117,11 +143,17 @@ def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review
 def _settled(snapshot: GroupSnapshot) -> dict[str, int]:
     lws, leader = snapshot.lws, snapshot.leader
     assert lws is not None
-    proof = members.evidence(lws, snapshot.leader_statefulset)
-    index = None if leader is None else group_index(leader, lws.metadata.name)
-    covered = proof if proof is not None and index is not None and index < proof.groups else None
+    covered = None if leader is None else _proof(snapshot, lws, leader)
     pods = [*snapshot.group_pods, *([] if leader is None else [leader])]
     return restarts.settled(snapshot.settled, pods, tolerated=recovery.tolerates(lws), proof=covered)
+
+
+def _proof(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod) -> Evidence | None:
+    """What the set's status proves about the group of this leader."""
+    if is_hashed(leader):
+        return members.evidence_by_key(lws, snapshot.leader_deployment, leader)
+    proof, index = members.evidence(lws, snapshot.leader_statefulset), group_index(leader, lws.metadata.name)
+    return proof if proof is not None and index is not None and index < proof.groups else None
 
 
 def _apart(
@@ -130,7 +162,7 @@ def _apart(
     """The members that are really gone, and word of those that only lost their label (resilience 2.3)."""
     if snapshot.leader is None or record is None or not snapshot.released:
         return gone, ()
-    names = {index: f"{snapshot.leader.metadata.name}-{index}" for index in gone}
+    names = {index: f"{snapshot.base}-{index}" for index in gone}
     there = {
         index: name
         for index, name in names.items()
@@ -153,13 +185,12 @@ class _Missing:
     absent: Reference | None = None
 
     @classmethod
-    def of(
-        cls, leader: Pod | None, gone: tuple[int, ...], record: MemberRecord | None, released: Collection[str]
-    ) -> _Missing:
+    def of(cls, snapshot: GroupSnapshot, gone: tuple[int, ...], record: MemberRecord | None) -> _Missing:
         """Those at these indices; starting still if one of them was when it was last seen."""
+        leader, released = snapshot.leader, snapshot.released
         if leader is None or record is None or not gone:
             return cls(frozenset(released))
-        names = [f"{leader.metadata.name}-{index}" for index in gone]
+        names = [f"{snapshot.base}-{index}" for index in gone]
         uid = record.uids[gone[0]]
         absent = Reference(PODS, leader.metadata.namespace, names[0], "" if uid == LOST else uid)
         suspect = Failed(names[0], None, gone=True)
@@ -171,15 +202,14 @@ def _members(snapshot: GroupSnapshot) -> tuple[MemberRecord | None, dict[int, Po
     lws, leader, worker_set = snapshot.lws, snapshot.leader, snapshot.worker_set_of_leader
     if lws is None or leader is None or leader.metadata.deleting or snapshot.going:
         return snapshot.record, {}, ()
-    named = members.by_index(snapshot.workers, leader.metadata.name)
+    named = members.by_index(snapshot.workers, snapshot.base)
     record = snapshot.record
     if worker_set is None:
-        return record if snapshot.worker_statefulset else members.foresee(record, leader, named), named, ()
+        foreseen = record if snapshot.worker_statefulset else members.foresee(record, leader, snapshot.base, named)
+        return foreseen, named, ()
     if record is None or (record.leader_uid, record.worker_set_uid) != (leader.metadata.uid, worker_set.metadata.uid):
         size = size_of(leader, lws, snapshot.revisions, snapshot.contents)
-        index = group_index(leader, lws.metadata.name)
-        proof = members.evidence(lws, snapshot.leader_statefulset)
-        record = members.seed(leader, worker_set, named, size, index, proof)
+        record = members.seed(leader, worker_set, named, size, _proof(snapshot, lws, leader))
     record, gone = members.observe(record, named)
     return record, named, gone
 
@@ -202,6 +232,6 @@ def _judge(snapshot: GroupSnapshot, failed: Failed, missing: _Missing) -> Outcom
     )
 
 
-def _indices(failed: Failed, leader: Pod) -> tuple[int, ...]:
-    index = members.worker_index(failed.name, leader.metadata.name)
+def _indices(failed: Failed, base: str) -> tuple[int, ...]:
+    index = members.worker_index(failed.name, base)
     return () if index is None else (index,)

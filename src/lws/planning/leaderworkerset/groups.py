@@ -1,4 +1,4 @@
-"""The state of a group: leader pod plus worker StatefulSet (spec 7.2, CD-04, CD-06, CD-19, CD-22, CD-24)."""
+"""The state of a group: leader pod plus worker StatefulSet (spec 7.2, next 3, CD-04, CD-06, CD-19, CD-22, CD-24)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet, controlled_by
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod, StatefulSet, controlled_by
 from lws.apimachinery.integers import natural
 from lws.apimachinery.names import parent_and_ordinal
+
+HASH = "Hash"  # `lws.api.leaderworkerset.types.HASH`, without the models, for `kubectl lws`
 
 if TYPE_CHECKING:
     from lws.api.leaderworkerset.types import LeaderWorkerSet
@@ -59,9 +61,19 @@ def pod_ready(pod: Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
 
 
+def containers_ready(pod: Pod) -> bool:
+    """Whether the pod's ContainersReady condition is True, whatever its readiness gates say."""
+    return any(c.type == "ContainersReady" and c.status == "True" for c in pod.status.conditions or ())
+
+
 def running_and_ready(pod: Pod) -> bool:
     """Phase Running and condition Ready True."""
     return pod.status.phase == "Running" and pod_ready(pod)
+
+
+def marked(leader: Pod) -> bool:
+    """Whether this leader's group has exhausted its restart budget (next 5.3)."""
+    return leader.metadata.annotation(labels.RESTART_BUDGET_EXHAUSTED) == "true"
 
 
 def waiting_for_room(pod: Pod) -> bool:
@@ -93,8 +105,8 @@ def workers_scaled(statefulset: StatefulSet) -> bool:
     return size is not None and spec.replicas is not None and spec.replicas != size - 1
 
 
-def revision_key(obj: Pod | StatefulSet) -> str:
-    """The revision key that a pod or StatefulSet carries; empty if it carries none."""
+def revision_key(obj: Pod | StatefulSet | Deployment) -> str:
+    """The revision key that an object carries; empty if it carries none."""
     return obj.metadata.label(labels.REVISION)
 
 
@@ -110,7 +122,74 @@ def is_leader(pod: Pod) -> bool:
     if not leader_name:
         return True
     parent, ordinal = parent_and_ordinal(meta.name)
+    if is_hashed(pod):
+        return meta.controller is None or meta.controller.name != parent or ordinal < 1
     return parent != leader_name or ordinal < 1
+
+
+def is_hashed(pod: Pod) -> bool:
+    """Whether the pod's group is known by a key and not by an index (next 3)."""
+    return pod.metadata.annotation(labels.GROUP_IDENTITY) == HASH
+
+
+def gated(pod: Pod) -> bool:
+    """Whether the pod carries our gate."""
+    return any(gate.name == labels.REPLACEMENT_GATE for gate in pod.spec.scheduling_gates or ())
+
+
+def lives(leader: Pod) -> bool:
+    """Whether a group has this leader still: it is not being deleted."""
+    return not leader.metadata.deleting
+
+
+def leads(leader: Pod) -> bool:
+    """Whether it lives and its group is not about to be terminated for good (next 4.2)."""
+    return lives(leader) and not marked(leader)
+
+
+def group_of(pod: Pod) -> str:
+    """The group of a pod of a set: its label, else what it is named after."""
+    meta = pod.metadata
+    owner = meta.controller
+    return meta.label(labels.GROUP_INDEX) or (meta.name if is_leader(pod) or owner is None else owner.name)
+
+
+def passing(pod: Pod) -> bool:
+    """Whether the pod goes when its group does: somebody controls it, or deletes it (ND-22)."""
+    return pod.metadata.deleting or pod.metadata.controller is not None
+
+
+def terminating_groups(pods: Iterable[Pod]) -> int:
+    """How many of the groups of these pods, all of a set, have no leader that lives (T of next 4.2).
+
+    A pod that was let go by what made it stays for good; nobody waits for that one.
+    """
+    groups: dict[str, bool] = {}
+    for pod in filter(passing, pods):
+        group = group_of(pod)
+        groups[group] = groups.get(group, False) or (is_leader(pod) and leads(pod))
+    return sum(not led for led in groups.values())
+
+
+def base_name(leader: Pod, workers: StatefulSet | None = None) -> str:
+    """What the worker StatefulSet of this leader is named, and its workers before their ordinals.
+
+    By key it is the leader's host name. One that has another, as an older release named it, keeps it (ND-04).
+    """
+    if not is_hashed(leader):
+        return leader.metadata.name
+    if workers is not None and controlled_by(workers.metadata, leader):
+        return workers.metadata.name
+    return leader.spec.hostname or leader.metadata.name
+
+
+def workers_of(leader: Pod, statefulsets: Mapping[str, StatefulSet]) -> StatefulSet | None:
+    """The StatefulSet that has the name of this leader's workers, whoever owns it."""
+    if is_hashed(leader):
+        named = statefulsets.get(leader.metadata.name)
+        if named is not None and controlled_by(named.metadata, leader):
+            return named
+    return statefulsets.get(base_name(leader))
 
 
 def group_index(leader: Pod, set_name: str) -> int | None:
@@ -173,7 +252,7 @@ def leaders_by_index(leaders: Iterable[Pod], set_name: str) -> dict[int, Pod]:
 def state_of(leader: Pod, size: int, workers: StatefulSet | None, key: str) -> GroupState:
     """The state of the group that this leader leads.
 
-    ``workers`` is the StatefulSet of the leader's name; it counts only if its controller is this leader (CD-22).
+    ``workers`` is what `workers_of` finds; it counts only if its controller is this leader (CD-22).
     """
     waiting = waiting_for_room(leader)
     if size == 1:

@@ -14,7 +14,7 @@ from lws.apimachinery.conditions import timestamp
 from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import backoff, culprit, events, members, recovery
 from lws.planning.leaderworkerset.culprit import Cause, Fault
-from lws.planning.leaderworkerset.groups import group_name, is_leader, revision_key
+from lws.planning.leaderworkerset.groups import base_name, group_name, is_leader, revision_key
 
 if TYPE_CHECKING:
     from lws.planning.leaderworkerset.recovery import Failed
@@ -106,7 +106,7 @@ def _every_fault(snapshot: GroupSnapshot, leader: Pod, failed: Failed) -> list[F
 
 def _last_seen(snapshot: GroupSnapshot, leader: Pod, name: str) -> Pod | None:
     """The member of this name that is gone, if it told why and was the one that was expected."""
-    index, last = members.worker_index(name, leader.metadata.name), snapshot.ended.get(name)
+    index, last = members.worker_index(name, base_name(leader, snapshot.worker_statefulset)), snapshot.ended.get(name)
     if index is None or last is None or snapshot.record is None:
         return None
     return last if snapshot.record.uids.get(index) == last.metadata.uid else None

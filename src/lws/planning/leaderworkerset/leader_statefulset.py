@@ -14,14 +14,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import templates
-from lws.planning.leaderworkerset.metadata import (
-    inherited_annotations,
-    inherited_labels,
-    merged,
-    owned_by_set,
-    topology_annotations,
-    with_strings,
-)
+from lws.planning.leaderworkerset.metadata import of_leader_object, topology_annotations
 from lws.planning.leaderworkerset.rollout import Decision
 
 PARALLEL: Final = "Parallel"
@@ -43,15 +36,10 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str, decision: Decision, 
         max_unavailable: how many leaders may be down for the StatefulSet controller.
     """
     meta = lws.metadata
-    metadata = with_strings(
-        {"name": meta.name, "namespace": meta.namespace, "ownerReferences": owned_by_set(lws)},
-        merged(inherited_labels(lws), {labels.NAME: meta.name, labels.REVISION: key}),
-        merged(inherited_annotations(lws), {labels.REPLICAS: str(lws.spec.replicas)}),
-    )
     return {
         "apiVersion": STATEFULSETS.api_version,
         "kind": STATEFULSETS.kind,
-        "metadata": metadata,
+        "metadata": of_leader_object(lws, key),
         "spec": {
             "replicas": decision.replicas,
             "serviceName": meta.name,
@@ -65,14 +53,14 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str, decision: Decision, 
                 },
             },
             "template": templates.pod_template(
-                templates.leader_template(section), {**selector(lws), labels.REVISION: key}, _annotations(lws)
+                templates.leader_template(section), {**selector(lws), labels.REVISION: key}, template_annotations(lws)
             ),
             **templates.storage(section, meta.namespace),
         },
     }
 
 
-def _annotations(lws: LeaderWorkerSet) -> dict[str, str]:
+def template_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
     """Annotations of the leader template (spec 1.3)."""
     template = lws.spec.leader_worker_template
     out = {labels.SIZE: str(template.size), **topology_annotations(lws, template.sub_group_policy)}

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, Pod, StatefulSet
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.integers import natural
 from lws.apimachinery.names import parent_and_ordinal
@@ -68,21 +68,41 @@ def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Ev
     if not available or not lws.status_written or leader_statefulset is None:
         return None
     wanted = natural(leader_statefulset.metadata.annotation(labels.REPLICAS)) or 0
-    over = datetime.fromisoformat(lws.status_written) + SKEW
-    return Evidence(lws.status_written, f"{over:%Y-%m-%dT%H:%M:%SZ}", min(lws.spec.replicas, wanted))
+    return Evidence(lws.status_written, _over(lws.status_written), min(lws.spec.replicas, wanted))
 
 
-def worker_index(pod_name: str, leader_name: str) -> int | None:
-    """The worker's index in the group of this leader, by its name; None if it belongs to none."""
+def evidence_by_key(lws: LeaderWorkerSet, deployment: Deployment | None, leader: Pod) -> Evidence | None:
+    """The same for one group that is known by a key: when the set was Available all its leaders were ready.
+
+    That is so of the leaders that the Deployment had counted by then; so this one must have been ready already.
+    """
+    if lws.status.observed_generation != lws.metadata.generation or deployment is None:
+        return None
+    available = any(c.type == "Available" and c.status == "True" for c in lws.status.conditions)
+    ready = next((c for c in leader.status.conditions or () if c.type == "Ready" and c.status == "True"), None)
+    if not available or not lws.status_written or ready is None or not ready.last_transition_time:
+        return None
+    if ready.last_transition_time > lws.status_written:
+        return None
+    return Evidence(lws.status_written, _over(lws.status_written), 1)
+
+
+def _over(moment: str) -> str:
+    over = datetime.fromisoformat(moment) + SKEW
+    return f"{over:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def worker_index(pod_name: str, base: str) -> int | None:
+    """The worker's index in the group whose workers are named so, by its name; None if it belongs to none."""
     parent, ordinal = parent_and_ordinal(pod_name)
-    return ordinal if parent == leader_name and ordinal >= 1 else None
+    return ordinal if parent == base and ordinal >= 1 else None
 
 
-def by_index(workers: Mapping[str, Pod], leader_name: str) -> dict[int, Pod]:
-    """The pods that bear names of this leader's workers, by index, whoever owns them."""
+def by_index(workers: Mapping[str, Pod], base: str) -> dict[int, Pod]:
+    """The pods that bear names of this group's workers, by index, whoever owns them."""
     found = {}
     for pod in workers.values():
-        index = worker_index(pod.metadata.name, leader_name)
+        index = worker_index(pod.metadata.name, base)
         if index is not None:
             found[index] = pod
     return found
@@ -98,9 +118,9 @@ def members(named: Mapping[int, Pod], worker_set_uid: str) -> dict[int, Pod]:
 
 
 def seed(
-    leader: Pod, worker_set: StatefulSet, named: Mapping[int, Pod], size: int, index: int | None, proof: Evidence | None
+    leader: Pod, worker_set: StatefulSet, named: Mapping[int, Pod], size: int, proof: Evidence | None
 ) -> MemberRecord:
-    """A fresh record: what is seen now is what is expected, except where the evidence says otherwise.
+    """A fresh record: what is seen now is what is expected, except where evidence of this group says otherwise.
 
     The evidence speaks of the replicas that the worker StatefulSet has. Those may be fewer than the group's size wants:
     older releases made such sets in mid-resize, and they are kept (spec 5.6).
@@ -108,7 +128,7 @@ def seed(
     live = members(named, worker_set.metadata.uid)
     uids = _lasting(live)
     record = MemberRecord(leader.metadata.uid, worker_set.metadata.uid, uids, _pending(live))
-    if proof is None or index is None or index >= proof.groups:
+    if proof is None:
         return record
     stamps = (leader.metadata.creation_timestamp, worker_set.metadata.creation_timestamp)
     if any(stamp is None or stamp >= proof.time for stamp in stamps):
@@ -124,10 +144,10 @@ def seed(
     return record
 
 
-def foresee(record: MemberRecord | None, leader: Pod, named: Mapping[int, Pod]) -> MemberRecord | None:
+def foresee(record: MemberRecord | None, leader: Pod, base: str, named: Mapping[int, Pod]) -> MemberRecord | None:
     """The record while the worker StatefulSet is not in the cache: its pods, which a faster watch brought, name it."""
     owners = {pod.metadata.controller for pod in named.values() if pod.metadata.controller is not None}
-    sets = {owner.uid for owner in owners if (owner.kind, owner.name) == ("StatefulSet", leader.metadata.name)}
+    sets = {owner.uid for owner in owners if (owner.kind, owner.name) == ("StatefulSet", base)}
     if len(sets) != 1:
         return record
     identity = (leader.metadata.uid, sets.pop())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from lws.api.leaderworkerset import labels, policies
+from lws.api.leaderworkerset import labels, policykeys
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
@@ -13,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 
 _RESERVED: Final = (labels.GROUP_INDEX, labels.GROUP_KEY, labels.WORKER_INDEX)
+_NOT_INHERITED: Final = (labels.LAST_APPLIED, labels.GROUP_RESTART_COUNTS, labels.RESTART_CHARGED)
 _RESERVED_PREFIX: Final = labels.PREFIX + "subgroup-"
 
 
@@ -32,11 +33,11 @@ def with_strings(metadata: JSON, label_map: Mapping[str, str], annotation_map: M
 
 
 def inherited_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
-    """The set's annotations as its StatefulSets carry them: without kubectl's record and policies (CD-08, CD-70)."""
+    """The set's annotations as its StatefulSets carry them: no record of kubectl's, policies, counts (CD-08, ND-12)."""
     return {
         key: value
         for key, value in (lws.metadata.annotations or {}).items()
-        if key != labels.LAST_APPLIED and not key.startswith(policies.PREFIX)
+        if key not in _NOT_INHERITED and not key.startswith(policykeys.PREFIX)
     }
 
 
@@ -47,6 +48,19 @@ def inherited_labels(lws: LeaderWorkerSet) -> dict[str, str]:
         for key, value in (lws.metadata.labels or {}).items()
         if key not in _RESERVED and not key.startswith(_RESERVED_PREFIX)
     }
+
+
+def of_leader_object(lws: LeaderWorkerSet, key: str) -> JSON:
+    """The metadata of what makes the leaders, StatefulSet or Deployment (spec 5.3, next 3.3)."""
+    meta = lws.metadata
+    return with_strings(
+        {"name": meta.name, "namespace": meta.namespace, "ownerReferences": owned_by_set(lws)},
+        merged(
+            inherited_labels(lws),
+            {labels.NAME: meta.name, labels.REVISION: key, labels.ROLE: labels.ROLE_LEADER},
+        ),
+        merged(inherited_annotations(lws), {labels.REPLICAS: str(lws.spec.replicas)}),
+    )
 
 
 def owner(api_version: str, kind: str, meta: ObjectMeta) -> JSON:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, LabelSelector, Pod, StatefulSet, controlled_by
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
@@ -11,17 +11,21 @@ from lws.apimachinery.objects import ObjectMeta, OwnerReference
 from lws.apimachinery.ownership import Relation, controller_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, SERVICES, STATEFULSETS, Resource
 from lws.planning.leaderworkerset import services, worker_statefulset
-from lws.planning.leaderworkerset.groups import revision_key
+from lws.planning.leaderworkerset.groups import is_hashed, revision_key
 from lws.planning.leaderworkerset.leader_statefulset import selector
 
 
-def of_leader_set(lws: LeaderWorkerSet, statefulset: StatefulSet) -> Relation:
-    """Whose the StatefulSet of the set's name is (CD-03)."""
-    owner = statefulset.metadata.controller
+def selects_leaders(lws: LeaderWorkerSet, chosen: LabelSelector | None) -> bool:
+    """Whether this selector is the one of the set's leaders."""
+    return chosen is not None and chosen.match_labels == selector(lws)
+
+
+def of_leader_set(lws: LeaderWorkerSet, found: StatefulSet | Deployment) -> Relation:
+    """Whose the StatefulSet, or Deployment, of the set's name is (CD-03, ND-11)."""
+    owner = found.metadata.controller
     if owner is None:
-        adoptable = statefulset.metadata.label(labels.NAME) == lws.metadata.name
-        chosen = statefulset.spec.selector.match_labels if statefulset.spec.selector is not None else None
-        return Relation.ORPHAN if adoptable and chosen == selector(lws) else Relation.FOREIGN
+        adoptable = found.metadata.label(labels.NAME) == lws.metadata.name
+        return Relation.ORPHAN if adoptable and selects_leaders(lws, found.spec.selector) else Relation.FOREIGN
     if owner.uid == lws.metadata.uid:
         return Relation.OURS
     group = owner.api_version.partition("/")[0]
@@ -30,12 +34,15 @@ def of_leader_set(lws: LeaderWorkerSet, statefulset: StatefulSet) -> Relation:
     return Relation.FOREIGN
 
 
-def of_worker_set(leader_name: str, meta: ObjectMeta) -> Relation:
-    """Whose the StatefulSet of a leader pod's name is (CD-26).
+def of_worker_set(leader: Pod, meta: ObjectMeta) -> Relation:
+    """Whose the StatefulSet is that has the name of this leader's workers (CD-26).
 
-    A set whose controller is a pod of the leader's name belongs to this leader or to one before it.
+    A set whose controller is a pod of the leader's name belongs to this leader or to one before it. A leader that is
+    known by a key has no predecessor.
     """
-    owner = meta.controller
+    owner, leader_name = meta.controller, leader.metadata.name
+    if is_hashed(leader):
+        return Relation.OURS if controlled_by(meta, leader) else Relation.FOREIGN
     if owner is not None and owner.kind == "Pod" and owner.name == leader_name:
         return Relation.OURS
     return Relation.FOREIGN

@@ -16,7 +16,15 @@ from lws.api.leaderworkerset.status import MOST_FAILURES, MOST_RESTARTS, Failure
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.moments import after, parsed
 from lws.planning.leaderworkerset import backoff, culprit
-from lws.planning.leaderworkerset.groups import group_name, own_leaders, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groups import (
+    group_name,
+    lives,
+    own_leaders,
+    revision_key,
+    size_of,
+    state_of,
+    workers_of,
+)
 from lws.planning.leaderworkerset.recovery import tolerates
 
 if TYPE_CHECKING:
@@ -100,7 +108,10 @@ def settle(snapshot: SetSnapshot, ready_since: Mapping[str, datetime], now: date
     if not records.restarts:
         return Settled(records)
     ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
-    living = own_leaders(snapshot.leaders, snapshot.leader_statefulset)
+    hashed = snapshot.lws.spec.hashed
+    living = (
+        tuple(filter(lives, snapshot.leaders)) if hashed else own_leaders(snapshot.leaders, snapshot.leader_statefulset)
+    )
     leaders = {group_name(pod): pod for pod in (*ending, *living)}
     kept, since, again = {}, {}, []
     for group, entry in records.restarts.items():
@@ -115,8 +126,16 @@ def settle(snapshot: SetSnapshot, ready_since: Mapping[str, datetime], now: date
                 continue
             again.append((over - now).total_seconds())
         kept[group] = left
+    if hashed:
+        kept = _bounded(kept, leaders, snapshot.lws.spec.replicas)
     found = records if kept == records.restarts else replace(records, restarts=kept)
     return Settled(found, since, min(again, default=None))
+
+
+def _bounded(kept: Mapping[str, GroupRestarts], leaders: Mapping[str, Pod], replicas: int) -> dict[str, GroupRestarts]:
+    """Of the counts of groups that are gone, for their keys never come back, as many as there are places for groups."""
+    gone = sorted((group for group in kept if group not in leaders), key=lambda group: -kept[group].restarts)
+    return {group: entry for group, entry in kept.items() if group not in gone[replicas:]}
 
 
 def _left(snapshot: SetSnapshot, entry: GroupRestarts, leader: Pod | None, now: datetime) -> GroupRestarts | None:
@@ -156,5 +175,5 @@ def _revision(records: Records, entry: GroupRestarts) -> str:
 
 def _ready(snapshot: SetSnapshot, leader: Pod) -> bool:
     size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
-    workers = snapshot.statefulsets.get(leader.metadata.name)
+    workers = workers_of(leader, snapshot.statefulsets)
     return not leader.metadata.deleting and state_of(leader, size, workers, "").ready

@@ -185,6 +185,17 @@ def recreate(
     )
 
 
+def over(pod: Pod) -> bool:
+    """Whether the pod has ended and will not run again."""
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def remove(leader: Pod) -> Delete:
+    """Delete a leader that is over: unlike StatefulSets, ReplicaSets replace such a pod and let it lie (ND-21)."""
+    meta = leader.metadata
+    return Delete(PODS, meta.namespace, meta.name, meta.uid, "Foreground")
+
+
 def _spoken_for(failed: Failed) -> bool:
     """Whether a StatefulSet made the pod a member of its group."""
     if failed.pod is None:

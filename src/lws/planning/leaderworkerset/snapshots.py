@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet, controlled_by
+from lws.api.leaderworkerset.objects import (
+    ControllerRevision,
+    Deployment,
+    Node,
+    Pod,
+    PodGroup,
+    Service,
+    StatefulSet,
+    controlled_by,
+)
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts
+from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
+from lws.planning.leaderworkerset.groups import base_name
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
@@ -28,6 +39,8 @@ class SetSnapshot:
     Attributes:
         lws: the set.
         leader_statefulset: the StatefulSet of its name, whoever owns it.
+        leader_deployment: the Deployment of its name, whoever owns it.
+        no_deployments: why the API server has no Deployments for us; empty if it has.
         statefulsets: every StatefulSet with its label, by name.
         leaders: every pod with its label and worker index 0.
         revisions: every ControllerRevision with its label.
@@ -40,11 +53,16 @@ class SetSnapshot:
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        rollout: what the rollout has to remember.
+        lookup: looks up what explains trouble; None leaves status.groups as it is.
+        unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
     """
 
     lws: LeaderWorkerSet
     leader_statefulset: StatefulSet | None = None
+    leader_deployment: Deployment | None = None
+    no_deployments: str = ""
     statefulsets: Mapping[str, StatefulSet] = field(default_factory=dict)
     leaders: tuple[Pod, ...] = ()
     revisions: tuple[ControllerRevision, ...] = ()
@@ -57,6 +75,9 @@ class SetSnapshot:
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    rollout: RolloutStatus | None = None
+    lookup: Lookup | None = None
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property
@@ -72,12 +93,15 @@ class GroupSnapshot:
     Attributes:
         lws: the set, or None when it is gone.
         leader: the leader pod by its name, or None when it is gone.
-        worker_statefulset: the StatefulSet of the leader's name, whoever owns it.
+        worker_statefulset: the StatefulSet that has the name of the group's workers, whoever owns it.
         leader_statefulset: the StatefulSet of the set's name.
+        leader_deployment: the Deployment of the set's name.
+        peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
+        terminating: how many groups of the set have pods, and no leader that lives.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
-        workers: pods named ``<leader>-<ordinal>``, by name, whoever owns them.
+        workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.
         revisions: every ControllerRevision with the set's label.
-        service: the Service of the leader's name.
+        service: the Service of the group's name.
         pod_group: the PodGroup that the leader's annotation names.
         no_pod_groups: why the API server has no PodGroups for us; empty if it has (CD-44).
         node: the node that the leader is bound to.
@@ -98,6 +122,9 @@ class GroupSnapshot:
     leader: Pod | None
     worker_statefulset: StatefulSet | None = None
     leader_statefulset: StatefulSet | None = None
+    leader_deployment: Deployment | None = None
+    peers: tuple[Pod, ...] = ()
+    terminating: int = 0
     group_pods: tuple[Pod, ...] = ()
     workers: Mapping[str, Pod] = field(default_factory=dict)
     revisions: tuple[ControllerRevision, ...] = ()
@@ -129,8 +156,13 @@ class GroupSnapshot:
         """Whether anything is done for the group: its set is there, or is held while its groups go on (CD-46)."""
         if self.lws is None:
             return False
-        statefulset = self.leader_statefulset
-        return not self.lws.metadata.deleting or (statefulset is not None and not statefulset.metadata.deleting)
+        made_by = self.leader_deployment if self.lws.spec.hashed else self.leader_statefulset
+        return not self.lws.metadata.deleting or (made_by is not None and not made_by.metadata.deleting)
+
+    @property
+    def base(self) -> str:
+        """What the group's worker StatefulSet is named, and its workers before their ordinals; empty if it is gone."""
+        return "" if self.leader is None else base_name(self.leader, self.worker_statefulset)
 
     @property
     def group_index(self) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
@@ -16,24 +17,29 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, events
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus, steering
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
     NOT_OWNED,
     PROGRESSING,
+    STATEFULSET,
     TEXTS,
     UPDATE_IN_PROGRESS,
     set_true,
     with_reason,
 )
-from lws.planning.leaderworkerset.groups import group_index, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
+from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
+from lws.planning.leaderworkerset.steering import Steering
 
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
     "failures",
     "groups",
@@ -49,7 +55,9 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready.
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
+    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
+    (next 5.4).
     """
 
     ready: int = 0
@@ -58,14 +66,32 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    renewed: int = 0
+    exhausted: int = 0
+    stopped: int = 0
+
+    def with_exhausted(self, indices: Sequence[int], budget: Budget) -> Counts:
+        """The counts, with the groups of these indices told apart (next 5.4)."""
+        if not indices:
+            return self
+        return replace(self, exhausted=len(indices), stopped=sum(index < budget.replicas for index in indices))
 
     def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
-        """Condition types to be True (spec 8.2)."""
+        """Condition types to be True (spec 8.2, next 5.4)."""
         if self.moved < self.current:
             return (UPDATE_IN_PROGRESS, PROGRESSING)
         if self.serving == replicas and self.done == self.current:
             return (AVAILABLE,)
+        if self.exhausted and self.serving + self.stopped >= replicas:
+            return ()
         return (PROGRESSING,)
+
+    def halted_conditions(self, replicas: int) -> tuple[str, ...]:
+        """Condition types to be False for a reason of their own: automatic recovery has stopped (next 5.4)."""
+        wanted = self.wanted_conditions(replicas)
+        if not self.exhausted or UPDATE_IN_PROGRESS in wanted or AVAILABLE in wanted:
+            return ()
+        return tuple(kind for kind in (AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS) if kind not in wanted)
 
     def update_done(self, budget: Budget) -> bool:
         """Whether every wanted group is updated and ready, and none is held back (spec 8.4)."""
@@ -88,7 +114,7 @@ def count(
     and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
     their probes say (resilience 3.2).
     """
-    ready = updated = current = moved = done = serving = 0
+    ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
         index = group_index(leader, lws.metadata.name)
         if index is None:
@@ -101,12 +127,13 @@ def count(
         ready += state.ready
         updated += state.updated
         if index < budget.replicas:
-            serving += state.ready
+            serving += state.ready and not marked(leader)
+            renewed += state.good and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
                 done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving)
+    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +169,13 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        leaders: the kind of the object that makes the leaders.
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
+        seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
+        steering: how the rollout is steered; None if nobody looked.
+        policies: what the set has chosen.
     """
 
     pacing: Pacing = UNKNOWN
@@ -152,9 +183,13 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    leaders: str = STATEFULSET
     records: Records = NONE
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    seen: GroupsSeen | None = None
+    steering: Steering | None = None
+    policies: SetPolicies = DEFAULTS
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -164,7 +199,7 @@ def plan_status(
     lws: LeaderWorkerSet,
     budget: Budget,
     replicas: int,
-    counts: Counts,
+    counts: Counts | HashCounts,
     now: datetime,
     besides: Circumstances = NOTHING_SPECIAL,
 ) -> StatusPlan:
@@ -173,22 +208,32 @@ def plan_status(
     If nothing but counters changed, the write waits for its time (`lws.planning.leaderworkerset.statuspacing`). A
     change of a condition, of the generation or of the selector is never put off. Why Available is False is no reason
     for a write of its own (CD-29). What is remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2,
-    3.1).
+    3.1), what is told of groups comes at most once in as many, and in `WORDS_SECONDS` where only words differ
+    (resilience 4).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
+    halted = counts.halted_conditions(budget.replicas)
+    turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
+    if besides.seen is not None:
+        values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
+    if besides.steering is not None:
+        values = steering.conditions(values, besides.steering, besides.policies, lws, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.updated,
+            "updated_replicas": counts.renewed if isinstance(counts, Counts) and is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
+            **(
+                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+            ),
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
@@ -198,7 +243,7 @@ def plan_status(
         return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
-        reason, message = TEXTS[wanted[0]]
+        reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
     wait = _put_off(told, after, motion, besides)
     if wait > WORTH_WAITING:
@@ -221,17 +266,42 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
+def _groups(seen: GroupsSeen | None) -> dict[str, object]:
+    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+
+
+def is_queued(lws: LeaderWorkerSet) -> bool:
+    """Whether Kueue queues the set's groups. It judges a rollout by the set's counters (CD-35)."""
+    return bool(lws.metadata.label(labels.KUEUE_QUEUE))
+
+
+def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
+    """How many groups the status tells of (spec 8.1).
+
+    Of a set that Kueue queues, a leader on its way back still counts: Kueue takes fewer for the end of a surge (CD-35).
+    """
+    if statefulset is None:
+        return 0
+    leaders, wanted = statefulset.status.replicas, statefulset.spec.replicas
+    if not is_queued(lws):
+        return leaders
+    return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
+
+
 def _put_off(
     told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
 ) -> float:
     """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
         return 0.0
-    waits = []
-    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
+    waits, age = [], besides.pacing.age
+    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
         waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
-    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
         waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
+        waits.append(0.0 if age is None else seconds - age)
     return min(waits)
 
 
@@ -251,14 +321,18 @@ def _blocked(
     if refusal is None and besides.no_pod_groups:
         return conditions.without_pod_groups(values, besides.no_pod_groups, lws.metadata.generation, now)
     if refusal is None:
-        return conditions.resolved(values, lws.metadata.name, now)
+        return conditions.resolved(values, lws.metadata.name, now, besides.leaders)
     if refusal is UNDECIDED:
         return values
     return conditions.refused(values, refusal.reason, refusal.words, lws.metadata.generation, now)
 
 
-def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides: Circumstances) -> tuple[str, str]:
-    """Reason and message of an Available that is False (CD-29)."""
+def _why(
+    values: tuple[Condition, ...], counts: Counts | HashCounts, budget: Budget, besides: Circumstances
+) -> tuple[str, str]:
+    """Reason and message of an Available that is False (CD-29, next 5.4)."""
+    if AVAILABLE in counts.halted_conditions(budget.replicas):
+        return degraded.NOT_AVAILABLE
     updating = find(values, UPDATE_IN_PROGRESS)
     in_update = updating is not None and updating.status == "True"
     reason = TEXTS[UPDATE_IN_PROGRESS if in_update else PROGRESSING][0]
@@ -266,30 +340,45 @@ def _why(values: tuple[Condition, ...], counts: Counts, budget: Budget, besides:
     if in_update:
         message += f", {counts.moved} of {budget.replicas - min(budget.partition, budget.replicas)} updated"
     if besides.refusal is not None and besides.refusal is not UNDECIDED:
-        return besides.refusal.reason, f"{message}; the leader StatefulSet is refused, see condition {BLOCKED}"
+        return besides.refusal.reason, f"{message}; the leader {besides.leaders} is refused, see condition {BLOCKED}"
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
 
 
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
 RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 
 
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
-    update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
+    values = conditions.but_for_reason(status.conditions)
+    update_rollout = None if status.rollout is None else status.rollout.fallback or None
+    if GROUPS in but:
+        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
+    # The progress of a rollout goes with writes that happen anyway.
+    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
     for members in but:
         update |= members
     return status.model_copy(update=update)
 
 
-def plan_blocked(lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime) -> tuple[UpdateStatus, ...]:
-    """Say that the leader StatefulSet is not ours (CD-03). The three standard conditions stay as they are."""
-    generation = lws.metadata.generation
+def _wordless(status: LeaderWorkerSetStatus) -> object:
+    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
+    healthy = find(status.conditions, groupstatus.HEALTHY)
+    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
+    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
+
+
+def plan_blocked(
+    lws: LeaderWorkerSet, message: str, event: EmitEvent, now: datetime, leaders: str = STATEFULSET
+) -> tuple[UpdateStatus, ...]:
+    """Say that the leader object is not ours (CD-03, ND-11). The three standard conditions stay as they are."""
+    generation, reason = lws.metadata.generation, leaders + NOT_OWNED
     old = find(lws.status.conditions, BLOCKED)
-    newly = old is None or (old.status, old.reason) != ("True", NOT_OWNED)
-    values = with_condition(lws.status.conditions, Wanted(BLOCKED, NOT_OWNED, message), generation, now)
+    newly = old is None or (old.status, old.reason) != ("True", reason)
+    values = with_condition(lws.status.conditions, Wanted(BLOCKED, reason, message), generation, now)
     after = lws.status.model_copy(update={"conditions": values, "observed_generation": generation})
     return write(lws, after, (event,) if newly else ())
 

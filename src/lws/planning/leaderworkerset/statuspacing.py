@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from lws.apimachinery.actions import Plan
+
 SETTLED: Final = 1.0  # seconds after the last movement of a set at which its state is told
 LULL: Final = 2.0  # seconds of no movement in an update that are worth a write
 LONG_LULL: Final = 5.0  # the same in a creation, a scaling or a recovery
@@ -94,6 +96,12 @@ class Pacing:
         )
 
     @property
+    def age(self) -> float | None:
+        """Seconds since we last wrote the status; None after a start."""
+        written = None if self.beat is None else self.beat.written_at
+        return None if written is None else self.now - written
+
+    @property
     def interval(self) -> float:
         """Seconds between two writes of one set while groups move."""
         return self._slowness * max(INTERVAL, self.moving_sets / WRITES_PER_SECOND)
@@ -137,6 +145,14 @@ class Look:
     beat: Beat
     moving: bool = False
     opening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PacedPlan(Plan):
+    """The plan for a set, what is to be remembered of its status, and whether leaders are owed to it (CD-81)."""
+
+    look: Look | None = None
+    owed: bool | None = None
 
 
 def _means_something(told: Counters, counters: Counters, motion: Motion) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import DONE
+from lws.planning.leaderworkerset import retention
 from lws.planning.leaderworkerset.failures import review
-from lws.planning.leaderworkerset.leader_pod import GroupPlan, concluded, of_earlier_set, unlabelled
+from lws.planning.leaderworkerset.leader_pod import GroupPlan, of_earlier_set, unlabelled
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 
@@ -15,10 +16,12 @@ def plan_worker_pod(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Grou
         problem = unlabelled(pod)
         if problem is not None:
             return GroupPlan(problem, snapshot.record)
+    released = retention.plan_worker(snapshot, pod)
+    if released is not None:
+        return GroupPlan(released, snapshot.record)
     lws, leader = snapshot.lws, snapshot.leader
     if lws is None or not snapshot.served:
         return GroupPlan(DONE, snapshot.record)
     if leader is not None and of_earlier_set(leader, lws, snapshot.leader_statefulset):
         return GroupPlan(DONE, snapshot.record)
-    found = review(snapshot, name, pod)
-    return GroupPlan(concluded(found), found.record, found.settled, found.incident, found.deletion)
+    return GroupPlan.of(review(snapshot, name, pod))

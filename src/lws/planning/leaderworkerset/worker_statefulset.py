@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.tpu import requests_tpus
-from lws.api.leaderworkerset.types import SHARED, LeaderWorkerSet
+from lws.api.leaderworkerset.types import HASH, LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import templates
+from lws.planning.leaderworkerset.groups import base_name, is_hashed
 from lws.planning.leaderworkerset.leader_statefulset import PARALLEL
 from lws.planning.leaderworkerset.members import by_index
 from lws.planning.leaderworkerset.metadata import (
@@ -50,9 +51,8 @@ def manifest(
         node_selector: topology key and value under exclusive placement; it wins over the user's.
         pod_group: the PodGroup of which the workers are members; empty if they are not ganged (CD-33).
     """
-    name, namespace = leader.metadata.name, leader.metadata.namespace
+    name, namespace = base_name(leader), leader.metadata.namespace
     ours = {**selector(live, leader), labels.REVISION: leader.metadata.label(labels.REVISION)}
-    shared = revised.spec.network_config.subdomain_policy == SHARED
     template = templates.pod_template(section["workerTemplate"], ours, _annotations(live, revised, leader, pod_group))
     if node_selector:
         spec = template["spec"]
@@ -62,13 +62,13 @@ def manifest(
         "kind": STATEFULSETS.kind,
         "metadata": with_strings(
             {"name": name, "namespace": namespace, "ownerReferences": owned_by_pod(leader)},
-            merged(live.metadata.labels, ours),
+            merged(live.metadata.labels, {**ours, labels.ROLE: labels.ROLE_WORKER}),
             inherited_annotations(live),
         ),
         "spec": {
             "replicas": revised.spec.leader_worker_template.size - 1,
             "ordinals": {"start": 1},
-            "serviceName": live.metadata.name if shared else name,
+            "serviceName": leader.spec.subdomain,
             "podManagementPolicy": PARALLEL,
             "selector": {"matchLabels": selector(live, leader)},
             "template": template,
@@ -83,8 +83,11 @@ def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod, p
     out = {
         labels.SIZE: str(template.size),
         labels.LEADER_NAME: leader.metadata.name,
+        labels.LEADER_ADDRESS: f"{leader.spec.hostname}.{leader.spec.subdomain}.{leader.metadata.namespace}",
         **topology_annotations(live, template.sub_group_policy),
     }
+    if is_hashed(leader):
+        out[labels.GROUP_IDENTITY] = HASH
     if pod_group:
         out[labels.POD_GROUP_NAME] = pod_group
     containers = (*(leader.spec.containers or ()), *(leader.spec.init_containers or ()))
@@ -115,7 +118,7 @@ def names_taken(workers: Mapping[str, Pod], leader: Pod, size: int) -> NamesTake
     is in nobody's way.
     """
     group_key = leader.metadata.label(labels.GROUP_KEY)
-    found = [pod for index, pod in sorted(by_index(workers, leader.metadata.name).items()) if index < size]
+    found = [pod for index, pod in sorted(by_index(workers, base_name(leader)).items()) if index < size]
     ending = tuple(pod for pod in found if pod.metadata.deleting or _left_behind(pod, leader))
     foreign = tuple(pod for pod in found if pod not in ending and not _adoptable(pod, group_key))
     return NamesTaken(ending, foreign)
@@ -124,7 +127,7 @@ def names_taken(workers: Mapping[str, Pod], leader: Pod, size: int) -> NamesTake
 def _left_behind(pod: Pod, leader: Pod) -> bool:
     """Whether the pod's controller bore the leader's name and is no more: a leader, or a worker StatefulSet."""
     owner = pod.metadata.controller
-    if owner is None or owner.name != leader.metadata.name:
+    if owner is None or owner.name not in (leader.metadata.name, base_name(leader)):
         return False
     return owner.kind == "StatefulSet" or (owner.kind == "Pod" and owner.uid != leader.metadata.uid)
 

@@ -64,6 +64,14 @@ def other_installation(
             yield namespace_of(lease), f"Lease {names.OPERAND_LEASE} of {lease['spec']['holderIdentity']}"
 
 
+def leader_in(namespace: str, leases: Iterable[JSON], now: datetime) -> str:
+    """Who leads the operands of a namespace; empty if nobody does."""
+    for lease in leases:
+        if name_of(lease) == names.OPERAND_LEASE and namespace_of(lease) == namespace and held(lease, now):
+            return str(lease["spec"]["holderIdentity"])
+    return ""
+
+
 def helm_release(live: Mapping[Key, JSON]) -> bool:
     """Whether Helm manages what is there."""
     return any(labels_of(each).get(names.MANAGED_BY) == "Helm" for each in live.values())

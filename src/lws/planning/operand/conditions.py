@@ -11,12 +11,16 @@ from lws.api.operand import messages, names
 from lws.api.operand.types import DISABLED, REMOVED, UNMANAGED, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import SERVICEMONITORS
-from lws.planning.operand import health
-from lws.planning.operand.causes import Cause, ordered, told
+from lws.planning.operand import health, removal
+from lws.planning.operand.causes import Cause, cut, ordered, told
 from lws.planning.operand.facts import Facts
 from lws.planning.operand.world import World
 
 AS_EXPECTED: Final = "AsExpected"
+_KEPT: Final = (
+    "the operand is kept and not healed; removal.policy Operand would remove its Deployment, webhooks and roles, and"
+    " WhenUnused would do so once no set exists"
+)
 MONITORING_LABEL: Final = "openshift.io/cluster-monitoring"
 
 
@@ -28,11 +32,13 @@ class Sync:
         causes: of being degraded, those that have stood long enough.
         error: why the pass failed, if that is to be told; empty otherwise.
         waits: what the installation waits for, as reason and message; empty if nothing.
+        restarts: groups that the planned rollout would restart, in words; empty if none.
     """
 
     causes: tuple[Cause, ...] = ()
     error: str = ""
     waits: tuple[str, str] = ("", "")
+    restarts: str = ""
 
 
 def conditions(facts: Facts, world: World, sync: Sync, before: Sequence[JSON]) -> list[JSON]:
@@ -58,6 +64,8 @@ def blind(sync: Sync, before: Sequence[JSON], now: datetime) -> list[JSON]:
 
 def _available(world: World, sync: Sync) -> JSON:
     deployment = world.live.get(("Deployment", names.DEPLOYMENT))
+    if removal.course(world.operator.spec, world.workloads) is removal.Course.REMOVE:
+        return _condition("Available", False, "Removed", f"{messages.DEPLOYMENT_UNAVAILABLE}: it is removed")
     if health.available_replicas(deployment) < 1:
         return _condition("Available", False, "DeploymentUnavailable", _unavailable(sync.causes))
     if world.probe is not None and world.probe.fault:
@@ -88,10 +96,16 @@ def _progressing(spec: LeaderWorkerSetOperatorSpec, world: World, sync: Sync) ->
     kind = "Progressing"
     if spec.management_state == UNMANAGED:
         return _condition(kind, False, "Unmanaged", "nothing is written; set managementState to Managed to change that")
-    if spec.management_state == REMOVED:
-        return _condition(kind, False, "KeptByPolicy", "the operand is kept and not healed; nothing is removed")
+    course = removal.course(spec, world.workloads)
+    if course is removal.Course.LEAVE:
+        return _condition(kind, False, "KeptByPolicy", _KEPT)
     if sync.waits[0]:
         return _condition(kind, True, *sync.waits)
+    if course is removal.Course.REMOVE:
+        return _condition(kind, False, AS_EXPECTED, f"the operand is removed; {removal.told(world.workloads)}")
+    if spec.management_state == REMOVED:
+        sets = world.workloads.sets if world.workloads is not None else "perhaps"
+        return _condition(kind, True, "Removing", f"{sets} sets exist; once there is none the operand is removed")
     deployment = world.live.get(("Deployment", names.DEPLOYMENT))
     if deployment is not None and not health.rolled_out(deployment):
         status = deployment.get("status") or {}
@@ -106,7 +120,9 @@ def _upgradeable(spec: LeaderWorkerSetOperatorSpec, sync: Sync) -> JSON:
         message = "spec.unsupportedConfigOverrides is set: no upgrade is offered until it is removed"
         return _condition("Upgradeable", False, "UnsupportedConfigOverrides", message)
     causes = ordered(sync.causes)
-    return _condition("Upgradeable", True, AS_EXPECTED, f"the operand is degraded: {told(causes)}" if causes else "")
+    said = [f"the operand is degraded: {told(causes)}"] if causes else []
+    said += [sync.restarts] if sync.restarts else []
+    return _condition("Upgradeable", True, AS_EXPECTED, cut("; ".join(said)))
 
 
 def _monitoring(spec: LeaderWorkerSetOperatorSpec, facts: Facts, world: World) -> JSON:

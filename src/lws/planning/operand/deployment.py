@@ -8,6 +8,7 @@ from lws.api.operand import names
 from lws.api.operand.types import CERT_MANAGER, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import QuantityError, canonical
+from lws.planning.operand import sizing
 from lws.planning.operand.facts import Facts
 
 _LEVELS: Final = {"Normal": 2, "Debug": 4, "Trace": 6, "TraceAll": 9}
@@ -79,8 +80,9 @@ def _container(container: JSON, wanted: LeaderWorkerSetOperatorSpec, facts: Fact
     arguments = [level if each.startswith(_LEVEL_FLAG) else each for each in container["args"]]
     result = {**container, "args": arguments}
     result |= {"image": facts.image} if facts.image else {}
-    resources = wanted.operand.resources
-    return result | ({"resources": _canonical(resources)} if resources is not None else {})
+    if wanted.operand.resources is not None:
+        return result | {"resources": _canonical(wanted.operand.resources)}
+    return result | ({"resources": sizing.resources(facts.tier)} if facts.tier is not None else {})
 
 
 def _volume(volume: JSON, config_map: str) -> JSON:

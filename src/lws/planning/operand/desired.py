@@ -17,7 +17,7 @@ from lws.api.operand.names import API_VERSION, KIND, SINGLETON
 from lws.api.operand.types import CERT_MANAGER, ENABLED, INTERNAL, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, with_annotations
 from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, Resource
-from lws.planning.operand import certificates, configuration, deployment, monitoring
+from lws.planning.operand import certificates, configuration, deployment, monitoring, sizing
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.facts import Facts
 from lws.yamltext import load
@@ -108,6 +108,7 @@ def _chosen(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[As
         VOLCANO_COMPONENT: spec.operand.configuration.gang_scheduling is not None,
         NETWORK_POLICY_COMPONENT: spec.network_policy.mode == ENABLED,
         monitoring.COMPONENT: monitoring.monitored(spec, facts),
+        monitoring.OPERATOR_COMPONENT: monitoring.operator_monitored(spec, facts),
     }
     active = {name for name, wanted in components.items() if wanted}
     active |= {each.component for each in assets if each.component and each.component not in components}
@@ -179,6 +180,8 @@ class _Shaper:
         if name_of(manifest) != names.DEPLOYMENT:
             return manifest
         spec = deployment.shaped(manifest["spec"], self._spec, self._facts, config_map=self._copy, digest=self._digest)
+        if self._facts.tier_floor:
+            manifest = with_annotations(manifest, {sizing.FLOOR: str(self._facts.tier_floor)})
         return {**manifest, "spec": spec}
 
     def _config_map(self, manifest: JSON) -> JSON:
@@ -215,6 +218,9 @@ class _Shaper:
 
     def _service_monitor(self, manifest: JSON) -> JSON:
         spec = manifest["spec"]
+        if name_of(manifest) == monitoring.OPERATOR_MONITOR:
+            endpoints = [monitoring.operator_endpoint(each, self._facts) for each in spec["endpoints"]]
+            return {**manifest, "spec": {**spec, "endpoints": endpoints}}
         endpoints = [monitoring.endpoint(each, self._facts) for each in spec["endpoints"]]
         selector = {"matchLabels": names.POD_LABELS}
         return {**manifest, "spec": {**spec, "endpoints": endpoints, "selector": selector}}

@@ -6,6 +6,8 @@ from lws.apimachinery.actions import EmitEvent
 from lws.apimachinery.manifests import JSON, name_of, namespace_of
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import Resource
+from lws.planning.operand.causes import cut
+from lws.planning.operand.preview import Preview, lines
 
 APPLY = "Apply"
 
@@ -45,11 +47,11 @@ def healed(resource: Resource, live: JSON, pointers: list[str]) -> EmitEvent:
     return EmitEvent("Normal", "DriftHealed", APPLY, note)
 
 
-def rollout_planned(plan: JSON) -> EmitEvent:
-    """A rollout begins."""
+def rollout_planned(plan: JSON, preview: Preview) -> EmitEvent:
+    """A rollout begins: what changes, in the words of ``lws-operator diff`` as far as an event holds them."""
     to = plan["to"]
-    note = f"Rolling out {to['version']} ({to['image']}): {len(plan['entries']) + plan['truncated']} objects change"
-    return EmitEvent("Normal", "RolloutPlanned", "Rollout", note)
+    text = f"Rolling out {to['version']} ({to['image']}): {len(preview.entries)} objects change\n"
+    return EmitEvent("Normal", "RolloutPlanned", "Rollout", cut(text + "\n".join(lines(preview))))
 
 
 def rollout_finished(version: str, image: str) -> EmitEvent:
@@ -66,6 +68,17 @@ def pruned(resource: Resource, live: JSON) -> EmitEvent:
     """An object that is no longer wanted was deleted."""
     note = f"Deleted {_named(resource, live)} because it is no longer wanted"
     return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
+
+
+def removed(resource: Resource, live: JSON) -> EmitEvent:
+    """An object was deleted with the operand."""
+    note = f"Deleted {_named(resource, live)} because the operand is removed"
+    return EmitEvent("Normal", f"{resource.kind}Deleted", APPLY, note)
+
+
+def operand_removed(stays: str) -> EmitEvent:
+    """The operand is gone; what stays, and in which state."""
+    return EmitEvent("Normal", "OperandRemoved", "Remove", f"Removed the operand: {stays}")
 
 
 def at_risk(definition: ObjectMeta) -> EmitEvent:
@@ -87,6 +100,14 @@ def taken_over(resource: Resource, name: str) -> EmitEvent:
     """A definition is no longer owned, and so outlives the object that owned it."""
     note = f"Removed the owner of {resource.kind}.{resource.group}/{name}: deleting it no longer deletes every set"
     return EmitEvent("Normal", "TakenOver", APPLY, note)
+
+
+def adopted(namespace: str, left: list[str], warning: str) -> EmitEvent:
+    """An installation of another namespace was ended, and what is of the whole cluster taken over; told once."""
+    note = (
+        f"Took over the installation in {namespace}.{warning} Left there, delete what nobody needs: {', '.join(left)}"
+    )
+    return EmitEvent("Normal", "TakenOver", APPLY, note[:1024], once=f"{namespace}/adopted")
 
 
 def _named(resource: Resource, manifest: JSON) -> str:

@@ -37,6 +37,8 @@ class Facts:
         served: kinds that the API server serves, as ``Issuer.cert-manager.io``; of optional APIs only.
         certificates: who makes the certificates: ``CertManager`` or ``Internal``.
         in_use: whose certificates the operand's pods serve now; more than one kind while they roll.
+        tier: of the operand's size; None if its size is fixed.
+        tier_floor: the tier below which its memory ran out.
         tls: the cluster's own TLS settings, if it has some.
     """
 
@@ -50,6 +52,8 @@ class Facts:
     served: frozenset[str] = field(default_factory=frozenset)
     certificates: str = "Internal"
     in_use: frozenset[str] = frozenset()
+    tier: int | None = None
+    tier_floor: int = 0
     tls: ClusterTls = ClusterTls()
 
     def serves(self, *resources: Resource) -> bool:

@@ -14,6 +14,7 @@ _PULL: Final = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName"
 _SETUP: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _REVISION: Final = "deployment.kubernetes.io/revision"
 _OOM: Final = "OOMKilled"
+_MORE_MEMORY: Final = "set spec.operand.sizing to Auto, or raise spec.operand.resources.limits.memory"
 
 
 def wanted_replicas(deployment: JSON) -> int:
@@ -105,7 +106,7 @@ def _container(pod: JSON, status: JSON) -> Iterator[str]:
     ended = (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated") or {}
     reason, text = waiting.get("reason"), str(waiting.get("message") or "")
     if ended.get("reason") == _OOM:
-        yield f"OOMKilled: pod {name_of(pod)} ran out of memory; raise spec.operand.resources.limits.memory"
+        yield f"OOMKilled: pod {name_of(pod)} ran out of memory; {_MORE_MEMORY}"
     elif reason in _PULL:
         image = status.get("image") or image_of({"spec": {"template": {"spec": pod.get("spec") or {}}}})
         yield f"ImagePullBackOff: image {image} cannot be pulled; correct the image, or spec.operand.imagePullSecrets"

@@ -12,13 +12,18 @@ from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
 
 
-def folded(live: JSON, managers: tuple[str, ...] = names.FORMER_MANAGERS) -> list[JSON] | None:
-    """``managedFields`` with the entries of these managers folded into ours; None if there is none of them.
+def folded(live: JSON, *, adopting: bool = False) -> list[JSON] | None:
+    """``managedFields`` with the entries of former managers folded into ours; None if there is none of them.
 
     Left out are what stays as it was found: the conversion of a definition, the bundles of hooks, and the status.
+
+    Args:
+        live: the object.
+        adopting: whether whoever created it counts as a former manager, however it wrote.
     """
     entries = (live.get("metadata") or {}).get("managedFields") or []
-    former = [each for each in entries if _former(each, managers)]
+    creator = _creator(entries) if adopting else ""
+    former = [each for each in entries if _former(each) or (_declares(each) and each.get("manager") == creator)]
     if not former:
         return None
     ours = next((each for each in entries if _ours(each)), None)
@@ -35,8 +40,19 @@ def folded(live: JSON, managers: tuple[str, ...] = names.FORMER_MANAGERS) -> lis
     return [entry, *(each for each in entries if each is not ours and each not in former)]
 
 
-def _former(entry: JSON, managers: tuple[str, ...]) -> bool:
-    return entry.get("manager") in managers and entry.get("operation") == "Update" and not entry.get("subresource")
+def _former(entry: JSON) -> bool:
+    return entry.get("manager") in names.FORMER_MANAGERS and entry.get("operation") == "Update" and _declares(entry)
+
+
+def _declares(entry: JSON) -> bool:
+    return not entry.get("subresource")
+
+
+def _creator(entries: list[JSON]) -> str:
+    """Who wrote first of all that are still known, but for ourselves."""
+    others = [each for each in entries if _declares(each) and not _ours(each)]
+    first = min(others, key=lambda each: str(each.get("time") or ""), default={})
+    return str(first.get("manager") or "")
 
 
 def _ours(entry: JSON) -> bool:

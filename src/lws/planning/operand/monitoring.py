@@ -13,6 +13,9 @@ from lws.planning.operand.facts import Facts
 Scraper = tuple[str, str]  # namespace and ServiceAccount
 
 COMPONENT: Final = "prometheus"
+OPERATOR_COMPONENT: Final = "operatorprometheus"
+OPERATOR_MONITOR: Final = "lws-operator-metrics-monitor"
+_SERVICE_CA: Final = {"configMap": {"name": "openshift-service-ca.crt", "key": "service-ca.crt"}}
 _ACCOUNTS: Final = ("prometheus-k8s", "prometheus-operator")
 _CLIENT_CERTIFICATES: Final = "/etc/prometheus/secrets/metrics-client-certs"
 
@@ -21,6 +24,14 @@ def monitored(spec: LeaderWorkerSetOperatorSpec, facts: Facts) -> bool:
     """Whether the objects of monitoring belong to the installation."""
     mode = spec.monitoring.mode
     return mode == ENABLED or (mode != DISABLED and facts.serves(SERVICEMONITORS))
+
+
+def operator_monitored(spec: LeaderWorkerSetOperatorSpec, facts: Facts) -> bool:
+    """Whether the objects of the operator's own monitoring belong to the installation [OD-26].
+
+    A ServiceMonitor can name a Secret of its own namespace only, and what is applied is in the operand's.
+    """
+    return monitored(spec, facts) and facts.namespace == facts.operator_namespace
 
 
 def left_out(kind: str, spec: LeaderWorkerSetOperatorSpec, facts: Facts) -> bool:
@@ -54,6 +65,18 @@ def endpoint(endpoint: JSON, facts: Facts) -> JSON:
     }
     if facts.openshift:
         tls |= {"certFile": f"{_CLIENT_CERTIFICATES}/tls.crt", "keyFile": f"{_CLIENT_CERTIFICATES}/tls.key"}
+    return {**endpoint, "tlsConfig": tls}
+
+
+def operator_endpoint(endpoint: JSON, facts: Facts) -> JSON:
+    """The endpoint of the operator's own ServiceMonitor."""
+    tls: JSON = {
+        **endpoint["tlsConfig"],
+        "serverName": f"{names.OPERATOR_METRICS_SERVICE}.{facts.operator_namespace}.svc",
+    }
+    if facts.openshift:
+        certificates = {"certFile": f"{_CLIENT_CERTIFICATES}/tls.crt", "keyFile": f"{_CLIENT_CERTIFICATES}/tls.key"}
+        tls |= {"ca": _SERVICE_CA, **certificates}
     return {**endpoint, "tlsConfig": tls}
 
 

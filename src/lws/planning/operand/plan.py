@@ -11,20 +11,32 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.operand import messages, names
-from lws.api.operand.types import AUTO, CERT_MANAGER
+from lws.api.operand.types import ADOPT, AUTO, CERT_MANAGER
 from lws.apimachinery.actions import Action, Apply, Delete, EmitEvent, JsonPatch
 from lws.apimachinery.drift import would_change
-from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, namespace_of
+from lws.apimachinery.manifests import JSON, annotations_of, name_of, namespace_of
 from lws.apimachinery.ownership import Relation
-from lws.apimachinery.resources import CERTIFICATES, CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
-from lws.planning.operand import access, certificates, claims, closed, events, health, managers, narrowing, switching
+from lws.apimachinery.resources import CERTIFICATES, CUSTOMRESOURCEDEFINITIONS, ISSUERS, Resource
+from lws.planning.operand import (
+    access,
+    adoption,
+    certificates,
+    claims,
+    closed,
+    definitions,
+    events,
+    health,
+    managers,
+    narrowing,
+    pruning,
+    switching,
+)
 from lws.planning.operand.causes import (
     CERTIFICATE_NOT_READY,
     CRD_NARROWED,
     FOREIGN_OBJECT,
     MISSING_DEPENDENCY,
     OPERAND_IMAGE_MISSING,
-    OTHER_INSTALLATION,
     Cause,
 )
 from lws.planning.operand.desired import Desired, Wanted, stage
@@ -49,11 +61,13 @@ class Decision:
         actions: in order.
         causes: of being degraded.
         waits: what the installation waits for, as reason and message of the condition Progressing; empty if nothing.
+        other: what is done to an installation in another namespace, as an entry of the plan; None if nothing is.
     """
 
     actions: list[Action] = field(default_factory=list)
     causes: list[Cause] = field(default_factory=list)
     waits: tuple[str, str] = ("", "")
+    other: JSON | None = None
 
 
 def plan(
@@ -82,7 +96,7 @@ class _Planner:
         self._out = Decision()
 
     def plan(self) -> Decision:
-        self._release_definitions()
+        self._out.actions += definitions.released(self._world.owned_definitions)
         recorded = str((self._world.operator.raw_status.get("certificates") or {}).get("mode") or "")
         if self._world.operator.spec.certificates.mode == AUTO and recorded not in ("", self._facts.certificates):
             self._out.actions.append(events.switched(recorded, self._facts.certificates))
@@ -99,42 +113,14 @@ class _Planner:
             self._out.actions += switching.clean_up(self._facts, self._world)
         return self._out
 
-    def _release_definitions(self) -> None:
-        """First of all: definitions that our object owns would take every set with them [OD-01]."""
-        for meta in self._world.owned_definitions:
-            operations = [
-                {"op": "test", "path": f"/metadata/ownerReferences/{place}/uid", "value": owner.uid}
-                for place, owner in enumerate(meta.owner_references or ())
-                if owner.kind == names.KIND
-            ]
-            places = sorted((str(each["path"]).split("/")[3] for each in operations), key=int, reverse=True)
-            removals = [{"op": "remove", "path": f"/metadata/ownerReferences/{place}"} for place in places]
-            self._out.actions.append(
-                JsonPatch(
-                    CUSTOMRESOURCEDEFINITIONS,
-                    "",
-                    meta.name,
-                    meta.resource_version,
-                    (*operations, *removals),
-                    on_success=(events.taken_over(CUSTOMRESOURCEDEFINITIONS, meta.name),),
-                )
-            )
-
     def _kept_off(self) -> bool:
         """Whether nothing may be applied at all, and why."""
         world, facts = self._world, self._facts
-        others = [*dict(claims.other_installation(world.live, world.leases, facts.namespace, world.now)).items()]
-        if others:
-            where, sign = others[0]
-            helm = (
-                " Helm manages it and would undo every change, and helm uninstall would delete the definition and all"
-                " sets: remove the record of the release, not the release."
-                if claims.helm_release(world.live)
-                else ""
-            )
-            self._out.causes.append(
-                Cause(OTHER_INSTALLATION, f"namespace {where} has an installation ({sign}).{helm} Remove it first")
-            )
+        obstacle = adoption.obstacle(facts, world, self._wanted.objects)
+        self._out.actions += obstacle.actions
+        self._out.causes += [obstacle.cause] if obstacle.cause is not None else []
+        self._out.waits, self._out.other = obstacle.waits, obstacle.entry
+        if obstacle.blocks:
             return True
         if facts.certificates == CERT_MANAGER and not facts.serves(ISSUERS, CERTIFICATES):
             self._out.causes.append(Cause(MISSING_DEPENDENCY, messages.MISSING_CERT_MANAGER))
@@ -243,7 +229,12 @@ class _Planner:
             self._out.actions.append(_delete(wanted.resource, live, ()))
             return
         # A role that holds more than we do can only be replaced: the API server refuses every other change of it.
-        entries = None if kind in _ACCESS and live.get("rules") != wanted.manifest["rules"] else managers.folded(live)
+        replaced = kind in _ACCESS and live.get("rules") != wanted.manifest["rules"]
+        if replaced and self._adopting(kind, live):  # nothing that needs it runs any more
+            self._out.actions.append(_delete(wanted.resource, live, ()))
+            self._apply(wanted, None)
+            return
+        entries = None if replaced else managers.folded(live, adopting=self._adopting(kind, live))
         if entries is not None:
             operations = ({"op": "replace", "path": "/metadata/managedFields", "value": entries},)
             meta = live["metadata"]
@@ -268,6 +259,10 @@ class _Planner:
         if would_change(wanted.manifest, _comparable(closed.without(live, extras)), names.FIELD_MANAGER):
             self._apply(wanted, live)
 
+    def _adopting(self, kind: str, live: JSON) -> bool:
+        orphan = claims.relation(kind, live) is Relation.ORPHAN
+        return orphan and self._world.operator.spec.take_over == ADOPT
+
     def _apply(self, wanted: Wanted, live: JSON | None) -> None:
         resource, manifest = wanted.resource, wanted.manifest
         if live is None:
@@ -280,35 +275,8 @@ class _Planner:
 
     def _prune(self) -> None:
         """Objects of ours that are not wanted any more, once what replaces them serves."""
-        wanted = {each.key for each in self._wanted.objects}
-        kept = self._config_maps_in_use()
-        for key, live in self._world.live.items():
-            if key in wanted or key in kept or key[0] == CUSTOMRESOURCEDEFINITIONS.kind:
-                continue
-            ours = labels_of(live).get(names.MANAGED_BY) == names.MANAGED_BY_VALUE or key in names.LEFTOVERS
-            if ours and claims.owned_by_operator(live) and (resource := self._resource(key, live)) is not None:
-                self._out.actions.append(_delete(resource, live, (events.pruned(resource, live),)))
-
-    def _config_maps_in_use(self) -> set[Key]:
-        """Configurations that pods may still mount, and the newest two of those that none does."""
-        kind = CONFIGMAPS.kind
-        copies = [
-            (str(live["metadata"].get("creationTimestamp") or ""), key)
-            for key, live in self._world.live.items()
-            if key[0] == kind and key[1].startswith(f"{names.CONFIG_MAP}-")
-        ]
-        used = {
-            volume["configMap"]["name"]
-            for each in self._world.replica_sets
-            if int((each.get("status") or {}).get("replicas") or 0) or int(each["spec"].get("replicas") or 0)
-            for volume in each["spec"]["template"]["spec"].get("volumes") or ()
-            if "configMap" in volume
-        }
-        newest = sorted(copies, reverse=True)[:2]
-        return {key for _, key in newest} | {key for _, key in copies if key[1] in used}
-
-    def _resource(self, key: Key, live: JSON) -> Resource | None:
-        return self._world.resources.get((str(live.get("apiVersion")), key[0]))
+        for resource, live in pruning.unwanted(self._wanted, self._world):
+            self._out.actions.append(_delete(resource, live, (events.pruned(resource, live),)))
 
 
 def serves(world: World, wanted: Desired) -> bool:

@@ -23,7 +23,7 @@ from lws.planning.operand.desired import Desired, Wanted
 from lws.planning.operand.facts import Facts
 
 NAME: Final = "lws-operator-last-good"
-_STATE: Final = "state.json"
+STATE: Final = "state.json"
 _RENDERING: Final = "rendering"  # gzip and base64 of the objects
 KEPT: Final = 5  # rollouts in the history
 
@@ -103,7 +103,7 @@ def decoded(config_map: JSON | None) -> Record:
     """The record that a ConfigMap holds; an empty one if it holds none that can be read."""
     data = (config_map or {}).get("data") or {}
     try:
-        state: JSON = orjson.loads(data[_STATE])
+        state: JSON = orjson.loads(data[STATE])
         objects = orjson.loads(gzip.decompress(base64.b64decode(data[_RENDERING])))
         good = Rendering(**state["good"], objects=tuple(_wanted(each) for each in objects))
         attempt = Attempt(**state["attempt"]) if state.get("attempt") else None
@@ -134,7 +134,7 @@ def encoded(record: Record, facts: Facts, owner: JSON) -> Wanted | None:
             "ownerReferences": [owner],
         },
         "data": {
-            _STATE: orjson.dumps(state, option=orjson.OPT_SORT_KEYS).decode(),
+            STATE: orjson.dumps(state, option=orjson.OPT_SORT_KEYS).decode(),
             _RENDERING: base64.b64encode(gzip.compress(raw, mtime=0)).decode(),
         },
     }

@@ -6,7 +6,6 @@ the soak, roles are not narrowed and nothing is pruned, so that the installation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,12 +13,12 @@ from typing import Final
 from lws.api.operand import names
 from lws.api.operand.types import FORCE, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.actions import EmitEvent
-from lws.apimachinery.drift import would_change
 from lws.apimachinery.manifests import JSON, annotations_of, name_of, namespace_of
 from lws.planning.operand import claims, events, health
 from lws.planning.operand.causes import ROLLED_BACK, ROLLOUT_FAILED, Cause
-from lws.planning.operand.desired import Desired, Wanted
+from lws.planning.operand.desired import Desired
 from lws.planning.operand.facts import Facts
+from lws.planning.operand.preview import Preview
 from lws.planning.operand.record import Attempt, Record, Rendering
 from lws.planning.operand.status import stamp
 from lws.planning.operand.world import World
@@ -41,6 +40,7 @@ class Choice:
         waits: what is waited for, as reason and message; empty if nothing.
         plan: for the status; empty if nothing is planned.
         told: events.
+        restarts: groups that the planned rollout would restart, in words; empty if none.
         look_again: seconds until the state may change by time alone.
     """
 
@@ -51,10 +51,23 @@ class Choice:
     waits: tuple[str, str] = ("", "")
     plan: JSON | None = None
     told: tuple[EmitEvent, ...] = ()
+    restarts: str = ""
     look_again: float = 3600.0
 
 
-def choose(facts: Facts, wanted: Desired, world: World, record: Record, soaking: float | None) -> Choice:
+def to_be_planned(facts: Facts, wanted: Desired, world: World, record: Record) -> str:
+    """The digest of the rollout that `choose` needs a preview of; empty if it needs none."""
+    rendering = Rendering.of(facts, wanted)
+    good, attempt = record.good, record.attempt
+    if good is None or world.operator.spec.rollout.strategy == "Immediate" or good.template == rendering.template:
+        return ""
+    given_up = attempt is not None and attempt.digest == rendering.digest and attempt.failed
+    return "" if given_up else rendering.digest
+
+
+def choose(
+    facts: Facts, wanted: Desired, world: World, record: Record, soaking: float | None, preview: Preview
+) -> Choice:
     """What to apply now.
 
     Args:
@@ -63,6 +76,7 @@ def choose(facts: Facts, wanted: Desired, world: World, record: Record, soaking:
         world: what was observed.
         record: what is kept of former rollouts.
         soaking: seconds for which every pod has been of this installation and has served; None if some are not.
+        preview: what would change, if that `to_be_planned`.
     """
     rendering = Rendering.of(facts, wanted)
     good, spec = record.good, world.operator.spec
@@ -71,16 +85,18 @@ def choose(facts: Facts, wanted: Desired, world: World, record: Record, soaking:
     attempt = record.attempt
     if attempt is not None and attempt.digest == rendering.digest and attempt.failed:
         return _failed(record, attempt)
-    plan = planned(facts, wanted, world, good, rendering)
+    plan = planned(facts, preview, good, rendering)
     told: list[EmitEvent] = []
     if attempt is None or attempt.digest != rendering.digest or attempt.failed:
-        if not _approved(spec, world.operator.metadata.annotation(APPROVED), rendering):
+        if not _approved(spec, world.operator.metadata.annotation(APPROVED), rendering, preview):
             command = f"kubectl annotate --overwrite {names.PLURAL} {names.SINGLETON} {APPROVED}={rendering.digest}"
-            waits = ("AwaitingApproval", f"{len(plan['entries'])} changes wait; approve them with {command}")
-            return Choice(good.desired(), record, waits=waits, plan=plan)
+            restarts = preview.restarts_told()
+            changes = f"{len(preview.entries)} changes wait; approve them with {command}"
+            waits = ("AwaitingApproval", f"{restarts}; {changes}" if restarts else changes)
+            return Choice(good.desired(), record, waits=waits, plan=plan, restarts=restarts)
         attempt = Attempt(rendering.digest, stamp(world.now), world.workloads.sets_available if world.workloads else 0)
         record = replace(record, attempt=attempt)
-        told.append(events.rollout_planned(plan))
+        told.append(events.rollout_planned(plan, preview))
     choice = _watched(wanted, rendering, world, replace(record, attempt=attempt), soaking)
     over = choice.settled or choice.causes
     return replace(choice, plan=None if over else plan, told=(*told, *choice.told))
@@ -181,31 +197,22 @@ def _failed(record: Record, attempt: Attempt) -> Choice:
     return Choice(record.good.desired(), record, causes=(Cause(ROLLED_BACK, message),))
 
 
-def _approved(spec: LeaderWorkerSetOperatorSpec, given: str | None, rendering: Rendering) -> bool:
-    return spec.rollout.approval == "Automatic" or spec.management_state == FORCE or given == rendering.digest
+def _approved(spec: LeaderWorkerSetOperatorSpec, given: str | None, rendering: Rendering, preview: Preview) -> bool:
+    free = spec.rollout.approval == "Automatic" and (not preview.groups or spec.rollout.allow_group_restarts)
+    return free or spec.management_state == FORCE or given == rendering.digest
 
 
-def planned(facts: Facts, wanted: Desired, world: World, good: Rendering, rendering: Rendering) -> JSON:
+def planned(facts: Facts, preview: Preview, good: Rendering, rendering: Rendering) -> JSON:
     """The plan as the status shows it."""
-    entries = [*_entries(wanted.objects, world)]
     return {
         "hash": rendering.digest,
         "from": {"version": good.version, "image": good.image},
         "to": {"version": facts.version, "image": facts.image},
-        "entries": entries[:MOST_ENTRIES],
-        "truncated": max(0, len(entries) - MOST_ENTRIES),
+        "entries": [*preview.entries[:MOST_ENTRIES]],
+        "truncated": max(0, len(preview.entries) - MOST_ENTRIES),
         "restartsOperand": True,
+        **preview.status(),
     }
-
-
-def _entries(objects: Sequence[Wanted], world: World) -> Iterator[JSON]:
-    for each in objects:
-        live = world.live.get(each.key)
-        if live is not None and not would_change(each.manifest, live, names.FIELD_MANAGER):
-            continue
-        entry = {"verb": "create" if live is None else "update", "resource": str(each.resource), "name": each.key[1]}
-        where = namespace_of(each.manifest)
-        yield entry | ({"namespace": where} if where else {})
 
 
 def _entry(rendering: Rendering, attempt: Attempt, now: datetime, result: str, cause: str) -> JSON:

@@ -31,7 +31,7 @@ def status(
         "conditions": conditions(facts, world, sync, before.get("conditions") or ()),
         "observedGeneration": world.operator.metadata.generation,
         "readyReplicas": health.available_replicas(deployment),
-        "version": _version(facts, deployment, str(before.get("version") or "")),
+        "version": _version(facts, deployment, str(before.get("version") or "")) if deployment is not None else "",
         "operand": _operand(deployment, world, before),
         "certificates": _certificates(facts, world, before.get("certificates") or {}),
         "generations": [_generation(each, world) for each in wanted.objects if each.key in world.live],

@@ -62,6 +62,8 @@ class World:
         workloads: of users; None while the cluster does not serve LeaderWorkerSets.
         now: the time of day.
         resources: of live objects, by apiVersion and kind.
+        other_scale: of the Deployment of an installation in another namespace that is to be adopted.
+        other_denied: why that may not be looked at; empty if it may.
         cluster_monitoring: whether the namespace is labelled for OpenShift's monitoring.
     """
 
@@ -78,4 +80,6 @@ class World:
     ends: CertificateEnds = CertificateEnds()
     workloads: Workloads | None = None
     resources: Mapping[tuple[str, str], Resource] = field(default_factory=dict)
+    other_scale: JSON | None = None
+    other_denied: str = ""
     cluster_monitoring: bool = False

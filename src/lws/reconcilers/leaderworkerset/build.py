@@ -11,14 +11,17 @@ from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
+from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
-from lws.reconcilers.leaderworkerset import triggers
-from lws.reconcilers.leaderworkerset.group import GroupListener
+from lws.reconcilers.leaderworkerset import replacement, triggers
+from lws.reconcilers.leaderworkerset.forensics import BlackBox
+from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
-from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, Caches, Observer
+from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
 from lws.reconcilers.leaderworkerset.records import SetRecords
+from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
@@ -67,6 +70,7 @@ def build(
         policies: what the policies file says.
     """
     memory = GroupMemory()
+    counts = GroupCounts(caches)  # before whatever it is asked for listens to the pods
     caches.pods.on_change(memory.note_end)
     builders = [ControllerBuilder[Key](name, options) for name in (SETS, LEADERS, WORKERS)]
     executors = [builder.executor(client, recorder, ownership=relation) for builder in builders]
@@ -74,16 +78,20 @@ def build(
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
-    observer = Observer(caches, memory, provider, records)
+    observer = Observer(caches, memory, provider, records, counts.terminating)
+    shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
+    _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
+    for builder, leads in ((by_leader, True), (by_worker, False)):
+        _watch_for_retained(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
-    leaders = LeaderPodReconciler(observer, executors[1], memory, records, provider, groups, by_set.queue.add)
+    leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
         by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, records).reconcile),
         by_leader.build(leaders.reconcile),
-        by_worker.build(WorkerPodReconciler(observer, executors[2], memory, records, groups).reconcile),
+        by_worker.build(WorkerPodReconciler(observer, executors[2], shared).reconcile),
         memory,
         records,
     )
@@ -95,6 +103,10 @@ def _watch_for_sets(builder: ControllerBuilder[Key], caches: Caches) -> None:
     builder.watch(caches.services, triggers.sets_of_service)
     builder.watch(caches.revisions, triggers.sets_of_revision)
     builder.watch(caches.pods, triggers.sets_of_pod)
+    builder.watch(caches.deployments, triggers.sets_of_deployment)
+    builder.watch_availability(
+        caches.deployments, lambda: {each.metadata.key for each in caches.sets.store if each.spec.hashed}
+    )
 
 
 def _watch_for_leaders(builder: ControllerBuilder[Key], caches: Caches) -> None:
@@ -110,6 +122,40 @@ def _watch_for_leaders(builder: ControllerBuilder[Key], caches: Caches) -> None:
     if caches.pod_groups is not None:
         builder.watch(caches.pod_groups, triggers.leaders_of_pod_group)
     builder.watch(caches.sets, leaders_of_set)
+
+
+def _watch_for_retained(builder: ControllerBuilder[Key], caches: Caches, *, leads: bool) -> None:
+    """What is held back is released when its set, its leader StatefulSet or its leader says so (next 5.8)."""
+
+    def retained(where: Keys) -> Keys:
+        pods = [pod for each in where for pod in caches.pods.store.by_index(RETAINED_BY_SET, "/".join(each))]
+        return frozenset(pod.metadata.key for pod in pods if is_leader(pod) is leads)
+
+    def of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        return retained(triggers.sets_of_set(old, new)) if triggers.concerns_retained(old, new) else triggers.NONE
+
+    builder.watch(caches.sets, of_set)
+    builder.watch(caches.statefulsets, lambda old, new: retained(triggers.sets_led_by(old, new)))
+    builder.watch(caches.deployments, lambda old, new: retained(triggers.sets_of_deployment(old, new)))
+    changed = replacement.sets_of_change if leads else triggers.sets_of_leader
+    builder.watch(caches.pods, lambda old, new: retained(changed(old, new)))
+
+
+def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:
+    """A leader that waits behind others is looked at when it may be its turn (next 4.3)."""
+    following = replacement.next_leader(caches)
+
+    def in_sets(keys: Keys) -> Keys:
+        return frozenset(leader for key in keys for leader in following(key))
+
+    def of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        edited = new is not None and (old is None or old.metadata.generation != new.metadata.generation)
+        return following(new.metadata.key) if edited and new is not None and new.spec.hashed else triggers.NONE
+
+    builder.watch(caches.pods, lambda old, new: in_sets(replacement.sets_of_change(old, new)))
+    builder.watch(caches.pods, replacement.leaders_of_index)
+    builder.watch(caches.sets, of_set)
+    builder.watch(caches.deployments, lambda old, new: in_sets(triggers.sets_of_deployment(old, new)))
 
 
 def _watch_pod_groups(

@@ -17,7 +17,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition, Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
-from lws.planning.leaderworkerset.groups import pod_ready
+from lws.planning.leaderworkerset.groups import is_hashed, pod_ready
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.telemetry.metrics import MetricsRegistry
 
@@ -87,8 +87,9 @@ class Durations:
         self._look(meta.key)
 
     def _statefulset_changed(self, _old: StatefulSet | None, new: StatefulSet | None, _initial: bool) -> None:
-        if new is not None and new.metadata.label(labels.GROUP_INDEX):
-            self._look(new.metadata.key)
+        owner = None if new is None else new.metadata.controller
+        if new is not None and owner is not None and new.metadata.label(labels.GROUP_INDEX):
+            self._look((new.metadata.namespace, owner.name))
 
     def _look(self, leader: Key) -> None:
         """Count a group that has just become ready."""
@@ -98,7 +99,8 @@ class Durations:
         pod = self._caches.pods.store.get(*leader)
         if pod is None or pod.metadata.uid != pending.uid or not pod_ready(pod):
             return
-        if pod.metadata.annotation(labels.SIZE) not in (None, "1") and not self._workers_ready(leader, pending.uid):
+        alone = is_hashed(pod) or pod.metadata.annotation(labels.SIZE) in (None, "1")  # by key it is ready with them
+        if not alone and not self._workers_ready(leader, pending.uid):
             return
         del self._pending[leader]
         if self._counting():

@@ -122,6 +122,7 @@ class SetGauges:
         return SetSnapshot(
             lws=lws,
             leader_statefulset=caches.statefulsets.store.get(namespace, name),
+            leader_deployment=caches.deployments.store.get(namespace, name),
             statefulsets={each.metadata.name: each for each in statefulsets},
             leaders=tuple(caches.pods.store.by_index(LEADERS_BY_SET, where)),
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),

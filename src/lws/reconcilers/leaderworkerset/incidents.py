@@ -20,7 +20,7 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.culprit import Cause
-from lws.planning.leaderworkerset.groups import pod_ready
+from lws.planning.leaderworkerset.groups import is_hashed, pod_ready
 from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.telemetry.metrics import MetricsRegistry, Samples
 
@@ -77,8 +77,11 @@ class Incidents:
         self._failed(set_key, leader)
 
     def became_ready(self, set_key: Key, leader: str) -> None:
-        """A group is ready."""
-        found = self._recreating.get(set_key, {}).pop(leader, None)
+        """A group is ready. One that is known by a key has another name than the one that it replaces."""
+        waiting = self._recreating.get(set_key, {})
+        lws = self._caches.sets.store.get(*set_key)
+        name = next(iter(waiting), leader) if lws is not None and lws.spec.hashed else leader
+        found = waiting.pop(name, None)
         if found is not None:
             cause, since = found
             self._lost[cause] += self._clock.monotonic() - since
@@ -117,7 +120,8 @@ class Incidents:
             meta = new.metadata
             set_key = (meta.namespace, meta.label(labels.NAME))
             if self._caches.sets.store.get(*set_key) is not None:
-                self._failed(set_key, f"{set_key[1]}-{meta.label(labels.GROUP_INDEX)}")
+                leader = meta.annotation(labels.LEADER_NAME) if is_hashed(new) else ""
+                self._failed(set_key, leader or _leader_of(new))
 
     def _set_changed(self, old: LeaderWorkerSet | None, new: LeaderWorkerSet | None, _initial: bool) -> None:
         if old is None:
@@ -130,7 +134,16 @@ class Incidents:
         elif key in self._recreating:  # groups that are not wanted any more will never be ready
             kept = self._recreating[key].items()
             wanted = new.spec.replicas
-            self._recreating[key] = {leader: it for leader, it in kept if parent_and_ordinal(leader)[1] < wanted}
+            if new.spec.hashed:
+                self._recreating[key] = dict(list(kept)[:wanted])
+            else:
+                self._recreating[key] = {leader: it for leader, it in kept if parent_and_ordinal(leader)[1] < wanted}
+
+
+def _leader_of(pod: Pod) -> str:
+    """The name of the pod's leader, or its own."""
+    meta = pod.metadata
+    return meta.name if is_hashed(pod) else f"{meta.label(labels.NAME)}-{meta.label(labels.GROUP_INDEX)}"
 
 
 def _restarts(pod: Pod) -> int:

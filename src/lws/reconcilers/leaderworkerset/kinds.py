@@ -35,6 +35,9 @@ def _leaderworkerset(raw: Any) -> LeaderWorkerSet:
 def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.spec, "node_name")
     pool_member(pod.spec, "scheduler_name")
+    pool_member(pod.spec, "subdomain")
+    if pod.spec.hostname == pod.metadata.name:  # as a StatefulSet sets it
+        force_setattr(pod.spec, "hostname", pod.metadata.name)
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)
@@ -70,7 +73,7 @@ def _of_leaders(statefulset: objects.StatefulSet) -> bool:
 
 
 def _pod_annotation(key: str) -> bool:
-    return key.startswith(labels.PREFIX) or key == labels.POD_GROUP_NAME
+    return key.startswith(labels.PREFIX) or key in (labels.POD_GROUP_NAME, labels.DELETION_COST)
 
 
 LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(own.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
@@ -78,6 +81,7 @@ PODS: Final = typed_kind(resources.PODS, objects.Pod, annotations=_pod_annotatio
 STATEFULSETS: Final = packed_kind(
     typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation), whole=_of_leaders
 )
+DEPLOYMENTS: Final = typed_kind(resources.DEPLOYMENTS, objects.Deployment, annotations=every_annotation)
 SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no_annotation)
 CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation

@@ -6,12 +6,21 @@ so the caches hold what belongs to LeaderWorkerSets and nothing else of the clus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Node, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.objects import (
+    ControllerRevision,
+    Deployment,
+    Node,
+    Pod,
+    PodGroup,
+    Service,
+    StatefulSet,
+    controlled_by,
+)
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
@@ -19,9 +28,13 @@ from lws.apimachinery.objects import Key, Object
 from lws.clock import SystemClock
 from lws.informers.informer import Informer
 from lws.informers.registry import InformerRegistry
-from lws.planning.leaderworkerset.groups import group_name, is_leader, size_of
+from lws.planning.leaderworkerset.diagnosis.facts import Holder
+from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
+from lws.planning.leaderworkerset.retention import held
 from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 from lws.reconcilers.leaderworkerset import kinds
@@ -37,6 +50,8 @@ BY_SET = "set"
 LEADERS_BY_SET = "leaders"
 BY_GROUP = "group"
 BY_LEADER = "leader"
+RETAINED_BY_SET = "retained"
+BY_HOST = "host"
 
 
 def by_set(obj: Object) -> str:
@@ -50,6 +65,11 @@ def leaders_by_set(pod: Pod) -> str:
     return by_set(pod) if is_leader(pod) else ""
 
 
+def retained_by_set(pod: Pod) -> str:
+    """`by_set` for the pods that a restart budget holds back (next 5.3)."""
+    return by_set(pod) if held(pod) else ""
+
+
 def by_group(pod: Pod) -> str:
     """``<namespace>/<set>/<group index>`` by labels (spec 9.3)."""
     meta = pod.metadata
@@ -57,9 +77,14 @@ def by_group(pod: Pod) -> str:
 
 
 def by_leader(pod: Pod) -> str:
-    """``<namespace>/<leader>`` by the name of a pod that is no leader."""
+    """``<namespace>/<base>`` by the name of a pod that is no leader; the leader's name where groups have an index."""
     parent, ordinal = parent_and_ordinal(pod.metadata.name)
     return f"{pod.metadata.namespace}/{parent}" if ordinal >= 0 and not is_leader(pod) else ""
+
+
+def by_host(pod: Pod) -> str:
+    """``<namespace>/<host>`` of leaders that are known by a key: what their workers are named after."""
+    return f"{pod.metadata.namespace}/{pod.spec.hostname}" if is_hashed(pod) and is_leader(pod) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +97,7 @@ class Caches:
     services: Informer[Service]
     revisions: Informer[ControllerRevision]
     nodes: Informer[Node]
+    deployments: Informer[Deployment]
     pod_groups: Informer[PodGroup] | None = None
 
     @classmethod
@@ -80,8 +106,10 @@ class Caches:
         ours = labels.NAME
         pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
         pods.add_index(LEADERS_BY_SET, leaders_by_set)
+        pods.add_index(RETAINED_BY_SET, retained_by_set)
         pods.add_index(BY_GROUP, by_group)
         pods.add_index(BY_LEADER, by_leader)
+        pods.add_index(BY_HOST, by_host)
         statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
         statefulsets.add_index(BY_SET, by_set)
         revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
@@ -94,12 +122,14 @@ class Caches:
             services=registry.informer(kinds.SERVICES, namespace=namespace, label_selector=ours),
             revisions=revisions,
             nodes=registry.informer(kinds.NODES),
+            # Optional, so that sets whose groups have an index do without the right to read them.
+            deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
             pod_groups=groups,
         )
 
     def __iter__(self) -> Iterator[Informer[Any]]:
-        every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.pod_groups)
-        return (each for each in every if each is not None)
+        every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
+        return (each for each in (*every, self.pod_groups) if each is not None)
 
 
 def _pod_groups(registry: InformerRegistry, namespace: str) -> Informer[PodGroup]:
@@ -115,6 +145,7 @@ class Observer:
         memory: what is remembered of groups.
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
+        terminating: how many groups of a set are terminating.
     """
 
     def __init__(
@@ -123,10 +154,12 @@ class Observer:
         memory: GroupMemory,
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
+        terminating: Callable[[Key], int] = lambda _: 0,
     ) -> None:
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
+        self._terminating = terminating
         self._provider = provider
         self._contents = Contents()
 
@@ -147,6 +180,8 @@ class Observer:
         return SetSnapshot(
             lws=lws,
             leader_statefulset=caches.statefulsets.store.get(namespace, name),
+            leader_deployment=caches.deployments.store.get(namespace, name),
+            no_deployments=caches.deployments.unavailable,
             statefulsets={each.metadata.name: each for each in statefulsets},
             leaders=tuple(caches.pods.store.by_index(LEADERS_BY_SET, where)),
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
@@ -157,7 +192,45 @@ class Observer:
             chosen=self._records.chosen(lws),
             records=self._records.of(lws),
             told=self._records.told(lws),
+            rollout=self._records.rollout(lws),
+            lookup=self._lookup(namespace),
             contents=self._contents,
+        )
+
+    def _lookup(self, namespace: str) -> Lookup:
+        """How to look up what explains trouble in this namespace."""
+        caches, groups = self._caches, self._caches.pod_groups
+        nodes = caches.nodes.store
+
+        def members(leader: Pod) -> Sequence[Pod]:
+            return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
+
+        def unlabelled(leader: str) -> Sequence[str]:
+            shown = [each.metadata.name for each in caches.pods.store.by_index(BY_LEADER, f"{namespace}/{leader}")]
+            return sorted(self._memory.released((namespace, leader), shown))
+
+        present = None if groups is None or groups.unavailable else groups.store
+        return Lookup(
+            members,
+            lambda name: nodes.get("", name),
+            None if present is None else lambda name: present.get(namespace, name),
+            self._topology,
+            unlabelled,
+        )
+
+    def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
+        """The domains of a node label, and the pods of groups in them."""
+        domains = {node.metadata.name: node.metadata.label(key) for node in self._caches.nodes.store}
+        found = {name: domain for name, domain in domains.items() if domain}
+        held = (pod for pod in self._caches.pods.store if pod.spec.node_name in found)
+        return frozenset(found.values()), tuple(
+            Holder(
+                found[pod.spec.node_name],
+                pod.metadata.namespace,
+                pod.metadata.label(labels.NAME),
+                pod.metadata.label(labels.GROUP_INDEX),
+            )
+            for pod in held
         )
 
     def waiting_leaders(self) -> Iterator[Pod]:
@@ -171,7 +244,7 @@ class Observer:
             return ""
         revisions = tuple(caches.revisions.store.by_index(BY_SET, where))
         for leader in caches.pods.store.by_index(LEADERS_BY_SET, where):
-            workers = caches.statefulsets.store.get(*leader.metadata.key)
+            workers = self._workers_of(leader)
             size = size_of(leader, lws, revisions, self._contents)
             problem = caches.pod_groups.unavailable or self._memory.refusal(leader.metadata.key)
             if problem and self._lacks_pod_group(leader) and not is_complete(leader, workers, size):
@@ -191,24 +264,48 @@ class Observer:
         """One pod."""
         return self._caches.pods.store.get(*key)
 
+    def leader_of(self, key: Key) -> Key:
+        """The leader of a worker of this name, there or gone: by what the worker says, else by who has such workers."""
+        pod = self.pod(key)
+        noted = pod.metadata.annotation(labels.LEADER_NAME) if pod is not None and is_hashed(pod) else ""
+        if noted:
+            return key[0], noted
+        base = parent_and_ordinal(key[1])[0]
+        named = self._caches.pods.store.by_index(BY_HOST, f"{key[0]}/{base}")
+        return named[0].metadata.key if named else (key[0], base)
+
+    def _workers_of(self, leader: Pod) -> StatefulSet | None:
+        """The StatefulSet that has the name of this leader's workers, whoever owns it."""
+        store = self._caches.statefulsets.store
+        named = store.get(*leader.metadata.key)
+        if not is_hashed(leader) or (named is not None and controlled_by(named.metadata, leader)):
+            return named
+        return store.get(leader.metadata.namespace, base_name(leader))
+
     def of_group(self, leader_key: Key, set_name: str) -> GroupSnapshot:
         """The group of this leader pod, which may be gone."""
         namespace, name = leader_key
-        caches, where = self._caches, f"{namespace}/{name}"
+        caches, set_key = self._caches, (namespace, set_name)
         found = caches.pods.store.get(namespace, name)
         leader = found if found is not None and is_leader(found) else None
-        workers = caches.pods.store.by_index(BY_LEADER, where)
+        worker_set = caches.statefulsets.store.get(namespace, name) if leader is None else self._workers_of(leader)
+        base = name if leader is None else base_name(leader, worker_set)
+        workers = caches.pods.store.by_index(BY_LEADER, f"{namespace}/{base}")
         group_pods = caches.pods.store.by_index(BY_GROUP, by_group(leader)) if leader is not None else ()
         groups = caches.pod_groups
+        waits = leader is not None and is_hashed(leader) and (gated(leader) or marked(leader))
         snapshot = GroupSnapshot(
-            lws=caches.sets.store.get(namespace, set_name),
+            lws=caches.sets.store.get(*set_key),
             leader=leader,
-            worker_statefulset=caches.statefulsets.store.get(namespace, name),
-            leader_statefulset=caches.statefulsets.store.get(namespace, set_name),
+            worker_statefulset=worker_set,
+            leader_statefulset=caches.statefulsets.store.get(*set_key),
+            leader_deployment=caches.deployments.store.get(*set_key),
+            peers=tuple(caches.pods.store.by_index(LEADERS_BY_SET, "/".join(set_key))) if waits else (),
+            terminating=self._terminating(set_key) if waits else 0,
             group_pods=tuple(group_pods),
             workers={each.metadata.name: each for each in workers},
-            revisions=tuple(caches.revisions.store.by_index(BY_SET, f"{namespace}/{set_name}")),
-            service=caches.services.store.get(namespace, name),
+            revisions=tuple(caches.revisions.store.by_index(BY_SET, "/".join(set_key))),
+            service=caches.services.store.get(namespace, name if leader is None else service_name(leader)),
             pod_group=None if leader is None else self._pod_group(leader),
             no_pod_groups="" if groups is None else groups.unavailable,
             node=None if leader is None else caches.nodes.store.get("", leader.spec.node_name),

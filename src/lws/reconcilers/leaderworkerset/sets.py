@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import msgspec
 
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, StatefulSet
 from lws.apimachinery.actions import Applied, Apply, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
 from lws.planning.leaderworkerset.records import settle
-from lws.planning.leaderworkerset.sets import SetPlan, plan_leaderworkerset, plan_refused
+from lws.planning.leaderworkerset.sets import plan_refused, plan_set
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
@@ -63,24 +64,35 @@ class LeaderWorkerSetReconciler:
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
-        one_by_one = self._one_by_one.believed(pacing.now)
-        snapshot = replace(snapshot, records=settled.records, news_age=news_age, one_by_one=one_by_one)
+        since = self._records.unready_since(snapshot.lws)
+        snapshot = replace(
+            snapshot,
+            records=settled.records,
+            news_age=news_age,
+            unready_since=since,
+            one_by_one=self._one_by_one.believed(pacing.now),
+        )
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
+            if snapshot.lws.spec.hashed:
+                made = msgspec.convert(found.live, Deployment)
+                return await self._pass(key, replace(snapshot, leader_deployment=made))
             live = msgspec.convert(found.live, StatefulSet)
             return await self._pass(key, replace(snapshot, leader_statefulset=live))
 
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
         outcome = Outcome()
-        plan = plan_leaderworkerset(snapshot, self._clock.now())
+        planned = plan_set(snapshot, self._clock.now())
+        plan = planned.plan
+        self._records.saw(snapshot.lws, planned)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:
             if isinstance(outcome.failed, Apply) and not isinstance(error, ConflictError):
                 await self._tell_refusal(key, snapshot, error)
             raise
-        owed = plan.owed if isinstance(plan, SetPlan) else None
+        owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
     async def _tell_refusal(self, key: Key, snapshot: SetSnapshot, error: ApiError) -> None:
@@ -96,7 +108,7 @@ class LeaderWorkerSetReconciler:
         finally:
             if outcome.applied is not None:
                 self._applied[key] = outcome.applied
-            look = plan.look if isinstance(plan, SetPlan) else None
+            look = plan.look if isinstance(plan, PacedPlan) else None
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
                 self._records.wrote(snapshot.lws, plan)

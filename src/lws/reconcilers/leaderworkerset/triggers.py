@@ -1,16 +1,19 @@
 """Which keys a change wakes (spec 5.1): (old, new) in, keys out; old is None for a new object, new for a gone one.
 
 What wakes what:
-    * a LeaderWorkerSet: any change of it; a StatefulSet or Service that it controls; any StatefulSet with its label; a
-      leader pod whose part in a group's state changed; the end of a revision of it. The last two are ours: StatefulSets
-      and pods come by separate watches, so the event of a StatefulSet may be handled before the pod that caused it is
-      seen; and a group that is to be rebuilt needs its revision.
+    * a LeaderWorkerSet: any change of it; a StatefulSet, Deployment or Service that it controls; any StatefulSet with
+      its label; a leader pod whose part in a group's state changed; the end of a revision of it. The last two are ours:
+      StatefulSets and pods come by separate watches, so the event of a StatefulSet may be handled before the pod that
+      caused it is seen; and a group that is to be rebuilt needs its revision.
     * a leader pod: any change of it; a StatefulSet that it controls; the end or release of a worker of its group, whose
       name may now be free (CD-28); the end of a Service or PodGroup of a pod of its name: what an earlier leader left
       hides until it is collected that the present one has none. That is ours: the last event of a leader may be over.
       So does its set when that comes, for leaders may have been without one, and when its startup policy changes, for
       they may wait for a readiness that never comes, or its queue, for their PodGroups may wait in one that is not
-      there; and a PodGroup that changed in what follows its group.
+      there; and a PodGroup that changed in what follows its group. The gated leader that is next in rank: an edit of
+      its set, a change of the Deployment, and whatever may free a place (`reconcilers.leaderworkerset.replacement`).
+      One that a restart budget holds back: an edit or the end of its set, and any change of the leader StatefulSet,
+      which wake such a worker too (next 5.8).
     * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
       whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
@@ -21,12 +24,12 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod, PodGroup, Service, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, ObjectMeta
-from lws.planning.leaderworkerset.groups import is_leader, running_and_ready, waiting_for_room
+from lws.planning.leaderworkerset.groups import is_hashed, is_leader, marked, running_and_ready, waiting_for_room
 
 Keys: TypeAlias = frozenset[Key]
 
@@ -47,6 +50,13 @@ def sets_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Key
         if name:
             keys.add((meta.namespace, name))
     return frozenset(keys)
+
+
+def sets_of_deployment(old: Deployment | None, new: Deployment | None) -> Keys:
+    """The set that controls the Deployment, and the one that has its name: it may stand in that one's way."""
+    metas = [each.metadata for each in (old, new) if each is not None]
+    named = {meta.key for meta in metas if meta.label(labels.NAME) == meta.name}
+    return frozenset(named.union(*map(_controlling_set, metas)))
 
 
 def sets_of_service(old: Service | None, new: Service | None) -> Keys:
@@ -96,6 +106,35 @@ def _start(lws: LeaderWorkerSet) -> tuple[str, str]:
     return lws.spec.startup_policy, lws.metadata.annotation(labels.QUEUE_NAME) or ""
 
 
+def concerns_retained(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
+    """Whether the pods that a restart budget holds back may have to go: their set came, goes, or was edited."""
+    return _wanted(old) != _wanted(new)
+
+
+def _wanted(lws: LeaderWorkerSet | None) -> tuple[object, ...]:
+    return () if lws is None else (lws.metadata.uid, lws.metadata.generation, lws.metadata.deleting)
+
+
+def sets_led_by(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
+    """The sets whose leader StatefulSet this is, by its name."""
+    return frozenset(meta.key for meta in _metas(old, new) if meta.name == meta.label(labels.NAME))
+
+
+def sets_of_leader(old: Pod | None, new: Pod | None) -> Keys:
+    """The set of a leader that came, is gone, or is not marked as exhausted any more."""
+    if _mark(old) == _mark(new):
+        return NONE
+    return frozenset(
+        (pod.metadata.namespace, pod.metadata.label(labels.NAME))
+        for pod in (old, new)
+        if pod is not None and is_leader(pod)
+    )
+
+
+def _mark(pod: Pod | None) -> tuple[object, ...]:
+    return () if pod is None else (pod.metadata.uid, marked(pod))
+
+
 def leaders_of_statefulset(old: StatefulSet | None, new: StatefulSet | None) -> Keys:
     """The pod that controls the StatefulSet; at its end the pod of its name, whose workers it may have kept off."""
     freed = frozenset({old.metadata.key}) if old is not None and new is None else NONE
@@ -133,6 +172,9 @@ def workers_of_pod(old: Pod | None, new: Pod | None) -> Keys:
 
 
 def _parent(pod: Pod) -> Keys:
+    noted = pod.metadata.annotation(labels.LEADER_NAME) if is_hashed(pod) else ""
+    if noted:
+        return frozenset({(pod.metadata.namespace, noted)})
     parent, ordinal = parent_and_ordinal(pod.metadata.name)
     return frozenset({(pod.metadata.namespace, parent)}) if ordinal >= 0 else NONE
 
@@ -150,6 +192,7 @@ def _part(pod: Pod | None) -> tuple[object, ...]:
         meta.label(labels.REVISION),
         meta.label(labels.GROUP_INDEX),
         meta.annotation(labels.SIZE),
+        marked(pod),
     )
 
 

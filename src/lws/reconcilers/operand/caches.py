@@ -16,6 +16,7 @@ from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.api.operand.workloads import LEADERWORKERSETS, Workload
 from lws.apimachinery.manifests import JSON, name_of
+from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     PODS,
@@ -37,8 +38,8 @@ def _operator(raw: Any) -> LeaderWorkerSetOperator:
 
 OPERATOR_KIND: Final[Kind[LeaderWorkerSetOperator]] = Kind(OPERATORS, msgspec.Raw, _operator)
 WORKLOAD_KIND: Final = typed_kind(LEADERWORKERSETS, Workload, annotations=no_annotation)
-_LABELLED: Final = f"{names.MANAGED_BY}={names.MANAGED_BY_VALUE}"
-_OF_OPERAND: Final = ",".join(f"{key}={value}" for key, value in sorted(names.POD_LABELS.items()))
+LABELLED: Final = f"{names.MANAGED_BY}={names.MANAGED_BY_VALUE}"
+OF_OPERAND: Final = ",".join(f"{key}={value}" for key, value in sorted(names.POD_LABELS.items()))
 
 
 class Caches:
@@ -82,7 +83,7 @@ class Caches:
         for resource in resources:
             if resource not in self._labelled:
                 where = namespace if resource.namespaced else ""
-                made = self._registry.informer(raw_kind(resource), namespace=where, label_selector=_LABELLED)
+                made = self._registry.informer(raw_kind(resource), namespace=where, label_selector=LABELLED)
                 self._labelled[resource] = made
                 self._follow(made)
 
@@ -100,6 +101,10 @@ class Caches:
         if resource == OPERATORS:
             return self.operators
         return None if resource.group in GROUPS else self._labelled.get(resource)
+
+    def definitions_named(self) -> dict[str, ObjectMeta]:
+        """CustomResourceDefinitions, by name."""
+        return {each.metadata.name: each.metadata for each in self.definitions.store}
 
     def labelled(self) -> Iterator[tuple[Resource, JSON]]:
         """Everything that bears our label, as far as the caches know."""
@@ -121,7 +126,7 @@ class Caches:
         return tuple(each.raw for each in self._operand[1].store) if self._operand else ()
 
     def _pods_of(self, resource: Resource) -> Informer[RawObject]:
-        made = self._registry.informer(raw_kind(resource), namespace=self._namespace, label_selector=_OF_OPERAND)
+        made = self._registry.informer(raw_kind(resource), namespace=self._namespace, label_selector=OF_OPERAND)
         self._follow(made)
         return made
 

@@ -15,6 +15,7 @@ import orjson
 
 from lws.apimachinery.manifests import JSON
 from lws.planning.operand.causes import LASTING, LASTING_SECONDS, Cause
+from lws.planning.operand.preview import Preview
 from lws.planning.operand.world import Key, Probe
 
 PATIENCE: Final = 3  # failed passes in a row before that is told
@@ -35,6 +36,7 @@ class Memory:
     probed_at: float = float("-inf")
     failures: int = 0
     trusted_since: float = float("inf")
+    previewed: tuple[str, float, Preview] = ("", 0.0, Preview())  # digest of a rollout, when, and what it changes
     _soaking: tuple[str, float] = ("", 0.0)  # what has served, and since when
     _since: dict[str, float] = field(default_factory=dict)  # reason -> monotonic
     _refused: dict[Key, tuple[str, Cause]] = field(default_factory=dict)

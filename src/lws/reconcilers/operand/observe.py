@@ -7,15 +7,15 @@ are wanted and bear no label of ours, and the certificates that are served.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 
 from lws.api.operand import names
-from lws.api.operand.types import CERT_MANAGER, LeaderWorkerSetOperator
+from lws.api.operand.types import ADOPT, CERT_MANAGER, LeaderWorkerSetOperator
 from lws.api.operand.workloads import Workload
 from lws.apimachinery.manifests import JSON, labels_of, name_of
 from lws.apimachinery.objects import ObjectMeta
@@ -44,8 +44,8 @@ from lws.apimachinery.resources import (
 )
 from lws.client.api import ApiClient
 from lws.clock import Clock
-from lws.errors import NotFoundError
-from lws.planning.operand import certificates, claims, switching
+from lws.errors import ForbiddenError, NotFoundError
+from lws.planning.operand import certificates, claims, sizing, switching
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.conditions import MONITORING_LABEL
 from lws.planning.operand.desired import Desired, desired
@@ -55,7 +55,6 @@ from lws.planning.operand.record import NAME as RECORD
 from lws.planning.operand.status import stamp
 from lws.planning.operand.world import CertificateEnds, Key, Probe, Workloads, World
 from lws.reconcilers.operand.apis import APISERVERS, GROUPS, OPENSHIFT_GROUP, OptionalApis
-from lws.reconcilers.operand.caches import Caches
 
 # What releases apply, this one or another: objects of a kind that this one no longer has are pruned too.
 KNOWN: Final = (
@@ -112,12 +111,59 @@ class Observation:
     standby: str = ""  # who else works on the same object; empty if nobody
 
 
+class Seen(Protocol):
+    """What is known of the cluster without asking for it by name: caches, or lists taken just now."""
+
+    @property
+    def workloads(self) -> Sets | None:
+        """Users' sets; None while the cluster serves none."""
+        ...
+
+    def follow(self, resources: Mapping[Resource, bool], namespace: str, /) -> None:
+        """Know these resources: those of the cluster, and in this namespace; optional ones (true) may go again."""
+        ...
+
+    def follow_workloads(self, *, served: bool) -> None:
+        """Know users' sets while the cluster serves them."""
+        ...
+
+    def definitions_named(self) -> Mapping[str, ObjectMeta]:
+        """CustomResourceDefinitions, by name."""
+        ...
+
+    def labelled(self) -> Iterable[tuple[Resource, JSON]]:
+        """Everything that bears our label."""
+        ...
+
+    def pods(self) -> tuple[JSON, ...]:
+        """Pods of the operand."""
+        ...
+
+    def replica_sets(self) -> tuple[JSON, ...]:
+        """ReplicaSets of the operand."""
+        ...
+
+
+class Sets(Protocol):
+    """Users' sets."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether all are known."""
+        ...
+
+    @property
+    def store(self) -> Iterable[Workload]:
+        """The sets."""
+        ...
+
+
 class Observer:
     """Looks.
 
     Args:
         client: asks.
-        caches: what is watched.
+        caches: what is known.
         apis: the optional APIs.
         assets: the objects of this release.
         surroundings: what the operator was told.
@@ -127,7 +173,7 @@ class Observer:
     def __init__(
         self,
         client: ApiClient,
-        caches: Caches,
+        caches: Seen,
         apis: OptionalApis,
         assets: Sequence[Asset],
         surroundings: Surroundings,
@@ -162,6 +208,7 @@ class Observer:
         leases = await self._leases()
         ours = next((each for each in leases if _names(each, self._told.namespace, names.OPERATOR_LEASE)), None)
         now = self._clock.now()
+        other, denied = await self._other(operator, live, leases, namespace)
         world = World(
             operator=operator,
             live=live,
@@ -175,22 +222,17 @@ class Observer:
             ends=_ends(facts, secrets),
             workloads=self._workloads(),
             resources={(each.api_version, each.kind): each for each, _ in self._caches.labelled()},
+            other_scale=other,
+            other_denied=denied,
             cluster_monitoring=facts.openshift and await self._monitored(namespace),
         )
         record = await self._get(CONFIGMAPS, self._told.namespace, RECORD)
         return Observation(facts, wanted, world, record, claims.rival(leases, ours, self._told.namespace, now))
 
     def _follow(self, namespace: str, served: frozenset[str]) -> None:
-        known = {*KNOWN, *(each.resource for each in self._assets)}
-        resources = {each: each.group in GROUPS for each in sorted(known, key=str)}
-        wanted = {
-            resource: optional
-            for resource, optional in resources.items()
-            if not optional or f"{resource.kind}.{resource.group}" in served
-        }
-        self._caches.follow(wanted, namespace)
-        definition = self._caches.definitions.store.get("", names.SETS_CRD)
-        self._caches.follow_workloads(served=definition is not None and not definition.metadata.deleting)
+        self._caches.follow(followed(self._assets, served), namespace)
+        definition = self._caches.definitions_named().get(names.SETS_CRD)
+        self._caches.follow_workloads(served=definition is not None and not definition.deleting)
 
     async def _facts(
         self,
@@ -209,17 +251,24 @@ class Observer:
         end = _end(secrets.get(names.SERVING_SECRET))
         ending = end is None or end - self._clock.now() <= ENDING
         deployment = live.get((DEPLOYMENTS.kind, names.DEPLOYMENT))
+        image = self._told.image or image_of(deployment)
+        rolling = deployment is not None and image_of(deployment) != image
+        sets = self._workloads()
+        count = None if sets is None else sets.pods
+        size = sizing.decided(operator.spec, deployment, self._caches.pods(), count, rolling=rolling)
         return Facts(
             namespace=namespace,
             operator_namespace=self._told.namespace,
             owner_uid=operator.metadata.uid,
-            image=self._told.image or image_of(deployment),
+            image=image,
             image_told=bool(self._told.image),
             version=self._told.version,
             openshift=openshift,
             served=served,
             certificates=certificates.decided(operator.spec, recorded, config_map, served=cert_manager, ending=ending),
             in_use=switching.modes_in_use(deployment, self._caches.replica_sets()),
+            tier=size[0] if size is not None else None,
+            tier_floor=size[1] if size is not None else 0,
             tls=await self._cluster_tls() if OPENSHIFT_GROUP in served else ClusterTls(),
         )
 
@@ -253,12 +302,26 @@ class Observer:
             found += (await self._client.list(LEASES, field_selector=f"metadata.name={name}"))["items"]
         return found
 
+    async def _other(
+        self, operator: LeaderWorkerSetOperator, live: Mapping[Key, JSON], leases: list[JSON], namespace: str
+    ) -> tuple[JSON | None, str]:
+        """The scale of a Deployment elsewhere that is to be adopted, or why it may not be looked at."""
+        if operator.spec.take_over != ADOPT:
+            return None, ""
+        for where, _ in claims.other_installation(live, leases, namespace, self._clock.now()):
+            try:
+                return await self._client.get(DEPLOYMENTS, where, names.DEPLOYMENT, "scale"), ""
+            except NotFoundError:
+                return None, ""
+            except ForbiddenError as error:
+                return None, error.message
+        return None, ""
+
     def _owned_definitions(self) -> tuple[ObjectMeta, ...]:
         """Definitions of sets that a LeaderWorkerSetOperator owns."""
-        found = (each.metadata for each in self._caches.definitions.store)
         return tuple(
             meta
-            for meta in found
+            for meta in self._caches.definitions_named().values()
             if meta.name.partition(".")[2] in (SETS_GROUP, DISAGGREGATED_GROUP)
             and any(owner.kind == names.KIND for owner in meta.owner_references or ())
         )
@@ -286,6 +349,17 @@ class Observer:
     def _workloads(self) -> Workloads | None:
         informer = self._caches.workloads
         return None if informer is None or not informer.synced else counted([*informer.store])
+
+
+def followed(assets: Sequence[Asset], served: frozenset[str]) -> dict[Resource, bool]:
+    """The resources of which objects of ours are looked for; true for those whose API may go again."""
+    known = {*KNOWN, *(each.resource for each in assets)}
+    resources = {each: each.group in GROUPS for each in sorted(known, key=str)}
+    return {
+        resource: optional
+        for resource, optional in resources.items()
+        if not optional or f"{resource.kind}.{resource.group}" in served
+    }
 
 
 def _ends(facts: Facts, secrets: Mapping[str, JSON]) -> CertificateEnds:

@@ -11,23 +11,28 @@ import structlog
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
-from lws.apimachinery.actions import Action, Apply, Plan
+from lws.apimachinery.actions import Action, Apply, JsonPatch, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import ConflictError, ForbiddenError, InvalidError, LwsError
-from lws.planning.operand import events, health, paths, record, rollout, switching
+from lws.planning.operand import events, health, paths, record, removal, rollout, switching
+from lws.planning.operand.adoption import TAKING_OVER
 from lws.planning.operand.causes import CONFIG_INVALID, LASTING, PERMISSION_DENIED, Cause, cut
 from lws.planning.operand.conditions import Sync, blind
 from lws.planning.operand.desired import Desired, owner
 from lws.planning.operand.plan import Decision, plan, serves
+from lws.planning.operand.preview import Preview
+from lws.planning.operand.removal import Course
 from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
+from lws.reconcilers.operand.olm import OperatorCondition
+from lws.reconcilers.operand.preview import Restarts, preview
 from lws.reconcilers.operand.probe import probe
 from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.errorfields import error_fields
@@ -58,6 +63,18 @@ class Listener(Protocol):
         """Somebody else works on the same object; empty if nobody does any more."""
         ...
 
+    def failed(self, step: str) -> None:
+        """A pass failed at this step."""
+        ...
+
+    def healed(self, resources: Iterable[str]) -> None:
+        """Objects were put right although nothing new was asked for."""
+        ...
+
+    def rolled(self, result: str) -> None:
+        """A rollout ended."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -66,6 +83,7 @@ class Told:
     plan: JSON | None = None
     history: Sequence[JSON] = ()
     look_again: float = 3600.0
+    restarts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,8 @@ class OperandReconciler:
         validate: judges the operand's configuration file.
         clock: measures.
         listener: hears how it went.
+        olm: tells OLM whether an upgrade may be offered.
+        restarts: which groups a rollout would restart; not known if absent.
     """
 
     def __init__(
@@ -109,6 +129,8 @@ class OperandReconciler:
         validate: Validate,
         clock: Clock,
         listener: Listener,
+        olm: OperatorCondition,
+        restarts: Restarts | None = None,
     ) -> None:
         self._client = client
         self._caches = caches
@@ -118,6 +140,8 @@ class OperandReconciler:
         self._validate = validate
         self._clock = clock
         self._listener = listener
+        self._restarts = restarts
+        self._olm = olm
         self._memory = Memory()
 
     async def reconcile(self, key: str) -> Verdict:
@@ -131,6 +155,7 @@ class OperandReconciler:
         try:
             observation = await self._observer.observe(operator, self._memory.probe)
         except LwsError as error:
+            self._listener.failed("observe")
             await self._tell_blind(operator, error)
             raise
         self._listener.standby(observation.standby)
@@ -138,11 +163,20 @@ class OperandReconciler:
             _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
             return RequeueAfter(PROBE_SECONDS)
         observation = await self._probed(observation)
-        managed = operator.spec.managed
-        result = await self._apply(observation) if managed else await self._left_alone(observation)
+        match removal.course(operator.spec, observation.world.workloads):
+            case Course.MAINTAIN:
+                result = await self._apply(observation)
+            case Course.LEAVE:
+                result = await self._left_alone(observation)
+            case Course.REMOVE:
+                result = await self._remove(observation)
+                observation = replace(observation, wanted=removal.remaining(observation.wanted, observation.world))
+        if result.error is not None and not isinstance(result.error, ConflictError):
+            self._listener.failed("apply")
         if isinstance(result.error, ConflictError):
             raise result.error  # nothing is told of a pass that is about to be taken again
         told, wait = await self._tell(observation, result)
+        await self._olm.mirror(told)
         self._listener.passed(observation, told, self._clock.monotonic() - began)
         if result.error is not None:
             raise result.error
@@ -172,7 +206,10 @@ class OperandReconciler:
         world = replace(world, trusted_for=trusted_for)
         observation = replace(observation, world=world)
         refused = self._refused(observation)
-        choice = self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        try:
+            choice = await self._choose(observation, invalid=(DEPLOYMENTS.kind, names.DEPLOYMENT) in refused)
+        except LwsError as error:  # the sets of the cluster could not be looked at
+            return self._failed(error, [*refused.values()], Decision(), observation.wanted)
         decision = Decision(waits=choice.waits)
         if choice.target is not None:
             decision = plan(observation.facts, choice.target, world, settled=choice.settled, refused=frozenset(refused))
@@ -181,7 +218,8 @@ class OperandReconciler:
         if failing := _failing(world):
             causes.append(failing)
         actions = (*choice.told, *decision.actions, *_keeping(observation, choice.record))
-        told = Told(choice.plan, choice.record.history, choice.look_again)
+        planned = choice.plan or _adopting(decision.other)
+        told = Told(planned, choice.record.history, choice.look_again, choice.restarts)
         try:
             await self._executor.run(KEY, Plan(actions), _reference(world.operator))
         except ConflictError as error:
@@ -189,9 +227,20 @@ class OperandReconciler:
         except LwsError as error:
             return replace(self._failed(error, causes, decision, choice.target or observation.wanted), told=told)
         self._memory.failures = 0
+        self._count(observation, choice, decision)
         return Result(causes, None, decision.waits, told)
 
-    def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
+    def _count(self, observation: Observation, choice: rollout.Choice, decision: Decision) -> None:
+        """Tell what a pass has put right, and of a rollout that ended with it."""
+        before = record.decoded(observation.record)
+        if choice.record.history and choice.record.history[-1:] != before.history[-1:]:
+            self._listener.rolled(str(choice.record.history[-1].get("result")))
+        digest = record.Rendering.of(observation.facts, observation.wanted).digest
+        if before.good is not None and before.attempt is None and before.good.digest == digest:
+            writes = [each for each in decision.actions if isinstance(each, Apply | JsonPatch)]
+            self._listener.healed(str(each.resource) for each in writes)
+
+    async def _choose(self, observation: Observation, *, invalid: bool) -> rollout.Choice:
         """Which installation to apply; what is invalid is not rolled out, and so not given up either."""
         facts, wanted, world = observation.facts, observation.wanted, observation.world
         kept = record.decoded(observation.record)
@@ -200,7 +249,18 @@ class OperandReconciler:
         good = serves(world, wanted) and world.probe is not None and not world.probe.fault
         digest = record.Rendering.of(facts, wanted).digest
         soaking = self._memory.soaked(digest, now=self._clock.monotonic(), serves=good)
-        return rollout.choose(facts, wanted, world, kept, soaking)
+        planned = rollout.to_be_planned(facts, wanted, world, kept)
+        seen = await self._previewed(observation, planned) if planned else Preview()
+        return rollout.choose(facts, wanted, world, kept, soaking, seen)
+
+    async def _previewed(self, observation: Observation, digest: str) -> Preview:
+        """What a rollout changes; looked at once, and again every five minutes while it waits."""
+        known, at, seen = self._memory.previewed
+        now = self._clock.monotonic()
+        if known != digest or now - at >= RESYNC_SECONDS:
+            seen = await preview(self._client, observation, self._restarts)
+            self._memory.previewed = (digest, now, seen)
+        return seen
 
     def _refused(self, observation: Observation) -> dict[Key, Cause]:
         """Objects that stay as they are, because what is wanted of them is invalid."""
@@ -235,18 +295,33 @@ class OperandReconciler:
         history = record.decoded(observation.record).history
         return Result([failing] if failing is not None else [], told=Told(None, history))
 
+    async def _remove(self, observation: Observation) -> Result:
+        """A pass that takes the operand away, a step nearer."""
+        decision = removal.removal(observation.world, observation.record)
+        told = Told(None, record.decoded(observation.record).history)
+        try:
+            await self._executor.run(KEY, Plan(tuple(decision.actions)), _reference(observation.world.operator))
+        except ConflictError as error:
+            return Result([], error, decision.waits, told)
+        except LwsError as error:
+            self._memory.failures += 1
+            return Result(_denied(error), error, decision.waits, told)
+        self._memory.failures = 0
+        return Result([], None, decision.waits, told)
+
     # The status.
 
     async def _tell(self, observation: Observation, result: Result) -> tuple[JSON, float]:
         """Write the status if it changed; returns it, and seconds until the next pass."""
         now = self._clock.monotonic()
         causes, left = self._memory.standing(result.causes, now)
-        sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits)
+        sync = Sync(tuple(causes), self._sync_error(result, causes), result.waits, result.told.restarts)
         world = observation.world
         rollouts = result.told
         told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
         await self._write(world.operator, told)
-        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1))
+        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else RESYNC_SECONDS  # nothing there is watched
+        return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1, elsewhere))
 
     async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
         """Say why nothing could be looked at, if that has stood long enough."""
@@ -300,6 +375,11 @@ def same(told: JSON, live: JSON) -> bool:
         ),
     }
     return told == known
+
+
+def _adopting(entry: JSON | None) -> JSON | None:
+    """The plan of a pass that ends another installation."""
+    return {"entries": [entry]} if entry is not None else None
 
 
 def _keeping(observation: Observation, kept: record.Record) -> list[Action]:

@@ -51,6 +51,9 @@ class KubeletLoop(KeyedLoop[Key]):
         tools: shared by all loops.
         fleet: the nodes that they speak for.
         delays: how long things take.
+
+    Attributes:
+        trusting: whether what pods refer to is taken to exist, as where only a part of a cluster was copied.
     """
 
     def __init__(self, tools: Toolbox, fleet: Fleet, delays: Delays) -> None:
@@ -61,6 +64,8 @@ class KubeletLoop(KeyedLoop[Key]):
         self._fleet = fleet
         self.delays = delays
         self.faults = PodFaults()
+        self.trusting = False
+        self._withheld: set[str] = set()
         self._pods: Raw = tools.watch(PODS)
         self._nodes: Raw = tools.watch(NODES)
         self._referenced: dict[str, Raw] = {
@@ -130,7 +135,8 @@ class KubeletLoop(KeyedLoop[Key]):
         if rejection is not None:
             return rejection
         self._requests[uid_of(pod)] = read_request(pod)
-        return begin(pod, self.delays.scaled(self._random.random()), now)
+        run = begin(pod, self.delays.scaled(self._random.random()), now)
+        return lifecycle.hang(run, True) if uid_of(pod) in self._withheld else run
 
     def _holds(self, pod: JSON) -> bool:
         """Whether the pod was admitted and holds what it asked for."""
@@ -139,7 +145,7 @@ class KubeletLoop(KeyedLoop[Key]):
     def _obstacles(self, key: Key, pod: JSON, run: PodRun) -> Obstacles:
         fault = self.faults.of(key)
         starts = run.stopping is None and any(not item.running for item in run.containers)
-        if not starts and not fault.exits:
+        if (self.trusting or not starts) and not fault.exits:
             return NO_OBSTACLES
 
         def lookup(kind: str, name: str) -> JSON | None:
@@ -227,6 +233,10 @@ class KubeletLoop(KeyedLoop[Key]):
             NoSuchPodError: the pod runs on no working node.
         """
         self._change(namespace, name, lambda run: lifecycle.hang(run, hung))
+
+    def withhold(self, uid: str) -> None:
+        """Let a pod that arrives never become ready; its successors do."""
+        self._withheld.add(uid)
 
     def recreate(self, namespace: str, name: str) -> None:
         """Let the pod's network be lost: all of it starts once more, and meets the faults of its name.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, StatefulSet
 from lws.apimachinery.objects import Condition, OwnerReference
 from lws.planning.leaderworkerset.diagnosis.objects import (
     Event,
@@ -21,7 +21,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import (
 )
 from lws.planning.leaderworkerset.groups import GroupState
 
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
+QUEUE: Final = labels.KUEUE_QUEUE
 WORKLOAD: Final = "kueue.x-k8s.io/pod-group-name"
 
 
@@ -43,6 +43,7 @@ class SetFacts:
         updated: groups of the current revision, by the status.
         present: groups that exist, by the status.
         conditions: of the status.
+        hashed: whether its groups are known by a key, and have no index.
     """
 
     metadata: Metadata
@@ -58,11 +59,17 @@ class SetFacts:
     updated: int = 0
     present: int = 0
     conditions: tuple[Condition, ...] = ()
+    hashed: bool = False
 
     @property
     def name(self) -> str:
         """Its name."""
         return self.metadata.name
+
+    @property
+    def leaders_by(self) -> str:
+        """The kind of the object that makes its leaders."""
+        return "Deployment" if self.hashed else "StatefulSet"
 
     @property
     def topology(self) -> str:
@@ -85,12 +92,14 @@ class GroupFacts:
     """One group.
 
     Attributes:
-        index: which.
+        index: which; of groups that are known by a key, the how manieth by age.
+        base: what its worker StatefulSet is named, and its workers before their ordinals.
         state: by the rules of spec 7.2.
         size: pods that it should have.
         leader: its leader pod.
         workers: its other pods, by worker index.
-        worker_set: the StatefulSet of the leader's name, whoever owns it.
+        worker_set: the StatefulSet that has the name of its workers, whoever owns it.
+        unlabelled: workers that are there without our label, by name.
     """
 
     index: int
@@ -99,6 +108,8 @@ class GroupFacts:
     leader: PodReport | None = None
     workers: tuple[PodReport, ...] = ()
     worker_set: StatefulSet | None = None
+    base: str = ""
+    unlabelled: tuple[str, ...] = ()
 
     @property
     def pods(self) -> tuple[PodReport, ...]:
@@ -151,7 +162,7 @@ class Facts:
 
     Attributes:
         lws: the set.
-        leader_set: the StatefulSet of its name.
+        leader_set: the StatefulSet of its name, or the Deployment if its groups are known by a key.
         groups: by index, without gaps.
         strays: pods with the set's label that belong to no group: no index, or one that is not counted.
         events: about the set, its StatefulSets and pods.
@@ -162,10 +173,11 @@ class Facts:
         workloads: Kueue's, by name; None stands for one that does not exist.
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
+        events_read: whether events were read at all.
     """
 
     lws: SetFacts
-    leader_set: StatefulSet | None = None
+    leader_set: StatefulSet | Deployment | None = None
     groups: tuple[GroupFacts, ...] = ()
     strays: tuple[PodReport, ...] = ()
     events: tuple[Event, ...] = ()
@@ -175,16 +187,17 @@ class Facts:
     workloads: Mapping[str, Workload | None] = field(default_factory=dict)
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
+    events_read: bool = True
 
     @property
     def key(self) -> str:
-        """The current revision's key; empty without a leader StatefulSet."""
+        """The current revision's key; empty without a leader object."""
         return self.leader_set.metadata.label(labels.REVISION) if self.leader_set else ""
 
     @property
     def partition(self) -> int:
         """The leader StatefulSet's partition."""
-        strategy = self.leader_set.spec.update_strategy if self.leader_set else None
+        strategy = self.leader_set.spec.update_strategy if isinstance(self.leader_set, StatefulSet) else None
         rolling = strategy.rolling_update if strategy else None
         return (rolling.partition or 0) if rolling else 0
 
@@ -207,15 +220,29 @@ class Facts:
         failed = (one for one in self.warnings(reference, mentions) if one.reason in ("FailedCreate", "FailedUpdate"))
         return next((one.message for one in failed), "")
 
+    def refused_by_replicaset(self) -> str:
+        """The words of the newest warning that a ReplicaSet of the set could not create a leader; else empty."""
+        failed = (
+            event
+            for event in self.events
+            if event.reason == "FailedCreate"
+            and event.involved_object is not None
+            and event.involved_object.kind == "ReplicaSet"
+            and event.involved_object.name.rpartition("-")[0] == self.lws.name
+        )
+        newest = max(failed, key=lambda event: event.time, default=None)
+        return "" if newest is None else newest.message
+
 
 def pod_reference(pod: PodReport) -> ObjectReference:
     """How events refer to a pod."""
     return ObjectReference("Pod", pod.metadata.name, pod.metadata.uid)
 
 
-def statefulset_reference(statefulset: StatefulSet) -> ObjectReference:
-    """How events refer to a StatefulSet."""
-    return ObjectReference("StatefulSet", statefulset.metadata.name, statefulset.metadata.uid)
+def statefulset_reference(found: StatefulSet | Deployment) -> ObjectReference:
+    """How events refer to a StatefulSet, or a Deployment."""
+    kind = "StatefulSet" if isinstance(found, StatefulSet) else "Deployment"
+    return ObjectReference(kind, found.metadata.name, found.metadata.uid)
 
 
 def _same(one: ObjectReference, other: ObjectReference) -> bool:

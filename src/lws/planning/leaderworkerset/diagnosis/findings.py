@@ -13,6 +13,7 @@ class Reason(IntEnum):
     BLOCKED = auto()
     NOT_APPLIED = auto()
     NAME_TOO_LONG = auto()
+    EXHAUSTED = auto()
     NODE_LOST = auto()
     TERMINATING = auto()
     WORKERS_SCALED = auto()

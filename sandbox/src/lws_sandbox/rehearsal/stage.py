@@ -1,0 +1,277 @@
+"""The stage of a rehearsal: a sandbox in virtual time with a copy of the cluster, and the product's controller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Final
+
+import structlog
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.cli.kubectl.observe import observe
+from lws.cli.kubectl.plan.rehearsal import Outcome, Request
+from lws.cli.kubectl.plan.world import World
+from lws.client.api import ApiClient
+from lws.errors import ApiError, LwsError, NotFoundError
+from lws.manager.settings import Configuration, Settings
+from lws.planning.leaderworkerset.course import Courses, Place
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, waits
+from lws.planning.leaderworkerset.diagnosis.words import sentences
+from lws_sandbox import virtual_time as vt
+from lws_sandbox.cluster import Sandbox
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.drills import Drills
+from lws_sandbox.kinds import Features
+from lws_sandbox.quickstart.environment import controller, sandbox_env
+from lws_sandbox.quickstart.installation import NAMESPACE, install
+from lws_sandbox.rehearsal import copying
+from lws_sandbox.rehearsal.writes import Ledger, Noting
+from lws_sandbox.storage import Event
+
+SETTLING: Final = Delays(start=0.0, init=0.0, ready=0.0, stop=0.5)
+PATIENCE: Final = 400.0  # seconds without a change, besides a start, after which nothing is expected any more
+LONGEST: Final = 30 * 86_400.0  # seconds that a rehearsal may last
+DRAIN_LIMIT: Final = 3600.0  # seconds that a drain waits for budgets, at least
+LOOPS: Final = frozenset(
+    (
+        "garbage-collector-controller",
+        "statefulset-controller",
+        "pod-garbage-collector-controller",
+        "node-lifecycle-controller",
+        "taint-eviction-controller",
+        "disruption-controller",
+        "kube-scheduler",
+        "kubelet-heartbeat",
+        "kubelet",
+    )
+)
+
+
+def rehearse(request: Request) -> Outcome:
+    """Make the change and say how it went (`lws.cli.kubectl.plan.rehearsal`). It logs nothing."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        return vt.run(_rehearse(request))
+    finally:
+        structlog.configure(**before)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A copy of a cluster, with its courses.
+
+    Attributes:
+        sandbox: the cluster.
+        client: may do everything.
+        courses: read off every change of a pod.
+        ledger: what the controller wrote.
+        warnings: of admission.
+        moved: set whenever something of a set changes.
+        start: virtual seconds at which the change is made.
+    """
+
+    sandbox: Sandbox
+    client: ApiClient
+    courses: Courses
+    ledger: Ledger
+    warnings: list[str]
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    start: float = 0.0
+    last: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the change."""
+        return asyncio.get_running_loop().time() - self.start
+
+    def see_pod(self, event: Event) -> None:
+        """A pod changed."""
+        self.courses.see(event.type, event.obj if event.type != "DELETED" else event.old or event.obj, self.elapsed)
+        self.see(event)
+
+    def see(self, _: Event) -> None:
+        """Something changed."""
+        self.last = self.elapsed
+        self.moved.set()
+
+    def begin(self) -> None:
+        """What happens from now on belongs to the change."""
+        self.start = asyncio.get_running_loop().time()
+        self.last = 0.0
+        self.courses.begin()
+        self.ledger.clear()
+
+    async def rest(self, patience: float) -> None:
+        """Return when nothing has changed for so many seconds."""
+        while self.elapsed < LONGEST:
+            self.moved.clear()
+            try:
+                async with asyncio.timeout(patience):
+                    await self.moved.wait()
+            except TimeoutError:
+                return
+
+
+@asynccontextmanager
+async def staged(world: World, start_up: float, *, upgrade: bool = False) -> AsyncIterator[Stage]:
+    """The copy at rest with a controller; of an upgrade, just before the controller starts to look at it."""
+    clock = vt.VirtualClock(epoch=datetime.now(UTC))
+    gang = any((pod["metadata"].get("annotations") or {}).get(labels.POD_GROUP_NAME) for pod in world.of(PODS))
+    sandbox = Sandbox(
+        shape=copying.shape_of(world, SETTLING),
+        clock=clock,
+        random=Random(1),  # noqa: S311 -- simulation, no secret
+        loops=LOOPS,
+        gang=gang,
+        features=Features(max_unavailable_statefulset=True),
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(sandbox)
+        env = sandbox_env(sandbox)
+        await install(env.client("rehearsal"), env.reach)
+        await _served(env.client("rehearsal"))
+        warnings: list[str] = []
+        client = ApiClient(env.transport, user_agent="rehearsal", field_manager=None, warn=warnings.append)
+        stage = Stage(sandbox, client, Courses(_sizes(world)), Ledger(), warnings)
+        sandbox.loops.kubelets.trusting = True
+        for resource in (PODS, STATEFULSETS, LEADERWORKERSETS):
+            sandbox.server.storage.subscribe(str(resource), stage.see_pod if resource is PODS else stage.see)
+        await copying.fill(sandbox, world)
+        await stage.rest(SETTLING.stop + 30.0)
+        sandbox.loops.kubelets.delays = Delays(start=0.5, init=0.5, ready=start_up, stop=0.5)
+        stage.begin()
+        watched = replace(env, transport=Noting(env.transport, stage.ledger, sandbox.server.storage))
+        await stack.enter_async_context(controller(watched, _settings(gang)))
+        if not upgrade:
+            await stage.rest(30.0)
+        yield stage
+
+
+async def _served(client: ApiClient) -> None:
+    """Wait until sets are served; definitions take a moment."""
+    while True:
+        try:
+            await client.list(LEADERWORKERSETS, limit=1)
+            return
+        except ApiError:
+            await asyncio.sleep(0.1)
+
+
+def _settings(gang: bool) -> Settings:
+    configuration = Configuration.model_validate(
+        {
+            "clientConnection": {"qps": -1, "burst": 1},
+            "leaderElection": {"leaderElect": False},
+            "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
+        }
+    )
+    return Settings(namespace=NAMESPACE, configuration=configuration, watchdog=None, resync=None)
+
+
+def _sizes(world: World) -> dict[Place, int]:
+    sizes = {}
+    for raw in world.of(LEADERWORKERSETS):
+        size = ((raw.get("spec") or {}).get("leaderWorkerTemplate") or {}).get("size")
+        sizes[_place(raw)] = size if isinstance(size, int) else 1
+    return sizes
+
+
+def _place(raw: Mapping[str, Any]) -> Place:
+    return str(raw["metadata"].get("namespace") or ""), str(raw["metadata"]["name"])
+
+
+async def _rehearse(request: Request) -> Outcome:
+    async with staged(request.world, request.start_up, upgrade=request.kind == "upgrade") as stage:
+        patience = PATIENCE + 2 * request.start_up
+        if request.kind == "upgrade":
+            await stage.rest(patience)
+            return await _outcome(stage, request)
+        restless = tuple(place for place in stage.courses.places if stage.courses.of(place).happenings)
+        stage.begin()
+        stuck: dict[str, str] = {}
+        if request.kind == "drain":
+            stuck = await _drain(stage, request)
+        else:
+            refused = await _write(stage.client, request.edited or {})
+            if refused:
+                return Outcome(refused=refused, restless=restless, warnings=tuple(stage.warnings))
+        await stage.rest(patience)
+        return await _outcome(stage, request, stuck, restless)
+
+
+async def _write(client: ApiClient, edited: JSON) -> str:
+    """Write the edited set through admission; the words of a refusal, if it is refused."""
+    given = edited["metadata"]
+    meta = {name: given[name] for name in ("name", "namespace", "labels", "annotations") if name in given}
+    wanted = {
+        "apiVersion": LEADERWORKERSETS.api_version,
+        "kind": LEADERWORKERSETS.kind,
+        **edited,
+        "metadata": meta,
+    }
+    try:
+        live = await client.get(LEADERWORKERSETS, meta["namespace"], meta["name"])
+    except NotFoundError:
+        live = None
+    try:
+        if live is None:
+            await client.create(LEADERWORKERSETS, wanted, field_manager="kubectl")
+        else:
+            wanted["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+            await client.update(LEADERWORKERSETS, wanted, field_manager="kubectl")
+    except ApiError as error:
+        return str(error)
+    return ""
+
+
+async def _drain(stage: Stage, request: Request) -> dict[str, str]:
+    """Drain the nodes at once, as `kubectl drain` does; the nodes that could not be, with the reason."""
+    drills, limit = Drills(stage.sandbox), DRAIN_LIMIT + 4 * request.start_up
+    done = await asyncio.gather(
+        *(drills.node_drain(name, seconds=limit) for name in request.nodes), return_exceptions=True
+    )
+    stuck = {}
+    for name, result in zip(request.nodes, done, strict=True):
+        if isinstance(result, LwsError):
+            stuck[name] = str(result)
+        elif isinstance(result, BaseException):
+            raise result
+    return stuck
+
+
+async def _outcome(
+    stage: Stage, request: Request, stuck: Mapping[str, str] | None = None, restless: tuple[Place, ...] = ()
+) -> Outcome:
+    places = set(stage.courses.places) | {_place(one) for one in request.world.of(LEADERWORKERSETS)}
+    if request.edited is not None:
+        places.add(_place(request.edited))
+    held: dict[Place, tuple[str, ...]] = {}
+    keys: dict[Place, str] = {}
+    for place in sorted(places):
+        try:
+            facts = (await observe(stage.client, *place)).facts
+        except NotFoundError:
+            continue
+        keys[place] = facts.key
+        if waits(found := diagnose(facts)):
+            held[place] = sentences(found)
+    return Outcome(
+        courses={place: stage.courses.of(place) for place in sorted(places)},
+        waits=held,
+        keys=keys,
+        warnings=tuple(stage.warnings),
+        writes=stage.ledger.by_set(),
+        stuck=dict(stuck or {}),
+        seconds=stage.last,
+        restless=restless,
+    )

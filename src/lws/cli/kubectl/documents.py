@@ -1,0 +1,398 @@
+"""What ``kubectl lws -o json`` prints: one document for each command, stable, with a schema in ``docs/``.
+
+A member is never taken away nor given another meaning within an ``apiVersion``; new ones may come. Every member is
+always there: what is not known is null, an empty text or an empty list. Times are RFC 3339 in UTC, quantities are
+Kubernetes quantities.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+replace = msgspec.structs.replace
+
+API_VERSION: Final = "kubectl.leaderworkerset.x-k8s.io/v1"
+SetKind = Literal["LeaderWorkerSet", "DisaggregatedSet"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of a document."""
+
+
+class Document(Part, frozen=True, kw_only=True, rename="camel", tag_field="kind"):
+    """A whole document; ``kind`` is the name of its class."""
+
+    api_version: Literal["kubectl.leaderworkerset.x-k8s.io/v1"] = API_VERSION
+
+
+class Condition(Part, frozen=True, kw_only=True):
+    """A condition of the set's status."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class Finding(Part, frozen=True, kw_only=True):
+    """One thing that is not as wanted, as resilience 4 names it; ``group`` is null where it concerns the whole set."""
+
+    reason: str
+    message: str
+    remedy: str = ""
+    set: str = ""
+    group: int | None = None
+    object_kind: str = ""
+    object_name: str = ""
+    node: str = ""
+
+
+class Role(Part, frozen=True, kw_only=True):
+    """A role of a DisaggregatedSet; ``replicas`` is null while its autoscaler has not said."""
+
+    name: str
+    replicas: int | None
+    ready: int
+    updated: int
+
+
+class SetStatus(Document, frozen=True, kw_only=True, tag="SetStatus"):
+    """What ``status`` shows. Counts are groups; those of a DisaggregatedSet are in ``roles``."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    replicas: int | None = None
+    present: int | None = None
+    ready: int | None = None
+    updated: int | None = None
+    partition: int | None = None
+    max_unavailable: int | None = None
+    max_surge: int | None = None
+    revision: str = ""
+    owner: str = ""
+    roles: tuple[Role, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
+class Explanation(Document, frozen=True, kw_only=True, tag="Explanation"):
+    """What ``explain-stuck`` says: findings, and the sentences that it makes of them."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    waiting: bool
+    owner: str = ""
+    findings: tuple[Finding, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
+class Pod(Part, frozen=True, kw_only=True):
+    """A pod; ``problem`` says why it is not ready."""
+
+    name: str
+    node: str
+    phase: str
+    ready: bool
+    problem: str = ""
+
+
+class Group(Part, frozen=True, kw_only=True):
+    """A group: ``ready`` and ``updated`` as the controller counts them, ``missing`` pods by name."""
+
+    index: int
+    revision: str
+    size: int
+    ready: bool
+    updated: bool
+    surge: bool
+    pods: tuple[Pod, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Child(Part, frozen=True, kw_only=True):
+    """A LeaderWorkerSet of a DisaggregatedSet."""
+
+    name: str
+    slice: int
+    role: str
+    revision: str
+    updated: bool
+    replicas: int
+    ready: int
+
+
+class SetTree(Document, frozen=True, kw_only=True, tag="SetTree"):
+    """What ``tree`` draws: groups of a LeaderWorkerSet, children of a DisaggregatedSet."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    revision: str
+    owner: str = ""
+    groups: tuple[Group, ...] = ()
+    strays: tuple[Pod, ...] = ()
+    children: tuple[Child, ...] = ()
+
+
+class Revision(Part, frozen=True, kw_only=True):
+    """A stored revision, or one that still has LeaderWorkerSets; ``change`` is a unified diff from the one before."""
+
+    number: int | None
+    key: str
+    current: bool
+    size: int | None = None
+    images: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    children: tuple[str, ...] = ()
+    change: str = ""
+    template: dict[str, Any] | None = None
+
+
+class History(Document, frozen=True, kw_only=True, tag="History"):
+    """What ``rollout history`` lists, oldest first; ``template`` is there where one revision was asked for."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    revisions: tuple[Revision, ...] = ()
+
+
+class RolloutStatus(Document, frozen=True, kw_only=True, tag="RolloutStatus"):
+    """How far a rollout is: one document for each change."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    complete: bool
+    message: str
+
+
+class Done(Document, frozen=True, kw_only=True, tag="Done"):
+    """What a command wrote, or would have with ``--dry-run``."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    action: str
+    message: str
+
+
+class ListedSet(Part, frozen=True, kw_only=True):
+    """A set in a list. ``reason`` says why it is not Available."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    replicas: int | None
+    ready: int
+    updated: int
+    size: int | None
+    revision: str
+    created: str
+    owner: str = ""
+    reason: str = ""
+
+
+class SetList(Document, frozen=True, kw_only=True, tag="SetList"):
+    """What ``list`` lists, by namespace and name."""
+
+    items: tuple[ListedSet, ...] = ()
+
+
+class SetEvent(Part, frozen=True, kw_only=True):
+    """An event; ``group`` is null where it is about the whole set."""
+
+    time: str
+    type: str
+    reason: str
+    object_kind: str
+    object_name: str
+    message: str
+    name: str
+    group: int | None = None
+    count: int = 1
+    source: str = ""
+
+
+class EventList(Document, frozen=True, kw_only=True, tag="EventList"):
+    """What ``events`` lists: of the set, its StatefulSets and pods, the newest last."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    items: tuple[SetEvent, ...] = ()
+
+
+class LogLine(Document, frozen=True, kw_only=True, tag="LogLine"):
+    """A line of ``logs -o json``: one document on each line."""
+
+    pod: str
+    container: str
+    line: str
+
+
+class NodeUse(Part, frozen=True, kw_only=True):
+    """What the set's pods on one node request, beside what the node can give; ``node`` is empty for pods without one.
+
+    ``allocatable`` is null where nodes may not be read.
+    """
+
+    node: str
+    pods: tuple[str, ...]
+    groups: tuple[int, ...]
+    requests: dict[str, str]
+    allocatable: dict[str, str] | None = None
+
+
+class Top(Document, frozen=True, kw_only=True, tag="Top"):
+    """What ``top`` adds up: requests, not measured use."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    nodes: tuple[NodeUse, ...] = ()
+    total: dict[str, str] = {}
+
+
+class Failure(Part, frozen=True, kw_only=True):
+    """A recorded failure of a group (resilience 2.1): its culprit, and how many other pods failed with it."""
+
+    set: str
+    time: str
+    group: str
+    pod: str
+    node: str = ""
+    container: str = ""
+    reason: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    ran_seconds: int | None = None
+    restarts: int | None = None
+    also_failed: int = 0
+    healed: bool = False
+    revision: str = ""
+    leader_uid: str = msgspec.field(default="", name="leaderUID")
+
+
+class FailureList(Document, frozen=True, kw_only=True, tag="FailureList"):
+    """What ``failures`` lists, newest first."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+    items: tuple[Failure, ...] = ()
+
+
+class Difference(Document, frozen=True, kw_only=True, tag="Difference"):
+    """What ``diff`` shows: a unified diff of two revisions as YAML; ``to`` is null for the current spec."""
+
+    namespace: str
+    name: str
+    older: int = msgspec.field(name="from")
+    newer: int | None = msgspec.field(name="to")
+    equal: bool
+    diff: str
+
+
+class Restart(Document, frozen=True, kw_only=True, tag="Restart"):
+    """What ``restart`` did: the groups whose leaders it deleted, in order, and those that were recovered instead."""
+
+    namespace: str
+    name: str
+    restarted: tuple[int, ...] = ()
+    recovered: tuple[int, ...] = ()
+    ready: bool
+
+
+class HandedBack(Part, frozen=True, kw_only=True):
+    """What was removed of one set, and which groups the reference will recreate."""
+
+    namespace: str
+    name: str
+    conditions: tuple[str, ...] = ()
+    budget: str = ""
+    recreated: tuple[int, ...] = ()
+
+
+class HandBack(Document, frozen=True, kw_only=True, tag="HandBack"):
+    """What ``hand-back`` removed, or with ``--dry-run`` would remove."""
+
+    dry_run: bool
+    items: tuple[HandedBack, ...] = ()
+
+
+class Moment(Part, frozen=True, kw_only=True):
+    """A group that restarts, is created or is removed; ``seconds`` after the beginning, an estimate."""
+
+    seconds: float
+    step: Literal["restart", "create", "remove"]
+    group: int
+
+
+class PlannedWrite(Part, frozen=True, kw_only=True):
+    """A write of the controller; ``changes`` are the members that it changes."""
+
+    verb: str
+    object_kind: str
+    object_name: str
+    changes: tuple[str, ...] = ()
+
+
+class PlannedSet(Part, frozen=True, kw_only=True):
+    """What would happen to one set. ``most`` and ``fewest`` are at the worst moment.
+
+    ``waits`` is not empty where the set would not come to rest as it is wanted.
+    """
+
+    namespace: str
+    name: str
+    new_revision: bool
+    affected: tuple[int, ...]
+    restarted: tuple[int, ...]
+    created: tuple[int, ...]
+    removed: tuple[int, ...]
+    ready_before: int
+    fewest_ready: int
+    ready_after: int
+    pods_before: int
+    most_pods: int
+    pods_after: int
+    requests_before: dict[str, str]
+    most_requests: dict[str, str]
+    requests_after: dict[str, str]
+    unplaced: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    writes: tuple[PlannedWrite, ...] = ()
+    course: tuple[Moment, ...] = ()
+
+
+class StuckNode(Part, frozen=True, kw_only=True):
+    """A node whose drain would not end, and why."""
+
+    node: str
+    reason: str
+
+
+class Plan(Document, frozen=True, kw_only=True, tag="Plan"):
+    """What ``plan`` foresees: exact in what happens and in its order; seconds are estimates."""
+
+    change: Literal["edit", "scale", "drain", "upgrade"]
+    refused: str
+    diff: str
+    sets: tuple[PlannedSet, ...] = ()
+    stuck: tuple[StuckNode, ...] = ()
+    warnings: tuple[str, ...] = ()
+    estimated_seconds: float
+    start_up_seconds: float
+    start_up_measured: bool
+
+
+class Version(Document, frozen=True, kw_only=True, tag="Version"):
+    """The version of the plugin."""
+
+    version: str

@@ -1,0 +1,75 @@
+"""Pods of a set by group and index, for commands that go into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lws.api.leaderworkerset import labels
+from lws.apimachinery.integers import natural
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import PODS
+from lws.cli.kubectl.session import Session
+from lws.errors import ConfigurationError
+from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
+
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+async def pods_of(session: Session) -> list[JSON]:
+    """The set's pods, of one group if the command line names one, by group and worker index.
+
+    Raises:
+        NotFoundError: there is no such set.
+        ConfigurationError: it has no such pods.
+    """
+    names = [str(one["metadata"]["name"]) for one in await session.child_sets()]
+    selector = f"{labels.NAME} in ({','.join(names)})"
+    group = session.arguments.group
+    if group:
+        selector += f",{labels.GROUP_INDEX}={group}"
+    found = (await session.client.list(PODS, session.namespace, label_selector=selector))["items"] if names else []
+    if not found:
+        which = f"group {group} of {session.name}" if group else session.name
+        raise ConfigurationError(f"{which} has no pods; `kubectl lws tree {session.name}` shows its groups")
+    return sorted(found, key=place)
+
+
+def place(pod: JSON) -> tuple[str, int, str, int]:
+    """Orders pods by set, group and worker index; groups that are no numbers come last."""
+    own = pod["metadata"].get("labels") or {}
+    group = str(own.get(labels.GROUP_INDEX, ""))
+    number, worker = natural(group), worker_index(pod)
+    return str(own.get(labels.NAME, "")), 2**63 if number is None else number, group, worker
+
+
+def worker_index(pod: JSON) -> int:
+    """The pod's index in its group; -1 if it has none."""
+    index = natural(str((pod["metadata"].get("labels") or {}).get(labels.WORKER_INDEX, "")))
+    return -1 if index is None else index
+
+
+def default_container(pod: JSON) -> str:
+    """The container that kubectl chooses: the one of its annotation, else the first."""
+    names = container_names(pod, init=False)
+    marked = str((pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER, ""))
+    return marked if marked in names else next(iter(names), "")
+
+
+def container_names(pod: JSON, *, init: bool = True) -> list[str]:
+    """Names of containers; init containers first."""
+    spec = pod.get("spec") or {}
+    parts: Iterable[str] = ("initContainers", "containers") if init else ("containers",)
+    return [str(one["name"]) for part in parts for one in spec.get(part) or ()]
+
+
+def missing(lws: SetFacts, group: GroupFacts, most: int = 10_000) -> list[str]:
+    """Names of workers that a group should have and has not, of the first ``most``.
+
+    Without its leader nothing tells how the workers of a group with identity Hash would be named.
+    """
+    base = group.base or ("" if lws.hashed else f"{lws.name}-{group.index}")
+    if not base:
+        return []
+    present = {pod.metadata.name for pod in group.workers}
+    wanted = (f"{base}-{number}" for number in range(1, min(group.size, most)))
+    return [each for each in wanted if each not in present]

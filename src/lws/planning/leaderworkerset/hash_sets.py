@@ -1,0 +1,183 @@
+"""What one LeaderWorkerSet needs now whose groups are known by a key: its leaders come from a Deployment (next 3.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
+from lws.apimachinery.ownership import Relation
+from lws.apimachinery.resources import DEPLOYMENTS
+from lws.planning.leaderworkerset import (
+    blockers,
+    events,
+    groups,
+    hash_budget,
+    hash_status,
+    leader_deployment,
+    leader_statefulset,
+    ownership,
+    revisions,
+    services,
+    status,
+)
+from lws.planning.leaderworkerset.conditions import DEPLOYMENT
+from lws.planning.leaderworkerset.groups import lives
+from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.revisions import Choice
+from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.snapshots import SetSnapshot
+from lws.planning.leaderworkerset.status import StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
+
+DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
+
+
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> Plan:
+    """Plan one pass over such a set.
+
+    Raises:
+        TerminalError: the set cannot be planned for until it is edited.
+    """
+    lws, deployment, leftover = snapshot.lws, snapshot.leader_deployment, snapshot.leader_statefulset
+    if lws.metadata.deleting:
+        return DONE
+    if leftover is not None:
+        relation = ownership.of_leader_set(lws, leftover)
+        if leftover.metadata.deleting or relation is Relation.EARLIER:
+            return Plan(requeue_after=DELETION_CHECK)
+        if relation is not Relation.FOREIGN or ownership.selects_leaders(lws, leftover.spec.selector):
+            return _blocked(snapshot, now, events.STATEFULSET)
+    if deployment is not None:
+        if deployment.metadata.deleting:
+            return Plan(requeue_after=DELETION_CHECK)
+        relation = ownership.of_leader_set(lws, deployment)
+        if relation is Relation.EARLIER:
+            return Plan(requeue_after=DELETION_CHECK)
+        if relation is Relation.FOREIGN:
+            return _blocked(snapshot, now, events.DEPLOYMENT)
+    if snapshot.no_deployments:
+        return Plan(error=f"no leader deployment can be made: {snapshot.no_deployments}")
+    return _roll(_look(snapshot), now)
+
+
+def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
+    """As `lws.planning.leaderworkerset.sets.plan_refused`."""
+    reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
+    refusal = status.Refusal(reason, error) if final else status.UNDECIDED
+    described = _describe(_look(snapshot), now, refusal)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a pass goes by: the snapshot, and what follows from it."""
+
+    snapshot: SetSnapshot
+    budget: Budget
+    choice: Choice
+    apply: Apply | None
+    counts: HashCounts
+
+
+def _look(snapshot: SetSnapshot) -> _Seen:
+    lws = snapshot.lws
+    budget = Budget.of(lws)
+    choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
+    apply = _apply(snapshot, choice)
+    counts = hash_status.count(
+        snapshot.leader_deployment,
+        choice.key,
+        snapshot.leaders,
+        budget.replicas,
+        changing=apply is not None and not apply.look_first,
+        outdated=choice.armed or choice.surging,
+        exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
+    )
+    return _Seen(snapshot, budget, choice, apply, counts)
+
+
+def _roll(seen: _Seen, now: datetime) -> Plan:
+    """Revision, leader Deployment, Service, status, truncation: in this order."""
+    snapshot, lws = seen.snapshot, seen.snapshot.lws
+    done = seen.counts.update_done(seen.budget)
+    actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
+    pruned = any(isinstance(each, Patch) for each in actions)
+    actions += [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
+    actions += services.shared(lws, snapshot.service)
+    described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
+    actions += described.actions
+    actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
+    actions += [unadmitted] if unadmitted is not None else []
+    if done:
+        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
+    return PacedPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
+
+
+def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
+    """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
+    lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key)
+    digest = leader_statefulset.digest(body)
+    failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
+    if live is None:
+        created = events.leader_set_created(name, choice.reference, events.DEPLOYMENT)
+        owner = Reference.to(LEADERWORKERSETS, lws.metadata)
+        return Apply(
+            DEPLOYMENTS, body, digest, look_first=True, owner=owner, on_success=(created,), on_failure=(failed,)
+        )
+    if leader_deployment.unchanged(snapshot.applied, digest, live.metadata):
+        return None
+    return Apply(
+        DEPLOYMENTS,
+        body,
+        digest,
+        look_first=snapshot.applied is None,
+        expected=(live.metadata.uid, live.metadata.generation),
+        on_failure=(failed,),
+    )
+
+
+def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+    snapshot = seen.snapshot
+    deployment = snapshot.leader_deployment
+    return status.plan_status(
+        snapshot.lws,
+        seen.budget,
+        0 if deployment is None else deployment.status.replicas,
+        seen.counts,
+        now,
+        status.Circumstances(
+            pacing=snapshot.pacing,
+            moving=_moving(seen),
+            refusal=refusal,
+            no_pod_groups=snapshot.no_pod_groups,
+            leaders=DEPLOYMENT,
+            records=snapshot.records,
+            news_age=snapshot.news_age,
+            told=snapshot.told,
+        ),
+    )
+
+
+def _moving(seen: _Seen) -> bool:
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.snapshot.leader_deployment is None or any(pod.metadata.deleting for pod in seen.snapshot.leaders):
+        return True
+    live = [pod for pod in seen.snapshot.leaders if lives(pod)]
+    unready = [pod for pod in live if not groups.running_and_ready(pod)]
+    return len(live) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
+
+
+def _blocked(snapshot: SetSnapshot, now: datetime, kind: str) -> Plan:
+    """Someone else's object has our name, or an earlier one of ours our pods: write nothing of it, say so (ND-11)."""
+    lws = snapshot.lws
+    message = f"{kind} {lws.metadata.namespace}/{lws.metadata.name} exists and is not owned by this LeaderWorkerSet"
+    if kind == events.STATEFULSET:
+        message = f"{kind} {lws.metadata.namespace}/{lws.metadata.name} exists and selects the leader pods of this set"
+    existed = status.ever_owned(lws)
+    event = events.leader_set_failed(lws.metadata.name, existed=existed, error=message, kind=events.DEPLOYMENT)
+    return Plan(status.plan_blocked(lws, message, event, now, DEPLOYMENT), requeue_after=FOREIGN_RECHECK)

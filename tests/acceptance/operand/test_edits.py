@@ -1,0 +1,186 @@
+"""Whatever way an installation came about, it is that of its object: A60; what is added to `config/` is taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import pytest
+import yaml
+from hack.operand_objects import render
+
+from lws.api.operand import names
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import ROLES
+from lws.planning.operand.assets import parsed
+from tests.acceptance.operand.certmanager import CertManager
+from tests.acceptance.operand.ground import NEXT_IMAGE, ROOT, slimmed
+from tests.acceptance.operand.site import Site
+from tests.simulation.chaos import Chaos, Trouble
+from tests.virtual import virtual_time
+
+pytestmark = pytest.mark.long
+
+# Each member of a spec, and values that an API server takes; None leaves it out.
+CHOICES: Final[dict[str, Callable[[Random], Any]]] = {
+    "managementState": lambda r: r.choice(["Managed", "Managed", "Force", "Unmanaged", "Removed"]),
+    "removal": lambda r: r.choice([None, {"policy": "Operand"}, {"policy": "WhenUnused"}, {"policy": "Keep"}]),
+    "logLevel": lambda r: r.choice([None, "", "Normal", "Debug", "Trace", "TraceAll"]),
+    "operatorLogLevel": lambda r: r.choice([None, "Debug"]),
+    "unsupportedConfigOverrides": lambda r: r.choice([None, {}, {"clientConnection": {"qps": 9, "burst": 9}}]),
+    "nodePlacement": lambda r: r.choice(
+        [None, {"nodeSelector": {"zone": "zone-1"}}, {"tolerations": []}, {"tolerations": [{"operator": "Exists"}]}]
+    ),
+    "certificates": lambda r: {"mode": r.choice(["Internal", "Internal", "CertManager", "Auto"])},
+    "operand": lambda r: {
+        "replicas": r.choice([1, 2, 3]),
+        "sizing": r.choice(["Fixed", "Auto"]),
+        "resources": r.choice([None, {"limits": {"memory": "2Gi"}}]),
+        "imagePullSecrets": r.choice([None, [{"name": "pull"}]]),
+        "configuration": r.choice([None, {"clientConnection": {"qps": 7}}]),
+    },
+    "tls": lambda r: r.choice([None, {"profile": "Modern"}, {"profile": "Custom", "minVersion": "VersionTLS13"}]),
+    "monitoring": lambda r: r.choice([None, {"mode": "Disabled"}, {"alerts": False}]),
+    "networkPolicy": lambda r: r.choice([None, {"mode": "Disabled"}]),
+    "rollout": lambda r: r.choice([{"strategy": "Immediate"}, {"soakSeconds": 5}, {"onFailure": "Hold"}]),
+}
+_SERVERS: Final = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
+_ALLOCATED: Final = ("clusterIP", "clusterIPs")
+
+
+def applied(site: Site) -> dict[tuple[str, str], JSON]:
+    """What was applied, without what differs between any two clusters and what cert-manager and pods put in."""
+    copies = f"{names.CONFIG_MAP}-"
+    mounted = next(
+        each["configMap"]["name"]
+        for resource, live in site.operators[0].operator.caches.labelled()
+        if resource.kind == "Deployment"
+        for each in live["spec"]["template"]["spec"]["volumes"]
+        if each.get("configMap", {}).get("name", "").startswith(copies)
+    )
+    found = {}
+    for resource, live in site.operators[0].operator.caches.labelled():
+        name = live["metadata"]["name"]
+        if not name.startswith(copies) or name == mounted:  # former configurations are kept for a while
+            found[resource.kind, name] = _declared(live)
+    return found
+
+
+def _declared(live: JSON) -> JSON:
+    meta = {key: value for key, value in live["metadata"].items() if key not in _SERVERS}
+    meta["ownerReferences"] = [{**each, "uid": ""} for each in meta.get("ownerReferences") or ()]
+    annotations = meta.get("annotations") or {}
+    meta["annotations"] = {key: value for key, value in annotations.items() if not key.startswith("deployment.")}
+    result = {key: value for key, value in live.items() if key != "status"} | {"metadata": meta}
+    if "webhooks" in result:
+        hooks = ((hook, hook["clientConfig"]) for hook in result["webhooks"])
+        result["webhooks"] = [{**hook, "clientConfig": {**config, "caBundle": ""}} for hook, config in hooks]
+    if live.get("kind") == "Service":
+        result["spec"] = {key: value for key, value in live["spec"].items() if key not in _ALLOCATED}
+    return result
+
+
+async def wander(seed: int, edits: int) -> tuple[JSON, dict[tuple[str, str], JSON]]:
+    """Edit at random, with faults and restarts; the last spec, with the mode that was decided, and what is applied."""
+    chance = Random(seed)
+    async with Site(seed, definitions=["cert-manager", "service-monitor", "prometheus-rule"]) as site:
+        manager = CertManager(site)
+        trouble = Trouble()
+        spec: JSON = {}
+
+        async def begin() -> None:
+            chaos = Chaos(site.sandbox.transport(), Random(chance.getrandbits(64)), trouble)
+            await site.start(transport=chaos, ready=False, hostname=f"operator-{chance.getrandbits(16)}")
+
+        await site.apply_cr()
+        await begin()
+        for _ in range(edits):
+            chosen = chance.sample(sorted(CHOICES), chance.randint(1, 4))
+            spec |= {member: CHOICES[member](chance) for member in chosen}
+            await site.replace(spec)
+            trouble.refused, trouble.unanswered, trouble.broken = (chance.choice([0, 0, 0.1]) for _ in range(3))
+            if chance.random() < 0.2:
+                for running in [*site.operators]:
+                    await chance.choice([running.stop, running.crash])()
+                await begin()
+            await asyncio.sleep(chance.uniform(0, 90))
+        trouble.heal()
+        spec |= {"managementState": "Managed", "rollout": {"soakSeconds": 5}}
+        await site.replace(spec)
+        await asyncio.sleep(400)
+        found = await site.settled(seconds=3600)
+        await asyncio.sleep(60)
+        assert await site.is_condition("Degraded", "False"), await site.condition("Degraded")
+        manager.task.cancel()
+        return spec | {"certificates": {"mode": found["status"]["certificates"]["mode"]}}, applied(site)
+
+
+async def fresh(spec: JSON) -> dict[tuple[str, str], JSON]:
+    """What a first installation of a spec applies."""
+    async with Site(definitions=["cert-manager", "service-monitor", "prometheus-rule"]) as site:
+        manager = CertManager(site)
+        await site.apply_cr()
+        await site.replace(spec)
+        await site.start()
+        await asyncio.sleep(60)
+        await site.settled(seconds=1200)
+        await asyncio.sleep(60)
+        manager.task.cancel()
+        return applied(site)
+
+
+@pytest.mark.parametrize(
+    ("seed", "edits"), [(1, 10), *(pytest.param(seed, 40, marks=pytest.mark.nightly) for seed in range(2, 7))]
+)
+def test_a60_any_way_leads_to_the_same_installation(seed: int, edits: int) -> None:
+    """A60: after random edits with faults and restarts the objects are those of a fresh installation."""
+
+    @virtual_time
+    async def live() -> None:
+        spec, found = await wander(seed, edits)
+        expected = await fresh(spec)
+        assert found.keys() == expected.keys(), spec
+        for key, manifest in found.items():
+            assert manifest == expected[key], (key, spec)
+
+    live()
+
+
+@virtual_time
+async def test_what_is_added_to_config_is_installed_healed_and_pruned(tmp_path: Path) -> None:
+    """An object of a scratch copy of `config/` is applied, put right and, with a release that lacks it, deleted."""
+    config = tmp_path / "config"
+    shutil.copytree(ROOT / "config", config)
+    added = {
+        "apiVersion": ROLES.api_version,
+        "kind": ROLES.kind,
+        "metadata": {"name": "added", "namespace": "system"},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+    }
+    (config / "rbac/added.yaml").write_text(yaml.safe_dump(added), encoding="utf-8")
+    listing = config / "rbac/kustomization.yaml"
+    content = yaml.safe_load(listing.read_text(encoding="utf-8"))
+    content["resources"].append("added.yaml")
+    listing.write_text(yaml.safe_dump(content), encoding="utf-8")
+    objects = slimmed(parsed(render(config)))
+    async with Site(objects=objects) as site:
+        await site.installed()
+        live = await site.get(ROLES, "lws-added")
+        assert live is not None
+        assert live["metadata"]["labels"][names.MANAGED_BY] == names.MANAGED_BY_VALUE
+        await site.client.patch(ROLES, site.namespace, "lws-added", {"rules": []})
+
+        async def healed() -> bool:
+            found = await site.get(ROLES, "lws-added")
+            return found is not None and found["rules"] == added["rules"]
+
+        await site.until(healed, seconds=5)
+        await site.operators[0].stop()
+        await site.start(image=NEXT_IMAGE, version="1.2.0", objects=slimmed(parsed(render())))
+        await asyncio.sleep(10)
+        await site.settled()
+        assert await site.get(ROLES, "lws-added") is None
