@@ -4,8 +4,9 @@
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
-# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
-# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
+# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
+#              PARTNERS=1 Kueue, cert-manager and Go clients too
+# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
 # make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
@@ -25,6 +26,7 @@ ARGS ?=
 CONTROL_PLANE ?= sandbox
 K8S ?= 1.36
 NODE ?=
+PARTNERS ?=
 CACHE ?=
 CONTROL_PLANES = $(or $(PYTHON),python3) hack/control_plane.py $(1) $(K8S) $(if $(CACHE),--cache '$(CACHE)')
 ASSETS = $(or $(KUBEBUILDER_ASSETS),$(shell $(call CONTROL_PLANES,where) 2>/dev/null))
@@ -119,12 +121,14 @@ lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh
 
 control-plane:
-	@$(call CONTROL_PLANES,build) $(if $(NODE),--node)
+	@$(call CONTROL_PLANES,build) $(if $(NODE),--node) $(if $(PARTNERS),--partners)
 
 # Needs KUBEBUILDER_ASSETS to name a folder with etcd and kube-apiserver, or a control plane that was built; without
 # either it skips, and says how to get one.
 test-real: $(STAMP)
-	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real
+	@export KUBEBUILDER_ASSETS='$(ASSETS)'; status=0; \
+	$(BIN)/python -m pytest -m real --junitxml=$(VENV)/real.xml || status=$$?; \
+	[ -z '$(ASSETS)' ] || $(BIN)/python -m hack.compatibility $(VENV)/real.xml; exit $$status
 
 # What of it every submission must pass, and not by skipping.
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lws.api.leaderworkerset.policies import PREFIX
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS

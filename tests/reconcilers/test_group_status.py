@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
@@ -99,6 +101,7 @@ async def test_r08_a_pod_without_its_label_counts_as_missing_and_is_named() -> N
         assert healthy(found) == ("True", "AsExpected", "All groups are as wanted")
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r26_what_loads_is_not_told_of() -> None:
     """R26: groups that load for 25 minutes cost no write of the status, and no condition."""
@@ -111,6 +114,7 @@ async def test_r26_what_loads_is_not_told_of() -> None:
         assert healthy(await status(cluster)) is None
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r26_what_finds_no_node_is_told_after_a_minute_and_seldom() -> None:
     """R26: groups without room are reported after 60 s, then once in 5 minutes at most whatever the scheduler says."""

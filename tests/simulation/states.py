@@ -121,6 +121,13 @@ def expectation(wanted: JSON, pods: list[JSON], sets: list[JSON], found: JSON) -
     return problems + _of_status(found, replicas)
 
 
+def common_expectation(found: JSON, pods: list[JSON]) -> list[str]:
+    """What of a quiet cluster does not depend on what groups are known by: images, sizes and the status."""
+    section = found["spec"]["leaderWorkerTemplate"]
+    problems = [problem for pod in pods for problem in _of_pod(pod, section, section.get("size", 1))]
+    return problems + _of_status(found, found["spec"].get("replicas", 1))
+
+
 def _of_pod(pod: JSON, section: JSON, size: int) -> list[str]:
     leads = pod["metadata"]["labels"].get(labels.WORKER_INDEX) == "0"
     template = (section.get("leaderTemplate") if leads else None) or section["workerTemplate"]

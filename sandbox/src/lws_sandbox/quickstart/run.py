@@ -38,6 +38,7 @@ from lws_sandbox.real import endpoint as real
 from lws_sandbox.real.binaries import find
 from lws_sandbox.real.cluster import real_cluster
 from lws_sandbox.real.control_plane import ControlPlane
+from lws_sandbox.releases import RELEASES, Features
 from lws_sandbox.time_travel import LoopClock, TravellingLoop
 
 LOG: Final = "run.log"
@@ -54,6 +55,7 @@ class Options:
         shape: of the cluster.
         real: whether its control plane is a real one.
         gang: whether pods of a Volcano PodGroup are placed together.
+        features: what the sandbox's API server offers.
     """
 
     once: bool
@@ -62,6 +64,7 @@ class Options:
     shape: Shape
     real: bool
     gang: bool
+    features: Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def settings(options: Options) -> Settings:
 @asynccontextmanager
 async def _sandbox(options: Options) -> AsyncIterator[Environment]:
     rng = Random(0)  # noqa: S311 -- simulation, no secret
-    sandbox = Sandbox(shape=options.shape, clock=LoopClock(), random=rng, gang=options.gang)
+    sandbox = Sandbox(shape=options.shape, clock=LoopClock(), random=rng, gang=options.gang, features=options.features)
     async with sandbox, on_sockets(sandbox, options.kubeconfig) as address:
         yield Environment(address, sandbox_env(sandbox))
 
@@ -172,4 +175,5 @@ def _options(arguments: Sequence[str] | None) -> Options:
         shape=read_shape(given.shape) if given.shape else preset(given.preset),
         real=given.control_plane == "real",
         gang=given.gang,
+        features=RELEASES[given.kubernetes],
     )

@@ -165,7 +165,7 @@ def _rollout(commands: Commands[Parser]) -> None:
         "-w", "--watch", type=_truth, nargs="?", const=True, default=True, metavar="BOOL", help="default true"
     )
     _waiting(following)
-    _named(steps, "pause", "stop the update where it stands, by raising the partition")
+    _named(steps, "pause", "stop the update where it stands")
     _named(steps, "resume", "let a paused update go on")
     history = _named(steps, "history", "list the stored revisions, the groups of each, and what each changed")
     history.add_argument("--revision", type=_natural, default=0, metavar="N", help="print this one's templates")

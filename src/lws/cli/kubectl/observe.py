@@ -29,6 +29,7 @@ from lws.apimachinery.resources import (
     Resource,
 )
 from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
+from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
@@ -134,12 +135,14 @@ class Surroundings:
         gangs: likewise.
         foreign: likewise.
         worker_sets: StatefulSets without our label under the names of missing worker StatefulSets.
+        unlabelled: by the index of their group, pods without our label under the names of missing workers.
     """
 
     workloads: Mapping[str, Workload | None] = field(default_factory=dict)
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
     foreign: tuple[ForeignObject, ...] = ()
     worker_sets: Mapping[str, StatefulSet] = field(default_factory=dict)
+    unlabelled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 async def look_around(client: ApiClient, facts: Facts) -> Surroundings:
@@ -147,19 +150,26 @@ async def look_around(client: ApiClient, facts: Facts) -> Surroundings:
     unready, troubled = [group for group in facts.groups if not group.state.ready], _troubled(facts)
     if _quiet(facts, troubled):
         return Surroundings(foreign=await _foreign(client, facts, ()))
-    workloads, gangs, foreign, workers = await asyncio.gather(
+    workloads, gangs, foreign, workers, unlabelled = await asyncio.gather(
         _workloads(client, facts, troubled),
         read_gangs(client, facts.lws.metadata.namespace, troubled),
         _foreign(client, facts, unready),
         _worker_sets(client, facts, unready),
+        _unlabelled(client, facts, unready),
     )
-    return Surroundings(workloads, gangs, foreign, workers)
+    return Surroundings(workloads, gangs, foreign, workers, unlabelled)
 
 
 def with_surroundings(facts: Facts, seen: Surroundings) -> Facts:
     """The facts with what was seen around them."""
-    sets = seen.worker_sets
-    groups = tuple(replace(group, worker_set=group.worker_set or sets.get(group.base)) for group in facts.groups)
+    groups = tuple(
+        replace(
+            group,
+            worker_set=group.worker_set or seen.worker_sets.get(group.base),
+            unlabelled=seen.unlabelled.get(group.index, ()),
+        )
+        for group in facts.groups
+    )
     return replace(facts, groups=groups, workloads=seen.workloads, gangs=seen.gangs, foreign=seen.foreign)
 
 
@@ -172,6 +182,22 @@ def _troubled(facts: Facts) -> list[PodReport]:
 
 def _quiet(facts: Facts, troubled: Sequence[PodReport]) -> bool:
     return all(group.state.ready for group in facts.groups) and not troubled and facts.leader_set is not None
+
+
+async def _unlabelled(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[int, tuple[str, ...]]:
+    """Workers that are there under their names, but not for who selects by our label (resilience 2.3)."""
+    absent = [
+        (group.index, name)
+        for group in unready
+        if group.worker_set is not None and group.leader is not None and not group.leader.metadata.deleting
+        for name in missing(facts.lws, group)
+    ][:MOST_LOOKS]
+    namespace, found = facts.lws.metadata.namespace, dict[int, tuple[str, ...]]()
+    seen = await asyncio.gather(*(_look(client, PODS, namespace, name) for _, name in absent))
+    for (index, name), (_, raw) in zip(absent, seen, strict=True):
+        if raw is not None and (raw["metadata"].get("labels") or {}).get(labels.NAME) != facts.lws.name:
+            found[index] = (*found.get(index, ()), name)
+    return found
 
 
 async def _nodes(client: ApiClient, pods: Iterable[PodReport]) -> dict[str, NodeReport | None]:
@@ -262,12 +288,12 @@ async def _foreign_leader_set(client: ApiClient, lws: SetFacts) -> ForeignObject
 
 async def _worker_sets(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[str, StatefulSet]:
     """StatefulSets under the names of worker StatefulSets that are missing: they lack our label."""
-    missing = [
+    names = [
         group.base for group in unready if group.leader is not None and group.size > 1 and group.worker_set is None
     ][:MOST_LOOKS]
     namespace = facts.lws.metadata.namespace
-    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in missing))
-    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(missing, found, strict=True) if raw}
+    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in names))
+    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(names, found, strict=True) if raw}
 
 
 async def _look(client: ApiClient, resource: Resource, namespace: str, name: str) -> tuple[bool, JSON | None]:

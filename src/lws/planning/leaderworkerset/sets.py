@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Patch, Plan, Reference
+from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
@@ -26,8 +28,11 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    steering,
+    undoing,
 )
 from lws.planning.leaderworkerset.blockers import Blocker
+from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.pace import max_unavailable
@@ -35,16 +40,19 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
+from lws.planning.leaderworkerset.steering import budget_of as steer_budget
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
 
 @dataclass(frozen=True, slots=True)
 class SetPlan:
-    """A plan, and what came of looking at the set's groups."""
+    """A plan, and what is to be remembered of looking at the set's groups and its rollout."""
 
     plan: Plan
     seen: GroupsSeen = field(default_factory=GroupsSeen)
+    rollout: RolloutStatus | None = None
 
 
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
@@ -72,7 +80,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
         if relation is Relation.FOREIGN:
             return SetPlan(_blocked(snapshot, now))
     seen = _look(snapshot, now)
-    return SetPlan(_roll(seen, now), seen.seen)
+    return SetPlan(_roll(seen, now), seen.seen, seen.steering.rollout)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -105,6 +113,7 @@ class _Seen:
     decision: Decision
     counts: Counts
     seen: GroupsSeen
+    steering: Steering
 
     @property
     def blocker(self) -> Blocker | None:
@@ -126,18 +135,35 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     states = groups.states(choice.key, lws, leaders, *belongings, waiting)
     states |= retention.outdated(snapshot.leaders, lws.metadata.name, choice.key)
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
-    decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
-    counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
-    counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
+    by_index = groups.leaders_by_index(leaders, lws.metadata.name)
+    course = Course(choice.key, budget, by_index, states, snapshot.lookup)
+    steered_by = steer(lws, snapshot.policies, snapshot.rollout, course, time)
+    surging = _surging(snapshot, choice, by_index)
+    decision = decide(steer_budget(steered_by, budget), now, states, armed=choice.armed, surging=surging)
     ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
     every = groups.leaders_by_index((*ending, *leaders), lws.metadata.name)
+    decision = steered(steered_by, snapshot.policies, decision, now, replace(course, leaders=every))
+    counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
+    counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
     seen = groupstatus.look(snapshot, every, states, time)
-    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen)
+    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen, steered_by)
+
+
+def _surging(snapshot: SetSnapshot, choice: Choice, leaders: Mapping[int, Pod]) -> bool:
+    """Whether surge has anything to cover; revisions that are kept as history are none of it (CD-14, resilience 5)."""
+    if choice.armed or not snapshot.policies.revision_history_limit:
+        return choice.surging
+    updating = find(snapshot.lws.status.conditions, UPDATE_IN_PROGRESS)
+    outdated = any(groups.revision_key(pod) != choice.key for pod in leaders.values())
+    return choice.surging and (outdated or (updating is not None and updating.status == "True"))
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
+    undone = undoing.undo(lws, snapshot.policies, seen.steering, snapshot.revisions, seen.choice.key)
+    if undone:
+        return Plan(undone)
     done = seen.counts.update_done(seen.budget)
     groups_kept = max(seen.decision.replicas, seen.budget.replicas)
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
@@ -149,10 +175,13 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     described = StatusPlan() if pruned else _describe(seen, now)
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += steering.told(seen.steering, snapshot.policies, lws, seen.choice.key)
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if done:
-        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=_earliest(described.put_off, seen.seen.again))
+        kept = snapshot.policies.revision_history_limit
+        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders, kept)
+    again = _earliest(described.put_off, seen.seen.again, seen.steering.again)
+    return Plan(tuple(actions), requeue_after=again)
 
 
 def _earliest(*seconds: float | None) -> float | None:
@@ -165,7 +194,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if snapshot.leader_statefulset is None else snapshot.leader_statefulset.status.replicas,
+        status.replicas_of(snapshot.lws, snapshot.leader_statefulset),
         seen.counts,
         now,
         status.Circumstances(
@@ -178,6 +207,8 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             news_age=snapshot.news_age,
             told=snapshot.told,
             seen=seen.seen,
+            steering=seen.steering,
+            policies=snapshot.policies,
         ),
     )
 

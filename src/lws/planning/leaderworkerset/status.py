@@ -9,6 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
@@ -16,7 +17,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus, steering
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -34,6 +35,7 @@ from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.steering import Steering
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
@@ -55,8 +57,9 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready and have not exhausted their restart budget. ``exhausted`` are those that
-    have, surge included, and ``stopped`` the wanted ones of them (next 5.4).
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
+    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
+    (next 5.4).
     """
 
     ready: int = 0
@@ -65,6 +68,7 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    renewed: int = 0
     exhausted: int = 0
     stopped: int = 0
 
@@ -112,7 +116,7 @@ def count(
     and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
     their probes say (resilience 3.2).
     """
-    ready = updated = current = moved = done = serving = 0
+    ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
         index = group_index(leader, lws.metadata.name)
         if index is None:
@@ -126,11 +130,12 @@ def count(
         updated += state.updated
         if index < budget.replicas:
             serving += state.ready and not marked(leader)
+            renewed += state.good and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
                 done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving)
+    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,8 @@ class Circumstances:
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
         seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
+        steering: how the rollout is steered; None if nobody looked.
+        policies: what the set has chosen.
     """
 
     age: float | None = None
@@ -179,6 +186,8 @@ class Circumstances:
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
     seen: GroupsSeen | None = None
+    steering: Steering | None = None
+    policies: SetPolicies = DEFAULTS
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -209,13 +218,15 @@ def plan_status(
     values = _blocked(turned.values, lws, besides, now)
     if besides.seen is not None:
         values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
+    if besides.steering is not None:
+        values = steering.conditions(values, besides.steering, besides.policies, lws, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.updated,
+            "updated_replicas": counts.renewed if isinstance(counts, Counts) and is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
@@ -239,6 +250,24 @@ def plan_status(
 
 def _groups(seen: GroupsSeen | None) -> dict[str, object]:
     return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+
+
+def is_queued(lws: LeaderWorkerSet) -> bool:
+    """Whether Kueue queues the set's groups. It judges a rollout by the set's counters (CD-35)."""
+    return bool(lws.metadata.label(labels.KUEUE_QUEUE))
+
+
+def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
+    """How many groups the status tells of (spec 8.1).
+
+    Of a set that Kueue queues, a leader on its way back still counts: Kueue takes fewer for the end of a surge (CD-35).
+    """
+    if statefulset is None:
+        return 0
+    leaders, wanted = statefulset.status.replicas, statefulset.spec.replicas
+    if not is_queued(lws):
+        return leaders
+    return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
 def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
@@ -311,9 +340,11 @@ RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
     values = conditions.but_for_reason(status.conditions)
+    update_rollout = None if status.rollout is None else status.rollout.fallback or None
     if GROUPS in but:
         values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
-    update: dict[str, object] = {"conditions": values}
+    # The progress of a rollout goes with writes that happen anyway.
+    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
     for members in but:
         update |= members
     return status.model_copy(update=update)

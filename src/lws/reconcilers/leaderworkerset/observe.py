@@ -191,6 +191,7 @@ class Observer:
             chosen=self._records.chosen(lws),
             records=self._records.of(lws),
             told=self._records.told(lws),
+            rollout=self._records.rollout(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )

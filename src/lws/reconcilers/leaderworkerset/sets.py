@@ -74,7 +74,7 @@ class LeaderWorkerSetReconciler:
         outcome = Outcome()
         planned = plan_set(snapshot, self._clock.now())
         plan = planned.plan
-        self._records.saw(snapshot.lws, planned.seen)
+        self._records.saw(snapshot.lws, planned)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:

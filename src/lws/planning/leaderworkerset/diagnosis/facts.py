@@ -21,7 +21,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import (
 )
 from lws.planning.leaderworkerset.groups import GroupState
 
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
+QUEUE: Final = labels.KUEUE_QUEUE
 WORKLOAD: Final = "kueue.x-k8s.io/pod-group-name"
 
 
