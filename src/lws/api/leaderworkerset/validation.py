@@ -22,7 +22,6 @@ MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
-KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 
 
 def validate_create(obj: JSON) -> list[str]:
@@ -37,18 +36,15 @@ def validate_update(obj: JSON, old: JSON) -> list[str]:
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, ND-05, spec 1.6)."""
+    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, CD-90, ND-05, spec 1.6)."""
     found = [*_topology_keys(_annotations(obj), {} if old is None else _annotations(old))]
     if old is not None and _claims(obj) != _claims(old):
         found.append(
             f"{_TEMPLATE}.volumeClaimTemplates: the claim templates of a StatefulSet cannot change, so this edit is "
             "never applied; delete and create the LeaderWorkerSet instead"
         )
-    if old is not None and member(_metadata(obj), "labels").get(KUEUE_QUEUE) and _size(obj) > _size(old):
-        found.append(
-            f"{_TEMPLATE}.size: Kueue does not renew the Workloads of running groups when their size grows: delete "
-            "each Workload that becomes Finished (OutOfSync), or its group stays gated"
-        )
+    if member(_metadata(obj), "labels").get(labels.KUEUE_QUEUE):
+        found += _queued(obj, old)
     if _spec(obj).get("groupIdentity") == types.HASH:
         return [*found, *groupidentity.name_warning(obj, old)]
     name = _metadata(obj).get("name")
@@ -60,14 +56,31 @@ def warnings(obj: JSON, old: JSON | None) -> list[str]:
     return found
 
 
+def _queued(obj: JSON, old: JSON | None) -> Iterator[str]:
+    """What Kueue does not do for the groups of a set that it queues (CD-42, CD-90)."""
+    if old is not None and _size(obj) > _size(old):
+        yield (
+            f"{_TEMPLATE}.size: Kueue does not renew the Workloads of running groups when their size grows: delete "
+            "each Workload that becomes Finished (OutOfSync), or its group stays gated"
+        )
+    surge = _surge(obj)
+    if isinstance(surge, str) and (old is None or _surge(old) != surge):
+        yield (
+            f"{_PACE}.maxSurge: Kueue takes a percentage for 0 and queues no surge group, so they stay gated: "
+            "write the number of groups"
+        )
+
+
+def _surge(obj: JSON) -> int | str:
+    pace = member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration")
+    return int_or_string(pace.get("maxSurge"), 0)
+
+
 def _most_groups(obj: JSON) -> int:
     """How many groups there may be at once: those of a surge included, and one for a set that will be scaled."""
     replicas = max(_replicas(obj), 1)
-    surge = int_or_string(
-        member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration").get("maxSurge"), 0
-    )
     try:
-        return replicas + min(replicas, max(scaled(surge, replicas, round_up=True), 0))
+        return replicas + min(replicas, max(scaled(_surge(obj), replicas, round_up=True), 0))
     except ValueError:
         return replicas
 
@@ -95,7 +108,7 @@ def _general(obj: JSON) -> Iterator[str]:
     yield from _numbers(obj)
     yield from _pace(obj)
     yield from _subgroups(obj)
-    yield from _restarts(obj)
+    yield from restart_rule(_spec(obj))
 
 
 def _missing_template(spec: JSON) -> Iterator[str]:
@@ -173,14 +186,14 @@ def _subgroups(obj: JSON) -> Iterator[str]:
         yield f"{refused} size-1 must be divisible by subGroupSize when using LeaderExcluded"
 
 
-def _restarts(obj: JSON) -> Iterator[str]:
-    """Row 23 (next 3.2)."""
-    template = member(_spec(obj), "leaderWorkerTemplate")
+def restart_rule(spec: JSON, path: str = "spec") -> Iterator[str]:
+    """Row 23 of next 3.2; a role of a DisaggregatedSet has it under its own path."""
+    template = member(spec, "leaderWorkerTemplate")
     limit, policy = template.get("maxGroupRestarts"), template.get("restartPolicy") or types.RECREATE_ON_RESTART
     if limit is None or policy in (types.RECREATE_ON_RESTART, types.RECREATE_AFTER_START):
         return
     why = "maxGroupRestarts is only supported when restartPolicy recreates the group"
-    yield f"{_TEMPLATE}.maxGroupRestarts: Invalid value: {encoded(limit)}: {why}"
+    yield f"{path}.leaderWorkerTemplate.maxGroupRestarts: Invalid value: {encoded(limit)}: {why}"
 
 
 def _changes(obj: JSON, old: JSON) -> Iterator[str]:
