@@ -21,6 +21,7 @@ import lws
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.apimachinery.actions import Fold
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
@@ -203,10 +204,11 @@ class OperandManager(Process):
         action: str,
         note: str,
         related: ObjectRef | None = None,
+        fold: Fold | None = None,
     ) -> None:
         """Record an event about the operator's Deployment, as the reference does, and about the object itself."""
         for each in (self._deployment(), regarding):
-            self._recorder.record(each, type, reason, action, note, related)
+            self._recorder.record(each, type, reason, action, note, related, fold)
 
     # How it is built.
 
