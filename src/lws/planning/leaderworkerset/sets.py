@@ -69,7 +69,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
     """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
+        return SetPlan(*hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
         return SetPlan(DONE)
     if statefulset is not None:
