@@ -30,6 +30,7 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
@@ -67,7 +68,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
     refusal = status.Refusal(reason, error) if final else status.UNDECIDED
     described = _describe(_look(snapshot), now, refusal)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [unadmitted] if unadmitted is not None else []
     if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+    return PacedPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
 
 
 def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
@@ -150,7 +151,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
@@ -163,7 +164,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.snapshot.leader_deployment is None or any(pod.metadata.deleting for pod in seen.snapshot.leaders):
+        return True
     live = [pod for pod in seen.snapshot.leaders if lives(pod)]
     unready = [pod for pod in live if not groups.running_and_ready(pod)]
     return len(live) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
