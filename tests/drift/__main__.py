@@ -20,19 +20,19 @@ def main(arguments: list[str]) -> int:
     """Record, or compare; returns 1 if something differs."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if arguments == ["record"]:
-        found = find()
-        if found.release() != RELEASE:
-            print(f"the recording is of {RELEASE}, not of {found.release()}")  # noqa: T201
+        real = find()
+        if real.release() != RELEASE:
+            print(f"the recording is of {RELEASE}, not of {real.release()}")  # noqa: T201
             return 1
-        write(tell_real(found))
+        write(tell_real(real))
         print(f"recorded: {RECORDING}")  # noqa: T201
         return 0
     binaries = find() if arguments == ["--real"] else None
     release = RELEASE if binaries is None else binaries.release()
-    differing = differences(expected(release), tell_sandbox() if binaries is None else tell_real(binaries))
-    for line in differing:
+    found = differences(expected(release), tell_sandbox() if binaries is None else tell_real(binaries))
+    for line in found:
         print(line)  # noqa: T201
-    return 1 if differing else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -15,6 +19,7 @@ from tests.real.planes import Plane
 from tests.real.world import World
 from tests.simulation.hashed import gates, going, group_ready, key, noted_leader, ready, revision
 
+ROOT = Path(__file__).parents[2]
 BEYOND = 8  # writes of a creation beside worker StatefulSets, gates and conditions
 
 
@@ -28,7 +33,7 @@ def live(world: World) -> list[JSON]:
     return [pod for pod in leaders(world) if not going(pod)]
 
 
-async def up(world: World, **arguments: object) -> list[JSON]:
+async def up(world: World, **arguments: Any) -> list[JSON]:
     """Have such a set; its leaders."""
     await world.start()
     await world.create(groupIdentity="Hash", **arguments)
@@ -162,6 +167,21 @@ def test_n4_groups_of_one(plane: Plane) -> None:
     plane.run(scenario)
 
 
+@pytest.mark.long
+def test_the_example_comes_up(plane: Plane) -> None:
+    """The example of groups known by a key becomes Available as it is written."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        (body,) = yaml.safe_load_all((ROOT / "examples/19-group-identity.yaml").read_text())
+        body["metadata"]["namespace"] = world.namespace
+        await world.client.create(LEADERWORKERSETS, body)
+        await world.available("keyed")
+        assert len(leaders(world)) == len(world.names(STATEFULSETS)) == 2
+
+    plane.run(scenario)
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -170,7 +190,7 @@ def test_n4_groups_of_one(plane: Plane) -> None:
         ({"groupIdentity": "Name"}, "Unsupported value"),
     ],
 )
-def test_n7_n9_refusals(plane: Plane, spec: dict[str, object], words: str) -> None:
+def test_n7_n9_refusals(plane: Plane, spec: dict[str, Any], words: str) -> None:
     """The server refuses in the words of the specification, and what is no identity by the schema."""
 
     async def scenario(world: World) -> None:

@@ -16,6 +16,7 @@ from lws.client.transport import Transport
 from lws.errors import ServerError
 from tests.reconcilers.test_recovery import up
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
+from tests.simulation.hashed import HASH_LOOPS
 from tests.virtual import virtual_time
 
 EXCEEDED = "Restart budget exhausted; terminated group {} and stopped automatic recovery"
@@ -267,3 +268,71 @@ async def test_nd_26_worker_whose_leader_was_forced_away_is_released() -> None:
 def test_manifest_takes_the_limit() -> None:
     """The helper writes the limit where the API has it."""
     assert manifest(**limited(3))["spec"]["leaderWorkerTemplate"]["maxGroupRestarts"] == 3
+
+
+def _leaders(pods: list[JSON]) -> dict[str, JSON]:
+    """Live leaders by name."""
+    return {
+        each["metadata"]["name"]: each
+        for each in pods
+        if each["metadata"]["labels"].get(labels.WORKER_INDEX) == "0" and not each["metadata"].get("deletionTimestamp")
+    }
+
+
+async def exhaust_by_key(cluster: Cluster, **arguments: Any) -> tuple[str, str]:
+    """A set known by keys, of which one of two groups spent a budget of 1: the other leader, and the exhausted one."""
+    await up(cluster, **limited(1), groupIdentity="Hash", **arguments)
+    kept, first = sorted(_leaders(await cluster.all(PODS)))
+    await cluster.drills.pod_crash(first)
+    await cluster.quiet(12)
+    await cluster.available("sample")
+    assert list((await counts(cluster)).values()) == [1]
+    (second,) = _leaders(await cluster.all(PODS)).keys() - {kept}
+    await cluster.drills.pod_crash(second)
+    await cluster.quiet(12)
+    assert len(await retained(cluster)) == 3
+    return kept, second
+
+
+@virtual_time
+async def test_n35_replacement_of_an_exhausted_group_waits_for_recovery() -> None:
+    """Even under Immediate the new leader stays gated; the count that it inherits is gone with the recovery."""
+    async with running(loops=HASH_LOOPS) as cluster:
+        kept, ended = await exhaust_by_key(cluster, groupReplacementPolicy="Immediate")
+        (waiting,) = _leaders(await cluster.all(PODS)).keys() - {kept}
+        gates = (await cluster.client.get(PODS, NAMESPACE, waiting))["spec"]["schedulingGates"]
+        assert [gate["name"] for gate in gates] == [labels.REPLACEMENT_GATE]
+        assert (await conditions(cluster))["Degraded"] == "True"
+        await cluster.client.patch(PODS, NAMESPACE, ended, RECOVER)
+        await cluster.available("sample")
+        assert sorted(_leaders(await cluster.all(PODS))) == sorted((kept, waiting))
+        assert (await counts(cluster), await retained(cluster)) == ({}, {})
+        assert (await conditions(cluster))["Degraded"] == "False"
+
+
+@pytest.mark.long
+@virtual_time
+async def test_n56_scale_down_by_key_spares_the_healthy_group() -> None:
+    """The exhausted group goes with its count, the healthy one stays."""
+    async with running(loops=HASH_LOOPS) as cluster:
+        kept, _ = await exhaust_by_key(cluster)
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", {"spec": {"replicas": 1}})
+        await cluster.available("sample")
+        await cluster.quiet(5)
+        assert list(_leaders(await cluster.all(PODS))) == [kept]
+        assert (await counts(cluster), await retained(cluster)) == ({}, {})
+
+
+@pytest.mark.long
+@virtual_time
+async def test_n31_rollout_by_key_releases_an_exhausted_group() -> None:
+    """A new revision takes the place of the exhausted group, and the old counts go."""
+    async with running(loops=HASH_LOOPS) as cluster:
+        await exhaust_by_key(cluster)
+        template = {"spec": {"containers": [{"name": "main", "image": "app:2"}]}}
+        patch = {"spec": {"leaderWorkerTemplate": {"workerTemplate": template}}}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", patch)
+        await cluster.available("sample")
+        await cluster.quiet(12)
+        assert {each["spec"]["containers"][0]["image"] for each in await cluster.all(PODS)} == {"app:2"}
+        assert (await counts(cluster), await retained(cluster)) == ({}, {})

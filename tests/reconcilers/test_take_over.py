@@ -31,17 +31,23 @@ class Reference:
     Args:
         cluster: where.
         older: as a release made them that knew no revisions and no subdomain policy.
+        limit: of restarts, one of which is spent for group 0 already; None for none.
     """
 
-    def __init__(self, cluster: Cluster, *, older: bool) -> None:
+    def __init__(self, cluster: Cluster, *, older: bool, limit: int | None = None) -> None:
         self.cluster = cluster
         self.older = older
+        self.limit = limit
 
     async def set_up(self) -> None:
         """Everything of the set, complete and ready; no status."""
         client = self.cluster.client
-        last_applied = {"annotations": {labels.LAST_APPLIED: "{}"}}
-        await client.create(LEADERWORKERSETS, manifest(replicas=2, size=2, metadata=last_applied))
+        notes = {labels.LAST_APPLIED: "{}"}
+        section = {} if self.limit is None else {"maxGroupRestarts": self.limit}
+        if self.limit is not None:
+            notes[labels.GROUP_RESTART_COUNTS] = f'{{"{KEY}/0":1}}'  # which the reference copies, too (ND-12)
+        metadata: JSON = {"annotations": notes}
+        await client.create(LEADERWORKERSETS, manifest(replicas=2, size=2, metadata=metadata, section=section))
         lws = LeaderWorkerSet.from_json(await client.get(LEADERWORKERSETS, "default", "sample"))
         section = Contents().sections(lws)
         if not self.older:
@@ -49,7 +55,8 @@ class Reference:
         body = leader_statefulset.manifest(
             lws, section, KEY, Decision("3a", 0, 2), Budget.of(lws).statefulset_max_unavailable
         )
-        body["metadata"]["annotations"][labels.LAST_APPLIED] = "{}"
+        body["metadata"]["annotations"].update(notes)
+        del body["metadata"]["labels"][labels.ROLE]
         await client.apply(STATEFULSETS, body, field_manager="lws", force=True)
         await client.create(SERVICES, self._service(lws))
         await asyncio.sleep(1)
@@ -57,6 +64,8 @@ class Reference:
             leader = msgspec.convert(pod, Pod)
             made = worker_statefulset.manifest(lws, lws, section, leader, {})
             made["metadata"]["annotations"] = {labels.LAST_APPLIED: "{}"}
+            del made["metadata"]["labels"][labels.ROLE]
+            del made["spec"]["template"]["metadata"]["annotations"][labels.LEADER_ADDRESS]
             await client.create(STATEFULSETS, made)
         await self.cluster.quiet(5)
 
@@ -94,10 +103,11 @@ class Reference:
 
 @pytest.mark.parametrize("older", [False, True])
 @virtual_time
-async def test_take_over_restarts_no_pod(older: bool) -> None:
-    """Pods, keys and worker StatefulSets stay; the first apply drops kubectl's record; then nothing is written."""
+async def test_n53_take_over_restarts_no_pod(older: bool) -> None:
+    """Pods, keys, templates and worker StatefulSets stay; the first apply changes only metadata; then all is still."""
     async with Cluster() as cluster:
         await Reference(cluster, older=older).set_up()
+        sets = {each["metadata"]["name"]: each for each in await cluster.all(STATEFULSETS)}
         before = {each["metadata"]["uid"] for each in await cluster.all(PODS)}
         assert len(before) == 4
         await cluster.start()
@@ -107,6 +117,10 @@ async def test_take_over_restarts_no_pod(older: bool) -> None:
         leader_set = await cluster.get(STATEFULSETS, "sample")
         assert leader_set is not None
         assert leader_set["metadata"]["labels"][labels.REVISION] == KEY
+        assert leader_set["metadata"]["labels"][labels.ROLE] == "leader"
+        assert {each["metadata"]["name"]: each["spec"] for each in await cluster.all(STATEFULSETS)} == {
+            name: each["spec"] for name, each in sets.items()
+        }
         assert labels.LAST_APPLIED not in leader_set["metadata"]["annotations"]
         (revision,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
         assert revision["metadata"]["labels"][labels.REVISION] == KEY
@@ -130,3 +144,39 @@ async def test_rollout_after_a_take_over_reaches_every_group() -> None:
         await cluster.available("sample")
         assert {each["spec"]["containers"][0]["image"] for each in await cluster.all(PODS)} == {"app:2"}
         assert len(await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)) == 1
+
+
+async def _degrade(cluster: Cluster) -> None:
+    """Group 0 as the reference leaves it once its restart budget is spent (next 5.3, 5.4)."""
+    client = cluster.client
+    held: JSON = {"finalizers": [labels.RESTART_BUDGET_CLEANUP]}
+    mark = {"annotations": {labels.RESTART_BUDGET_EXHAUSTED: "true"}}
+    await client.patch(PODS, "default", "sample-0-1", {"metadata": held})
+    await client.patch(PODS, "default", "sample-0", {"metadata": {**held, **mark}})
+    await client.delete(PODS, "default", "sample-0", propagation="Foreground")
+    await cluster.quiet(5)
+
+
+@virtual_time
+async def test_take_over_of_a_degraded_set_restarts_no_pod_and_recovers_none() -> None:
+    """What the reference retained stays until it is asked for; its counts stay on the set, and on nothing else."""
+    async with Cluster() as cluster:
+        await Reference(cluster, older=False, limit=1).set_up()
+        await _degrade(cluster)
+        before = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        assert len(before) == 4
+        await cluster.start()
+        await cluster.quiet(10)
+        assert {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)} == before
+        lws, leader_set = await cluster.get(LEADERWORKERSETS, "sample"), await cluster.get(STATEFULSETS, "sample")
+        assert lws is not None
+        assert leader_set is not None
+        states = {each["type"]: each["status"] for each in lws["status"]["conditions"]}
+        assert (states["Degraded"], states["Available"]) == ("True", "False")
+        assert lws["metadata"]["annotations"][labels.GROUP_RESTART_COUNTS] == f'{{"{KEY}/0":1}}'
+        assert labels.GROUP_RESTART_COUNTS not in leader_set["metadata"]["annotations"]
+        patch = {"metadata": {"annotations": {labels.RECOVER: "true"}}}
+        await cluster.client.patch(PODS, "default", "sample-0", patch)
+        await cluster.available("sample")
+        after = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        assert {name for name in after if after[name] == before[name]} == {"sample-1", "sample-1-1"}

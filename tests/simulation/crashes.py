@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
@@ -56,6 +57,19 @@ async def deletion(cluster: Cluster) -> None:
     await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, "sample", propagation="Foreground")
 
 
+async def spending(cluster: Cluster) -> None:
+    """A container crashes in a group that may be recreated twice."""
+    await cluster.drills.pod_crash("sample-0-1")
+
+
+async def exhausting(cluster: Cluster) -> None:
+    """A container crashes in a group that may not be recreated; then its recovery is asked for."""
+    await cluster.drills.pod_crash("sample-0-1")
+    await cluster.quiet(12)
+    recover = {"metadata": {"annotations": {labels.RECOVER: "true"}}}
+    await cluster.client.patch(PODS, NAMESPACE, "sample-0", recover)
+
+
 Course = Callable[[Cluster], Awaitable[None]]
 
 
@@ -77,6 +91,8 @@ SCENARIOS: Final = {
     "scaling": Scenario(scaling, manifest(replicas=1, size=2)),
     "rollout": Scenario(rollout, manifest(replicas=2, size=2, rolling=ROLLING)),
     "recreation": Scenario(recreation, manifest(replicas=2, size=2)),
+    "spending": Scenario(spending, manifest(replicas=2, size=2, section={"maxGroupRestarts": 2})),
+    "exhausting": Scenario(exhausting, manifest(replicas=2, size=2, section={"maxGroupRestarts": 0})),
     "deletion": Scenario(deletion, manifest(replicas=2, size=2)),
 }
 

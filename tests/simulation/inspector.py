@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import ClassVar, Final
 
 import orjson
 
@@ -12,13 +13,14 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
+from tests.simulation.budgets import Budgets
 from tests.simulation.ledger import Ledger, Shape, controller, target, uid_of
 
 DRIFT_SECONDS: Final = 5.0  # a change of the leader StatefulSet younger than this may not have been heard of
 HASH: Final = "controller.kubernetes.io/hash"  # on revisions of StatefulSets
 ALLOWED: Final = {
     "POST": {"controllerrevisions", "services", "statefulsets", "podgroups", "events", "leases"},
-    "PATCH": {"statefulsets", "podgroups", "events"},
+    "PATCH": {"statefulsets", "podgroups", "events", "pods", "leaderworkersets"},
     "PUT": {"leaderworkersets/status", "controllerrevisions", "leases", "events"},
     "DELETE": {"pods", "controllerrevisions"},
 }
@@ -27,18 +29,26 @@ ALLOWED: Final = {
 class Inspector:
     """The server's end of an operator's transport."""
 
+    allowed: ClassVar[Mapping[str, set[str]]] = ALLOWED
+
     def __init__(self, inner: Transport, ledger: Ledger) -> None:
         self._inner = inner
         self._ledger = ledger
+        self._budgets = Budgets(ledger)
 
     async def send(self, request: Request) -> Response:
         """Look at a write together with what is stored, then let it through."""
-        if request.method != "GET":
-            kind, namespace, name = target(request)
-            if kind not in ALLOWED.get(request.method, ()):
-                self._ledger.complain(f"{request.method} of {kind} {name}")
-            self._look(request, kind, namespace, name)
-        return await self._inner.send(request)
+        if request.method == "GET":
+            return await self._inner.send(request)
+        kind, namespace, name = target(request)
+        if kind not in self.allowed.get(request.method, ()):
+            self._ledger.complain(f"{request.method} of {kind} {name}")
+        self._look(request, kind, namespace, name)
+        before = self._ledger.get(LEADERWORKERSETS, namespace, name)
+        answer = await self._inner.send(request)
+        if kind == "leaderworkersets" and before is not None and 200 <= answer.status < 300:
+            self._budgets.stored(orjson.loads(request.body), before)
+        return answer
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
         """Pass on."""
@@ -54,10 +64,12 @@ class Inspector:
                 self._applied(orjson.loads(request.body), namespace, name)
             case "POST", "statefulsets" | "services" | "podgroups" | "controllerrevisions":
                 self._created(orjson.loads(request.body), kind, namespace)
+            case "PATCH", "pods":
+                self._held(orjson.loads(request.body), name)
             case "PATCH", "podgroups":
                 self._followed(orjson.loads(request.body), name)
             case "DELETE", "pods":
-                self._deleted(namespace, name, uid_of(request))
+                self._deleted(namespace, name, uid_of(request), orjson.loads(request.body or b"{}"))
             case "DELETE", "controllerrevisions":
                 self._truncated(namespace, name, uid_of(request))
             case "PUT", "leaderworkersets/status":
@@ -67,6 +79,12 @@ class Inspector:
         """Of a PodGroup nothing changes but what follows its group (CD-32, CD-34)."""
         if body.keys() != {"spec", "metadata"} or not body["spec"].keys() <= {"minMember", "queue"}:
             self._ledger.complain(f"PATCH of podgroup {name}: {body}")
+
+    def _held(self, body: JSON, name: str) -> None:
+        """Of a pod nothing changes but our finalizer and the marks that go with it (next 5.3)."""
+        members = {"uid", "finalizers", "$deleteFromPrimitiveList/finalizers", "annotations"}
+        if body.keys() != {"metadata"} or not body["metadata"].keys() <= members:
+            self._ledger.complain(f"PATCH of pod {name}: {body}")
 
     def _applied(self, body: JSON, namespace: str, name: str) -> None:
         """The leader StatefulSet is ours; its partition and replicas are within the bounds of recent generations."""
@@ -209,7 +227,7 @@ class Inspector:
             live is not None and live["metadata"]["uid"] == owner["uid"] and "deletionTimestamp" not in live["metadata"]
         )
 
-    def _deleted(self, namespace: str, name: str, uid: str) -> None:
+    def _deleted(self, namespace: str, name: str, uid: str, body: JSON) -> None:
         """Pods are deleted by UID, and only leaders of ours."""
         if not uid:
             self._ledger.complain(f"pod {name} is deleted whoever it is")
@@ -223,6 +241,7 @@ class Inspector:
             self._ledger.complain(f"pod {name} is no leader of ours")
         if uid not in self._ledger.failed:
             self._ledger.complain(f"pod {name} is deleted though nothing befell its group")
+        self._budgets.deleted(live, body)
 
     def _described(self, body: JSON, namespace: str, name: str) -> None:
         """A status never runs ahead of its object, nor says that it is both available and progressing."""

@@ -80,6 +80,8 @@ class Ledger:
         asked: UIDs of leaders whose deletion is asked for or was answered, by operator.
         failed: UIDs of leaders in whose groups some pod restarted, was deleted or ended.
         drifted: when somebody else last changed the leader StatefulSet.
+        charges: set UID, entry and leader UID of every restart that was charged.
+        relimited: whether some set was written with another restart budget than before.
         violations: what was found, with its time.
     """
 
@@ -91,6 +93,8 @@ class Ledger:
     asked: set[tuple[int, str]] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     drifted: float = -60.0
+    charges: set[tuple[str, str, str]] = field(default_factory=set)
+    relimited: bool = False
     violations: list[str] = field(default_factory=list)
     _leaders: dict[str, str] = field(default_factory=dict)  # UID of a worker StatefulSet -> UID of its leader
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import PODS
+from lws.errors import NotFoundError
 from tests.simulation.cluster import NAMESPACE, manifest
 from tests.simulation.world import NAME, World
 
 POLICIES: Final = ("RecreateGroupOnPodRestart", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None")
 SURGES: Final = (0, 0, 0, 1, 2, "25%", "40%", "75%")
 UNAVAILABLES: Final = (0, 1, 2, 3, "30%", "50%", "75%")
+RECOVERING: Final[JSON] = {"metadata": {"annotations": {labels.RECOVER: "true"}}}
+BUDGETED: Final = 0.4  # of sets whose groups are recreated
 MOVING: Final = (1, 1, 2, "100%")  # without surge
 
 
 class User:
     """Creates and edits the set; each method tells what it did."""
+
+    partitions: ClassVar[Sequence[int]] = (0, 0, 1, 2)
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -35,14 +43,19 @@ class User:
                 replicas=random.randint(1, 4),
                 size=random.choice([1, 2, 2, 3]),
                 rolling=self._pace(),
-                section={"restartPolicy": random.choice(POLICIES)},
+                section=self._recovery(),
                 startupPolicy=random.choice(["LeaderCreated", "LeaderReady"]),
                 networkConfig={"subdomainPolicy": random.choice(["Shared", "UniquePerReplica"])},
                 metadata=marked,
+                **self._identity(),
             ),
         )
         world.ledger.edited(made)
         return f"created: {_summary(made)}"
+
+    def _identity(self) -> JSON:
+        """What the set's groups are known by."""
+        return {}
 
     async def patch(self, patch: JSON) -> str:
         """Edit the set."""
@@ -65,7 +78,7 @@ class User:
 
     async def pace(self) -> str:
         """Another partition and other budgets."""
-        rolling = {"partition": self._world.random.choice([0, 0, 1, 2]), **self._pace()}
+        rolling = {"partition": self._world.random.choice(self.partitions), **self._pace()}
         return "pace: " + await self.patch({"spec": {"rolloutStrategy": {"rollingUpdateConfiguration": rolling}}})
 
     def _pace(self) -> JSON:
@@ -78,6 +91,25 @@ class User:
         self._world.policies += 1
         policy = self._world.random.choice(POLICIES)
         return "policy: " + await self.patch({"spec": {"leaderWorkerTemplate": {"restartPolicy": policy}}})
+
+    def _recovery(self) -> JSON:
+        """A restart policy, and now and then a budget where it recreates groups."""
+        random = self._world.random
+        section: JSON = {"restartPolicy": random.choice(POLICIES)}
+        if section["restartPolicy"] != "None" and random.random() < BUDGETED:
+            section["maxGroupRestarts"] = random.randint(0, 2)
+        return section
+
+    async def recover(self) -> str:
+        """Have every group recreated whose budget is exhausted."""
+        client, found = self._world.cluster.client, []
+        for pod in await self._world.cluster.all(PODS):
+            meta = pod["metadata"]
+            if (meta.get("annotations") or {}).get(labels.RESTART_BUDGET_EXHAUSTED) == "true":
+                with suppress(NotFoundError):
+                    await client.patch(PODS, NAMESPACE, meta["name"], RECOVERING)
+                    found.append(meta["name"])
+        return f"recovered: {' '.join(found)}"
 
     async def resize(self) -> str:
         """Other groups."""

@@ -10,14 +10,16 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from lws.cli.kubectl.ui.command import page
 from lws.errors import LwsError
 from lws.manager.settings import Configuration, GangScheduling, Settings
 from lws.telemetry.logs import LogSettings, configure_logging
@@ -105,11 +107,16 @@ async def run(options: Options, console: Console) -> int:
     """
     documents = read_manifests(options.manifests)
     starting = _real if options.real else _sandbox
-    async with starting(options) as environment, controller(environment.controller, settings(options)):
+    async with (
+        starting(options) as environment,
+        controller(environment.controller, settings(options)),
+        AsyncExitStack() as stack,
+    ):
         client = environment.controller.client("lws-run")
         await apply(client, documents)
         address = environment.address
-        lines = hints(address.url, address.kubeconfig, documents, options.shape.nodes[0].name)
+        where = await stack.enter_async_context(_page(environment.controller, address.url))
+        lines = hints(address.url, address.kubeconfig, documents, options.shape.nodes[0].name, where)
         stop = asyncio.create_task(until_interrupted(environment.plane))
         try:
             if console.is_terminal and not console.is_dumb_terminal and not options.once:
@@ -118,6 +125,11 @@ async def run(options: Options, console: Console) -> int:
             return await follow_in_lines(client, console, lines, stop, once=options.once)
         finally:
             stop.cancel()
+
+
+def _page(env: ControllerEnv, url: str) -> AbstractAsyncContextManager[str]:
+    """The page of ``kubectl lws ui`` over the whole cluster, which is a toy: it may act."""
+    return page(env.client("kubectl-lws"), namespace="", server=urlsplit(url).netloc, acting=True, clock=env.clock)
 
 
 def settings(options: Options) -> Settings:

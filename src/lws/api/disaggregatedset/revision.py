@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lws.api import customresource, schemas
 from lws.api.disaggregatedset.memberorder import ORDER
-from lws.api.leaderworkerset.types import LeaderWorkerTemplate
+from lws.api.leaderworkerset.types import HASH, LeaderWorkerTemplate
 from lws.apimachinery.gotext import encode
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
@@ -86,7 +86,12 @@ def _role(index: int, role: JSON) -> bytes:
         written = _NO_SPEC if spec is None else _value(spec.get("leaderWorkerTemplate") or {}, _template_shape())
     except QuantityError as error:
         raise UnreadableTemplateError(f"spec.roles[{index}].spec.leaderWorkerTemplate: {error}") from error
-    return b'{"name":' + name + b',"template":' + written + b"}"
+    return b'{"name":' + name + b',"template":' + written + _identity(spec or {}) + b"}"
+
+
+def _identity(spec: JSON) -> bytes:
+    """Absent, empty and ``Ordinal`` are one, so that a default of a newer definition rolls nothing (next 8.2)."""
+    return b"," + _named("groupIdentity", encode(HASH)) if spec.get("groupIdentity") == HASH else b""
 
 
 @functools.cache

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from lws.api.disaggregatedset import names, revision, types
+from lws.api.leaderworkerset import groupidentity
 from lws.api.leaderworkerset import labels as lws_labels
-from lws.api.leaderworkerset.types import ROLLING_UPDATE
+from lws.api.leaderworkerset.types import HASH, ROLLING_UPDATE
+from lws.api.leaderworkerset.validation import restart_rule
 from lws.api.rules import int_or_percent, int_or_string, integer, member, text
 from lws.apimachinery.gotext import encoded, quoted
 from lws.apimachinery.intstr import scaled
@@ -41,6 +43,8 @@ def _errors(obj: JSON) -> Iterator[str]:
     name, roles, slices = _name(obj), _roles(obj), _slices(obj)
     for index, role in enumerate(roles):
         yield from _strategy(index, role)
+        yield from restart_rule(member(role, "spec"), f"{_at(index)}.spec")
+        yield from groupidentity.rules(member(role, "spec"), f"{_at(index)}.spec")
         scaler = names.scaler(name, text(role.get("name")))
         if _external(role) and len(scaler) > names.LONGEST_SCALER:
             why = f"would produce scaler name {quoted(scaler)} exceeding {names.LONGEST_SCALER} characters"
@@ -52,6 +56,7 @@ def _errors(obj: JSON) -> Iterator[str]:
         )
     for index, role in enumerate(roles):
         yield from _service_name(name, index, text(role.get("name")), slices)
+        yield from _hash_name(name, index, role, slices)
     yield from _placement(obj)
 
 
@@ -89,6 +94,32 @@ def _service_name(name: str, index: int, role: str, slices: int) -> Iterator[str
             f"{names.combined_limit(slices)} characters)"
         )
         yield f"{_at(index)}.name: Invalid value: {quoted(role)}: {why}"
+
+
+def _hash_name(name: str, index: int, role: JSON, slices: int) -> Iterator[str]:
+    """What bears the name of a group that is known by a key must have room for it (next 8.3)."""
+    if not _hashed(role):
+        return
+    longest = groupidentity.longest_name(_size(role))
+    own = text(role.get("name"))
+    length = len(names.child(name, slices - 1, "0" * revision.DIGITS, own))
+    if length > longest:
+        suffix = groupidentity.LONGEST_LABEL - longest
+        why = (
+            f"the generated names ({length + suffix} chars) would exceed the DNS-1035 limit of "
+            f"{groupidentity.LONGEST_LABEL} characters (accounting for StatefulSet revision hash labels); reduce the "
+            f"DisaggregatedSet name and/or role name (combined limit: {longest - (length - len(name) - len(own))} "
+            "characters)"
+        )
+        yield f"{_at(index)}.name: Invalid value: {quoted(own)}: {why}"
+
+
+def _hashed(role: JSON) -> bool:
+    return member(role, "spec").get("groupIdentity") == HASH
+
+
+def _size(role: JSON) -> int:
+    return integer(member(member(role, "spec"), "leaderWorkerTemplate").get("size"), 1)
 
 
 def _placement(obj: JSON) -> Iterator[str]:
@@ -133,7 +164,9 @@ def _unusable_names(obj: JSON) -> Iterator[str]:
     for index, role in enumerate(_roles(obj)):
         child = names.child(name, _slices(obj) - 1, "0" * revision.DIGITS, text(role.get("name")))
         spec = member(role, "spec")
-        grouped = integer(member(spec, "leaderWorkerTemplate").get("size"), 1) > 1
+        if _hashed(role):
+            continue  # its names are refused where they are too long
+        grouped = _size(role) > 1
         highest = len(str(max(integer(spec.get("replicas"), 1) - 1, 0)))
         limit = names.LONGEST_CHILD - 1 - highest if grouped else names.LONGEST_CHILD
         if len(child) > limit:

@@ -108,7 +108,7 @@ def _general(obj: JSON) -> Iterator[str]:
     yield from _numbers(obj)
     yield from _pace(obj)
     yield from _subgroups(obj)
-    yield from _restarts(obj)
+    yield from restart_rule(_spec(obj))
 
 
 def _missing_template(spec: JSON) -> Iterator[str]:
@@ -186,14 +186,14 @@ def _subgroups(obj: JSON) -> Iterator[str]:
         yield f"{refused} size-1 must be divisible by subGroupSize when using LeaderExcluded"
 
 
-def _restarts(obj: JSON) -> Iterator[str]:
-    """Row 23 (next 3.2)."""
-    template = member(_spec(obj), "leaderWorkerTemplate")
+def restart_rule(spec: JSON, path: str = "spec") -> Iterator[str]:
+    """Row 23 of next 3.2; a role of a DisaggregatedSet has it under its own path."""
+    template = member(spec, "leaderWorkerTemplate")
     limit, policy = template.get("maxGroupRestarts"), template.get("restartPolicy") or types.RECREATE_ON_RESTART
     if limit is None or policy in (types.RECREATE_ON_RESTART, types.RECREATE_AFTER_START):
         return
     why = "maxGroupRestarts is only supported when restartPolicy recreates the group"
-    yield f"{_TEMPLATE}.maxGroupRestarts: Invalid value: {encoded(limit)}: {why}"
+    yield f"{path}.leaderWorkerTemplate.maxGroupRestarts: Invalid value: {encoded(limit)}: {why}"
 
 
 def _changes(obj: JSON, old: JSON) -> Iterator[str]:

@@ -7,7 +7,7 @@ from lws.api.disaggregatedset.placement import placed
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.disaggregatedset.types import DisaggregatedSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.api.leaderworkerset.types import RollingUpdateConfiguration
+from lws.api.leaderworkerset.types import POST_TERMINATION, RollingUpdateConfiguration
 from lws.apimachinery.actions import Create, Delete, EmitEvent, Patch
 from lws.apimachinery.intstr import scaled
 from lws.apimachinery.manifests import JSON, merged, with_labels
@@ -69,6 +69,18 @@ def step(child: Child, replicas: int) -> Patch:
 def note_initial(child: Child, replicas: int) -> Patch:
     """Write down how many replicas a child stands for at the beginning of a rollout."""
     return _patch(child, {"metadata": {"annotations": {labels.INITIAL_REPLICAS: str(replicas)}}})
+
+
+def follow(ds: DisaggregatedSet, child: Child) -> tuple[Patch, ...]:
+    """Have a child replace its groups as its role says now, whatever its revision (next 8.2, ND-09)."""
+    role = next((each for each in ds.spec.roles if each.name == child.role), None)
+    spec = child.lws.spec
+    if role is None or role.spec is None or child.going or not spec.hashed:
+        return ()
+    wanted = role.spec.group_replacement_policy or POST_TERMINATION
+    if wanted == (spec.group_replacement_policy or POST_TERMINATION):
+        return ()
+    return (_patch(child, {"spec": {"groupReplacementPolicy": wanted}}),)
 
 
 def delete(child: Child, *on_success: EmitEvent) -> Delete:

@@ -46,6 +46,8 @@ def plan(snapshot: Snapshot, now: datetime) -> SetPlan:
     ]
     migrating, removals = _migration(snapshot)
     parts = [Part((*_removed_slices(snapshot), *scales.actions, *removals), decisive=True)]
+    followed = tuple(patch for child in snapshot.children for patch in children.follow(snapshot.ds, child))
+    parts += [Part(followed)] if followed else []
     if not migrating:
         for view in snapshot.slices:
             planned = slices.plan(snapshot, view, scales.replicas)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
 from zlib import crc32
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import EmitEvent, Reference
+from lws.apimachinery.actions import EmitEvent, Fold, Reference
+from lws.apimachinery.names import parent_and_ordinal
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -26,6 +28,9 @@ REPLACEMENT_DEFERRED = "GroupReplacementDeferred"
 REPLACEMENT_ADMITTED = "GroupReplacementAdmitted"
 GROUP_BACK_OFF = "GroupBackOff"
 INVALID_POLICY = "InvalidPolicy"
+ROLLOUT_STALLED = "RolloutStalled"
+ROLLED_BACK = "RolledBack"
+SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -33,6 +38,9 @@ DELETE = "Delete"
 
 STATEFULSET = "statefulset"
 DEPLOYMENT = "deployment"
+
+SINGLE_STEPS: Final = 6  # steps of a rollout within a minute that have an event each (CD-83)
+SINGLE_GROUPS: Final = 2  # groups of a set within a minute, likewise
 
 
 def revision_created(key: str, revision: Reference) -> EmitEvent:
@@ -71,7 +79,8 @@ def leader_set_failed(
 def partition_fell(old: int, new: int, revision: Reference) -> EmitEvent:
     """Event 7: groups from ``new`` to ``old - 1`` are released."""
     note = f"Updating replica {new}" if old - 1 == new else f"Updating replicas {new} to {old - 1} (inclusive)"
-    return EmitEvent("Normal", GROUPS_UPDATING, UPDATE, note, revision)
+    fold = Fold(GROUPS_UPDATING, new, old - 1, "Updating replicas {low} to {high} (inclusive)", SINGLE_STEPS)
+    return EmitEvent("Normal", GROUPS_UPDATING, UPDATE, note, revision, fold=fold)
 
 
 def surge_deleted(name: str, wanted: int, present: int) -> EmitEvent:
@@ -99,7 +108,10 @@ def condition_set(reason: str, message: str, ready: int, total: int) -> EmitEven
 def worker_set_created(leader: Reference) -> EmitEvent:
     """Event 11."""
     note = f"Created worker statefulset for leader pod {leader.name}"
-    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, note, leader)
+    name, index = parent_and_ordinal(leader.name)
+    several = f"Created worker statefulsets for {{count}} leader pods, {name}-{{low}} to {name}-{{high}}"
+    fold = Fold("worker statefulsets", index, index, several, SINGLE_GROUPS)
+    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, note, leader, fold=fold)
 
 
 def worker_set_failed(leader: Reference, error: str = "{error}", once: str = "") -> EmitEvent:
@@ -207,6 +219,23 @@ def invalid_policy(key: str, value: str, why: str, uid: str) -> EmitEvent:
     """An annotation that counts as unset, told once per value (resilience 1.3)."""
     note = f"Annotation {key} is passed over: {value!r} {why}"
     return EmitEvent("Warning", INVALID_POLICY, UPDATE, note, once=f"{uid}/{INVALID_POLICY}/{key}={value}")
+
+
+def rollout_stalled(note: str, once: str) -> EmitEvent:
+    """A rollout past its deadline; an addition to the reference's events (resilience 5)."""
+    return EmitEvent("Warning", ROLLOUT_STALLED, UPDATE, note, once=once)
+
+
+def rolled_back(bad: str, good: str, revision: Reference) -> EmitEvent:
+    """The earlier revision's template was written back; an addition to the reference's events (resilience 5)."""
+    note = f"The rollout of revision {bad} stalled: the template of revision {good} was written back"
+    return EmitEvent("Warning", ROLLED_BACK, UPDATE, note, revision)
+
+
+def surge_unschedulable(once: str) -> EmitEvent:
+    """Surge without capacity; an addition to the reference's events (resilience 5)."""
+    note = "Groups of the new revision find no room: groups are taken down one by one, as if maxUnavailable were 1"
+    return EmitEvent("Warning", SURGE_UNSCHEDULABLE, UPDATE, note, once=once)
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Plan, Reference
+from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    hash_budget,
     hash_status,
     leader_deployment,
     leader_statefulset,
@@ -29,6 +30,7 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
@@ -66,7 +68,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
     refusal = status.Refusal(reason, error) if final else status.UNDECIDED
     described = _describe(_look(snapshot), now, refusal)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def _look(snapshot: SetSnapshot) -> _Seen:
         budget.replicas,
         changing=apply is not None and not apply.look_first,
         outdated=choice.armed or choice.surging,
+        exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
     return _Seen(snapshot, budget, choice, apply, counts)
 
@@ -99,16 +102,19 @@ def _look(snapshot: SetSnapshot) -> _Seen:
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, leader Deployment, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
-    actions: list[Action] = [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
+    done = seen.counts.update_done(seen.budget)
+    actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
+    pruned = any(isinstance(each, Patch) for each in actions)
+    actions += [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
     actions += services.shared(lws, snapshot.service)
-    described = _describe(seen, now)
+    described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
-    if seen.counts.update_done(seen.budget):
+    if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+    return PacedPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
 
 
 def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
@@ -145,7 +151,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
@@ -158,7 +164,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.snapshot.leader_deployment is None or any(pod.metadata.deleting for pod in seen.snapshot.leaders):
+        return True
     live = [pod for pod in seen.snapshot.leaders if lives(pod)]
     unready = [pod for pod in live if not groups.running_and_ready(pod)]
     return len(live) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)

@@ -6,7 +6,7 @@ has to look again after a change has one leader to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +16,8 @@ from lws.api.leaderworkerset.types import IMMEDIATE, LeaderWorkerSet
 from lws.apimachinery.actions import Action, EmitEvent, JsonPatch, Reference
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events
-from lws.planning.leaderworkerset.groups import gated, is_hashed, lives, revision_key
+from lws.planning.leaderworkerset import events, hash_budget
+from lws.planning.leaderworkerset.groups import gated, is_hashed, lives, marked, revision_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 RECHECK: Final = 10.0  # seconds until a deferred leader is looked at again if nothing wakes it first (next 4.3)
@@ -46,7 +46,7 @@ class Admission:
 
 
 def judge(
-    lws: LeaderWorkerSet, deployment: Deployment | None, leader: Pod, leaders: Iterable[Pod], terminating: int
+    lws: LeaderWorkerSet, deployment: Deployment | None, leader: Pod, leaders: Sequence[Pod], terminating: int
 ) -> Admission:
     """The table of next 4.3, first match wins.
 
@@ -60,14 +60,15 @@ def judge(
     key, own = "" if deployment is None else revision_key(deployment), revision_key(leader)
     if key and own and own != key:
         return Admission(False)
-    live = [pod for pod in leaders if lives(pod)]
+    ended = [pod for pod in leaders if marked(pod)]
+    live = [pod for pod in leaders if lives(pod) and not marked(pod)]
     waiting = [pod for pod in live if gated(pod)]
     before = [pod for pod in waiting if rank_order(pod, key) < rank_order(leader, key)]
     of_key = [pod for pod in live if revision_key(pod) == own]
-    places = sum(not gated(pod) for pod in of_key) + sum(revision_key(pod) == own for pod in before)
+    places = sum(not gated(pod) for pod in of_key) + sum(revision_key(pod) == own for pod in (*before, *ended))
     if places >= lws.spec.replicas:
         return Admission(False)
-    block = 0 if lws.spec.group_replacement_policy == IMMEDIATE else terminating
+    block = len(ended) if lws.spec.group_replacement_policy == IMMEDIATE else terminating
     if block > 0 and len(before) >= len(waiting) - block:
         return Admission(False, block)
     return Admission(True)
@@ -90,7 +91,8 @@ def plan(snapshot: GroupSnapshot, leader: Pod) -> tuple[bool, tuple[Action, ...]
         found = judge_by_index(leader, snapshot.group_pods)
     reference = Reference.to(PODS, leader.metadata)
     if found.admitted:
-        return True, (lift(leader, events.replacement_admitted(reference)),)
+        claimed = hash_budget.claim(snapshot.lws, leader, snapshot.peers) if is_hashed(leader) else ()
+        return True, (*claimed, lift(leader, events.replacement_admitted(reference)))
     return False, (events.replacement_deferred(reference, found.block),) if found.block else ()
 
 

@@ -46,6 +46,15 @@ def entry_of(leader: Pod) -> str:
     return restartcounts.key_of(revision_key(leader), leader.metadata.label(labels.GROUP_INDEX))
 
 
+def counts_of(lws: LeaderWorkerSet) -> dict[str, int]:
+    """The stored counts.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    return restartcounts.counts(lws.metadata, ordinal=not lws.spec.hashed)
+
+
 def exhausted(lws: LeaderWorkerSet, leader: Pod) -> bool:
     """Whether the next failure of this group is its last (rows 8a, 9a).
 
@@ -57,7 +66,7 @@ def exhausted(lws: LeaderWorkerSet, leader: Pod) -> bool:
     limit, entry = lws.spec.leader_worker_template.max_group_restarts, entry_of(leader)
     if limit is None or restartcounts.charged(lws.metadata).get(entry) == leader.metadata.uid:
         return False
-    return restartcounts.counts(lws.metadata).get(entry, 0) >= limit
+    return counts_of(lws).get(entry, 0) >= limit
 
 
 def ends(lws: LeaderWorkerSet | None, leader: Pod) -> bool:
@@ -107,7 +116,7 @@ def without(lws: LeaderWorkerSet, entries: Iterable[str]) -> tuple[Patch, ...]:
     Raises:
         ValueError: the stored counts cannot be read.
     """
-    counts, gone = restartcounts.counts(lws.metadata), set(entries)
+    counts, gone = counts_of(lws), set(entries)
     kept = {entry: count for entry, count in counts.items() if entry not in gone}
     return () if kept == counts else (stored(lws, kept, restartcounts.charged(lws.metadata)),)
 
@@ -126,7 +135,7 @@ def prune(lws: LeaderWorkerSet, groups: int, key: str, *, done: bool) -> tuple[A
     if lws.metadata.annotation(labels.GROUP_RESTART_COUNTS) is None:
         return ()
     try:
-        counts = restartcounts.counts(lws.metadata)
+        counts = counts_of(lws)
     except ValueError as error:
         return (events.invalid_restart_counts(lws, str(error)),)
 
@@ -148,7 +157,7 @@ def _charge(lws: LeaderWorkerSet, leader: Pod) -> tuple[Action, ...]:
     leaders = restartcounts.charged(lws.metadata)
     if lws.spec.leader_worker_template.max_group_restarts is None or leaders.get(entry) == uid:
         return ()
-    counts = restartcounts.counts(lws.metadata)
+    counts = counts_of(lws)
     return (stored(lws, {**counts, entry: counts.get(entry, 0) + 1}, {**leaders, entry: uid}),)
 
 

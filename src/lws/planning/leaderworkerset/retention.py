@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Pod, StatefulSet
-from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import DONE, Patch, Plan
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import restartbudget
-from lws.planning.leaderworkerset.groups import GroupState, group_index, marked, revision_key
+from lws.planning.leaderworkerset import hash_budget, restartbudget
+from lws.planning.leaderworkerset.groups import GroupState, group_index, is_hashed, marked, revision_key
 from lws.planning.leaderworkerset.restartbudget import INVALID_REMEDY, entry_of
 from lws.planning.leaderworkerset.rollout import LeaderNumbers
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -33,13 +32,13 @@ def plan_leader(snapshot: GroupSnapshot, leader: Pod) -> Plan | None:
     lws = snapshot.lws
     if not marked(leader):
         return Plan(_release(snapshot, leader)) if held(leader) else None
-    if torn_down(leader, lws, snapshot.leader_statefulset):
+    if torn_down(leader, snapshot):
         return Plan(_release(snapshot, leader))
     if snapshot.going == leader.metadata.uid:
         return DONE
     if not leader.metadata.deleting:
         return Plan(restartbudget.terminate(snapshot, leader))
-    if lws is None or leader.metadata.annotation(labels.RECOVER) != "true":
+    if lws is None or not (leader.metadata.annotation(labels.RECOVER) == "true" or _surplus(snapshot, leader)):
         return DONE
     try:
         forgotten = restartbudget.without(lws, [entry_of(leader)])
@@ -58,10 +57,16 @@ def plan_worker(snapshot: GroupSnapshot, pod: Pod | None) -> Plan | None:
     return Plan((_free(pod),))
 
 
-def torn_down(leader: Pod, lws: LeaderWorkerSet | None, statefulset: StatefulSet | None) -> bool:
-    """Whether a marked leader's group is not wanted any more, by its set, a scale-down or a rollout (next 5.6)."""
+def torn_down(leader: Pod, snapshot: GroupSnapshot) -> bool:
+    """Whether a marked leader's group is not wanted any more, by its set, a scale-down or a rollout (next 5.6).
+
+    A scale-down of groups that are known by a key is not told by the leader alone: see `plan_leader`.
+    """
+    lws, statefulset, deployment = snapshot.lws, snapshot.leader_statefulset, snapshot.leader_deployment
     if lws is None or lws.metadata.deleting:
         return True
+    if is_hashed(leader):
+        return deployment is not None and revision_key(deployment) not in ("", revision_key(leader))
     index = group_index(leader, lws.metadata.name)
     if statefulset is None or index is None:
         return False
@@ -69,6 +74,12 @@ def torn_down(leader: Pod, lws: LeaderWorkerSet | None, statefulset: StatefulSet
     if index >= numbers.replicas:
         return True
     return revision_key(statefulset) != revision_key(leader) and index >= numbers.partition
+
+
+def _surplus(snapshot: GroupSnapshot, leader: Pod) -> bool:
+    """Whether a scale-down left no place for a group that is known by a key; its count goes with it."""
+    lws = snapshot.lws
+    return lws is not None and is_hashed(leader) and hash_budget.surplus(lws, leader, snapshot.peers)
 
 
 def outdated(leaders: Iterable[Pod], set_name: str, key: str) -> dict[int, GroupState]:

@@ -18,16 +18,18 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts
+from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,16 @@ class SetSnapshot:
         revisions: every ControllerRevision with its label.
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
-        status_age: seconds since we last wrote the status; None after a start.
+        pacing: what is remembered of the statuses that we wrote.
+        one_by_one: whether the StatefulSet controller was seen to ignore maxUnavailable.
         no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
         chosen: what the set has chosen beyond the reference.
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        rollout: what the rollout has to remember.
+        lookup: looks up what explains trouble; None leaves status.groups as it is.
+        unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
     """
 
@@ -62,12 +68,16 @@ class SetSnapshot:
     revisions: tuple[ControllerRevision, ...] = ()
     service: Service | None = None
     applied: Applied | None = None
-    status_age: float | None = None
+    pacing: Pacing = UNKNOWN
+    one_by_one: bool = False
     no_pod_groups: str = ""
     chosen: Chosen = NOTHING_CHOSEN
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    rollout: RolloutStatus | None = None
+    lookup: Lookup | None = None
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property
@@ -86,7 +96,7 @@ class GroupSnapshot:
         worker_statefulset: the StatefulSet that has the name of the group's workers, whoever owns it.
         leader_statefulset: the StatefulSet of the set's name.
         leader_deployment: the Deployment of the set's name.
-        peers: the leaders of the set, if this one is gated and known by a key.
+        peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
         terminating: how many groups of the set have pods, and no leader that lives.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
         workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.

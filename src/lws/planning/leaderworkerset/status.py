@@ -9,6 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
@@ -16,7 +17,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, degraded, events
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus, steering
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -29,14 +30,16 @@ from lws.planning.leaderworkerset.conditions import (
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
+from lws.planning.leaderworkerset.steering import Steering
 
-COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
-CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
     "failures",
     "groups",
@@ -44,7 +47,6 @@ BEYOND: Final = {
     "restarts",
     "rollout",
 }  # members that are not the reference's
-WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,14 @@ def count(
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
-    """The write of a status, if there is one now, and in how many seconds to look again if it was put off."""
+    """The write of a status, if there is one now, and in how many seconds to look again if it was put off.
+
+    ``look`` is what is to be remembered of it.
+    """
 
     actions: tuple[UpdateStatus, ...] = ()
     put_off: float | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +164,8 @@ class Circumstances:
     """What a status depends on besides the counts.
 
     Attributes:
-        age: seconds since we last wrote the status; None after a start.
-        moving: whether a leader that is not ready may become so without anybody's doing.
+        pacing: what is remembered of earlier looks.
+        moving: whether something in the set is going on by itself.
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
@@ -167,9 +173,12 @@ class Circumstances:
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
+        seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
+        steering: how the rollout is steered; None if nobody looked.
+        policies: what the set has chosen.
     """
 
-    age: float | None = None
+    pacing: Pacing = UNKNOWN
     moving: bool = True
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
@@ -178,6 +187,9 @@ class Circumstances:
     records: Records = NONE
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    seen: GroupsSeen | None = None
+    steering: Steering | None = None
+    policies: SetPolicies = DEFAULTS
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -193,18 +205,21 @@ def plan_status(
 ) -> StatusPlan:
     """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
 
-    Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
-    status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
-    in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
-    come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
-    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
-    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1).
+    If nothing but counters changed, the write waits for its time (`lws.planning.leaderworkerset.statuspacing`). A
+    change of a condition, of the generation or of the selector is never put off. Why Available is False is no reason
+    for a write of its own (CD-29). What is remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2,
+    3.1), what is told of groups comes at most once in as many, and in `WORDS_SECONDS` where only words differ
+    (resilience 4).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     halted = counts.halted_conditions(budget.replicas)
     turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _blocked(turned.values, lws, besides, now)
+    if besides.seen is not None:
+        values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
+    if besides.steering is not None:
+        values = steering.conditions(values, besides.steering, besides.policies, lws, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
@@ -216,18 +231,43 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
+            **(
+                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+            ),
         }
     )
+    motion = _motion(after) if besides.moving else Motion.NONE
+    beat = besides.pacing.seen(_counters(lws.status), _counters(after))
+    look = Look(beat, besides.moving, turned.turned and AVAILABLE not in wanted)
     if _news(after) == _news(told):
-        return StatusPlan()
+        return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = _put_off(told, after, besides)
+    wait = _put_off(told, after, motion, besides)
     if wait > WORTH_WAITING:
-        return StatusPlan(put_off=wait)
-    return StatusPlan(write(lws, after, events_on_success))
+        return StatusPlan(put_off=wait, look=look)
+    return StatusPlan(write(lws, after, events_on_success), look=look)
+
+
+def _counters(status: LeaderWorkerSetStatus) -> Counters:
+    return Counters(status.replicas, status.ready_replicas, status.updated_replicas)
+
+
+def _motion(status: LeaderWorkerSetStatus) -> Motion:
+    """What moves in a set with this status."""
+    true = {each.type for each in status.conditions if each.status == "True"}
+    if UPDATE_IN_PROGRESS in true:
+        return Motion.UPDATE
+    if AVAILABLE in true:
+        return Motion.SHRINKING
+    known = any(each.type in (AVAILABLE, UPDATE_IN_PROGRESS) for each in status.conditions)
+    return Motion.RECOVERY if known else Motion.CREATION
+
+
+def _groups(seen: GroupsSeen | None) -> dict[str, object]:
+    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
 
 
 def is_queued(lws: LeaderWorkerSet) -> bool:
@@ -248,15 +288,20 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
-def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
+def _put_off(
+    told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
+) -> float:
     """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
         return 0.0
-    waits = []
-    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
-        waits.append(0.0 if besides.age is None else _patience(told, moving=besides.moving) - besides.age)
-    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+    waits, age = [], besides.pacing.age
+    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
+        waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
+    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
         waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
+        waits.append(0.0 if age is None else seconds - age)
     return min(waits)
 
 
@@ -301,22 +346,29 @@ def _why(
     return reason, message
 
 
-def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
-    """How long a mere change of counters may wait after a write; who mends what never came up watches an update."""
-    creation = moving and all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
-    return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
-
-
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
 RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 
 
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
-    update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
+    values = conditions.but_for_reason(status.conditions)
+    update_rollout = None if status.rollout is None else status.rollout.fallback or None
+    if GROUPS in but:
+        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
+    # The progress of a rollout goes with writes that happen anyway.
+    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
     for members in but:
         update |= members
     return status.model_copy(update=update)
+
+
+def _wordless(status: LeaderWorkerSetStatus) -> object:
+    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
+    healthy = find(status.conditions, groupstatus.HEALTHY)
+    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
+    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
 
 
 def plan_blocked(
