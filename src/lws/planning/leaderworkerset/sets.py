@@ -25,6 +25,7 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    workloads,
 )
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.groups import GroupState
@@ -33,7 +34,9 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.workloads import Prerequisites, Problem
 
+SCHEDULING_REMEDY: Final = "see condition WorkloadSchedulingCreated of the set, and spec.scheduling"
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
 
@@ -57,6 +60,13 @@ def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
         if relation is Relation.FOREIGN:
             return _blocked(snapshot, now)
     return _roll(_look(snapshot), now)
+
+
+def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
+    """What is still to be done in a pass that failed at a Workload or PodGroup: say so (next 7.5, ND-18)."""
+    if snapshot.lws.spec.hashed:
+        return hash_sets.plan_unprepared(snapshot, now, problem)
+    return Plan((*_describe(_look(snapshot), now, problem=problem).actions, problem.event))
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -122,7 +132,18 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     groups_kept = max(seen.decision.replicas, seen.budget.replicas)
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
-    actions += [*seen.choice.actions, *_leader_statefulset(seen)]
+    prepared = _prerequisites(seen)
+    if prepared is not None:
+        if prepared.problem is not None:
+            described = _describe(seen, now, problem=prepared.problem)
+            told = prepared.problem.event
+            return Plan((*actions, *described.actions, told), error=prepared.problem.message, remedy=SCHEDULING_REMEDY)
+        actions += [*seen.choice.actions, *prepared.actions]
+        if not prepared.complete:
+            return Plan(tuple(actions))
+        actions += _leader_statefulset(seen)
+    else:
+        actions += [*seen.choice.actions, *_leader_statefulset(seen)]
     actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
     actions += services.shared(lws, snapshot.service)
     # A set that was pruned has another version now: its own event brings the pass that writes the status.
@@ -135,7 +156,15 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     return Plan(tuple(actions), requeue_after=described.put_off)
 
 
-def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+def _prerequisites(seen: _Seen) -> Prerequisites | None:
+    snapshot, lws = seen.snapshot, seen.snapshot.lws
+    section = snapshot.contents.sections(lws)
+    return workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, seen.decision.replicas)
+
+
+def _describe(
+    seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
+) -> StatusPlan:
     snapshot, blocker = seen.snapshot, seen.blocker
     return status.plan_status(
         snapshot.lws,
@@ -152,6 +181,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
+            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
 
