@@ -4,8 +4,10 @@
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
-# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too
-# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS
+# make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
+#              PARTNERS=1 Kueue, cert-manager and Go clients too
+# make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
+# make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
 # make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
 PYTHON ?=
@@ -13,6 +15,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
+BROWSER_STAMP := $(VENV)/.installed-browser
+DOCS_VENV := $(VENV)/docs
+DOCS_STAMP := $(VENV)/.installed-docs
 ONCE ?=
 PKG ?=
 AGAIN ?=
@@ -21,6 +26,7 @@ ARGS ?=
 CONTROL_PLANE ?= sandbox
 K8S ?= 1.36
 NODE ?=
+PARTNERS ?=
 CACHE ?=
 CONTROL_PLANES = $(or $(PYTHON),python3) hack/control_plane.py $(1) $(K8S) $(if $(CACHE),--cache '$(CACHE)')
 ASSETS = $(or $(KUBEBUILDER_ASSETS),$(shell $(call CONTROL_PLANES,where) 2>/dev/null))
@@ -36,10 +42,10 @@ SEED ?=
 ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
+.PHONY: test-browser screenshots docs bench-page help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -10
+	@sed -n 's/^# //p' Makefile | head -11
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -49,6 +55,15 @@ $(RUN_STAMP): sandbox/requirements.lock pyproject.toml sandbox/pyproject.toml ha
 	@hack/install.sh run $(VENV) $(PYTHON)
 	@touch $@
 
+$(BROWSER_STAMP): $(STAMP) requirements-browser.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-browser.lock
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP) requirements-docs.lock
+	@test -x $(DOCS_VENV)/bin/python || $(BIN)/python -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-docs.lock
+	@touch $@
+
 # Ctrl-C is passed over until the command itself can end in order: Python prints a traceback for one that comes early.
 run: $(RUN_STAMP)
 	@trap '' INT; ONCE=$(ONCE) KUBEBUILDER_ASSETS='$(ASSETS)' exec $(BIN)/python -m lws_sandbox.quickstart --control-plane $(CONTROL_PLANE) $(ARGS)
@@ -56,6 +71,17 @@ run: $(RUN_STAMP)
 test: $(STAMP)
 	PATH="$(addsuffix :,$(ASSETS))$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 		$(ONLY_FAILED) $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(if $(PKG),$(wildcard tests/$(PKG) sandbox/tests/$(PKG)))
+
+# Needs Chromium on the PATH: Debian calls its package chromium.
+test-browser: $(BROWSER_STAMP) $(DOCS_STAMP)
+	$(BIN)/python -m pytest -m browser $(ONLY_FAILED)
+
+screenshots: $(BROWSER_STAMP)
+	$(BIN)/python -m hack.screenshots
+
+# Into build/site, with a search of its own; nothing in it comes from elsewhere.
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m hack.site
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not real" $(ONLY_FAILED)
@@ -95,12 +121,14 @@ lock: $(STAMP)
 	UV=$(BIN)/uv hack/lock.sh
 
 control-plane:
-	@$(call CONTROL_PLANES,build) $(if $(NODE),--node)
+	@$(call CONTROL_PLANES,build) $(if $(NODE),--node) $(if $(PARTNERS),--partners)
 
 # Needs KUBEBUILDER_ASSETS to name a folder with etcd and kube-apiserver, or a control plane that was built; without
 # either it skips, and says how to get one.
 test-real: $(STAMP)
-	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real
+	@export KUBEBUILDER_ASSETS='$(ASSETS)'; status=0; \
+	$(BIN)/python -m pytest -m real --junitxml=$(VENV)/real.xml || status=$$?; \
+	[ -z '$(ASSETS)' ] || $(BIN)/python -m hack.compatibility $(VENV)/real.xml; exit $$status
 
 # What of it every submission must pass, and not by skipping.
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \
@@ -111,6 +139,9 @@ test-real-ci: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
+
+bench-page: $(BROWSER_STAMP)
+	$(BIN)/python -m hack.bench_page $(SETS)
 
 bench-sandbox: $(STAMP)
 	$(BIN)/python -m sandbox.hack.bench $(PODS)

@@ -1,10 +1,11 @@
 """Builds a release of Kubernetes, its kubectl, Helm, and Prometheus, from the Go modules in hack/control-plane.
 
-    python3 hack/control_plane.py build 1.36 [--node] [--cache FOLDER]
+    python3 hack/control_plane.py build 1.36 [--node] [--partners] [--cache FOLDER]
     python3 hack/control_plane.py where 1.36 [--cache FOLDER]
 
 ``build`` prints a line for each binary, leaves those alone that are up to date, and ends with the line that exports
-KUBEBUILDER_ASSETS. ``where`` prints the folder if a build is complete, and fails without one. Needs no package.
+KUBEBUILDER_ASSETS. ``where`` prints the folder if a build is complete, and fails without one. ``--partners`` adds what
+stands on us, from the Go modules in hack/partners. Needs no package.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 MODULES: Final = Path(__file__).resolve().parent / "control-plane"
+PARTNERS: Final = MODULES.with_name("partners")
 RELEASES: Final = tuple(sorted(path.name for path in MODULES.glob("1.*")))
 ETCD: Final = "go.etcd.io/etcd/server/v3"
 PROMETHEUS_MODULE: Final = "github.com/prometheus/prometheus"
@@ -57,6 +59,8 @@ class Binary:
         package: its main package.
         source: the required Go module whose version is the binary's.
         tags: of the build.
+        partner: whether its module is among those of partners.
+        manifests: folders of the source whose YAML is kept in ``manifests`` beside ``bin``.
     """
 
     name: str
@@ -64,14 +68,21 @@ class Binary:
     package: str
     source: str
     tags: str = ""
+    partner: bool = False
+    manifests: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Of the Go module."""
+        return (PARTNERS if self.partner else MODULES) / self.module
 
     @property
     def version(self) -> str:
         """As the module's go.mod requires it."""
-        text = (MODULES / self.module / "go.mod").read_text()
+        text = (self.folder / "go.mod").read_text()
         found = re.search(rf"^(?:require|\t)\s*{re.escape(self.source)} (v\S+)", text, re.MULTILINE)
         if found is None:
-            raise BuildError(f"hack/control-plane/{self.module}/go.mod does not require {self.source}")
+            raise BuildError(f"{self.folder}/go.mod does not require {self.source}")
         return found[1]
 
     @property
@@ -83,8 +94,9 @@ class Binary:
     def stamp(self) -> str:
         """What the binary is built from; equal stamps, equal binaries but for the compiler."""
         digest = hashlib.sha256(self.link_flags.encode())
-        for name in ("go.mod", "go.sum"):
-            digest.update((MODULES / self.module / name).read_bytes())
+        for path in (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.rglob("*.go"))):
+            digest.update(path.read_bytes())
+        digest.update(repr(self.manifests).encode() if self.manifests else b"")
         package = f"{self.package} -tags {self.tags}" if self.tags else self.package
         return f"{package} {self.version} {digest.hexdigest()}\n"
 
@@ -93,12 +105,12 @@ class Binary:
             major, minor, _ = self.version.removeprefix("v").split(".", 2)
             values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
             return {f"{package}.{name}": value for package in VERSION_PACKAGES for name, value in values.items()}
-        if self.source == ETCD:
-            return {}  # its version is in its source
         if self.source == PROMETHEUS_MODULE:
             _, minor, patch = self.version.split(".")  # the Go module of 3.16.0 is v0.316.0
             return {"github.com/prometheus/common/version.Version": f"{minor[:-2]}.{int(minor[-2:])}.{patch}"}
-        return {f"{self.source}/internal/version.version": self.version}
+        if self.source.startswith("helm.sh/"):
+            return {f"{self.source}/internal/version.version": self.version}
+        return {}  # it is in the source, or nobody asks for it
 
 
 HELM: Final = tuple(
@@ -112,12 +124,31 @@ PROMETHEUS: Final = tuple(
     for name in ("promtool", "prometheus")
 )
 
+KUEUE: Final = Binary(
+    "kueue",
+    "kueue",
+    "sigs.k8s.io/kueue/cmd/kueue",
+    "sigs.k8s.io/kueue",
+    partner=True,
+    manifests=("config/components/crd/bases", "config/components/webhook"),
+)
+CLIENT: Final = Binary("lws-client", "kueue", "./client", "sigs.k8s.io/lws", partner=True)
+CERTMANAGER: Final = Binary(
+    "certmanager",
+    "certmanager",
+    ".",
+    "github.com/cert-manager/cert-manager",
+    partner=True,
+    manifests=("deploy/crds",),
+)
 
-def binaries(release: str, *, node: bool = False) -> tuple[Binary, ...]:
+
+def binaries(release: str, *, node: bool = False, partners: bool = False) -> tuple[Binary, ...]:
     """What a release's folder holds, in the order in which it is built."""
     names = (*CONTROL_PLANE, *(NODE if node else ()))
     kubernetes = (Binary(name, release, f"{KUBERNETES}/cmd/{name}", KUBERNETES) for name in names)
-    return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM)
+    others = (KUEUE, CLIENT, CERTMANAGER) if partners else ()
+    return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM, *others)
 
 
 @dataclass(frozen=True)
@@ -156,6 +187,7 @@ class Cache:
         unfinished = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             _compile(binary, go, unfinished)
+            self._keep_manifests(binary, go)
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -168,6 +200,17 @@ class Cache:
             link.unlink(missing_ok=True)
             link.symlink_to(os.path.relpath(self._file(binary), link.parent))
 
+    def _keep_manifests(self, binary: Binary, go: str) -> None:
+        if not binary.manifests:
+            return
+        source = Path(_go_says(binary, go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", binary.source).strip())
+        target = self.root / binary.module / "manifests"
+        shutil.rmtree(target, ignore_errors=True)
+        for folder in binary.manifests:
+            (target / folder).mkdir(parents=True)
+            for path in (source / folder).glob("*.yaml"):
+                shutil.copyfile(path, target / folder / path.name)
+
     def _file(self, binary: Binary) -> Path:
         return self.root / binary.module / "bin" / binary.name
 
@@ -178,9 +221,13 @@ class Cache:
 def _compile(binary: Binary, go: str, target: Path) -> None:
     tags = ("-tags", binary.tags) if binary.tags else ()
     flags = ("-mod=readonly", "-trimpath", *tags, "-ldflags", binary.link_flags)
+    _go_says(binary, go, "build", *flags, "-o", str(target), binary.package)
+
+
+def _go_says(binary: Binary, go: str, *arguments: str) -> str:
     done = subprocess.run(
-        [go, "build", *flags, "-o", str(target), binary.package],
-        cwd=MODULES / binary.module,
+        [go, *arguments],
+        cwd=binary.folder,
         env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"},
         capture_output=True,
         text=True,
@@ -189,16 +236,17 @@ def _compile(binary: Binary, go: str, target: Path) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if not line.startswith("go: downloading ")]
         raise BuildError("\n".join((f"{binary.name} {binary.version} cannot be built:", *lines[-TOLD:])))
+    return done.stdout
 
 
-def build(release: str, cache: Cache, *, node: bool = False) -> None:
+def build(release: str, cache: Cache, *, node: bool = False, partners: bool = False) -> None:
     """Build what is not up to date, with a line for each binary.
 
     Raises:
         BuildError: Go is missing, or refuses.
     """
-    wanted = binaries(release, node=node)
-    go = "" if all(map(cache.has, wanted)) else _go(release)
+    wanted = binaries(release, node=node, partners=partners)
+    go = "" if all(map(cache.has, wanted)) else _go(wanted, release)
     for binary in wanted:
         print(f"{binary.name} {binary.version}: ", end="", flush=True)
         if cache.has(binary):
@@ -227,10 +275,10 @@ def where(release: str, cache: Cache) -> None:
     print(cache.assets(release))
 
 
-def _go(release: str) -> str:
+def _go(wanted: Sequence[Binary], release: str) -> str:
     found = shutil.which("go")
     if found is None:
-        modules = [(MODULES / name / "go.mod").read_text() for name in {each.module for each in binaries(release)}]
+        modules = [(folder / "go.mod").read_text() for folder in {each.folder for each in wanted}]
         needed = max(int(minor) for text in modules for minor in re.findall(r"^go 1\.(\d+)", text, re.MULTILINE))
         raise BuildError(NO_GO.format(go=f"1.{needed}", release=release))
     return found
@@ -242,12 +290,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=("build", "where"))
     parser.add_argument("release", choices=RELEASES, help="minor release of Kubernetes")
     parser.add_argument("--node", action="store_true", help="build kubelet and kube-proxy too")
+    parser.add_argument("--partners", action="store_true", help="build Kueue, cert-manager and Go clients of ours too")
     parser.add_argument("--cache", type=Path, default=None, help="the folder to build into")
     options = parser.parse_args(arguments)
     cache = Cache(options.cache.resolve()) if options.cache else Cache.default(os.environ)
     try:
         if options.action == "build":
-            build(options.release, cache, node=options.node)
+            build(options.release, cache, node=options.node, partners=options.partners)
         else:
             where(options.release, cache)
     except BuildError as error:

@@ -17,6 +17,7 @@ from sandbox.hack import schemas as published
 from hack import (
     alerts,
     api_reference,
+    command_reference,
     coordinated_rollout,
     core_schemas,
     dashboard,
@@ -64,6 +65,8 @@ FILES: dict[str, Callable[[], str]] = {
     "sandbox/src/lws_sandbox/schema/data/descriptions.json": lambda: published.rendered()["descriptions.json"],
     **{crd_file(resource): partial(render_crd, resource) for resource in CUSTOM_RESOURCES},
     "docs/api.md": api_reference.render,
+    "docs/commands.md": command_reference.commands,
+    "docs/configuration.md": command_reference.configuration,
     "docs/metrics.md": monitoring.reference,
     "docs/kubectl-lws.schema.json": plugin_reference.render,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,

@@ -12,3 +12,5 @@ lock() {
 lock requirements.lock pyproject.toml                                        # the product
 lock sandbox/requirements.lock pyproject.toml sandbox/pyproject.toml         # the product and the sandbox: `make run`
 lock requirements-dev.lock pyproject.toml sandbox/pyproject.toml --group dev # all that `make check` needs
+lock requirements-browser.lock --group browser -c requirements-dev.lock      # `make test-browser`, beside the above
+lock requirements-docs.lock --group docs                                     # `make docs`

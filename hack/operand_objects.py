@@ -23,6 +23,7 @@ from lws.apimachinery.resources import Resource
 
 CONFIG: Final = Path(__file__).resolve().parent.parent / "config"
 NOT_APPLIED: Final = ("Secret", "Namespace")
+NOT_CHOSEN: Final = ("forensics",)  # components that the operator has no member for: no right of its own for them
 OF_PEOPLE: Final = ("ConfigMap", "lws-policies")  # the operator would undo what they write into it
 RESOURCES: Final = {each.kind: each for each in vars(resources).values() if isinstance(each, Resource)}
 
@@ -67,6 +68,7 @@ def components(config: Path) -> list[str]:
         path.parent.name
         for path in sorted(config.glob("*/kustomization.yaml"))
         if yaml.safe_load(path.read_text(encoding="utf-8")).get("kind") == "Component"
+        and path.parent.name not in NOT_CHOSEN
     ]
 
 

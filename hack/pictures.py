@@ -34,6 +34,7 @@ ROOT: Final = Path(__file__).parent.parent
 IMAGES: Final = ROOT / "docs" / "images"
 WIDTH: Final = 80
 NAME: Final = "vllm"
+PAGE: Final = "http://127.0.0.1:41873/?token=Wq0uTn3c"  # shorter than a real one
 
 
 async def pictures() -> dict[str, str]:
@@ -50,7 +51,7 @@ async def pictures() -> dict[str, str]:
             await _until(client, _in_the_middle)
             facts = (await observe_set(client, "default", NAME)).facts
             sets = await observe_all(client)
-    lines = hints("https://127.0.0.1:6443", Path("/home/me/lws/.sandbox/kubeconfig"), documents, "node-0")
+    lines = hints("https://127.0.0.1:6443", Path("/home/me/lws/.sandbox/kubeconfig"), documents, "node-0", PAGE)
     told = [Text(line.replace(str(Path(sys.prefix, "bin")), "/home/me/lws/.venv/bin")) for line in lines]
     return {
         "make-run.svg": svg("make run", [*told, view.draw(sets, WIDTH, 20)], WIDTH),

@@ -29,7 +29,8 @@ PAGES: Final = {
 # In these folders a scenario that several pages have is the one of this page.
 SCOPES: Final = {"disaggregatedset": "disaggregatedset", "operand": "operator"}
 SUFFIXES: Final = {".md", ".py", ".yaml", ".toml", ".sh", ""}
-SKIPPED: Final = {"data", "LICENSE", "test_spec_references.py"}  # recordings, foreign words, and broken ones on purpose
+# What is built, recordings, foreign words, and broken ones on purpose.
+SKIPPED: Final = {"build", "data", "LICENSE", "test_spec_references.py"}
 
 # The parts: a section (5.5, appendix A), an item of it (10, 7a), a marked row (CD-28, S4), what joins them to lists.
 _SECTION: Final = r"(?:appendix [A-Z]|[1-9]\d?(?:\.[1-9]\d?){0,2})(?![\w-]|\.\d)"

@@ -14,6 +14,7 @@ from tests.acceptance.equality import exact_state
 from tests.acceptance.support import by_kind, counted, figure, rest
 from tests.simulation.chaos import CrashPoint
 from tests.simulation.cluster import Cluster, manifest
+from tests.simulation.hashed import HASH_LOOPS, hash_manifest
 from tests.simulation.states import difference
 from tests.virtual import virtual_time
 
@@ -34,6 +35,30 @@ async def test_creation_of_r_groups_costs_at_most_r_plus_6_writes() -> None:
                 writes = tally.writes()
                 told = figure(f"creation of {groups} groups: {len(writes)} writes ({by_kind(writes)})")
                 assert groups + 4 <= len(writes) <= groups + 6, told
+
+
+@virtual_time
+async def test_creation_of_r_keyed_groups_costs_at_most_r_plus_8_writes() -> None:
+    """The same with a Deployment; beyond that one write for each gate, and two for each condition (next 3.7, 4.3)."""
+    with pytest.MonkeyPatch.context() as patch:
+        async with counted(patch, nodes=1, delays=UNEVEN, loops=HASH_LOOPS) as (cluster, tally):
+            for groups in (1, 20):
+                tally.clear()
+                await cluster.client.create(
+                    LEADERWORKERSETS, hash_manifest(name=f"of-{groups}", replicas=groups, size=2)
+                )
+                await cluster.available(f"of-{groups}")
+                await rest(cluster)
+                writes = tally.writes()
+                gates = [each for each in writes if each.resource == "pods"]
+                conditions = [each for each in writes if each.resource == "pods/status"]
+                others = len(writes) - len(gates) - len(conditions)
+                told = figure(
+                    f"creation of {groups} keyed groups: {others} writes, {len(gates)} gates, {len(conditions)} "
+                    f"conditions ({by_kind(writes)})"
+                )
+                assert others <= groups + 8, told
+                assert (len(gates), len(conditions)) == (groups, 2 * groups), told
 
 
 async def _life(at: int, edge: str) -> tuple[JSON, int]:

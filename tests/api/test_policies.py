@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lws.api.leaderworkerset.policies import BY_KEY, PREFIX, parse, validate, warnings
+from lws.api.leaderworkerset.policies import BY_KEY, parse, validate, warnings
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.apimachinery.manifests import JSON
 
 BAD: dict[str, tuple[str, ...]] = {

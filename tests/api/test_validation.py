@@ -445,6 +445,20 @@ def test_cd_42_a_size_that_grows_under_kueue_is_warned_of() -> None:
     assert validation.warnings(manifest(template={"size": 3}), manifest(template={"size": 2})) == []
 
 
+@pytest.mark.parametrize(("surge", "queue", "warned"), [("50%", "q", True), (1, "q", False), ("50%", "", False)])
+def test_cd_90_a_percentage_of_surge_under_kueue_is_warned_of(surge: int | str, queue: str, warned: bool) -> None:
+    """Kueue reads it as none: said when it is written, not with every later edit."""
+    metadata = {"labels": {"kueue.x-k8s.io/queue-name": queue}}
+    rollout = {"rollingUpdateConfiguration": {"maxSurge": surge}}
+    obj, before = (manifest(metadata=metadata, rolloutStrategy=each) for each in (rollout, {}))
+    assert validate_create(obj) == []
+    for old in (None, before):
+        assert [each.partition(":")[0].endswith(".maxSurge") for each in validation.warnings(obj, old)] == [
+            True
+        ] * warned
+    assert validation.warnings(obj, obj) == []
+
+
 @pytest.mark.parametrize(
     ("length", "replicas", "warned"), [(50, 1, False), (50, 11, True), (51, 1, True), (63, 0, True)]
 )

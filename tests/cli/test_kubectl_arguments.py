@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import lws
 from lws.cli.kubectl import main
 from lws.cli.kubectl.arguments import UsageError, parse
+from lws.client.quickimport import import_http
 
 SECRET = "s3cr3t-token"
 
@@ -153,3 +155,12 @@ def test_a_command_imports_the_client_and_nothing_beside_it() -> None:
     """Looking at a cluster needs HTTP and YAML; models, logs, drawing and old auth providers are not loaded for it."""
     loaded = modules("explain-stuck web --kubeconfig /nowhere", "sys.stderr.write(chr(10))\n")
     assert loaded & HEAVY == {"aiohttp", "asyncio", "msgspec", "yaml"}
+
+
+def test_the_quick_import_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates that the user trusts are trusted afterwards, and by what the command starts."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/mine.pem")
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    import_http()
+    assert os.environ["SSL_CERT_FILE"] == "/etc/mine.pem"
+    assert "SSL_CERT_DIR" not in os.environ

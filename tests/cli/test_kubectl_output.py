@@ -58,7 +58,8 @@ COMMANDS = [
 def shop() -> Shelf:
     """A set that failed once, with a condition of ours, and what was told of it."""
     told = {"type": "GroupsHealthy", "status": "False", "reason": "NodeLost", "message": "1 of 2 groups: 1 NodeLost"}
-    shelf = site(2, 2, status={"failures": [FAILURE], "conditions": [told]})
+    paused = {"type": "Paused", "status": "True", "reason": "RolloutPaused", "message": "what a controller would say"}
+    shelf = site(2, 2, status={"failures": [FAILURE], "conditions": [told, paused]})
     words = "Group 1 failed: container vllm of pod web-1-1 on node node-1 exited with 137 (OOMKilled) after 4m12s"
     shelf.objects[CORE_EVENTS] = [
         event("Pod", "web-1-1", "Started", "Container started: vllm", time="2026-01-01T00:05:48Z"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl import rollout
 from lws.cli.kubectl.observe import Observation
@@ -41,45 +42,28 @@ def written(patch: JSON) -> int:
     return value
 
 
-@pytest.mark.parametrize(
-    ("groups", "released", "expected"),
-    [
-        ("ooon", 3, 3),
-        ("oonn", 0, 2),  # maxUnavailable 4: the StatefulSet's partition is far below what was replaced
-        ("ooen", 0, 2),  # one is going
-        ("oo-n", 0, 2),  # one is between two pods
-        ("oooonn", 0, 4),  # only surge groups are new so far
-        ("oooo", 4, 4),  # released nothing yet
-        ("-ooo", 4, 4),  # a group that is down, and was not released
-        ("nnnn", 0, 4),  # at rest: the next update is held
-    ],
-)
-def test_pause_holds_every_group_that_is_not_replaced_yet(groups: str, released: int, expected: int) -> None:
-    """The partition becomes the lowest index replaced so far, whatever budget and surge released already (K8)."""
-    assert written(rollout.pause(updating(groups, partition=released))) == expected
+def test_pause_and_resume_write_one_annotation() -> None:
+    """Both are one merge patch of the annotation that the controller heeds, guarded by the resourceVersion."""
+    assert rollout.pause(updating("ooon")) == {"metadata": {"resourceVersion": "7", "annotations": {ROLLOUT: "paused"}}}
+    paused = updating("ooon", metadata={"annotations": {ROLLOUT: "paused"}})
+    assert rollout.resume(paused) == {"metadata": {"resourceVersion": "7", "annotations": {ROLLOUT: None}}}
 
 
-def test_pause_remembers_the_users_partition_and_resume_puts_it_back() -> None:
-    """Both are one merge patch, guarded by the resourceVersion."""
-    patch = rollout.pause(updating("ooon", partition=3))
-    assert patch["metadata"] == {"resourceVersion": "7", "annotations": {PAUSED: "0"}}
-    paused = updating("ooon", partition=3, metadata={"annotations": {PAUSED: "1"}})
-    resumed = rollout.resume(paused)
+def test_r30_resume_undoes_the_pause_of_an_earlier_plugin() -> None:
+    """R30: a pause that had raised the partition is undone with the partition that was there before."""
+    earlier = updating("ooon", partition=3, metadata={"annotations": {PAUSED: "1"}})
+    resumed = rollout.resume(earlier)
     assert (written(resumed), resumed["metadata"]["annotations"]) == (1, {PAUSED: None})
-
-
-def test_pause_keeps_a_higher_partition_of_the_user() -> None:
-    """A canary partition above what is replaced stays, and is remembered."""
-    observation = updating("ooon", partition=3)
-    lws = replace(observation.facts.lws, partition=4)
-    patch = rollout.pause(replace(observation, facts=replace(observation.facts, lws=lws)))
-    assert (written(patch), patch["metadata"]["annotations"]) == (4, {PAUSED: "4"})
+    both = updating("ooon", partition=3, metadata={"annotations": {PAUSED: "1", ROLLOUT: "paused"}})
+    assert rollout.resume(both)["metadata"]["annotations"] == {PAUSED: None, ROLLOUT: None}
 
 
 def test_pausing_twice_is_refused() -> None:
-    """A second pause would forget the partition of the first."""
+    """A second pause would change nothing, or forget the partition of the first."""
     with pytest.raises(ConfigurationError, match="paused already"):
         rollout.pause(updating("ooon", metadata={"annotations": {PAUSED: "0"}}))
+    with pytest.raises(ConfigurationError, match="paused already"):
+        rollout.pause(updating("ooon", metadata={"annotations": {ROLLOUT: "paused"}}))
 
 
 def test_resuming_what_was_never_paused_is_refused() -> None:

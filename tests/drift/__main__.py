@@ -13,17 +13,23 @@ import structlog
 
 from lws_sandbox.real.binaries import find
 from tests.drift.plain import differences
-from tests.drift.telling import RECORDING, read, tell_real, tell_sandbox, write
+from tests.drift.telling import RECORDING, RELEASE, expected, tell_real, tell_sandbox, write
 
 
 def main(arguments: list[str]) -> int:
     """Record, or compare; returns 1 if something differs."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if arguments == ["record"]:
-        write(tell_real(find()))
+        binaries = find()
+        if binaries.release() != RELEASE:
+            print(f"the recording is of {RELEASE}, not of {binaries.release()}")  # noqa: T201
+            return 1
+        write(tell_real(binaries))
         print(f"recorded: {RECORDING}")  # noqa: T201
         return 0
-    found = differences(read(), tell_real(find()) if arguments == ["--real"] else tell_sandbox())
+    binaries = find() if arguments == ["--real"] else None
+    release = RELEASE if binaries is None else binaries.release()
+    found = differences(expected(release), tell_sandbox() if binaries is None else tell_real(binaries))
     for line in found:
         print(line)  # noqa: T201
     return 1 if found else 0

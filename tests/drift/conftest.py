@@ -9,8 +9,8 @@ import pytest
 import structlog
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.real.binaries import REMEDY, VARIABLE, find
-from tests.drift.telling import tell_real, tell_sandbox
+from lws_sandbox.real.binaries import REMEDY, VARIABLE, Binaries, find
+from tests.drift.telling import RELEASE, tell_real, tell_sandbox
 
 REAL = pytest.param("real", marks=[pytest.mark.real, pytest.mark.timeout(300)])
 
@@ -22,10 +22,22 @@ def quiet_logs(logs_as_they_were: None) -> None:
 
 
 @pytest.fixture(params=["sandbox", REAL])
-def told(request: pytest.FixtureRequest) -> JSON:
-    """What a control plane says to the story: the sandbox always, the real one where its binaries are named."""
+def binaries(request: pytest.FixtureRequest) -> Binaries | None:
+    """Those of a real control plane where they are named; None stands for the sandbox."""
     if request.param == "sandbox":
-        return tell_sandbox()
+        return None
     if not os.environ.get(VARIABLE):
         pytest.skip(f"{VARIABLE} is not set: {REMEDY}")
-    return tell_real(find())
+    return find()
+
+
+@pytest.fixture
+def told(binaries: Binaries | None) -> JSON:
+    """What a control plane says to the story."""
+    return tell_sandbox() if binaries is None else tell_real(binaries)
+
+
+@pytest.fixture
+def release(binaries: Binaries | None) -> str:
+    """The release that it is, or is like."""
+    return RELEASE if binaries is None else binaries.release()

@@ -19,6 +19,7 @@ PLACE: Final = re.compile(r"(?<= on node )\S+")  # where a pod is, the scheduler
 SPAN: Final = re.compile(r"\b\d+(?:\.\d+)?(?:ms|µs|s)\b")
 OPAQUE: Final = {
     "resourceVersion": "<version>",
+    "node": "<node>",  # of a failure in a status
     "nodeName": "<node>",
     "holderIdentity": "<holder>",
     "caBundle": "<bytes>",

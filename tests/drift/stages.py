@@ -24,6 +24,7 @@ from lws_sandbox.nodes import REGION, ZONE, NodeShape, Shape
 from lws_sandbox.real.binaries import Binaries
 from lws_sandbox.real.cluster import THEIRS, is_ours
 from lws_sandbox.real.control_plane import control_plane
+from lws_sandbox.releases import Features
 from lws_sandbox.virtual_time import VirtualClock
 
 Handler: TypeAlias = Callable[[str, bytes, str], tuple[int, bytes]]
@@ -72,10 +73,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def sandbox_stage() -> AsyncIterator[Stage]:
+async def sandbox_stage(features: Features | None = None) -> AsyncIterator[Stage]:
     """A sandbox without sockets; the running loop has virtual time."""
     clock = VirtualClock()
-    async with Sandbox(shape=shape(), clock=clock, random=Random(1)) as sandbox:
+    async with Sandbox(shape=shape(), clock=clock, random=Random(1), features=features) as sandbox:
         stage = Stage(sandbox.transport, clock, NOWHERE, sandbox.authority.certificate)
         sandbox.local_webhooks.serve_url(NOWHERE, stage.review)
         yield stage

@@ -11,18 +11,28 @@ from typing import Any, Final
 from lws.apimachinery.manifests import JSON
 from lws_sandbox import virtual_time
 from lws_sandbox.real.binaries import Binaries
+from lws_sandbox.releases import RELEASES, Features
 from tests.drift.digest import digest
 from tests.drift.packing import pack, unpack
 from tests.drift.recorder import Book
 from tests.drift.stages import Stage, real_stage, sandbox_stage
 from tests.drift.story import Story
 
+RELEASE: Final = "1.36"  # of the server that the recording was taken from
 RECORDING: Final = Path(__file__).parents[1] / "data/drift/answers.json"
 
 
-def tell_sandbox() -> JSON:
+def tell_sandbox(features: Features | None = None) -> JSON:
     """What the sandbox says to the story; in virtual time."""
-    return virtual_time.run(tell(sandbox_stage()))
+    return virtual_time.run(tell(sandbox_stage(features)))
+
+
+def expected(release: str = RELEASE) -> JSON:
+    """What a server of a release should say: the recording, or the sandbox as that release.
+
+    The recording is of one release; how others differ is what the sandbox knows of them.
+    """
+    return read() if release == RELEASE else tell_sandbox(RELEASES[release])
 
 
 def tell_real(binaries: Binaries) -> JSON:

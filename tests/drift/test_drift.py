@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lws.apimachinery.manifests import JSON
 from tests.drift.plain import differences
-from tests.drift.telling import RECORDING, read
+from tests.drift.telling import RECORDING, expected, read
 
 REMEDY = (
     "If what we ask has changed, and not what is answered, make the recording anew: "
@@ -12,9 +12,9 @@ REMEDY = (
 )
 
 
-def test_our_own_requests_are_answered_as_recorded(told: JSON) -> None:
+def test_our_own_requests_are_answered_as_recorded(told: JSON, release: str) -> None:
     """Statuses, reasons, what a server sets of itself, managed fields and watched lives are those of the recording."""
-    found = differences(read(), told)
+    found = differences(expected(release), told)
     assert not found, "\n".join([*found, REMEDY])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 from hack import control_plane
-from hack.control_plane import KUBERNETES, MODULES, RELEASES, Binary, binaries, main
+from hack.control_plane import KUBERNETES, MODULES, PARTNERS, RELEASES, Binary, binaries, main
 
 RELEASE: Final = "1.36"
 NAMES: Final = (
@@ -20,6 +21,10 @@ NAMES: Final = (
 GO: Final = """\
 #!/bin/sh
 IFS='\t'
+if [ "$1" = list ]; then
+    echo {source}
+    exit
+fi
 echo "$PWD\t$CGO_ENABLED\t$GOWORK\t$*" >>{calls}
 while [ $# -gt 1 ]; do
     [ "$1" != -o ] || target=$2
@@ -77,7 +82,12 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     tools, calls = tmp_path / "tools", tmp_path / "calls"
     tools.mkdir()
     calls.write_text("")
-    (tools / "go").write_text(GO.format(calls=shlex.quote(str(calls))))
+    source = tmp_path / "source"
+    for folder in ("config/components/crd/bases", "config/components/webhook", "deploy/crds"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / "one.yaml").write_text(folder)
+        (source / folder / "README.md").write_text(folder)
+    (tools / "go").write_text(GO.format(calls=shlex.quote(str(calls)), source=shlex.quote(str(source))))
     (tools / "go").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
     return Workshop(tmp_path / "cache", calls)
@@ -132,6 +142,38 @@ def test_node_adds_kubelet_and_kube_proxy(workshop: Workshop) -> None:
     workshop.built()
     assert workshop.run("build", "--node") == 0
     assert workshop.packages() == [f"{KUBERNETES}/cmd/kubelet", f"{KUBERNETES}/cmd/kube-proxy"]
+
+
+def test_partners_come_with_their_manifests(workshop: Workshop) -> None:
+    """Three more binaries on top of what is there, and the YAML that their modules publish, kept beside them."""
+    workshop.run("build")
+    workshop.built()
+    assert workshop.run("build", "--partners") == 0
+    assert workshop.packages() == ["sigs.k8s.io/kueue/cmd/kueue", "./client", "."]
+    assert (workshop.cache / RELEASE / "bin" / "lws-client").resolve() == workshop.cache / "kueue/bin/lws-client"
+    kept = sorted(
+        path.relative_to(workshop.cache) for path in workshop.cache.glob("*/manifests/**/*") if path.is_file()
+    )
+    assert [str(path) for path in kept] == [
+        "certmanager/manifests/deploy/crds/one.yaml",
+        "kueue/manifests/config/components/crd/bases/one.yaml",
+        "kueue/manifests/config/components/webhook/one.yaml",
+    ]
+    assert workshop.run("build", "--partners") == 0
+    assert workshop.packages() == []
+
+
+def test_a_program_of_ours_is_built_again_when_it_changes(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sources belong to what a binary is built from."""
+    shutil.copytree(PARTNERS, tmp_path / "partners")
+    monkeypatch.setattr(control_plane, "PARTNERS", tmp_path / "partners")
+    workshop.run("build", "--partners")
+    workshop.built()
+    (tmp_path / "partners/certmanager/more.go").write_text("package main\n")
+    assert workshop.run("build", "--partners") == 0
+    assert workshop.packages() == ["."]
 
 
 def test_a_build_goes_on_where_it_stopped(
@@ -239,8 +281,12 @@ def test_modules_hold_nothing_but_requirements() -> None:
     """Go.mod and go.sum of four releases, two Helms and Prometheus, and a page: no code of others is in the tree."""
     assert RELEASES == ("1.34", "1.35", "1.36", "1.37")
     files = {str(path.relative_to(MODULES)) for path in MODULES.rglob("*") if path.is_file()}
-    folders = (*RELEASES, "helm3", "helm4", "prometheus")
+    folders = (*RELEASES, "definitions", "helm3", "helm4", "prometheus")
     assert files == {"README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
+    more = {str(path.relative_to(PARTNERS)) for path in PARTNERS.rglob("*") if path.is_file()}
+    ours = {"certmanager/main.go", *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed"))}
+    folders = ("certmanager", "kueue")
+    assert more == {*ours, "README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
 
 
 def _kubernetes(release: str) -> Binary:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lws.api.leaderworkerset.policies import PREFIX, BackOff, SetPolicies, choose
+from lws.api.leaderworkerset.policies import BackOff, SetPolicies, choose
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.settings import Configuration, Settings

@@ -258,7 +258,7 @@ def test_an_update_that_stands_names_the_groups_it_waits_for() -> None:
     )
     queued = set_facts(metadata={"labels": {"kueue.x-k8s.io/queue-name": "q"}}, max_surge=1)
     facts = healthy(groups=(group(0, key="old"), group(1), surge), lws=queued)
-    assert "set maxSurge to 0 and maxUnavailable to 1" in said(facts)[-1]
+    assert "takes a percentage in maxSurge for 0: write a number, such as 1." in said(facts)[-1]
 
 
 def test_the_owner_of_a_set_is_named() -> None:

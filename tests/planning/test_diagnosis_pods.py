@@ -284,7 +284,7 @@ def test_kueues_gates_quote_the_workload(workloads: dict[str, Workload | None], 
 
 
 def test_a_surge_group_without_a_workload_says_the_way_out() -> None:
-    """Kueue drops Workloads of surge groups: the budget that ends is named (Q1)."""
+    """Kueue makes none for a percentage of surge: a budget that ends is named (Q1, CD-90)."""
     late = pod(
         "s-2",
         group=2,
@@ -294,7 +294,9 @@ def test_a_surge_group_without_a_workload_says_the_way_out() -> None:
         labels={"kueue.x-k8s.io/pod-group-name": "w2"},
     )
     facts = healthy(groups=(group(0), group(1), group(2, late, None, workers=None)), workloads={"w2": None})
-    assert any("set maxSurge to 0 and maxUnavailable to 1" in sentence for sentence in said(facts))
+    assert any(
+        "takes a percentage in maxSurge for 0: write a number, such as 1." in sentence for sentence in said(facts)
+    )
 
 
 def test_exclusive_topology_names_annotation_and_holders() -> None:

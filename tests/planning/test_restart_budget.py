@@ -90,6 +90,7 @@ def test_row_8a_and_a_crash_before_the_deletion() -> None:
     made.workers[1] = making.worker(0, 2, made.key, **FAILED)
     planned = plan_worker_pod(made.snapshot(), "sample-0-2", made.workers[1])
     assert [_short(each) for each in planned.plan.actions] == ["hold sample-0-2", END[-1]]
+    assert planned.exhausted
 
 
 def test_only_live_members_are_held() -> None:

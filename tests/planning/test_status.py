@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import StatefulSet
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import status
 from lws.planning.leaderworkerset.conditions import set_true
@@ -302,15 +304,50 @@ def test_s19_status_counts(groups: str, partition: int, expected: tuple[int, int
     assert found == expected
 
 
+QUEUED = {"labels": {labels.KUEUE_QUEUE: "q"}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "renewed"),
+    [("oooo", 0), ("ooooU", 0), ("ooooUU", 0), ("oooUUU", 1), ("oouUUU", 1), ("uUUUUU", 3), ("UUUUU", 4), ("UUUU", 4)],
+)
+def test_cd_35_kueue_is_told_of_wanted_groups_that_are_done(groups: str, renewed: int) -> None:
+    """Of a set that Kueue queues, surge groups and groups on their way are not told as updated; of others they are."""
+    counts = _count(groups, replicas=4, rolling={"maxSurge": 2})
+    assert (counts.renewed, counts.updated) == (renewed, groups.lower().count("u"))
+    for metadata, told in ({}, counts.updated), (QUEUED, renewed):
+        owner = making.lws(replicas=4, rolling={"maxSurge": 2}, image="app:2", metadata=metadata)
+        (write,) = status.plan_status(owner, Budget.of(owner), 4, counts, making.NOW).actions
+        assert write.status.get("updatedReplicas", 0) == told
+
+
+@pytest.mark.parametrize(
+    ("metadata", "leaders", "wanted", "told"),
+    [({}, 5, 6, 5), (QUEUED, 5, 6, 6), (QUEUED, 4, 4, 4), (QUEUED, 6, 4, 6), (QUEUED, 7, 7, 7), (QUEUED, 1, None, 1)],
+)
+def test_cd_35_a_leader_on_its_way_back_is_no_end_of_surge(
+    metadata: dict[str, Any], leaders: int, wanted: int | None, told: int
+) -> None:
+    """``replicas`` of a set that Kueue queues only falls when fewer groups are wanted."""
+    owner = making.lws(replicas=4, metadata=metadata, status={"replicas": 6})
+    body = {"metadata": {"name": "sample", "uid": "s"}, "spec": {"replicas": wanted}, "status": {"replicas": leaders}}
+    assert status.replicas_of(owner, msgspec.convert(body, StatefulSet)) == told
+    assert status.replicas_of(owner, None) == 0
+
+
 def _counters(groups: str, replicas: int, rolling: dict[str, Any], image: str = "") -> tuple[int, int, bool]:
+    found = _count(groups, replicas, rolling)
+    return found.ready, found.updated, bool(image) and found.wanted_conditions(replicas) == ("Available",)
+
+
+def _count(groups: str, replicas: int, rolling: dict[str, Any]) -> Counts:
     before = making.lws(replicas=replicas, rolling=rolling, image="app:1")
     after = making.lws(replicas=replicas, rolling=rolling, image="app:2")
     keys = {"U": making.key_of(after), "u": making.key_of(after), "o": making.key_of(before)}
     leaders = [making.leader(i, keys[letter]) for i, letter in enumerate(groups)]
     sets = {f"sample-{i}": making.worker_set(i, keys[letter], ready=letter in "oU") for i, letter in enumerate(groups)}
     revisions = [making.revision(before, 1), making.revision(after, 2)]
-    found = status.count(after, Budget.of(after), keys["U"], leaders, sets, revisions)
-    return found.ready, found.updated, bool(image) and found.wanted_conditions(replicas) == ("Available",)
+    return status.count(after, Budget.of(after), keys["U"], leaders, sets, revisions)
 
 
 def test_first_status_2_3() -> None:

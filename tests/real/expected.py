@@ -113,6 +113,7 @@ class Expected:
             own[f"{L}subdomainPolicy"] = "UniquePerReplica"
         if self.index:
             own[f"{L}leader-name"] = self.leader
+            own[f"{L}leader-address"] = f"{self.leader}.{self.subdomain}.{self.namespace}"
             if self._requests_tpus(self.section.get("leaderTemplate") or self.section["workerTemplate"]):
                 own[f"{L}leader-requests-tpus"] = "true"
         return {**((self.template.get("metadata") or {}).get("annotations") or {}), **own}

@@ -24,6 +24,7 @@ from lws_sandbox.quickstart.installation import install
 from lws_sandbox.real.binaries import API_SERVER, Binaries
 from lws_sandbox.real.cluster import RealCluster, real_cluster
 from lws_sandbox.real.process import Process
+from lws_sandbox.releases import Features
 from tests.real.ledger import AtServer, AuditLog
 from tests.real.world import World
 
@@ -42,9 +43,9 @@ class Plane(Protocol):
         ...
 
 
-def shape() -> Shape:
-    """The nodes of every plane: enough for every example, and brisk."""
-    return replace(preset("small"), delays=BRISK)
+def shape(delays: Delays = BRISK) -> Shape:
+    """The nodes of every plane: enough for every example, and brisk unless asked otherwise."""
+    return replace(preset("small"), delays=delays)
 
 
 async def prepare(env: ControllerEnv) -> None:
@@ -62,14 +63,17 @@ async def prepare(env: ControllerEnv) -> None:
 
 
 class SandboxPlane:
-    """A sandbox of its own for each scenario, in virtual time."""
+    """A sandbox of its own for each scenario, in virtual time; of another release if its features are given."""
+
+    def __init__(self, features: Features | None = None) -> None:
+        self._features = features
 
     def run(self, scenario: Scenario, namespace: str = "") -> None:
         """Let a scenario happen in a namespace of its own, of a new name if none is given."""
         vt.run(self._run(scenario, namespace or "scenario"))
 
     async def _run(self, scenario: Scenario, name: str) -> None:
-        sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7))
+        sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7), features=self._features)
         requests = AtServer(sandbox.server)
         async with sandbox:
             env = sandbox_env(sandbox)
@@ -116,20 +120,21 @@ class RealPlane:
 
 
 @contextmanager
-def real_plane(binaries: Binaries, folder: Path, *flags: str) -> Iterator[RealPlane]:
+def real_plane(binaries: Binaries, folder: Path, *flags: str, delays: Delays = BRISK) -> Iterator[RealPlane]:
     """Run a real control plane.
 
     Args:
         binaries: what of it is real.
         folder: for what it writes.
         flags: further ones of kube-apiserver.
+        delays: of what nodes do.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
     thread.start()
     made: Future[RealPlane] = Future()
     stop = asyncio.Event()
-    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, made, stop), loop)
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, delays, made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
         yield made.result(START)
@@ -144,12 +149,17 @@ def real_plane(binaries: Binaries, folder: Path, *flags: str) -> Iterator[RealPl
 
 
 async def _live(
-    binaries: Binaries, folder: Path, flags: Sequence[str], made: Future[RealPlane], stop: asyncio.Event
+    binaries: Binaries,
+    folder: Path,
+    flags: Sequence[str],
+    delays: Delays,
+    made: Future[RealPlane],
+    stop: asyncio.Event,
 ) -> None:
     random = Random(7)
     more = {API_SERVER: [*AuditLog.flags(folder), *flags]}
     async with (
-        real_cluster(binaries, shape=shape(), random=random, more=more) as cluster,
+        real_cluster(binaries, shape=shape(delays), random=random, more=more) as cluster,
         real_env(cluster, random) as env,
     ):
         await prepare(env)

@@ -12,7 +12,8 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, SERVICES, STATEFULSETS
 from lws_sandbox.real.binaries import SCHEDULER
-from tests.real.conftest import PLANES
+from lws_sandbox.releases import RELEASES
+from tests.real.conftest import PLANES, need_binaries
 from tests.real.planes import Plane, SandboxPlane
 from tests.real.test_examples import EXAMPLES, _come_up
 from tests.real.world import World
@@ -103,7 +104,7 @@ def state_of(plane: Plane, path: Path, namespace: str) -> JSON:
 @pytest.mark.parametrize("path", SETTLED, ids=lambda path: path.stem)
 def test_sandbox_and_real_server_hold_the_same_objects(plane: Plane, path: Path) -> None:
     """Sets, StatefulSets, pods, Services, revisions and claims of an example are equal but for chance and time."""
-    namespace = f"equal-{path.stem}"
-    real, ours = state_of(plane, path, namespace), state_of(SandboxPlane(), path, namespace)
+    namespace, features = f"equal-{path.stem}", RELEASES[need_binaries().release()]
+    real, ours = state_of(plane, path, namespace), state_of(SandboxPlane(features), path, namespace)
     found = differences(real, ours)
     assert not found, "\n".join(found)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -15,6 +18,7 @@ from tests.real.planes import Plane
 from tests.real.world import World
 from tests.simulation.hashed import gates, going, group_ready, key, noted_leader, ready, revision
 
+ROOT = Path(__file__).parents[2]
 BEYOND = 8  # writes of a creation beside worker StatefulSets, gates and conditions
 
 
@@ -158,6 +162,21 @@ def test_n4_groups_of_one(plane: Plane) -> None:
         made = await up(world, replicas=3, size=1)
         assert [leader["spec"].get("readinessGates") for leader in made] == [None] * 3
         assert world.names(STATEFULSETS) == []
+
+    plane.run(scenario)
+
+
+@pytest.mark.long
+def test_the_example_comes_up(plane: Plane) -> None:
+    """The example of groups known by a key becomes Available as it is written."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        (body,) = yaml.safe_load_all((ROOT / "examples/19-group-identity.yaml").read_text())
+        body["metadata"]["namespace"] = world.namespace
+        await world.client.create(LEADERWORKERSETS, body)
+        await world.available("keyed")
+        assert len(leaders(world)) == len(world.names(STATEFULSETS)) == 2
 
     plane.run(scenario)
 

@@ -8,6 +8,7 @@ import itertools
 
 import pytest
 
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, PODS, SERVICES, STATEFULSETS
@@ -15,7 +16,7 @@ from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.follow import DeletedError
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
-from lws.errors import ConflictError
+from lws.errors import ConflictError, LwsError
 from tests.cli.sessions import session
 from tests.real.planes import Plane
 from tests.real.world import World
@@ -131,7 +132,10 @@ def test_a_rollout_is_paused_resumed_and_undone(plane: Plane) -> None:
 
 @pytest.mark.parametrize("edited", [False, True])
 def test_only_an_edit_stops_a_step(plane: Plane, monkeypatch: pytest.MonkeyPatch, edited: bool) -> None:
-    """A status written between look and write is looked at again; an edit of somebody else's is never overwritten."""
+    """R30: a status written between look and write is looked at again; an edit of somebody else's is never overwritten.
+
+    Where no controller heeds a pause it is taken back, and the command fails.
+    """
 
     async def scenario(world: World) -> None:
         await world.create(replicas=2, size=1)
@@ -151,10 +155,11 @@ def test_only_an_edit_stops_a_step(plane: Plane, monkeypatch: pytest.MonkeyPatch
             with pytest.raises(ConflictError):
                 await command.run()
         else:
-            assert await command.run() == 0
+            with pytest.raises(LwsError, match="does not support pausing"):
+                await command.run()
         live = await world.client.get(LEADERWORKERSETS, world.namespace, "sample")
-        partition = live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
-        assert (partition, next(looks)) == (0, 3) if edited else (2, 4)
+        assert ROLLOUT not in (live["metadata"].get("annotations") or {})
+        assert next(looks) == (3 if edited else 4)
 
     plane.run(scenario)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lws.api.leaderworkerset.policies import PREFIX
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
@@ -139,6 +139,7 @@ async def test_r03_r27_a_wait_outlives_the_controller_and_the_fault() -> None:
         assert (await status(cluster))["restarts"][0].get("nextRetryTime") is None
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r04_ready_for_ten_minutes_settles_a_group() -> None:
     """R04: after ten minutes without a failure the count is gone, and the next failure is acted upon at once."""
@@ -158,6 +159,7 @@ async def test_r04_ready_for_ten_minutes_settles_a_group() -> None:
         assert await cluster.events("GroupBackOff") == []
 
 
+@pytest.mark.long
 @virtual_time
 async def test_back_off_can_be_turned_off_for_a_set() -> None:
     """With the annotation "off" no failure waits, however many there were."""
@@ -195,6 +197,7 @@ async def _waits(cluster: Cluster) -> bool:
     return bool(await cluster.events("GroupBackOff"))
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r38_drained_four_times_is_recorded_and_never_waits() -> None:
     """R38: evictions are recorded, not counted: no back-off follows from them."""

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, NODES, PODS, SERVICES, STATEFULSETS
+from lws.apimachinery.resources import (
+    CONTROLLERREVISIONS,
+    CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
+    NODES,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+)
 from lws.client.api import STRATEGIC_MERGE_PATCH
-from lws.errors import NotFoundError
+from lws.client.transport import Request, Response, Stream, Transport
+from lws.errors import ForbiddenError, NotFoundError
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
-from tests.simulation.cluster import NAMESPACE, running
+from lws_sandbox.controllers.kubelet.runtime import Delays
+from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.simulation.hashed import NAME, Hashed, gates, group_ready, hash_cluster, key, noted_leader, ready
 from tests.virtual import virtual_time
 
@@ -350,3 +363,113 @@ async def test_a_set_and_its_groups_go_together() -> None:
         assert await found.cluster.all(PODS) == []
         assert await found.cluster.all(DEPLOYMENTS) == []
         assert await found.worker_sets() == []
+
+
+@virtual_time
+async def test_n6_no_set_rolls_when_the_definition_is_swapped() -> None:
+    """With a definition that lacks the new fields, and with them again, nothing is revised, restarted or rolled."""
+    async with running() as cluster:
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1, size=2))
+        await cluster.available(NAME)
+        before = {pod["metadata"]["uid"] for pod in await cluster.all(PODS)}
+        name = "leaderworkersets.leaderworkerset.x-k8s.io"
+        newer = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", name)
+        for lacking in (True, False):
+            live = await cluster.client.get(CUSTOMRESOURCEDEFINITIONS, "", name)
+            live["spec"] = copy.deepcopy(newer["spec"])
+            for field in ("groupIdentity", "groupReplacementPolicy") if lacking else ():
+                for version in live["spec"]["versions"]:
+                    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][field]
+            await cluster.client.update(CUSTOMRESOURCEDEFINITIONS, live)
+            await asyncio.sleep(5)
+            touched = {"metadata": {"annotations": {"touched": str(lacking)}}}
+            await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, NAME, touched)
+            await cluster.operators[0].stop()
+            await cluster.start()
+            await cluster.quiet(5)
+            found = await cluster.client.get(LEADERWORKERSETS, NAMESPACE, NAME)
+            assert ("groupIdentity" in found["spec"]) is not lacking
+            await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, NAME, {"spec": {"groupIdentity": "Ordinal"}})
+            await cluster.quiet(5)
+        assert {pod["metadata"]["uid"] for pod in await cluster.all(PODS)} == before
+        assert len(await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)) == 1
+        assert len(await cluster.events("CreatingRevision")) == 1
+
+
+@virtual_time
+async def test_n54_a_gate_of_another_release_is_lifted() -> None:
+    """A leader with an index that is gated waits until the pods of its predecessor are gone, and no longer."""
+    async with running(delays=Delays(stop=20.0)) as cluster:
+        container = {"containers": [{"name": "main", "image": "app:1"}]}
+        gate = {"spec": {**container, "schedulingGates": [{"name": labels.REPLACEMENT_GATE}]}}
+        section = {"leaderTemplate": gate, "restartPolicy": "None"}
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1, size=2, section=section))
+        await cluster.available(NAME)
+        await cluster.client.delete(PODS, NAMESPACE, f"{NAME}-0", grace_period_seconds=0)
+        await asyncio.sleep(3)
+        leader = await cluster.client.get(PODS, NAMESPACE, f"{NAME}-0")
+        assert gates(leader) == [labels.REPLACEMENT_GATE]
+        assert await cluster.events("GroupReplacementDeferred") == [
+            f"Leader pod {NAME}-0 waits for previous group 0 pods to be removed before scheduling"
+        ]
+        await cluster.until(lambda: _admitted(cluster), seconds=40)
+        await cluster.available(NAME)
+
+
+async def _admitted(cluster: Cluster) -> bool:
+    return gates(await cluster.client.get(PODS, NAMESPACE, f"{NAME}-0")) == []
+
+
+@virtual_time
+async def test_a_set_at_rest_costs_nothing() -> None:
+    """Of a set that is whole nothing is written, nor after a restart of the controller."""
+    async with hash_cluster() as found:
+        await found.up(replicas=2, size=2)
+        begin = len(found.cluster.counted())
+        await asyncio.sleep(120)
+        await found.cluster.operators[0].stop()
+        await found.cluster.start()
+        await asyncio.sleep(60)
+        assert found.cluster.counted()[begin:] == []
+
+
+@virtual_time
+async def test_without_the_right_to_deployments_only_keyed_sets_wait() -> None:
+    """What the operator may not list keeps no other set from working; what waits for it says so by its failing."""
+    async with hash_cluster() as found:
+        cluster = found.cluster
+
+        def forbid(inner: Transport) -> Transport:
+            return Refusing(inner)
+
+        await cluster.operators[0].stop()
+        await cluster.start(forbid)
+        await cluster.client.create(LEADERWORKERSETS, manifest("plain", replicas=1, size=2))
+        await cluster.available("plain")
+        await found.create(replicas=1, size=2)
+        await asyncio.sleep(5)
+        assert await found.leaders() == [
+            each for each in await found.leaders() if each["metadata"]["labels"][labels.NAME] == "plain"
+        ]
+
+
+class Refusing:
+    """A transport on which nobody may read Deployments."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.close = inner.close
+
+    async def send(self, request: Request) -> Response:
+        """Refuse, or pass on."""
+        if "/deployments" in request.path and request.method == "GET":
+            return Response(403, {}, b'{"kind":"Status","code":403,"reason":"Forbidden","message":"no"}')
+        return await self._inner.send(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[Stream]:
+        """Refuse, or pass on."""
+        if "/deployments" in request.path:
+            raise ForbiddenError(403, "Forbidden", "no")
+        async with self._inner.stream(request) as stream:
+            yield stream

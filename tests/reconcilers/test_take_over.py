@@ -56,6 +56,7 @@ class Reference:
             lws, section, KEY, Decision("3a", 0, 2), Budget.of(lws).statefulset_max_unavailable
         )
         body["metadata"]["annotations"].update(notes)
+        del body["metadata"]["labels"][labels.ROLE]
         await client.apply(STATEFULSETS, body, field_manager="lws", force=True)
         await client.create(SERVICES, self._service(lws))
         await asyncio.sleep(1)
@@ -63,6 +64,8 @@ class Reference:
             leader = msgspec.convert(pod, Pod)
             made = worker_statefulset.manifest(lws, lws, section, leader, {})
             made["metadata"]["annotations"] = {labels.LAST_APPLIED: "{}"}
+            del made["metadata"]["labels"][labels.ROLE]
+            del made["spec"]["template"]["metadata"]["annotations"][labels.LEADER_ADDRESS]
             await client.create(STATEFULSETS, made)
         await self.cluster.quiet(5)
 
@@ -100,10 +103,11 @@ class Reference:
 
 @pytest.mark.parametrize("older", [False, True])
 @virtual_time
-async def test_take_over_restarts_no_pod(older: bool) -> None:
-    """Pods, keys and worker StatefulSets stay; the first apply drops kubectl's record; then nothing is written."""
+async def test_n53_take_over_restarts_no_pod(older: bool) -> None:
+    """Pods, keys, templates and worker StatefulSets stay; the first apply changes only metadata; then all is still."""
     async with Cluster() as cluster:
         await Reference(cluster, older=older).set_up()
+        sets = {each["metadata"]["name"]: each for each in await cluster.all(STATEFULSETS)}
         before = {each["metadata"]["uid"] for each in await cluster.all(PODS)}
         assert len(before) == 4
         await cluster.start()
@@ -113,6 +117,10 @@ async def test_take_over_restarts_no_pod(older: bool) -> None:
         leader_set = await cluster.get(STATEFULSETS, "sample")
         assert leader_set is not None
         assert leader_set["metadata"]["labels"][labels.REVISION] == KEY
+        assert leader_set["metadata"]["labels"][labels.ROLE] == "leader"
+        assert {each["metadata"]["name"]: each["spec"] for each in await cluster.all(STATEFULSETS)} == {
+            name: each["spec"] for name, each in sets.items()
+        }
         assert labels.LAST_APPLIED not in leader_set["metadata"]["annotations"]
         (revision,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
         assert revision["metadata"]["labels"][labels.REVISION] == KEY

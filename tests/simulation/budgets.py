@@ -24,7 +24,7 @@ class Budgets:
         if live["metadata"]["resourceVersion"] != body["metadata"].get("resourceVersion"):
             self._ledger.complain(f"counts of {name} are stored over what was not read")
         notes = body["metadata"]["annotations"]
-        before, after = _counts(annotations_of(live)), _counts(notes)
+        before, after = counts_of(annotations_of(live)), counts_of(notes)
         leaders = orjson.loads(notes.get(labels.RESTART_CHARGED) or "{}")
         gone = {(live["metadata"]["uid"], entry) for entry in before if entry not in after}
         self._ledger.charges = {each for each in self._ledger.charges if each[:2] not in gone}
@@ -48,10 +48,11 @@ class Budgets:
             return
         if (lws["metadata"]["uid"], entry, meta["uid"]) not in self._ledger.charges:
             self._ledger.complain(f"{meta['name']} is deleted though nothing was charged for it")
-        if _counts(annotations_of(lws)).get(entry, 0) > limit:
+        if counts_of(annotations_of(lws)).get(entry, 0) > limit:
             self._ledger.complain(f"{meta['name']} is recreated beyond its budget of {limit}")
 
 
-def _counts(annotations: JSON) -> dict[str, int]:
+def counts_of(annotations: JSON) -> dict[str, int]:
+    """The counts that annotations hold."""
     found: dict[str, int] = orjson.loads(annotations.get(labels.GROUP_RESTART_COUNTS) or "{}")
     return found

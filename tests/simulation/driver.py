@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -18,7 +18,7 @@ from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.virtual_time import run as run_virtually
 from tests.simulation.chaos import Trouble
-from tests.simulation.cluster import Cluster
+from tests.simulation.cluster import LOOPS, Cluster
 from tests.simulation.faults import Faults
 from tests.simulation.ledger import Ledger
 from tests.simulation.states import expectation
@@ -51,20 +51,25 @@ class Life:
 
 
 def live(seed: int) -> Life:
-    """Run one seed."""
+    """Run one seed; every third is the life of a set whose groups are known by a key."""
     return run_virtually(_live(seed))
 
 
 async def _live(seed: int) -> Life:
-    life = Life(seed)
+    from tests.simulation import keyed  # which is made of what is here
+
+    life, by_key = Life(seed), seed % 3 == 2
     random = Random(seed)
     quick = Delays(start=0.3, init=0.3, ready=0.5, stop=0.3, jitter=0.5)
     elect = random.random() < 0.2
-    cluster = Cluster(seed, nodes=NODES, workers=random.choice([1, 2, 4]), elect=elect, delays=quick)
+    loops, workers = keyed.HASH_LOOPS if by_key else LOOPS, random.choice([1, 2, 4])
+    cluster = Cluster(seed, nodes=NODES, workers=workers, elect=elect, delays=quick, loops=loops)
     async with cluster:
-        ledger = Ledger(cluster.clock.now, asyncio.get_running_loop().time, cluster.sandbox.server.storage)
+        remembers = keyed.KeyedLedger if by_key else Ledger
+        ledger = remembers(cluster.clock.now, asyncio.get_running_loop().time, cluster.sandbox.server.storage)
         trouble = Trouble(delay=random.choice([0.0, 0.005, 0.03]))
-        simulation = Simulation(World(cluster, random, ledger, trouble, 2 if elect else 1), life)
+        world = (keyed.KeyedWorld if by_key else World)(cluster, random, ledger, trouble, 2 if elect else 1)
+        simulation = (keyed.KeyedSimulation if by_key else Simulation)(world, life)
         try:
             await simulation.run()
         except TimeoutError as error:
@@ -81,11 +86,14 @@ async def _live(seed: int) -> Life:
 class Simulation:
     """The course of one life."""
 
+    user: ClassVar[type[User]] = User
+    faults: ClassVar[type[Faults]] = Faults
+
     def __init__(self, world: World, life: Life) -> None:
         self._world = world
         self._life = life
-        self._user = user = User(world)
-        self._faults = faults = Faults(world)
+        self._user = user = self.user(world)
+        self._faults = faults = self.faults(world)
         self._actions: list[tuple[int, Callable[[], Awaitable[str]]]] = [
             (7, user.edit_template),
             (4, user.scale),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -20,6 +20,8 @@ PATIENCE: Final = 15  # seconds to wait for a complete group
 
 class Faults:
     """Each method does some harm and tells which."""
+
+    leaders_by: ClassVar[Resource] = STATEFULSETS  # the kind of the object that makes the leaders
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -96,10 +98,10 @@ class Faults:
 
     async def _owed(self, worker: str) -> str:
         """The UID of the leader that has to go with this worker; empty if the group may stay (CD-01)."""
-        leader, _, index = worker.rpartition("-")
+        base, _, index = worker.rpartition("-")
         cluster = self._world.cluster
-        pod = await cluster.get(PODS, leader) if leader != NAME and index.isdigit() else None
-        lws, sets = await cluster.get(LEADERWORKERSETS, NAME), await cluster.get(STATEFULSETS, leader)
+        pod = await self._leader_of(worker, base) if base != NAME and index.isdigit() else None
+        lws, sets = await cluster.get(LEADERWORKERSETS, NAME), await cluster.get(STATEFULSETS, base)
         if pod is None or lws is None or sets is None or not self._world.steady:
             return ""
         dying = any("deletionTimestamp" in each["metadata"] for each in (pod, lws, sets))
@@ -110,6 +112,10 @@ class Faults:
         complete = (sets.get("status") or {}).get("availableReplicas") == sets["spec"]["replicas"]
         same = sets["metadata"]["labels"][labels.REVISION] == pod["metadata"]["labels"][labels.REVISION]
         return str(pod["metadata"]["uid"]) if complete and same else ""
+
+    async def _leader_of(self, _worker: str, base: str) -> JSON | None:
+        """The leader of a worker, by what the worker's name begins with."""
+        return await self._world.cluster.get(PODS, base)
 
     async def _expect_gone(self, worker: str, uid: str, operators: Sequence[object], policies: int) -> None:
         """A leader whose worker ended is gone or going, if nothing kept its operator from seeing to it."""
@@ -152,7 +158,7 @@ class Faults:
     async def delete_leader_set(self) -> str:
         """Somebody deletes the leader StatefulSet."""
         how = self._world.random.choice(["Background", "Foreground"])
-        await self._world.cluster.client.delete(STATEFULSETS, NAMESPACE, NAME, propagation=how)
+        await self._world.cluster.client.delete(self.leaders_by, NAMESPACE, NAME, propagation=how)
         return f"leader set deleted ({how})"
 
     async def delete_service(self) -> str:
@@ -180,7 +186,7 @@ class Faults:
             ]
         )
         world.ledger.drifted = world.time
-        await world.cluster.client.patch(STATEFULSETS, NAMESPACE, NAME, patch, field_manager="kubectl")
+        await world.cluster.client.patch(self.leaders_by, NAMESPACE, NAME, patch, field_manager="kubectl")
         return f"leader set drifts: {patch}"
 
     # Machines.

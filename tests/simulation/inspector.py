@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import ClassVar, Final
 
 import orjson
 
@@ -28,6 +29,8 @@ ALLOWED: Final = {
 class Inspector:
     """The server's end of an operator's transport."""
 
+    allowed: ClassVar[Mapping[str, set[str]]] = ALLOWED
+
     def __init__(self, inner: Transport, ledger: Ledger) -> None:
         self._inner = inner
         self._ledger = ledger
@@ -38,7 +41,7 @@ class Inspector:
         if request.method == "GET":
             return await self._inner.send(request)
         kind, namespace, name = target(request)
-        if kind not in ALLOWED.get(request.method, ()):
+        if kind not in self.allowed.get(request.method, ()):
             self._ledger.complain(f"{request.method} of {kind} {name}")
         self._look(request, kind, namespace, name)
         before = self._ledger.get(LEADERWORKERSETS, namespace, name)

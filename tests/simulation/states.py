@@ -9,6 +9,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
+from lws.planning.leaderworkerset.groupstatus import HEALTHY
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.cluster import Cluster
 
@@ -61,10 +62,10 @@ def normal(kind: str, obj: JSON) -> JSON:
 
 
 def _set_status(status: JSON) -> JSON:
-    """Counters, and which conditions are True; those that are False tell of the past."""
-    volatile = ("conditions", "observedGeneration", "failures", "restarts")  # the last two have times and UIDs
-    out = {key: value for key, value in status.items() if key not in volatile}
-    out["true"] = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
+    """Counters, and which conditions are True; those that are False tell of the past, as records of failures do."""
+    past = ("conditions", "observedGeneration", "failures", "restarts")
+    out = {key: value for key, value in status.items() if key not in past}
+    out["true"] = _true(status)
     return out
 
 
@@ -120,6 +121,13 @@ def expectation(wanted: JSON, pods: list[JSON], sets: list[JSON], found: JSON) -
     return problems + _of_status(found, replicas)
 
 
+def common_expectation(found: JSON, pods: list[JSON]) -> list[str]:
+    """What of a quiet cluster does not depend on what groups are known by: images, sizes and the status."""
+    section = found["spec"]["leaderWorkerTemplate"]
+    problems = [problem for pod in pods for problem in _of_pod(pod, section, section.get("size", 1))]
+    return problems + _of_status(found, found["spec"].get("replicas", 1))
+
+
 def _of_pod(pod: JSON, section: JSON, size: int) -> list[str]:
     leads = pod["metadata"]["labels"].get(labels.WORKER_INDEX) == "0"
     template = (section.get("leaderTemplate") if leads else None) or section["workerTemplate"]
@@ -131,9 +139,15 @@ def _of_pod(pod: JSON, section: JSON, size: int) -> list[str]:
     return problems
 
 
+def _true(status: JSON) -> list[str]:
+    """The conditions that are True, but for the one that is so once there was trouble and is over (resilience 4)."""
+    found = (each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
+    return sorted(each for each in found if each != HEALTHY)
+
+
 def _of_status(found: JSON, replicas: int) -> list[str]:
     status = found.get("status") or {}
-    true = sorted(each["type"] for each in status.get("conditions", ()) if each["status"] == "True")
+    true = _true(status)
     problems = [] if true == ["Available"] else [f"conditions that are True: {true}"]
     wrong = [each for each in ("replicas", "readyReplicas", "updatedReplicas") if status.get(each, 0) != replicas]
     problems += [f"status.{each} is {status.get(each, 0)} instead of {replicas}" for each in wrong]

@@ -9,7 +9,7 @@ from tests.simulation.crashes import EDGES, SCENARIOS
 from tests.simulation.driver import live
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
+@pytest.mark.parametrize("seed", [0, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, *range(3, 9)))])
 def test_lives_are_safe_and_come_to_rest(seed: int) -> None:
     """No invariant is violated on the way, and in the end all is as the spec of the set says."""
     life = live(seed)

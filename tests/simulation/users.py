@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -25,6 +26,8 @@ MOVING: Final = (1, 1, 2, "100%")  # without surge
 class User:
     """Creates and edits the set; each method tells what it did."""
 
+    partitions: ClassVar[Sequence[int]] = (0, 0, 1, 2)
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._edits = 0
@@ -44,10 +47,15 @@ class User:
                 startupPolicy=random.choice(["LeaderCreated", "LeaderReady"]),
                 networkConfig={"subdomainPolicy": random.choice(["Shared", "UniquePerReplica"])},
                 metadata=marked,
+                **self._identity(),
             ),
         )
         world.ledger.edited(made)
         return f"created: {_summary(made)}"
+
+    def _identity(self) -> JSON:
+        """What the set's groups are known by."""
+        return {}
 
     async def patch(self, patch: JSON) -> str:
         """Edit the set."""
@@ -70,7 +78,7 @@ class User:
 
     async def pace(self) -> str:
         """Another partition and other budgets."""
-        rolling = {"partition": self._world.random.choice([0, 0, 1, 2]), **self._pace()}
+        rolling = {"partition": self._world.random.choice(self.partitions), **self._pace()}
         return "pace: " + await self.patch({"spec": {"rolloutStrategy": {"rollingUpdateConfiguration": rolling}}})
 
     def _pace(self) -> JSON:

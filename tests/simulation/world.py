@@ -34,6 +34,8 @@ class World:
         operators: how many there are in good times.
         policies: how often the user changed what a failure leads to.
         begun: when the last operator was started.
+        inspector: what looks at writes by what is stored.
+        probe: what looks at them by what their operator believes.
     """
 
     cluster: Cluster
@@ -43,6 +45,8 @@ class World:
     operators: int
     policies: int = 0
     begun: float = 0.0
+    inspector: type[Inspector] = Inspector
+    probe: type[Probe] = Probe
     _background: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -64,8 +68,8 @@ class World:
 
         def wrap(transport: Transport) -> Transport:
             chance = Random(self.random.getrandbits(64))
-            inner = Inspector(transport, self.ledger)
-            probes.append(Probe(Chaos(inner, chance, self.trouble), self.ledger))
+            inner = self.inspector(transport, self.ledger)
+            probes.append(self.probe(Chaos(inner, chance, self.trouble), self.ledger))
             return probes[0]
 
         self.begun = self.time

@@ -40,14 +40,26 @@ OpenApi = Callable[[str, Query, Mapping[str, str]], Reply | None]
 
 
 class Discovery:
-    """Answers for paths that name no resource."""
+    """Answers for paths that name no resource.
+
+    Attributes:
+        version: what is answered to who asks for it.
+    """
 
     def __init__(self, catalog: Catalog, openapi: OpenApi | None = None) -> None:
         self._catalog = catalog
         self._openapi = openapi
+        self.version: JSON = VERSION
         self._pages: dict[str, Callable[[], Reply]] = {}
         self._documents: dict[str, tuple[bytes, str]] = {}
         catalog.changed.append(self._documents.clear)
+
+    def tell_version(self, version: str) -> None:
+        """Say that this is another release, such as ``1.37.2``."""
+        major, minor, _ = version.split(".")
+        emulated = {"emulationMajor": major, "emulationMinor": minor}
+        before = {"minCompatibilityMajor": major, "minCompatibilityMinor": str(int(minor) - 1)}
+        self.version = {**VERSION, "major": major, "minor": minor, **emulated, **before, "gitVersion": f"v{version}"}
 
     def add_pages(self, pages: Mapping[str, Callable[[], Reply]]) -> None:
         """Serve more paths."""
@@ -75,7 +87,7 @@ class Discovery:
             case []:
                 return of_json({"paths": self._paths()})
             case ["version"]:
-                return of_json(VERSION)
+                return of_json(self.version)
             case ["healthz" | "livez" | "readyz", *check]:
                 return health(parts[0], "/".join(check), query)
             case ["openapi", *_] if self._openapi is not None:

@@ -43,7 +43,8 @@ def build_server(
         window: how many changes of each collection are remembered for watches.
     """
     storage = Storage(window)
-    catalog = build(builtins(), strategies(features or Features()))
+    features = features or Features()
+    catalog = build(builtins(), strategies(features))
     install_definitions(storage, catalog, clock)
     admission = WebhookAdmission(
         mutating=lambda: storage.objects(str(MUTATINGWEBHOOKCONFIGURATIONS)),
@@ -61,6 +62,7 @@ def build_server(
         admission=admission,
         storage=storage,
     )
+    server.discovery.tell_version(features.version)
     if secured:
         access = install(server, clock, random, static_tokens=static_tokens)
         server.discovery.add_pages(identity_pages(access.tokens, ISSUER))

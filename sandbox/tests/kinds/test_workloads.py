@@ -9,6 +9,7 @@ from sandbox.tests.kinds.written import NOW, changed, container, context, made, 
 
 from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import Features
+from lws_sandbox.releases import RELEASES
 from lws_sandbox.schema import builtin_schema, decode
 from lws_sandbox.schema.decoding import typed
 from lws_sandbox.schema.gojson import Spelled
@@ -55,6 +56,17 @@ def test_max_unavailable_of_an_old_object_stays() -> None:
     new, wrong = changed(STATEFULSETS, old, spec__replicas=5)
     assert wrong == []
     assert new["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 2
+
+
+def test_releases_differ_as_their_servers_do() -> None:
+    """1.37 keeps and defaults maxUnavailable, and names each fixed field that was changed; others do neither."""
+    for release, features in RELEASES.items():
+        kind = strategy("statefulsets", "apps", features=features if release == "1.37" else None)
+        old = made(kind, workload())
+        assert ("maxUnavailable" in old["spec"]["updateStrategy"]["rollingUpdate"]) is (release == "1.37")
+        wrong = changed(kind, old, spec__serviceName="other", spec__podManagementPolicy="Parallel")[1]
+        assert len(wrong) == (2 if release == "1.37" else 1)
+        assert all(each.endswith("field is immutable") is (release == "1.37") for each in wrong)
 
 
 def test_retention_is_completed() -> None:

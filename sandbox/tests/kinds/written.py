@@ -10,10 +10,14 @@ from typing import Any
 
 from lws.apimachinery.manifests import JSON
 from lws_sandbox.kinds import Features, strategies
+from lws_sandbox.releases import RELEASES
 from lws_sandbox.strategy import Strategy, WriteContext
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-_STRATEGIES = {features: strategies(features) for features in (Features(), Features(max_unavailable_statefulset=True))}
+_STRATEGIES = {
+    features: strategies(features)
+    for features in (Features(), Features(max_unavailable_statefulset=True), RELEASES["1.37"])
+}
 
 
 def strategy(plural: str, group: str = "", version: str = "v1", features: Features | None = None) -> Strategy:

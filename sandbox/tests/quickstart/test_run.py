@@ -172,7 +172,9 @@ def test_hints_fit_the_manifest() -> None:
         "metadata": {"name": "web", "namespace": "team-a"},
         "spec": {"replicas": 4, "leaderWorkerTemplate": {"size": 1}},
     }
-    lines = hints("https://x", Path("some folder/kubeconfig"), [{"kind": "ConfigMap"}, manifest], "gpu-0")
+    lines = hints(
+        "https://x", Path("some folder/kubeconfig"), [{"kind": "ConfigMap"}, manifest], "gpu-0", "http://p/?token=t"
+    )
     folder = Path.cwd() / "some folder" / "kubeconfig"
     assert lines[1] == f"  export KUBECONFIG='{folder}'"
     assert f"  export PATH={Path(sys.prefix, 'bin')}:" in lines[2]

@@ -83,7 +83,7 @@ def parse_flags(argv: Sequence[str], *, terminal: bool) -> Flags:
         ConfigurationError: a flag is unknown or its value is wrong; the message names it.
         SystemExit: help was asked for, and printed.
     """
-    given = vars(_parser().parse_args(argv))
+    given = vars(flag_parser().parse_args(argv))
     overlay: JSON = {}
     for flag, (section, member) in _OVERLAYS.items():
         if flag in given:
@@ -114,7 +114,8 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigurationError(f"{plain}; see --help")
 
 
-def _parser() -> _Parser:
+def flag_parser() -> argparse.ArgumentParser:
+    """Everything that the command understands."""
     parser = _Parser(
         prog="lws-controller",
         description="Runs LeaderWorkerSets: the controller and its admission webhook.",

@@ -20,6 +20,7 @@ from lws_sandbox.cli.arguments import port
 from lws_sandbox.cli.drills import KUBECONFIG as KUBECONFIG
 from lws_sandbox.cli.drills import add_drills, request
 from lws_sandbox.paths import DRILLS, DRILLS_CONTEXT
+from lws_sandbox.releases import RELEASES, Features
 from lws_sandbox.time_travel import TravellingLoop
 
 PRESETS: Final = ("small", "gpu-rack", "1000-nodes")
@@ -118,7 +119,8 @@ def _add_start(command: argparse.ArgumentParser) -> None:
 
 
 def add_plane_option(command: argparse.ArgumentParser) -> None:
-    """Whose control plane it shall have."""
+    """Whose control plane it shall have, and which release of Kubernetes the sandbox shall be."""
+    command.add_argument("--kubernetes", choices=tuple(RELEASES), default=Features().release, help="release to be like")
     command.add_argument(
         "--control-plane",
         choices=("sandbox", "real"),

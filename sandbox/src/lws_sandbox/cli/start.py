@@ -19,6 +19,7 @@ from lws_sandbox.real import endpoint as real
 from lws_sandbox.real.binaries import find
 from lws_sandbox.real.cluster import real_cluster
 from lws_sandbox.real.control_plane import ControlPlane
+from lws_sandbox.releases import RELEASES
 from lws_sandbox.time_travel import LoopClock
 
 Resolve = Callable[[str, str, int], tuple[str, int]]
@@ -44,7 +45,10 @@ async def start(options: argparse.Namespace) -> None:
 @asynccontextmanager
 async def _ours(options: argparse.Namespace, shape: Shape, random: Random) -> AsyncIterator[tuple[Address, None]]:
     caller = HttpsCaller(_resolver(options.webhook))
-    sandbox = Sandbox(shape=shape, clock=LoopClock(), random=random, gang=options.gang, webhooks=caller)
+    features = RELEASES[options.kubernetes]
+    sandbox = Sandbox(
+        shape=shape, clock=LoopClock(), random=random, gang=options.gang, features=features, webhooks=caller
+    )
     try:
         async with sandbox, on_sockets(sandbox, options.kubeconfig, host=options.host, port=options.port) as address:
             yield address, None

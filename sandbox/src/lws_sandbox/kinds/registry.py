@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lws_sandbox.builtinresources import Builtin, builtins
@@ -25,21 +24,11 @@ from lws_sandbox.kinds import (
 )
 from lws_sandbox.kinds.base import Kind, settings
 from lws_sandbox.kinds.services import ServiceKind
+from lws_sandbox.releases import Features
 from lws_sandbox.schema.schema import of_builtin
 from lws_sandbox.strategy import Strategy
 
 Key = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Feature gates that change what kinds accept; the defaults are those of a stock Kubernetes 1.36.
-
-    Attributes:
-        max_unavailable_statefulset: ``maxUnavailable`` of StatefulSets is kept instead of dropped.
-    """
-
-    max_unavailable_statefulset: bool = False
 
 
 _OWN: Final[Mapping[tuple[str, str], tuple[type[Kind], dict[str, Any]]]] = {
@@ -80,7 +69,11 @@ def _made(found: Builtin, features: Features) -> Strategy:
         return events.strategy(found, given)
     kind, more = _OWN.get((resource.group, resource.plural), (Kind, {}))
     if kind is statefulsets.StatefulSetKind:
-        more = {**more, "keep_max_unavailable": features.max_unavailable_statefulset}
+        more = {
+            **more,
+            "keep_max_unavailable": features.max_unavailable_statefulset,
+            "each_immutable_field": features.each_immutable_field,
+        }
     if kind is autoscaling.AutoscalerKind:
         more = {**more, "version": resource.version}
     return kind(**{**given, **more})

@@ -29,6 +29,7 @@ _FIXED: Final = (
     + ", ".join(f"'{member}'" for member in _CHANGEABLE[:-1])
     + " and 'minReadySeconds' are forbidden"
 )
+_IMMUTABLE: Final = ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy")
 
 
 @dataclass
@@ -37,9 +38,11 @@ class StatefulSetKind(Workload):
 
     Attributes:
         keep_max_unavailable: the feature MaxUnavailableStatefulSet is on.
+        each_immutable_field: what is fixed is refused by the name of its field, as from Kubernetes 1.37 on.
     """
 
     keep_max_unavailable: bool = False
+    each_immutable_field: bool = False
 
     def default(self, obj: JSON) -> None:
         """Claim templates are told to be claims; a gated member has a default only where it is kept."""
@@ -85,7 +88,11 @@ class StatefulSetKind(Workload):
         """Rules for what may change; most of the spec may not."""
         spec, before = new["spec"], old["spec"]
         self._check(spec, causes, new=False, template=spec.get("template") != before.get("template"))
-        if _fixed(spec) != _fixed(before):
+        if self.each_immutable_field:
+            for member in _IMMUTABLE:
+                if spec.get(member) != before.get(member):
+                    causes.invalid(f"spec.{member}", spec.get(member), "field is immutable")
+        elif _fixed(spec) != _fixed(before):
             causes.forbidden("spec", _FIXED)
 
     def _check(self, spec: JSON, causes: Causes, *, new: bool, template: bool) -> None:

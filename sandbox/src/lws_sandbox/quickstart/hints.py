@@ -11,14 +11,15 @@ from pathlib import Path
 from lws.apimachinery.manifests import JSON
 
 
-def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str) -> list[str]:
-    """Lines to print: where the cluster is, two lines that set a shell up, and commands that fit the manifests.
+def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str, page: str) -> list[str]:
+    """Lines to print: where a page and the cluster are, two lines that set a shell up, commands that fit the manifests.
 
     Args:
         url: of the API server.
         kubeconfig: by which it is reached.
         documents: the manifests that were applied; the first LeaderWorkerSet is played with.
         node: the name of some node.
+        page: the address of the page, with its token.
     """
     where = shlex.quote(str(kubeconfig.resolve()))
     scripts = shlex.quote(str(Path(sys.prefix, "bin")))
@@ -33,7 +34,7 @@ def hints(url: str, kubeconfig: Path, documents: Sequence[JSON], node: str) -> l
         lines += _about(first, node)
     if shutil.which("kubectl") is None:
         lines.append("(kubectl is not installed here: these lines need it.)")
-    return [*lines, "Ctrl-C ends it."]
+    return [*lines, f"Look at it in a browser: {page}", "Ctrl-C ends it."]
 
 
 def _about(manifest: JSON, node: str) -> list[str]:

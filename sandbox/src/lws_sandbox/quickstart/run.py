@@ -10,14 +10,16 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from lws.cli.kubectl.ui.command import page
 from lws.errors import LwsError
 from lws.manager.settings import Configuration, GangScheduling, Settings
 from lws.telemetry.logs import LogSettings, configure_logging
@@ -36,6 +38,7 @@ from lws_sandbox.real import endpoint as real
 from lws_sandbox.real.binaries import find
 from lws_sandbox.real.cluster import real_cluster
 from lws_sandbox.real.control_plane import ControlPlane
+from lws_sandbox.releases import RELEASES, Features
 from lws_sandbox.time_travel import LoopClock, TravellingLoop
 
 LOG: Final = "run.log"
@@ -52,6 +55,7 @@ class Options:
         shape: of the cluster.
         real: whether its control plane is a real one.
         gang: whether pods of a Volcano PodGroup are placed together.
+        features: what the sandbox's API server offers.
     """
 
     once: bool
@@ -60,6 +64,7 @@ class Options:
     shape: Shape
     real: bool
     gang: bool
+    features: Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,16 @@ async def run(options: Options, console: Console) -> int:
     """
     documents = read_manifests(options.manifests)
     starting = _real if options.real else _sandbox
-    async with starting(options) as environment, controller(environment.controller, settings(options)):
+    async with (
+        starting(options) as environment,
+        controller(environment.controller, settings(options)),
+        AsyncExitStack() as stack,
+    ):
         client = environment.controller.client("lws-run")
         await apply(client, documents)
         address = environment.address
-        lines = hints(address.url, address.kubeconfig, documents, options.shape.nodes[0].name)
+        where = await stack.enter_async_context(_page(environment.controller, address.url))
+        lines = hints(address.url, address.kubeconfig, documents, options.shape.nodes[0].name, where)
         stop = asyncio.create_task(until_interrupted(environment.plane))
         try:
             if console.is_terminal and not console.is_dumb_terminal and not options.once:
@@ -115,6 +125,11 @@ async def run(options: Options, console: Console) -> int:
             return await follow_in_lines(client, console, lines, stop, once=options.once)
         finally:
             stop.cancel()
+
+
+def _page(env: ControllerEnv, url: str) -> AbstractAsyncContextManager[str]:
+    """The page of ``kubectl lws ui`` over the whole cluster, which is a toy: it may act."""
+    return page(env.client("kubectl-lws"), namespace="", server=urlsplit(url).netloc, acting=True, clock=env.clock)
 
 
 def settings(options: Options) -> Settings:
@@ -127,7 +142,7 @@ def settings(options: Options) -> Settings:
 @asynccontextmanager
 async def _sandbox(options: Options) -> AsyncIterator[Environment]:
     rng = Random(0)  # noqa: S311 -- simulation, no secret
-    sandbox = Sandbox(shape=options.shape, clock=LoopClock(), random=rng, gang=options.gang)
+    sandbox = Sandbox(shape=options.shape, clock=LoopClock(), random=rng, gang=options.gang, features=options.features)
     async with sandbox, on_sockets(sandbox, options.kubeconfig) as address:
         yield Environment(address, sandbox_env(sandbox))
 
@@ -160,4 +175,5 @@ def _options(arguments: Sequence[str] | None) -> Options:
         shape=read_shape(given.shape) if given.shape else preset(given.preset),
         real=given.control_plane == "real",
         gang=given.gang,
+        features=RELEASES[given.kubernetes],
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,22 @@ class Binaries:
     def path(self, name: str) -> Path:
         """The executable; it is there if its name is."""
         return self.folder / name
+
+    def release(self) -> str:
+        """The minor release of kube-apiserver, such as ``1.36``.
+
+        Raises:
+            ConfigurationError: it does not say.
+        """
+        try:
+            command = [self.path(API_SERVER), "--version"]
+            said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 -- its own folder
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ConfigurationError(f"{self.path(API_SERVER)} does not tell its version: {error}") from error
+        found = re.search(r"v(\d+\.\d+)\.", said.stdout)
+        if found is None:
+            raise ConfigurationError(f"{self.path(API_SERVER)} tells {said.stdout!r} for a version")
+        return found[1]
 
     def without(self, name: str) -> Binaries:
         """The same, as if one were not there."""

@@ -41,6 +41,7 @@ DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 POD_GROUP_NAME: Final = "scheduling.k8s.io/group-name"
 QUEUE_NAME: Final = "scheduling.volcano.sh/queue-name"
 VOLCANO_PREFIX: Final = "volcano.sh/"
+KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Finalizers.

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias
 
+from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX
 from lws.api.rules import member
 from lws.apimachinery.durations import parse_duration
 from lws.apimachinery.gotext import quoted
 from lws.apimachinery.manifests import JSON
 
-PREFIX: Final = "ext.leaderworkerset.sigs.k8s.io/"
-PAUSED: Final = "paused"
 MOST_LOG_LINES: Final = 500
 MOST_REVISIONS: Final = 100
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
@@ -161,7 +160,6 @@ SETTINGS: Final = (
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
 BY_MEMBER: Final[Mapping[str, Setting]] = {each.member: each for each in SETTINGS}
-ROLLOUT: Final = BY_MEMBER["rollout"].key
 
 
 def parse(setting: Setting, text: str, base: Any = None) -> Any:

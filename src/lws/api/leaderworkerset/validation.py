@@ -23,7 +23,6 @@ MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
 _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
-KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"
 
 
 def validate_create(obj: JSON, support: Support = NOTHING) -> list[str]:
@@ -45,18 +44,15 @@ def validate_update(obj: JSON, old: JSON, support: Support = NOTHING) -> list[st
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, ND-05, spec 1.6)."""
+    """What is admitted but will not do what its author may expect (CD-27, CD-41, CD-42, CD-90, ND-05, spec 1.6)."""
     found = [*_topology_keys(_annotations(obj), {} if old is None else _annotations(old))]
     if old is not None and _claims(obj) != _claims(old):
         found.append(
             f"{_TEMPLATE}.volumeClaimTemplates: the claim templates of a StatefulSet cannot change, so this edit is "
             "never applied; delete and create the LeaderWorkerSet instead"
         )
-    if old is not None and member(_metadata(obj), "labels").get(KUEUE_QUEUE) and _size(obj) > _size(old):
-        found.append(
-            f"{_TEMPLATE}.size: Kueue does not renew the Workloads of running groups when their size grows: delete "
-            "each Workload that becomes Finished (OutOfSync), or its group stays gated"
-        )
+    if member(_metadata(obj), "labels").get(labels.KUEUE_QUEUE):
+        found += _queued(obj, old)
     if _spec(obj).get("groupIdentity") == types.HASH:
         return [*found, *groupidentity.name_warning(obj, old)]
     name = _metadata(obj).get("name")
@@ -68,14 +64,31 @@ def warnings(obj: JSON, old: JSON | None) -> list[str]:
     return found
 
 
+def _queued(obj: JSON, old: JSON | None) -> Iterator[str]:
+    """What Kueue does not do for the groups of a set that it queues (CD-42, CD-90)."""
+    if old is not None and _size(obj) > _size(old):
+        yield (
+            f"{_TEMPLATE}.size: Kueue does not renew the Workloads of running groups when their size grows: delete "
+            "each Workload that becomes Finished (OutOfSync), or its group stays gated"
+        )
+    surge = _surge(obj)
+    if isinstance(surge, str) and (old is None or _surge(old) != surge):
+        yield (
+            f"{_PACE}.maxSurge: Kueue takes a percentage for 0 and queues no surge group, so they stay gated: "
+            "write the number of groups"
+        )
+
+
+def _surge(obj: JSON) -> int | str:
+    pace = member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration")
+    return int_or_string(pace.get("maxSurge"), 0)
+
+
 def _most_groups(obj: JSON) -> int:
     """How many groups there may be at once: those of a surge included, and one for a set that will be scaled."""
     replicas = max(_replicas(obj), 1)
-    surge = int_or_string(
-        member(member(_spec(obj), "rolloutStrategy"), "rollingUpdateConfiguration").get("maxSurge"), 0
-    )
     try:
-        return replicas + min(replicas, max(scaled(surge, replicas, round_up=True), 0))
+        return replicas + min(replicas, max(scaled(_surge(obj), replicas, round_up=True), 0))
     except ValueError:
         return replicas
 

@@ -60,6 +60,9 @@ class Arguments:
         dry_run: whether nothing is to be written.
         filename: of the manifest to plan for.
         assignments: ``KEY=VALUE`` to plan for.
+        port: of ``ui``, on 127.0.0.1; 0 takes a free one.
+        browser: whether ``ui`` opens one.
+        acting: whether ``ui`` offers actions.
     """
 
     command: str
@@ -87,6 +90,9 @@ class Arguments:
     dry_run: bool = False
     filename: str = ""
     assignments: tuple[str, ...] = ()
+    port: int = 0
+    browser: bool = True
+    acting: bool = False
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -165,6 +171,9 @@ def _arguments(values: argparse.Namespace, overrides: Overrides, inner: tuple[st
         dry_run=given.get("dry_run", False),
         filename=given.get("filename", ""),
         assignments=tuple(given.get("assignments", ())),
+        port=given.get("port", 0),
+        browser=not given.get("no_browser", False),
+        acting=given.get("allow_actions", False),
     )
 
 

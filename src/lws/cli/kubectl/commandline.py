@@ -110,6 +110,7 @@ def _looking(commands: Commands[Parser]) -> None:
     _group(events, "only of this group")
     events.add_argument("--types", default="", metavar="TYPE", help="Warning or Normal")
     _named(commands, "top", "add up what the pods request, by node")
+    _page(commands)
     plan = _output(_command(commands, "plan", "show what a change would do, without making it"))
     plan.usage = (
         f"{PROGRAM} plan -f FILE | plan NAME --set KEY=VALUE... | plan scale NAME N | plan drain NODE... | plan upgrade"
@@ -124,6 +125,14 @@ def _looking(commands: Commands[Parser]) -> None:
         metavar="KEY=VALUE",
         help="image=IMAGE, replicas=N, or any path below spec, such as startupPolicy=LeaderReady",
     )
+
+
+def _page(commands: Commands[Parser]) -> None:
+    page = _command(commands, "ui", "serve a page on 127.0.0.1 that shows sets, groups, places and rollouts, live")
+    page.add_argument("-A", "--all-namespaces", action="store_true", help="show all namespaces")
+    page.add_argument("--port", type=_port, default=0, metavar="N", help="0, the default, takes a free one")
+    page.add_argument("--no-browser", action="store_true", help="print the address only")
+    page.add_argument("--allow-actions", action="store_true", help="let the page pause, resume, undo and restart")
 
 
 def _members(commands: Commands[Parser]) -> None:
@@ -156,7 +165,7 @@ def _rollout(commands: Commands[Parser]) -> None:
         "-w", "--watch", type=_truth, nargs="?", const=True, default=True, metavar="BOOL", help="default true"
     )
     _waiting(following)
-    _named(steps, "pause", "stop the update where it stands, by raising the partition")
+    _named(steps, "pause", "stop the update where it stands")
     _named(steps, "resume", "let a paused update go on")
     history = _named(steps, "history", "list the stored revisions, the groups of each, and what each changed")
     history.add_argument("--revision", type=_natural, default=0, metavar="N", help="print this one's templates")
@@ -218,6 +227,12 @@ def _timeout(text: str) -> float | None:
     except ValueError:
         raise argparse.ArgumentTypeError("no duration; write it as 90s or 5m") from None
     return seconds if seconds > 0 else None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 65536):
+        raise argparse.ArgumentTypeError("no port number")
+    return int(text)
 
 
 def _natural(text: str) -> int:

@@ -5,6 +5,7 @@ A command's own modules are imported when it runs: most of a short command's tim
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from lws.cli.kubectl.session import Session, kind_of
 from lws.cli.kubectl.terminal import standard_output
 from lws.client.api import DEFAULT_TIMEOUT, JSON_PATCH, MERGE_PATCH
 from lws.client.connection import connect
-from lws.errors import ConfigurationError, ConflictError, InvalidError
+from lws.errors import ConfigurationError, ConflictError, InvalidError, LwsError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MANAGER: Final = "kubectl-lws"
 ATTEMPTS: Final = 5  # of a write whose set changes under it
+PAUSE_SECONDS: Final = 10.0  # how long a controller may take to tell that it heeds a pause
+PAUSE_LOOKS: Final = 40
 _DONE: Final = {"pause": "paused", "resume": "resumed", "undo": "rolled back"}
 
 
@@ -225,12 +228,40 @@ class Command:
         observation = await self._observe()
         if notice := owner_notice(observation.facts):
             self._session.warn(f"{notice} Its next write may undo this one.")
-        await self._write(observation, step, revision)
+        await self.write(observation, step, revision)
+        if step == "pause":
+            await self._heeded()
         self._session.done(step, f"leaderworkerset/{self._name} {_DONE[step]}")
         return 0
 
-    async def _write(self, observation: Observation, step: str, revision: int) -> None:
-        """Write the step; a new look and another try if nothing but the status changed since the look."""
+    async def _heeded(self) -> None:
+        """Wait until the controller tells that the rollout stands still; annotations do not change the generation.
+
+        Raises:
+            LwsError: no controller heeds the annotation, which was removed again.
+        """
+        from lws.cli.kubectl import rollout
+
+        for _ in range(PAUSE_LOOKS):
+            found = await self._client.get(LEADERWORKERSETS, self._namespace, self._name)
+            conditions = (found.get("status") or {}).get("conditions") or ()
+            if any(each.get("type") == "Paused" and each.get("status") == "True" for each in conditions):
+                return
+            await asyncio.sleep(PAUSE_SECONDS / PAUSE_LOOKS)
+        await self._client.patch(
+            LEADERWORKERSETS, self._namespace, self._name, rollout.unpause(), field_manager=MANAGER
+        )
+        raise LwsError(
+            f"the controller of {self._name} does not support pausing, or does not run: nothing is paused, and the "
+            "annotation was removed again"
+        )
+
+    async def write(self, observation: Observation, step: str, revision: int) -> None:
+        """Write the step; a new look and another try if nothing but the status changed since the look.
+
+        Raises:
+            ConflictError: the set was edited since.
+        """
         for last in (False,) * (ATTEMPTS - 1) + (True,):
             patch, kind = _patch(observation, step, revision)
             try:

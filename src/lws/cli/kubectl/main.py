@@ -5,6 +5,7 @@ Nothing is imported before it is needed, since most of a short command's time is
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -38,12 +39,22 @@ def _version(output: str) -> None:
 
 
 def _run(arguments: Arguments) -> int:
+    gc.disable()  # imports make no garbage, and looking for it takes a tenth of a short command
     import asyncio
 
-    from lws.cli.kubectl.commands import run
+    from lws.client.quickimport import import_http
+
+    import_http()
+
+    if arguments.command == "ui":
+        from lws.cli.kubectl.ui.command import run
+    else:
+        from lws.cli.kubectl.commands import run
     from lws.cli.output import cannot_be_written
     from lws.errors import ConflictError, LwsError, NotFoundError
 
+    gc.freeze()
+    gc.enable()
     try:
         return asyncio.run(run(arguments))()
     except NotFoundError as error:

@@ -8,8 +8,8 @@ error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ from lws.apimachinery.resources import (
     Resource,
 )
 from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
+from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
@@ -36,6 +37,7 @@ from lws.planning.leaderworkerset.diagnosis.facts import (
     WORKLOAD,
     Facts,
     ForeignObject,
+    GangFacts,
     GroupFacts,
     Holder,
     SetFacts,
@@ -85,7 +87,7 @@ async def observe(client: ApiClient, namespace: str, name: str) -> Observation:
         _allowed(client.list(CORE_EVENTS, namespace, field_selector="type=Warning")),
     )
     statefulsets = {one.metadata.name: one for one in msgspec.convert(sets["items"], list[StatefulSet])}
-    revisions = _own(lws, msgspec.convert(stored["items"], list[ControllerRevision]))
+    revisions = own_revisions(lws, msgspec.convert(stored["items"], list[ControllerRevision]))
     leader_set = await _leader_deployment(client, lws) if lws.hashed else statefulsets.get(name)
     reports = msgspec.convert(pods["items"], tuple[PodReport, ...])
     groups, strays = read_groups(lws, leader_set, statefulsets, reports, revisions)
@@ -101,7 +103,7 @@ async def _leader_deployment(client: ApiClient, lws: SetFacts) -> Deployment | N
     return found if found is not None and found.metadata.label(labels.NAME) == lws.name else None
 
 
-def _own(lws: SetFacts, listed: Iterable[ControllerRevision]) -> tuple[ControllerRevision, ...]:
+def own_revisions(lws: SetFacts, listed: Iterable[ControllerRevision]) -> tuple[ControllerRevision, ...]:
     """The set's revisions, by name: with a controller that is absent or this set (spec 6.1)."""
     uid = lws.metadata.uid
     own = [one for one in listed if one.metadata.controller is None or one.metadata.controller.uid == uid]
@@ -115,30 +117,87 @@ def _concerns(event: JSON, name: str) -> bool:
 
 async def _explained(client: ApiClient, facts: Facts) -> Facts:
     """The facts with what explains trouble. A Service in the way leaves groups ready, so it is looked for always."""
-    unready = [group for group in facts.groups if not group.state.ready]
-    troubled = [pod for group in unready for pod in group.pods if not pod.ready or pod.metadata.deleting]
-    troubled += [pod for pod in facts.strays if pod.metadata.deleting]
-    if not unready and not troubled and facts.leader_set is not None:
+    troubled = _troubled(facts)
+    if _quiet(facts, troubled):
         return replace(facts, foreign=await _foreign(client, facts, ()))
-    nodes, workloads, gangs, (domains, holders), foreign, workers = await asyncio.gather(
-        _nodes(client, troubled),
+    nodes, (domains, holders), rest = await asyncio.gather(
+        _nodes(client, troubled), _holders(client, facts, troubled), look_around(client, facts)
+    )
+    return with_surroundings(replace(facts, nodes=nodes, domains=domains, holders=holders), rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What explains trouble and belongs to others, nodes and other sets apart.
+
+    Attributes:
+        workloads: as `Facts` has them.
+        gangs: likewise.
+        foreign: likewise.
+        worker_sets: StatefulSets without our label under the names of missing worker StatefulSets.
+        unlabelled: by the index of their group, pods without our label under the names of missing workers.
+    """
+
+    workloads: Mapping[str, Workload | None] = field(default_factory=dict)
+    gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
+    foreign: tuple[ForeignObject, ...] = ()
+    worker_sets: Mapping[str, StatefulSet] = field(default_factory=dict)
+    unlabelled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+async def look_around(client: ApiClient, facts: Facts) -> Surroundings:
+    """Read what a diagnosis wants of others' objects, as far as they may be read."""
+    unready, troubled = [group for group in facts.groups if not group.state.ready], _troubled(facts)
+    if _quiet(facts, troubled):
+        return Surroundings(foreign=await _foreign(client, facts, ()))
+    workloads, gangs, foreign, workers, unlabelled = await asyncio.gather(
         _workloads(client, facts, troubled),
         read_gangs(client, facts.lws.metadata.namespace, troubled),
-        _holders(client, facts, troubled),
         _foreign(client, facts, unready),
         _worker_sets(client, facts, unready),
+        _unlabelled(client, facts, unready),
     )
-    groups = tuple(replace(group, worker_set=group.worker_set or workers.get(group.base)) for group in facts.groups)
-    return replace(
-        facts,
-        groups=groups,
-        nodes=nodes,
-        workloads=workloads,
-        gangs=gangs,
-        domains=domains,
-        holders=holders,
-        foreign=foreign,
+    return Surroundings(workloads, gangs, foreign, workers, unlabelled)
+
+
+def with_surroundings(facts: Facts, seen: Surroundings) -> Facts:
+    """The facts with what was seen around them."""
+    groups = tuple(
+        replace(
+            group,
+            worker_set=group.worker_set or seen.worker_sets.get(group.base),
+            unlabelled=seen.unlabelled.get(group.index, ()),
+        )
+        for group in facts.groups
     )
+    return replace(facts, groups=groups, workloads=seen.workloads, gangs=seen.gangs, foreign=seen.foreign)
+
+
+def _troubled(facts: Facts) -> list[PodReport]:
+    """Pods that are not ready or do not stay."""
+    unready = [group for group in facts.groups if not group.state.ready]
+    troubled = [pod for group in unready for pod in group.pods if not pod.ready or pod.metadata.deleting]
+    return troubled + [pod for pod in facts.strays if pod.metadata.deleting]
+
+
+def _quiet(facts: Facts, troubled: Sequence[PodReport]) -> bool:
+    return all(group.state.ready for group in facts.groups) and not troubled and facts.leader_set is not None
+
+
+async def _unlabelled(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[int, tuple[str, ...]]:
+    """Workers that are there under their names, but not for who selects by our label (resilience 2.3)."""
+    absent = [
+        (group.index, name)
+        for group in unready
+        if group.worker_set is not None and group.leader is not None and not group.leader.metadata.deleting
+        for name in missing(facts.lws, group)
+    ][:MOST_LOOKS]
+    namespace, found = facts.lws.metadata.namespace, dict[int, tuple[str, ...]]()
+    seen = await asyncio.gather(*(_look(client, PODS, namespace, name) for _, name in absent))
+    for (index, name), (_, raw) in zip(absent, seen, strict=True):
+        if raw is not None and (raw["metadata"].get("labels") or {}).get(labels.NAME) != facts.lws.name:
+            found[index] = (*found.get(index, ()), name)
+    return found
 
 
 async def _nodes(client: ApiClient, pods: Iterable[PodReport]) -> dict[str, NodeReport | None]:
@@ -229,12 +288,12 @@ async def _foreign_leader_set(client: ApiClient, lws: SetFacts) -> ForeignObject
 
 async def _worker_sets(client: ApiClient, facts: Facts, unready: Iterable[GroupFacts]) -> dict[str, StatefulSet]:
     """StatefulSets under the names of worker StatefulSets that are missing: they lack our label."""
-    missing = [
+    names = [
         group.base for group in unready if group.leader is not None and group.size > 1 and group.worker_set is None
     ][:MOST_LOOKS]
     namespace = facts.lws.metadata.namespace
-    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in missing))
-    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(missing, found, strict=True) if raw}
+    found = await asyncio.gather(*(_look(client, STATEFULSETS, namespace, name) for name in names))
+    return {name: msgspec.convert(raw, StatefulSet) for name, (_, raw) in zip(names, found, strict=True) if raw}
 
 
 async def _look(client: ApiClient, resource: Resource, namespace: str, name: str) -> tuple[bool, JSON | None]:

@@ -18,6 +18,7 @@ from lws.cli.kubectl.follow import INTERVAL, Watch
 from lws.cli.kubectl.observe import observe
 from lws.cli.kubectl.plain import ranges
 from lws.cli.kubectl.session import Session
+from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
 
@@ -132,11 +133,29 @@ def _same(group: GroupFacts, uid: str) -> bool:
 
 
 def _ending(group: GroupFacts) -> bool:
-    return group.leader is not None and group.leader.metadata.deleting and not _exhausted(group)
+    return group.leader is not None and group.leader.metadata.deleting and not exhausted(group)
 
 
-def _exhausted(group: GroupFacts) -> bool:
+def exhausted(group: GroupFacts) -> bool:
+    """Whether the group is recovered rather than restarted."""
     return group.leader is not None and group.leader.metadata.annotation(EXHAUSTED) == "true"
+
+
+async def recreate(client: ApiClient, group: GroupFacts) -> bool:
+    """Delete the leader of a group, or mark it for recovery if its restarts are exhausted; whether it was marked.
+
+    Raises:
+        ConflictError: the leader is another one by now.
+        NotFoundError: it is gone.
+    """
+    assert group.leader is not None
+    meta = group.leader.metadata
+    if exhausted(group):
+        patch = {"metadata": {"uid": meta.uid, "annotations": {RECOVER: "true"}}}
+        await client.patch(PODS, meta.namespace, meta.name, patch, field_manager="kubectl-lws")
+        return True
+    await client.delete(PODS, meta.namespace, meta.name, uid=meta.uid, propagation="Foreground")
+    return False
 
 
 async def _restart(session: Session, work: Work, group: GroupFacts) -> None:
@@ -144,12 +163,8 @@ async def _restart(session: Session, work: Work, group: GroupFacts) -> None:
     meta = group.leader.metadata
     work.asked.append(group.index)
     try:
-        if _exhausted(group):
-            patch = {"metadata": {"uid": meta.uid, "annotations": {RECOVER: "true"}}}
-            await session.client.patch(PODS, session.namespace, meta.name, patch, field_manager="kubectl-lws")
+        if await recreate(session.client, group):
             work.recovered.append(group.index)
-        else:
-            await session.client.delete(PODS, session.namespace, meta.name, uid=meta.uid, propagation="Foreground")
     except (NotFoundError, ConflictError):
         return  # somebody else was faster
     if session.text:

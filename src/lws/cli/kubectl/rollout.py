@@ -1,70 +1,70 @@
-"""Steers a rollout by what the API has today: the user's partition and the stored revisions.
+"""Steers a rollout by what the API has: an annotation and the stored revisions (resilience 5).
 
-Pausing raises ``rollingUpdateConfiguration.partition`` to the lowest index that is replaced already and remembers the
-earlier value in an annotation; resuming puts it back. Undoing writes an earlier revision's template into the spec: an
-edit like any other. Each is one guarded write: if somebody else edits the set meanwhile, nothing is written.
+Pausing and resuming write the annotation that the controller heeds; resuming also undoes a pause of earlier releases of
+this plugin, which raised the user's partition and remembered the value that it had. Undoing writes an earlier
+revision's template into the spec: an edit like any other. Each is one guarded write: if somebody else edits the set
+meanwhile, nothing is written.
 """
 
 from __future__ import annotations
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision
+from lws.api.leaderworkerset.policykeys import PAUSED as PAUSED_VALUE
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.revisions import SECTIONS, section
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
-from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, SetFacts
+from lws.planning.leaderworkerset.diagnosis.facts import SetFacts
 
 
 def pause(observation: Observation) -> JSON:
-    """The merge patch that stops the update where it stands.
+    """The merge patch that asks for the update to stand still.
 
     Raises:
         ConfigurationError: it is paused already, or its groups have no index.
     """
     lws = observation.facts.lws
     if lws.hashed:
-        raise ConfigurationError(f"the groups of {lws.name} are known by a key: there is no partition to pause it by")
-    if lws.metadata.annotation(PAUSED) is not None:
+        raise ConfigurationError(f"the groups of {lws.name} are known by a key: such a rollout cannot be paused")
+    if lws.metadata.annotation(PAUSED) is not None or paused(lws):
         raise ConfigurationError(f"{lws.name} is paused already; `kubectl lws rollout resume {lws.name}` it first")
-    partition = max(_lowest_replaced(observation.facts), lws.partition)
-    return _partition_patch(lws, partition, str(lws.partition))
+    return _annotated(lws, PAUSED_VALUE)
 
 
-def _lowest_replaced(facts: Facts) -> int:
-    """The lowest index that is of the new revision or already going; the number of replicas if none is, or all are.
-
-    The StatefulSet's own partition says less: with maxUnavailable above 1 or with surge it lies below groups that still
-    run the old revision (controller.md K8). At rest a pause holds every group from the next update.
-    """
-    replicas = facts.lws.replicas
-    wanted = [group for group in facts.groups if group.index < replicas]
-    if all(group.revision == facts.key for group in wanted):
-        return replicas
-    return min((group.index for group in wanted if _replaced(facts, group)), default=replicas)
-
-
-def _replaced(facts: Facts, group: GroupFacts) -> bool:
-    released = group.index >= facts.partition
-    if group.leader is None or group.leader.metadata.deleting:
-        return released
-    return group.revision == facts.key
+def paused(lws: SetFacts) -> bool:
+    """Whether the set asks for its rollout to stand still."""
+    return lws.metadata.annotation(ROLLOUT) == PAUSED_VALUE
 
 
 def resume(observation: Observation) -> JSON:
-    """The merge patch that lets the update go on, with the partition that was there before the pause.
+    """The merge patch that lets the update go on; after an earlier plugin's pause, with the partition before it.
 
     Raises:
         ConfigurationError: it is not paused; a partition of the user's own stays as it is.
     """
     lws = observation.facts.lws
     earlier = lws.metadata.annotation(PAUSED)
-    if earlier is None:
+    if earlier is None and not paused(lws):
         held = f"; its own partition {lws.partition} holds groups back: lower that to update them"
         raise ConfigurationError(f"{lws.name} is not paused{held if lws.partition else ''}")
-    return _partition_patch(lws, natural(earlier) or 0, None)
+    if earlier is None:
+        return _annotated(lws, None)
+    patch = _partition_patch(lws, natural(earlier) or 0, None)
+    patch["metadata"]["annotations"] |= {ROLLOUT: None} if paused(lws) else {}
+    return patch
+
+
+def unpause() -> JSON:
+    """The merge patch that takes a pause back that no controller heeds."""
+    return {"metadata": {"annotations": {ROLLOUT: None}}}
+
+
+def _annotated(lws: SetFacts, value: str | None) -> JSON:
+    return {"metadata": {"resourceVersion": lws.metadata.resource_version, "annotations": {ROLLOUT: value}}}
 
 
 def _partition_patch(lws: SetFacts, partition: int, remembered: str | None) -> JSON:

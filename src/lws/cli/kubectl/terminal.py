@@ -74,3 +74,8 @@ class Terminal:
 def standard_output() -> Terminal:
     """The process's own."""
     return Terminal(sys.stdout)
+
+
+def silent() -> Terminal:
+    """Nobody reads it."""
+    return Terminal(io.StringIO(), {})

@@ -73,6 +73,7 @@ class Fault:
         ended: how it ended.
         message: the last words, or those of who ended the pod.
         by: reason of the condition DisruptionTarget; empty without one.
+        restarted: the container runs again, or is about to, so what ended is its previous instance.
     """
 
     pod: str
@@ -85,10 +86,11 @@ class Fault:
     ended: ContainerStateTerminated | None = None
     message: str = ""
     by: str = ""
+    restarted: bool = False
 
     @property
     def counts(self) -> bool:
-        """Whether it says anything of the program: an eviction, a preemption or a lost node does not (3.1)."""
+        """Whether it tells of the program: evictions, preemptions and lost nodes do not (resilience 3.1)."""
         return self.kind is not Kind.NODE_LOST and self.by not in _UNCOUNTED
 
     @property
@@ -146,6 +148,16 @@ def cause_of(failure: Failure) -> Cause:
     return Cause.OOM_KILLED if failure.reason == Cause.OOM_KILLED else Cause.ERROR
 
 
+def told(failure: Failure) -> str:
+    """A failure that is recorded, in few words."""
+    where = f"pod {failure.pod} on node {failure.node}" if failure.node else f"pod {failure.pod}"
+    if failure.container:
+        code = f"signal {failure.signal}" if failure.signal else str(failure.exit_code)
+        named = f" ({failure.reason})" if failure.reason else ""
+        return f"container {failure.container} of {where} exited with {code}{named}"
+    return f"{where}: {failure.reason}"
+
+
 def vanished(name: str, now: datetime) -> Fault:
     """A pod of which nothing tells but its absence (CD-01)."""
     return Fault(name, Kind.DELETED, now, VANISHED)
@@ -171,7 +183,7 @@ def first(found: Iterable[Fault]) -> Fault:
 
 
 def node_lost(node: Node | None, now: datetime) -> bool:
-    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (6.1)."""
+    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (resilience 6.1)."""
     if node is None:
         return True
     condition = node.not_ready
@@ -248,8 +260,10 @@ def _ended(pod: Pod, container: ContainerStatus, last: ContainerStateTerminated,
         kind = Kind.OOM_KILLED
     elif last.signal or last.exit_code > _KILLED:
         kind = Kind.SIGNAL
-    meta = pod.metadata
-    return Fault(meta.name, kind, when, last.reason, meta, pod.spec.node_name, container.name, last, last.message)
+    meta, again = pod.metadata, container.terminated is not last
+    return Fault(
+        meta.name, kind, when, last.reason, meta, pod.spec.node_name, container.name, last, last.message, "", again
+    )
 
 
 def _latest(pod: Pod) -> ContainerStatus | None:

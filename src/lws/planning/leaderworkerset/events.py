@@ -26,6 +26,9 @@ REPLACEMENT_DEFERRED = "GroupReplacementDeferred"
 REPLACEMENT_ADMITTED = "GroupReplacementAdmitted"
 GROUP_BACK_OFF = "GroupBackOff"
 INVALID_POLICY = "InvalidPolicy"
+ROLLOUT_STALLED = "RolloutStalled"
+ROLLED_BACK = "RolledBack"
+SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -207,6 +210,23 @@ def invalid_policy(key: str, value: str, why: str, uid: str) -> EmitEvent:
     """An annotation that counts as unset, told once per value (resilience 1.3)."""
     note = f"Annotation {key} is passed over: {value!r} {why}"
     return EmitEvent("Warning", INVALID_POLICY, UPDATE, note, once=f"{uid}/{INVALID_POLICY}/{key}={value}")
+
+
+def rollout_stalled(note: str, once: str) -> EmitEvent:
+    """A rollout past its deadline; an addition to the reference's events (resilience 5)."""
+    return EmitEvent("Warning", ROLLOUT_STALLED, UPDATE, note, once=once)
+
+
+def rolled_back(bad: str, good: str, revision: Reference) -> EmitEvent:
+    """The earlier revision's template was written back; an addition to the reference's events (resilience 5)."""
+    note = f"The rollout of revision {bad} stalled: the template of revision {good} was written back"
+    return EmitEvent("Warning", ROLLED_BACK, UPDATE, note, revision)
+
+
+def surge_unschedulable(once: str) -> EmitEvent:
+    """Surge without capacity; an addition to the reference's events (resilience 5)."""
+    note = "Groups of the new revision find no room: groups are taken down one by one, as if maxUnavailable were 1"
+    return EmitEvent("Warning", SURGE_UNSCHEDULABLE, UPDATE, note, once=once)
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

@@ -154,10 +154,18 @@ def group_of(pod: Pod) -> str:
     return meta.label(labels.GROUP_INDEX) or (meta.name if is_leader(pod) or owner is None else owner.name)
 
 
+def passing(pod: Pod) -> bool:
+    """Whether the pod goes when its group does: somebody controls it, or deletes it (ND-22)."""
+    return pod.metadata.deleting or pod.metadata.controller is not None
+
+
 def terminating_groups(pods: Iterable[Pod]) -> int:
-    """How many of the groups of these pods, all of a set, have no leader that lives (T of next 4.2)."""
+    """How many of the groups of these pods, all of a set, have no leader that lives (T of next 4.2).
+
+    A pod that was let go by what made it stays for good; nobody waits for that one.
+    """
     groups: dict[str, bool] = {}
-    for pod in pods:
+    for pod in filter(passing, pods):
         group = group_of(pod)
         groups[group] = groups.get(group, False) or (is_leader(pod) and leads(pod))
     return sum(not led for led in groups.values())

@@ -114,12 +114,12 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += seen.choice.actions
     section = snapshot.contents.sections(lws)
     prepared = workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, 0)
-    if prepared is not None and prepared.problem is not None:
+    if prepared.problem is not None:
         problem = prepared.problem
         described = _describe(seen, now, problem=problem)
-        return Plan((*actions, *described.actions, problem.event), error=problem.message)
-    actions += () if prepared is None else prepared.actions
-    if prepared is not None and not prepared.complete:
+        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=workloads.REMEDY)
+    actions += prepared.actions
+    if not prepared.complete:
         return Plan(tuple(actions))
     actions += (seen.apply,) if seen.apply is not None else ()
     actions += services.shared(lws, snapshot.service)

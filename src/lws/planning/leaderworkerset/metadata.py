@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from lws.api.leaderworkerset import labels, policies
+from lws.api.leaderworkerset import labels, policykeys
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
@@ -37,7 +37,7 @@ def inherited_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
     return {
         key: value
         for key, value in (lws.metadata.annotations or {}).items()
-        if key not in _NOT_INHERITED and not key.startswith(policies.PREFIX)
+        if key not in _NOT_INHERITED and not key.startswith(policykeys.PREFIX)
     }
 
 

@@ -141,16 +141,20 @@ def choose(
     return _make(lws, own, contents, wanted, events.revision_created, armed=False)
 
 
-def truncate(lws: LeaderWorkerSet, listed: Iterable[ControllerRevision], key: str, pods: Sequence[Pod]) -> list[Delete]:
-    """Delete every revision of another key (spec 6.6); to be called when the update is done (spec 8.4).
+def truncate(
+    lws: LeaderWorkerSet, listed: Iterable[ControllerRevision], key: str, pods: Sequence[Pod], kept: int = 0
+) -> list[Delete]:
+    """Delete revisions of another key (spec 6.6), all but the ``kept`` latest; to be called when the update is done.
 
     A key that some leader pod still carries is kept for the moment; that pod's end brings the next pass.
     """
     carried = {pod.metadata.label(labels.REVISION) for pod in pods} | {key}
+    earlier = [each for each in own_revisions(lws, listed) if each.metadata.label(labels.REVISION) not in carried]
+    history = sorted(earlier, key=lambda each: -each.revision)[:kept]
     return [
         Delete(CONTROLLERREVISIONS, lws.metadata.namespace, revision.metadata.name, revision.metadata.uid)
-        for revision in own_revisions(lws, listed)
-        if revision.metadata.label(labels.REVISION) not in carried and not revision.metadata.deleting
+        for revision in earlier
+        if revision not in history and not revision.metadata.deleting
     ]
 
 

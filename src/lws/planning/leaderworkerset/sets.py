@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, EmitEvent, Patch, Plan, Reference
+from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    groupstatus,
     hash_sets,
     leader_statefulset,
     ownership,
@@ -25,19 +28,33 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    steering,
+    undoing,
     workloads,
 )
 from lws.planning.leaderworkerset.blockers import Blocker
+from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import GroupState
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
+from lws.planning.leaderworkerset.steering import budget_of as steer_budget
 from lws.planning.leaderworkerset.workloads import Prerequisites, Problem
 
-SCHEDULING_REMEDY: Final = "see condition WorkloadSchedulingCreated of the set, and spec.scheduling"
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """A plan, and what is to be remembered of looking at the set's groups and its rollout."""
+
+    plan: Plan
+    seen: GroupsSeen = field(default_factory=GroupsSeen)
+    rollout: RolloutStatus | None = None
 
 
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
@@ -46,27 +63,33 @@ def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
+    return plan_set(snapshot, now).plan
+
+
+def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
+    """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return hash_sets.plan_hash_set(snapshot, now)
+        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
-        return DONE
+        return SetPlan(DONE)
     if statefulset is not None:
         if statefulset.metadata.deleting:
-            return Plan(requeue_after=DELETION_CHECK)
+            return SetPlan(Plan(requeue_after=DELETION_CHECK))
         relation = ownership.of_leader_set(lws, statefulset)
         if relation is Relation.EARLIER:
-            return Plan(requeue_after=DELETION_CHECK)
+            return SetPlan(Plan(requeue_after=DELETION_CHECK))
         if relation is Relation.FOREIGN:
-            return _blocked(snapshot, now)
-    return _roll(_look(snapshot), now)
+            return SetPlan(_blocked(snapshot, now))
+    seen = _look(snapshot, now)
+    return SetPlan(_roll(seen, now), seen.seen, seen.steering.rollout)
 
 
 def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
     """What is still to be done in a pass that failed at a Workload or PodGroup: say so (next 7.5, ND-18)."""
     if snapshot.lws.spec.hashed:
         return hash_sets.plan_unprepared(snapshot, now, problem)
-    return Plan((*_describe(_look(snapshot), now, problem=problem).actions, problem.event))
+    return Plan((*_describe(_look(snapshot, now), now, problem=problem).actions, problem.event))
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -80,7 +103,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     """
     if snapshot.lws.spec.hashed:
         return hash_sets.plan_refused(snapshot, now, error, final=final)
-    seen = _look(snapshot)
+    seen = _look(snapshot, now)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
     return Plan(described.actions, requeue_after=described.put_off)
@@ -98,6 +121,8 @@ class _Seen:
     states: Mapping[int, GroupState]
     decision: Decision
     counts: Counts
+    seen: GroupsSeen
+    steering: Steering
 
     @property
     def blocker(self) -> Blocker | None:
@@ -109,7 +134,7 @@ class _Seen:
         return blockers.rollout_waiting(lws, self.choice.key, self.now, self.decision, self.states)
 
 
-def _look(snapshot: SetSnapshot) -> _Seen:
+def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     budget = Budget.of(lws)
     choice = revisions.choose(lws, statefulset, snapshot.revisions, snapshot.contents)
@@ -119,44 +144,69 @@ def _look(snapshot: SetSnapshot) -> _Seen:
     states = groups.states(choice.key, lws, leaders, *belongings, waiting)
     states |= retention.outdated(snapshot.leaders, lws.metadata.name, choice.key)
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
-    decision = decide(budget, now, states, armed=choice.armed, surging=choice.surging)
+    by_index = groups.leaders_by_index(leaders, lws.metadata.name)
+    course = Course(choice.key, budget, by_index, states, snapshot.lookup)
+    steered_by = steer(lws, snapshot.policies, snapshot.rollout, course, time)
+    surging = _surging(snapshot, choice, by_index)
+    decision = decide(steer_budget(steered_by, budget), now, states, armed=choice.armed, surging=surging)
+    ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
+    every = groups.leaders_by_index((*ending, *leaders), lws.metadata.name)
+    decision = steered(steered_by, snapshot.policies, decision, now, replace(course, leaders=every))
     counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
     counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
-    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts)
+    seen = groupstatus.look(snapshot, every, states, time)
+    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen, steered_by)
+
+
+def _surging(snapshot: SetSnapshot, choice: Choice, leaders: Mapping[int, Pod]) -> bool:
+    """Whether surge has anything to cover; revisions that are kept as history are none of it (CD-14, resilience 5)."""
+    if choice.armed or not snapshot.policies.revision_history_limit:
+        return choice.surging
+    updating = find(snapshot.lws.status.conditions, UPDATE_IN_PROGRESS)
+    outdated = any(groups.revision_key(pod) != choice.key for pod in leaders.values())
+    return choice.surging and (outdated or (updating is not None and updating.status == "True"))
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
+    undone = undoing.undo(lws, snapshot.policies, seen.steering, snapshot.revisions, seen.choice.key)
+    if undone:
+        return Plan(undone)
     done = seen.counts.update_done(seen.budget)
     groups_kept = max(seen.decision.replicas, seen.budget.replicas)
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
     prepared = _prerequisites(seen)
-    if prepared is not None:
-        if prepared.problem is not None:
-            described = _describe(seen, now, problem=prepared.problem)
-            told = prepared.problem.event
-            return Plan((*actions, *described.actions, told), error=prepared.problem.message, remedy=SCHEDULING_REMEDY)
-        actions += [*seen.choice.actions, *prepared.actions]
-        if not prepared.complete:
-            return Plan(tuple(actions))
-        actions += _leader_statefulset(seen)
-    else:
-        actions += [*seen.choice.actions, *_leader_statefulset(seen)]
+    if prepared.problem is not None:
+        described = _describe(seen, now, problem=prepared.problem)
+        told = prepared.problem.event
+        return Plan((*actions, *described.actions, told), error=prepared.problem.message, remedy=workloads.REMEDY)
+    actions += [*seen.choice.actions, *prepared.actions]
+    if not prepared.complete:
+        return Plan(tuple(actions))
+    actions += _leader_statefulset(seen)
     actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
     actions += services.shared(lws, snapshot.service)
     # A set that was pruned has another version now: its own event brings the pass that writes the status.
     described = StatusPlan() if pruned else _describe(seen, now)
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += steering.told(seen.steering, snapshot.policies, lws, seen.choice.key)
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if done:
-        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+        kept = snapshot.policies.revision_history_limit
+        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders, kept)
+    again = _earliest(described.put_off, seen.seen.again, seen.steering.again)
+    return Plan(tuple(actions), requeue_after=again)
 
 
-def _prerequisites(seen: _Seen) -> Prerequisites | None:
+def _earliest(*seconds: float | None) -> float | None:
+    """The first of some moments; None for those that never come."""
+    return min((each for each in seconds if each is not None), default=None)
+
+
+def _prerequisites(seen: _Seen) -> Prerequisites:
     snapshot, lws = seen.snapshot, seen.snapshot.lws
     section = snapshot.contents.sections(lws)
     return workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, seen.decision.replicas)
@@ -169,7 +219,7 @@ def _describe(
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if snapshot.leader_statefulset is None else snapshot.leader_statefulset.status.replicas,
+        status.replicas_of(snapshot.lws, snapshot.leader_statefulset),
         seen.counts,
         now,
         status.Circumstances(
@@ -182,6 +232,9 @@ def _describe(
             news_age=snapshot.news_age,
             told=snapshot.told,
             prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
+            seen=seen.seen,
+            steering=seen.steering,
+            policies=snapshot.policies,
         ),
     )
 

@@ -18,12 +18,13 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts
+from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
@@ -52,6 +53,9 @@ class SetSnapshot:
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
         scheduling: what there is of typed scheduling.
+        rollout: what the rollout has to remember.
+        lookup: looks up what explains trouble; None leaves status.groups as it is.
+        unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
     """
 
@@ -71,6 +75,9 @@ class SetSnapshot:
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
     scheduling: Seen = NOTHING_SEEN
+    rollout: RolloutStatus | None = None
+    lookup: Lookup | None = None
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

@@ -9,6 +9,7 @@ from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
@@ -16,7 +17,7 @@ from lws.apimachinery.conditions import Wanted, find, with_condition
 from lws.apimachinery.conditions import as_json as condition_json
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
-from lws.planning.leaderworkerset import conditions, degraded, events
+from lws.planning.leaderworkerset import conditions, degraded, events, groupstatus, steering
 from lws.planning.leaderworkerset.conditions import (
     AVAILABLE,
     BLOCKED,
@@ -29,14 +30,17 @@ from lws.planning.leaderworkerset.conditions import (
     with_reason,
 )
 from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.steering import Steering
 
 COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
 CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
+WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
     "failures",
     "groups",
@@ -53,8 +57,9 @@ class Counts:
 
     ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
     groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready and have not exhausted their restart budget. ``exhausted`` are those that
-    have, surge included, and ``stopped`` the wanted ones of them (next 5.4).
+    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
+    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
+    (next 5.4).
     """
 
     ready: int = 0
@@ -63,6 +68,7 @@ class Counts:
     moved: int = 0
     done: int = 0
     serving: int = 0
+    renewed: int = 0
     exhausted: int = 0
     stopped: int = 0
 
@@ -110,7 +116,7 @@ def count(
     and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
     their probes say (resilience 3.2).
     """
-    ready = updated = current = moved = done = serving = 0
+    ready = updated = current = moved = done = serving = renewed = 0
     for leader in leaders:
         index = group_index(leader, lws.metadata.name)
         if index is None:
@@ -124,11 +130,12 @@ def count(
         updated += state.updated
         if index < budget.replicas:
             serving += state.ready and not marked(leader)
+            renewed += state.good and not marked(leader)
             if index >= budget.partition:
                 current += 1
                 moved += is_updated
                 done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving)
+    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,9 @@ class Circumstances:
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
         told: what our last write of the status said beyond the reference.
+        seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
+        steering: how the rollout is steered; None if nobody looked.
+        policies: what the set has chosen.
     """
 
     age: float | None = None
@@ -177,6 +187,9 @@ class Circumstances:
     records: Records = NONE
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    seen: GroupsSeen | None = None
+    steering: Steering | None = None
+    policies: SetPolicies = DEFAULTS
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -197,24 +210,32 @@ def plan_status(
     in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
     come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
     the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
-    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1).
+    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1), what is told of groups comes at
+    most once in as many, and in `WORDS_SECONDS` where only words differ (resilience 4).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     halted = counts.halted_conditions(budget.replicas)
     turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
     values = _prepared(_blocked(turned.values, lws, besides, now), lws, besides, now)
+    if besides.seen is not None:
+        values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
+    if besides.steering is not None:
+        values = steering.conditions(values, besides.steering, besides.policies, lws, now)
     told = restored(lws.status, besides.told)
     after = told.model_copy(
         update={
             "conditions": with_reason(values, *_why(values, counts, budget, besides)),
             "replicas": replicas,
             "ready_replicas": counts.ready,
-            "updated_replicas": counts.updated,
+            "updated_replicas": counts.renewed if isinstance(counts, Counts) and is_queued(lws) else counts.updated,
             "observed_generation": lws.metadata.generation,
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
+            **(
+                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+            ),
         }
     )
     if _news(after) == _news(told):
@@ -229,15 +250,40 @@ def plan_status(
     return StatusPlan(write(lws, after, events_on_success))
 
 
+def _groups(seen: GroupsSeen | None) -> dict[str, object]:
+    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+
+
+def is_queued(lws: LeaderWorkerSet) -> bool:
+    """Whether Kueue queues the set's groups. It judges a rollout by the set's counters (CD-35)."""
+    return bool(lws.metadata.label(labels.KUEUE_QUEUE))
+
+
+def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
+    """How many groups the status tells of (spec 8.1).
+
+    Of a set that Kueue queues, a leader on its way back still counts: Kueue takes fewer for the end of a surge (CD-35).
+    """
+    if statefulset is None:
+        return 0
+    leaders, wanted = statefulset.status.replicas, statefulset.spec.replicas
+    if not is_queued(lws):
+        return leaders
+    return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
+
+
 def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
     """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
         return 0.0
-    waits = []
-    if _news(after, but=(RECORDS,)) != _news(told, but=(RECORDS,)):
-        waits.append(0.0 if besides.age is None else _patience(told, moving=besides.moving) - besides.age)
-    if _news(after, but=(COUNTERS,)) != _news(told, but=(COUNTERS,)):
+    waits, age = [], besides.age
+    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
+        waits.append(0.0 if age is None else _patience(told, moving=besides.moving) - age)
+    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
         waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
+    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
+        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
+        waits.append(0.0 if age is None else seconds - age)
     return min(waits)
 
 
@@ -301,15 +347,28 @@ def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
 
 
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
+GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
 RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 
 
 def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
     """What of a status is worth a write; ``but`` names what does not come in."""
-    update: dict[str, object] = {"conditions": conditions.but_for_reason(status.conditions)}
+    values = conditions.but_for_reason(status.conditions)
+    update_rollout = None if status.rollout is None else status.rollout.fallback or None
+    if GROUPS in but:
+        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
+    # The progress of a rollout goes with writes that happen anyway.
+    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
     for members in but:
         update |= members
     return status.model_copy(update=update)
+
+
+def _wordless(status: LeaderWorkerSetStatus) -> object:
+    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
+    healthy = find(status.conditions, groupstatus.HEALTHY)
+    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
+    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
 
 
 def plan_blocked(

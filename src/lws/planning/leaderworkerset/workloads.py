@@ -25,6 +25,7 @@ from lws.planning.leaderworkerset.groups import lives, revision_key
 from lws.planning.leaderworkerset.metadata import owned_by_set
 
 CREATED: Final = "WorkloadSchedulingCreated"
+REMEDY: Final = f"see condition {CREATED} of the set, and spec.scheduling"
 READY: Final = ("SchedulingPrerequisitesCreated", "scheduling prerequisites created")
 API_NOT_AVAILABLE: Final = "APINotAvailable"
 UNSUPPORTED: Final = "UnsupportedProviderCapability"
@@ -67,7 +68,7 @@ class Problem:
 
     @property
     def event(self) -> EmitEvent:
-        """Tells of it; an addition to the reference's repeats nothing (ND-17)."""
+        """Tells of it, once for the same words (ND-17)."""
         return EmitEvent("Warning", self.reason, "Reconcile", self.message, once=f"{self.reason}/{self.message}")
 
 
@@ -104,8 +105,8 @@ class _DriftError(Exception):
 
 def plan(
     lws: LeaderWorkerSet, section: JSON, seen: Seen, leaders: tuple[Pod, ...], key: str, groups: int
-) -> Prerequisites | None:
-    """The Workload, then the PodGroups of a set; None for a set that asks for nothing of the kind.
+) -> Prerequisites:
+    """The Workload, then the PodGroups of a set; nothing for a set that asks for nothing of the kind.
 
     Args:
         lws: the set.
@@ -117,7 +118,7 @@ def plan(
     """
     level = scheduling.level_of(lws.raw_spec)
     if not level:
-        return None
+        return Prerequisites()
     try:
         _check(seen, section)
         workload = _own_workload(lws, seen)

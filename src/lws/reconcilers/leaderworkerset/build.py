@@ -15,7 +15,8 @@ from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
-from lws.reconcilers.leaderworkerset.group import GroupListener
+from lws.reconcilers.leaderworkerset.forensics import BlackBox
+from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
@@ -78,6 +79,7 @@ def build(
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
     observer = Observer(caches, memory, provider, records, counts.terminating)
+    shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
     _watch_for_gated(by_leader, caches)
@@ -86,11 +88,11 @@ def build(
         _watch_for_retained(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
-    leaders = LeaderPodReconciler(observer, executors[1], memory, records, provider, groups, by_set.queue.add)
+    leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
         by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, records).reconcile),
         by_leader.build(leaders.reconcile),
-        by_worker.build(WorkerPodReconciler(observer, executors[2], memory, records, groups).reconcile),
+        by_worker.build(WorkerPodReconciler(observer, executors[2], shared).reconcile),
         memory,
         records,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
@@ -10,11 +11,11 @@ import msgspec
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Delete, Reference
+from lws.apimachinery.actions import Delete, EmitEvent, Reference
 from lws.apimachinery.objects import Key, ObjectMeta
 from lws.apimachinery.resources import PODS
 from lws.errors import StaleError
-from lws.planning.leaderworkerset.culprit import Cause, cause_of
+from lws.planning.leaderworkerset.culprit import Cause, Fault, cause_of
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
@@ -33,6 +34,35 @@ class GroupListener(Protocol):
         ...
 
 
+class LogKeeper(Protocol):
+    """Keeps the last lines of failed containers."""
+
+    async def read(self, lws: LeaderWorkerSet, fault: Fault, lines: int) -> str:
+        """The last lines of the culprit's container."""
+        ...
+
+    async def keep(self, lws: LeaderWorkerSet, fault: Fault, text: str) -> None:
+        """Keep them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the reconcilers of leaders and of workers have in common.
+
+    Attributes:
+        memory: what is remembered of groups.
+        records: what is remembered of failures.
+        listener: hears of recreated groups.
+        box: keeps the last lines of failed containers.
+    """
+
+    memory: GroupMemory
+    records: SetRecords
+    listener: GroupListener | None = None
+    box: LogKeeper | None = None
+
+
 def regarding(lws: LeaderWorkerSet | None) -> ObjectRef | None:
     """What events are about: the set, if it is still there."""
     return None if lws is None else ObjectRef.to(LEADERWORKERSETS, lws.metadata)
@@ -43,9 +73,7 @@ async def carry_out(
     leader_key: Key,
     look: Callable[[], tuple[GroupSnapshot, GroupPlan]],
     executor: Executor[Key],
-    memory: GroupMemory,
-    records: SetRecords,
-    listener: GroupListener | None,
+    shared: Shared,
     outcome: Outcome | None = None,
 ) -> Verdict:
     """Run the plan for one pod of a group, and remember what it says of the members.
@@ -59,15 +87,52 @@ async def carry_out(
         leader_key: the leader of its group.
         look: takes a snapshot and plans; without waiting, so that a plan is run on the world that it was made for.
         executor: carries out the plan.
-        memory: what is remembered of groups.
-        records: what is remembered of failures.
-        listener: hears of recreated groups.
+        shared: what is remembered, and who hears of it.
         outcome: filled in as the plan goes.
     """
     outcome = Outcome() if outcome is None else outcome
-    snapshot, group = await _judged(leader_key, look, executor, memory)
+    box = shared.box
+    snapshot, group = await _judged(leader_key, look, executor, shared.memory)
+    _note(snapshot, group, leader_key, shared)
+    lws, fault = snapshot.lws, _readable(snapshot, group)
+    if fault is not None and lws is not None and box is not None:
+        text = await box.read(lws, fault, snapshot.policies.failure_log_lines)
+        again, now = await _judged(leader_key, look, executor, shared.memory)  # the world went on meanwhile
+        try:
+            return await _run(key, leader_key, again, _telling(now, group), executor, shared, outcome)
+        finally:
+            await box.keep(lws, fault, text)
+    return await _run(key, leader_key, snapshot, group, executor, shared, outcome)
+
+
+def _readable(snapshot: GroupSnapshot, group: GroupPlan) -> Fault | None:
+    """The container whose last lines are to be kept, at the moment at which its failure is recorded."""
+    incident = group.incident
+    if incident is None or incident.failure is None or not snapshot.policies.failure_log_lines:
+        return None
+    return incident.culprit
+
+
+def _telling(now: GroupPlan, before: GroupPlan) -> GroupPlan:
+    """The present plan with the words of the one before: what it was to tell of has been recorded since."""
+    told = tuple(each for each in before.plan.actions if isinstance(each, EmitEvent))
+    said = {each.once for each in now.plan.actions if isinstance(each, EmitEvent)}
+    actions = (*(each for each in told if each.once not in said), *now.plan.actions)
+    return replace(now, plan=replace(now.plan, actions=actions), incident=now.incident or before.incident)
+
+
+async def _run(
+    key: Key,
+    leader_key: Key,
+    snapshot: GroupSnapshot,
+    group: GroupPlan,
+    executor: Executor[Key],
+    shared: Shared,
+    outcome: Outcome,
+) -> Verdict:
+    """Carry out the plan, and remember what it says."""
+    memory, listener = shared.memory, shared.listener
     lws, deletion = snapshot.lws, _deletion(group)
-    _note(snapshot, group, leader_key, memory, records)
     if deletion is None:
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
@@ -80,19 +145,20 @@ async def carry_out(
         memory.release(leader_key, deletion.uid)
         raise
     if lws is not None:
-        records.acted_upon(lws, deletion.uid)
+        shared.records.acted_upon(lws, deletion.uid)
         if outcome.deleted and listener is not None and not group.exhausted:
             listener.recreated(lws.metadata.key, leader_key[1], _cause(snapshot, group))
     return verdict(group.plan)
 
 
-def _note(snapshot: GroupSnapshot, group: GroupPlan, leader_key: Key, memory: GroupMemory, records: SetRecords) -> None:
+def _note(snapshot: GroupSnapshot, group: GroupPlan, leader_key: Key, shared: Shared) -> None:
+    """Remember the failure before its leader is deleted."""
     incident = group.incident
     if snapshot.lws is None or incident is None:
         return
-    records.note(snapshot.lws, incident)
+    shared.records.note(snapshot.lws, incident)
     if incident.failure is not None:
-        memory.note(leader_key, incident.failure.leader_uid)
+        shared.memory.note(leader_key, incident.failure.leader_uid)
 
 
 def _deletion(group: GroupPlan) -> Delete | None:

@@ -11,10 +11,8 @@ from lws.errors import ApiError
 from lws.planning.leaderworkerset.leader_pod import GroupPlan, plan_leader_pod
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
-from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
-from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.group import Shared, carry_out
 from lws.reconcilers.leaderworkerset.observe import Observer
-from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, Outcome
@@ -26,10 +24,8 @@ class LeaderPodReconciler:
     Args:
         observer: takes snapshots.
         executor: carries out plans.
-        memory: what is remembered of groups, shared with the reconciler of workers.
-        records: what is remembered of failures.
+        shared: what is remembered, shared with the reconciler of workers.
         provider: the gang scheduler, if there is one.
-        listener: hears of recreated groups.
         wake_set: has a set reconciled: whether its groups can have their PodGroups is told in its status (CD-44).
     """
 
@@ -37,25 +33,21 @@ class LeaderPodReconciler:
         self,
         observer: Observer,
         executor: Executor[Key],
-        memory: GroupMemory,
-        records: SetRecords,
+        shared: Shared,
         provider: SchedulerProvider | None = None,
-        listener: GroupListener | None = None,
         wake_set: Callable[[Key], None] = lambda _: None,
     ) -> None:
         self._observer = observer
         self._executor = executor
-        self._memory = memory
-        self._records = records
+        self._shared = shared
         self._provider = provider
-        self._listener = listener
         self._wake_set = wake_set
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one leader pod."""
         pod = self._observer.pod(key)
         if pod is None:
-            self._memory.forget(key)
+            self._shared.memory.forget(key)
             return Done()
         set_name = pod.metadata.label(labels.NAME)
 
@@ -65,12 +57,12 @@ class LeaderPodReconciler:
 
         outcome, refusal = Outcome(), ""
         try:
-            return await carry_out(key, key, look, self._executor, self._memory, self._records, self._listener, outcome)
+            return await carry_out(key, key, look, self._executor, self._shared, outcome)
         except ApiError as error:
             refusal = self._refusal(outcome, error)
             raise
         finally:
-            if self._memory.note_refusal(key, refusal):
+            if self._shared.memory.note_refusal(key, refusal):
                 self._wake_set((key[0], set_name))
 
     def _refusal(self, outcome: Outcome, error: ApiError) -> str:

@@ -6,7 +6,7 @@ so the caches hold what belongs to LeaderWorkerSets and nothing else of the clus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -31,7 +31,9 @@ from lws.clock import SystemClock
 from lws.informers.informer import Informer
 from lws.informers.kinds import Kind
 from lws.informers.registry import InformerRegistry
+from lws.planning.leaderworkerset.diagnosis.facts import Holder
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
+from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
 from lws.planning.leaderworkerset.retention import held
 from lws.planning.leaderworkerset.revisions import Contents
@@ -215,7 +217,45 @@ class Observer:
             records=self._records.of(lws),
             told=self._records.told(lws),
             scheduling=self._scheduling(lws),
+            rollout=self._records.rollout(lws),
+            lookup=self._lookup(namespace),
             contents=self._contents,
+        )
+
+    def _lookup(self, namespace: str) -> Lookup:
+        """How to look up what explains trouble in this namespace."""
+        caches, groups = self._caches, self._caches.pod_groups
+        nodes = caches.nodes.store
+
+        def members(leader: Pod) -> Sequence[Pod]:
+            return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
+
+        def unlabelled(leader: str) -> Sequence[str]:
+            shown = [each.metadata.name for each in caches.pods.store.by_index(BY_LEADER, f"{namespace}/{leader}")]
+            return sorted(self._memory.released((namespace, leader), shown))
+
+        present = None if groups is None or groups.unavailable else groups.store
+        return Lookup(
+            members,
+            lambda name: nodes.get("", name),
+            None if present is None else lambda name: present.get(namespace, name),
+            self._topology,
+            unlabelled,
+        )
+
+    def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
+        """The domains of a node label, and the pods of groups in them."""
+        domains = {node.metadata.name: node.metadata.label(key) for node in self._caches.nodes.store}
+        found = {name: domain for name, domain in domains.items() if domain}
+        held = (pod for pod in self._caches.pods.store if pod.spec.node_name in found)
+        return frozenset(found.values()), tuple(
+            Holder(
+                found[pod.spec.node_name],
+                pod.metadata.namespace,
+                pod.metadata.label(labels.NAME),
+                pod.metadata.label(labels.GROUP_INDEX),
+            )
+            for pod in held
         )
 
     def _scheduling(self, lws: LeaderWorkerSet) -> Seen:

@@ -17,6 +17,7 @@ from typing import Final
 from pydantic.alias_generators import to_camel
 
 from lws.api.leaderworkerset.policies import Chosen, PolicySource, choose
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Plan, UpdateStatus
 from lws.apimachinery.manifests import JSON
@@ -24,6 +25,7 @@ from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.records import NONE, Records, Settled
+from lws.planning.leaderworkerset.sets import SetPlan
 from lws.planning.leaderworkerset.status import BEYOND
 
 _BEYOND: Final = {to_camel(name) for name in BEYOND}
@@ -36,6 +38,8 @@ class _OfSet:
     uid: str
     records: Records
     ready_since: Mapping[str, datetime] = field(default_factory=dict)
+    unready_since: Mapping[int, datetime] = field(default_factory=dict)
+    rollout: RolloutStatus | None = None
     changed_at: float | None = None  # when something was noted that no status tells yet
     told: JSON = field(default_factory=dict)  # what our last write of the status said beyond the reference
 
@@ -97,6 +101,19 @@ class SetRecords:
         self._of(lws).ready_since = settled.ready_since
         self.put(lws, settled.records)
 
+    def unready_since(self, lws: LeaderWorkerSet) -> Mapping[int, datetime]:
+        """Since when groups are known to be not as wanted of which no object tells, by index."""
+        return self._of(lws).unready_since
+
+    def rollout(self, lws: LeaderWorkerSet) -> RolloutStatus | None:
+        """What the rollout has to remember."""
+        return self._of(lws).rollout
+
+    def saw(self, lws: LeaderWorkerSet, planned: SetPlan) -> None:
+        """Remember what came of looking at the groups and the rollout."""
+        known = self._of(lws)
+        known.unready_since, known.rollout = planned.seen.since, planned.rollout
+
     def news_age(self, lws: LeaderWorkerSet) -> float | None:
         """For how many seconds something is known that no status tells; None if all is told."""
         changed_at = self._of(lws).changed_at
@@ -130,5 +147,5 @@ class SetRecords:
             records = NONE
             if status.failures or status.restarts:
                 records = Records.read(status, self.chosen(lws).policies, self.now())
-            known = self._sets[meta.key] = _OfSet(meta.uid, records)
+            known = self._sets[meta.key] = _OfSet(meta.uid, records, rollout=status.rollout)
         return known

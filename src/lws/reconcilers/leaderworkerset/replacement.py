@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
-from lws.planning.leaderworkerset.groups import gated, group_of, is_hashed, is_leader, leads, marked
+from lws.planning.leaderworkerset.groups import gated, group_of, is_hashed, is_leader, leads, marked, passing
 from lws.planning.leaderworkerset.replacement import first_in_rank
 from lws.reconcilers.leaderworkerset.observe import LEADERS_BY_SET, Caches
 from lws.reconcilers.leaderworkerset.triggers import NONE, Keys
@@ -64,7 +64,7 @@ class GroupCounts:
 
     def _changed(self, old: Pod | None, new: Pod | None, _initial: bool) -> None:
         for pod, by in ((new, 1), (old, -1)):
-            key = None if pod is None else set_of(pod)
+            key = None if pod is None or not passing(pod) else set_of(pod)
             if pod is None or key is None:
                 continue
             groups = self._sets.setdefault(key, _Groups())
@@ -112,5 +112,5 @@ def _part(pod: Pod | None) -> tuple[object, ...]:
     if pod is None or not is_hashed(pod):
         return ()
     if not is_leader(pod):
-        return (pod.metadata.uid,)
+        return pod.metadata.uid, passing(pod)
     return pod.metadata.uid, pod.metadata.deleting, gated(pod), marked(pod), pod.metadata.label(labels.REVISION)

@@ -15,7 +15,7 @@ from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
 from lws.planning.leaderworkerset import workloads
 from lws.planning.leaderworkerset.records import settle
-from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused, plan_unprepared
+from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unprepared
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.workloads import Problem
 from lws.reconcilers.leaderworkerset.group import regarding
@@ -62,7 +62,8 @@ class LeaderWorkerSetReconciler:
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
-        snapshot = replace(snapshot, records=settled.records, news_age=news_age)
+        since = self._records.unready_since(snapshot.lws)
+        snapshot = replace(snapshot, records=settled.records, news_age=news_age, unready_since=since)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -74,7 +75,9 @@ class LeaderWorkerSetReconciler:
 
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
         outcome = Outcome()
-        plan = plan_leaderworkerset(snapshot, self._clock.now())
+        planned = plan_set(snapshot, self._clock.now())
+        plan = planned.plan
+        self._records.saw(snapshot.lws, planned)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:

@@ -7,10 +7,8 @@ from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
-from lws.reconcilers.leaderworkerset.group import GroupListener, carry_out
-from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.group import Shared, carry_out
 from lws.reconcilers.leaderworkerset.observe import Observer
-from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 
@@ -21,24 +19,13 @@ class WorkerPodReconciler:
     Args:
         observer: takes snapshots.
         executor: carries out plans.
-        memory: what is remembered of groups, shared with the reconciler of leaders.
-        records: what is remembered of failures.
-        listener: hears of recreated groups.
+        shared: what is remembered, shared with the reconciler of leaders.
     """
 
-    def __init__(
-        self,
-        observer: Observer,
-        executor: Executor[Key],
-        memory: GroupMemory,
-        records: SetRecords,
-        listener: GroupListener | None = None,
-    ) -> None:
+    def __init__(self, observer: Observer, executor: Executor[Key], shared: Shared) -> None:
         self._observer = observer
         self._executor = executor
-        self._memory = memory
-        self._records = records
-        self._listener = listener
+        self._shared = shared
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one worker pod; one that is gone is known by the name it had."""
@@ -54,4 +41,4 @@ class WorkerPodReconciler:
             snapshot = self._observer.of_group(leader_key, set_name)
             return snapshot, plan_worker_pod(snapshot, name, self._observer.pod(key))
 
-        return await carry_out(key, leader_key, look, self._executor, self._memory, self._records, self._listener)
+        return await carry_out(key, leader_key, look, self._executor, self._shared)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.policykeys import PAUSED as PAUSED_VALUE
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, Facts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
@@ -16,7 +18,7 @@ from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, groups_n
 
 _WHOLE: Final = "scale down, or use gang scheduling, so that one of them fits."
 PAUSED: Final = "kubectl-lws/partition-before-pause"
-"""Annotation of a set that `kubectl lws rollout pause` holds: the user's partition before that."""
+"""Annotation of a set that an earlier `kubectl lws rollout pause` holds: the user's partition before that."""
 
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
@@ -138,21 +140,27 @@ def _rollout(facts: Facts) -> Iterator[Finding]:
         down = [group.index for group in facts.groups if not group.state.ready]
         pace = f"maxUnavailable {lws.allowed_unavailable}, maxSurge {lws.max_surge}"
         waits = f"; it is waiting for {groups_named(down)}" if down else ""
+        if _paused(facts):
+            waits = "; it is paused"
         text = f"The rolling update has yet to replace {groups_named(moving)} ({pace}){waits}"
-        yield Finding(Reason.ROLLOUT, text, _queue_remedy(facts, down))
+        yield Finding(Reason.ROLLOUT, text, _release(facts) if _paused(facts) else _queue_remedy(facts, down))
+
+
+def _paused(facts: Facts) -> bool:
+    return facts.lws.metadata.annotation(ROLLOUT) == PAUSED_VALUE
 
 
 def _release(facts: Facts) -> str:
-    paused = facts.lws.metadata.annotation(PAUSED) is not None
+    paused = facts.lws.metadata.annotation(PAUSED) is not None or _paused(facts)
     command = f"`kubectl lws rollout resume {facts.lws.name}`"
     return f"It is paused: {command} lets it go on." if paused else "Lower the partition to update them."
 
 
 def _queue_remedy(facts: Facts, down: list[int]) -> str:
-    """With Kueue a rolling update by surge never ends, whatever the quota."""
+    """Kueue makes no Workload for the groups of a surge that is a percentage (CD-90)."""
     lws = facts.lws
     queued = QUEUE in (lws.metadata.labels or {})
     surge_waits = any(index >= lws.replicas for index in down)
     if not (queued and lws.max_surge and surge_waits):
         return ""
-    return "Kueue makes no Workload for surge groups late in an update: set maxSurge to 0 and maxUnavailable to 1."
+    return f"Kueue takes a percentage in maxSurge for 0: write a number, such as {lws.max_surge}."

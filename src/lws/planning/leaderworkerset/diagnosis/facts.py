@@ -21,7 +21,7 @@ from lws.planning.leaderworkerset.diagnosis.objects import (
 )
 from lws.planning.leaderworkerset.groups import GroupState
 
-QUEUE: Final = "kueue.x-k8s.io/queue-name"
+QUEUE: Final = labels.KUEUE_QUEUE
 WORKLOAD: Final = "kueue.x-k8s.io/pod-group-name"
 
 
@@ -99,6 +99,7 @@ class GroupFacts:
         leader: its leader pod.
         workers: its other pods, by worker index.
         worker_set: the StatefulSet that has the name of its workers, whoever owns it.
+        unlabelled: workers that are there without our label, by name.
     """
 
     index: int
@@ -108,6 +109,7 @@ class GroupFacts:
     workers: tuple[PodReport, ...] = ()
     worker_set: StatefulSet | None = None
     base: str = ""
+    unlabelled: tuple[str, ...] = ()
 
     @property
     def pods(self) -> tuple[PodReport, ...]:
@@ -171,6 +173,7 @@ class Facts:
         workloads: Kueue's, by name; None stands for one that does not exist.
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
+        events_read: whether events were read at all.
     """
 
     lws: SetFacts
@@ -184,6 +187,7 @@ class Facts:
     workloads: Mapping[str, Workload | None] = field(default_factory=dict)
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
+    events_read: bool = True
 
     @property
     def key(self) -> str:

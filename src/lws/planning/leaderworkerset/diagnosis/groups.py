@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.namelengths import too_long_for
 from lws.api.leaderworkerset.objects import StatefulSet, controlled_by
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts, pod_reference, statefulset_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
@@ -92,16 +93,16 @@ def _by_key(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding |
 def _no_leader(facts: Facts, group: GroupFacts) -> Finding:
     """A StatefulSet stops at the first pod that it cannot create: the others have no event of their own."""
     if facts.lws.hashed:
-        return _refused(group, ("leader pod", "of a new group"), "does not exist", facts.refused_by_replicaset())
+        return _refused(facts, group, ("leader pod", "of a new group"), "does not exist", facts.refused_by_replicaset())
     subject = ("leader pod", f"{facts.lws.name}-{group.index}")
     if facts.leader_set is None:
-        return _refused(group, subject, "does not exist", "")
+        return _refused(facts, group, subject, "does not exist", "")
     reference = statefulset_reference(facts.leader_set)
     words = facts.failure(reference, subject[1])
     if not words and facts.failure(reference):
         text = f"does not exist: StatefulSet {facts.lws.name} cannot create other pods before it"
         return _about(group, subject, Reason.NOT_READY, text)
-    return _refused(group, subject, "does not exist", words)
+    return _refused(facts, group, subject, "does not exist", words, facts.lws.name)
 
 
 def _ending_group(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding | None) -> Iterator[Finding]:
@@ -126,7 +127,7 @@ def _waits_for_dependents(facts: Facts, group: GroupFacts, leader: PodReport) ->
     text = f"is terminating and waits for StatefulSet {workers.metadata.name} to be garbage-collected"
     words = _newest_refusal(facts, workers)
     if words:
-        return _refused(group, subject, text, words)
+        return _refused(facts, group, subject, text, words)
     remedy = (
         "If this lasts, an admission webhook may reject the garbage collector's update of that StatefulSet: "
         "check that every webhook for StatefulSets responds."
@@ -161,7 +162,7 @@ def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader
     name = group.base or leader.metadata.name
     words = facts.failure(pod_reference(leader))
     if words:
-        return _refused(group, ("worker StatefulSet", name), "does not exist", words)
+        return _refused(facts, group, ("worker StatefulSet", name), "does not exist", words)
     old = [pod.metadata.name for pod in group.workers if pod.metadata.deleting]
     if old:
         text = f"its workers start once the pods of the previous group have terminated: {listed(old)}"
@@ -172,7 +173,7 @@ def _no_worker_set(facts: Facts, group: GroupFacts, leader: PodReport, *, leader
         return None
     if facts.lws.leader_ready_first and not (containers_ready(leader) if is_hashed(leader) else leader.ready):
         return _of(group, Reason.WAITING_FOR_LEADER, "its workers start once the leader is ready")
-    return _refused(group, ("worker StatefulSet", name), "does not exist", "")
+    return _refused(facts, group, ("worker StatefulSet", name), "does not exist", "")
 
 
 def _not_of_leader(group: GroupFacts, leader: PodReport, workers: StatefulSet) -> Finding:
@@ -193,10 +194,12 @@ def _worker_pods(facts: Facts, group: GroupFacts, workers: StatefulSet) -> Itera
         text = f"has {wanted} replicas, but its group has {group.size - 1} workers"
         remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={group.size - 1}`."
         yield _about(group, ("StatefulSet", name), Reason.WORKERS_SCALED, text, remedy)
-    missing = wanted - len(group.workers)
+    if group.unlabelled:
+        yield _lost_label(group)
+    missing = wanted - len(group.workers) - len(group.unlabelled)
     if missing > 0:
         words = facts.failure(statefulset_reference(workers))
-        yield _refused(group, ("StatefulSet", name), f"lacks {missing} of its {wanted} pods", words)
+        yield _refused(facts, group, ("StatefulSet", name), f"lacks {missing} of its {wanted} pods", words, name)
     yield from _each(facts, group, group.workers)
 
 
@@ -207,12 +210,28 @@ def _each(facts: Facts, group: GroupFacts, pods: tuple[PodReport, ...]) -> Itera
             yield found
 
 
-def _refused(group: GroupFacts, subject: tuple[str, str], text: str, words: str) -> Finding:
-    """Something does not exist; with the words of the event that tells why, if there is one."""
+def _lost_label(group: GroupFacts) -> Finding:
+    text = f"is there, but counts as missing, for it lost its label {labels.NAME}"
+    remedy = "Put the label back, or delete the pod."
+    return _about(group, ("worker pod", group.unlabelled[0]), Reason.LOST_LABEL, text, remedy)
+
+
+def _refused(
+    facts: Facts, group: GroupFacts, subject: tuple[str, str], text: str, words: str, creator: str = ""
+) -> Finding:
+    """Something does not exist; with the words of the event that tells why, if there is one.
+
+    Where events were not read, it is told which StatefulSet's events, the ``creator``'s, are to be.
+    """
     said = f"{text}: {quoted(words)}" if words else text
     if _LABEL_LIMIT in words:
         remedy = "Shorten the name of the set: with its highest group index it may have 51 characters."
         return _about(group, subject, Reason.NAME_TOO_LONG, said, remedy)
+    if creator and not facts.events_read:
+        if too_long_for(facts.lws.name, group.size, group.index + 1):
+            remedy = "Shorten the name of the set: with its highest group index it may have 51 characters."
+            return _about(group, subject, Reason.NAME_TOO_LONG, said, remedy)
+        return _about(group, subject, Reason.FAILED_CREATE, said, f"The events of StatefulSet {creator} say why.")
     return _about(group, subject, Reason.FAILED_CREATE if words else Reason.NOT_READY, said)
 
 

@@ -66,10 +66,10 @@ def _queued(facts: Facts, pod: PodReport, text: str) -> Finding:
 
 
 def _no_workload(facts: Facts, pod: PodReport) -> str:
-    """Kueue makes no Workload for groups beyond ``replicas`` once its count of updated replicas has reached it."""
+    """Kueue makes no Workload for the groups of a surge that is a percentage (CD-90)."""
     index = natural(pod.metadata.label(labels.GROUP_INDEX))
     if index is not None and index >= facts.lws.replicas:
-        return "Kueue drops surge groups during a rolling update: set maxSurge to 0 and maxUnavailable to 1."
+        return f"Kueue takes a percentage in maxSurge for 0: write a number, such as {facts.lws.max_surge or 1}."
     return "Check that Kueue runs and that its pod integration is enabled for this namespace."
 
 

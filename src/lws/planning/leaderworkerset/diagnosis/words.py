@@ -30,6 +30,18 @@ def sentences(findings: Sequence[Finding], most: int = MOST) -> tuple[str, ...]:
     return (*said[:most], f"{len(said) - most} more reasons are not shown; `kubectl lws tree` shows every pod.")
 
 
+def told(finding: Finding, limit: int) -> str:
+    """One finding alone, in at most so many bytes: of a long one the middle is left out, its remedy stays."""
+    text, remedy = f"{_subject([finding])}{finding.text}", f" {finding.remedy}" if finding.remedy else ""
+    room = limit - len(remedy.encode()) - 1
+    if room < limit // 3:
+        remedy, room = "", limit - 1
+    encoded = text.encode()
+    if len(encoded) > room:
+        text = encoded[: room - 3].decode(errors="ignore").rstrip() + "…"
+    return f"{text}.{remedy}"
+
+
 def _rank(finding: Finding) -> tuple[bool, bool, Reason]:
     return finding.reason >= Reason.ROLLOUT, finding.group is not None, finding.reason
 

@@ -1,0 +1,91 @@
+"""Takes the pictures of the page in ``docs/images``: sets, a set, places and a rollout, in light and dark.
+
+Usage: ``python -m hack.screenshots [FOLDER]``. A cluster of 32 nodes is played on the sandbox, with a node that is lost
+and a rollout that waits; a Chromium looks at it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.browser.chromium import executable, launched
+from tests.browser.world import World, world
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import PODS
+from lws.telemetry.logs import LogSettings, configure_logging
+
+IMAGES: Final = Path(__file__).parent.parent / "docs" / "images"
+PICTURES: Final = (
+    ("page-sets-light", "/sets", "light", (1280, 650)),
+    ("page-sets-dark", "/sets", "dark", (1280, 650)),
+    ("page-set-light", "/set/default/vllm", "light", (1280, 980)),
+    ("page-places-light", "/places?key=example.com%2Frack", "light", (1280, 980)),
+    ("page-places-dark", "/places?key=example.com%2Frack", "dark", (1280, 980)),
+    ("page-rollout-dark", "/rollout/lws/default/vllm", "dark", (1280, 980)),
+)
+
+
+async def take(folder: Path) -> list[Path]:
+    """Play the cluster and take every picture; the files."""
+    async with world() as cluster, launched() as browser:
+        await _play(cluster)
+        return [await _picture(browser, cluster, folder, *each) for each in PICTURES]
+
+
+async def _play(cluster: World) -> None:
+    await cluster.apply("01-vllm-two-groups.yaml", "02-minimal.yaml", "07-exclusive-topology.yaml")
+    await cluster.apply("04-leader-ready.yaml", "13-disaggregated.yaml")
+    await cluster.ready("minimal", "vllm", "leader-ready")
+    await cluster.client.patch(LEADERWORKERSETS, "default", "vllm", {"spec": {"replicas": 8}})
+    await cluster.ready("vllm")
+    await cluster.roll("vllm", "vllm/vllm-openai:v0.12.0")
+    await cluster.until("vllm", _in_the_middle)
+    await cluster.drill("pod.hang", {"name": "vllm-4", "namespace": "default"})
+    node = (await cluster.client.get(PODS, "default", "leader-ready-1-1"))["spec"]["nodeName"]
+    await cluster.lose(node)
+    await cluster.drill("node.cordon", {"name": "gpu-9"})
+    await asyncio.sleep(4)  # for the rollout to be where it waits
+
+
+def _in_the_middle(live: JSON) -> bool:
+    status, seen = live["status"], live["status"]["observedGeneration"] == live["metadata"]["generation"]
+    return bool(seen and 3 <= status.get("updatedReplicas", 0) < 8)
+
+
+async def _picture(
+    browser: object, cluster: World, folder: Path, name: str, path: str, scheme: str, size: tuple[int, int]
+) -> Path:
+    width, height = size
+    context = await browser.new_context(  # type: ignore[attr-defined]
+        viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1.5
+    )
+    page = await context.new_page()
+    await page.goto(cluster.at(path))
+    await page.locator("main > *").nth(1).wait_for()
+    await page.wait_for_timeout(500)
+    file = folder / f"{name}.png"
+    await page.screenshot(path=file)
+    await context.close()
+    return file
+
+
+def main() -> int:
+    """Take the pictures and say where they are."""
+    if executable() is None:
+        sys.stderr.write("screenshots: Chromium is not installed\n")
+        return 1
+    configure_logging(LogSettings(level="error", format="console"), sys.stderr)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in asyncio.run(take(folder)):
+        print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

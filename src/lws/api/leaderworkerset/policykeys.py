@@ -1,0 +1,9 @@
+"""The keys of annotations that go beyond the reference, where nothing else of them is needed (resilience 1.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "ext.leaderworkerset.sigs.k8s.io/"
+ROLLOUT: Final = PREFIX + "rollout"
+PAUSED: Final = "paused"

@@ -1,0 +1,92 @@
+"""The facts of a diagnosis out of what the controller caches; events are not among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod
+from lws.api.leaderworkerset.types import LEADER_READY, UNIQUE_PER_REPLICA
+from lws.apimachinery.integers import natural
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, SetFacts
+from lws.planning.leaderworkerset.diagnosis.objects import PodGroupReport, PodGroupReportStatus
+from lws.planning.leaderworkerset.groups import ABSENT, GroupState, is_leader, size_of
+from lws.planning.leaderworkerset.rollout import Budget
+
+if TYPE_CHECKING:
+    from lws.planning.leaderworkerset.groupstatus import Lookup
+    from lws.planning.leaderworkerset.snapshots import SetSnapshot
+
+
+def of_set(snapshot: SetSnapshot) -> Facts:
+    """The set, without its groups."""
+    lws, budget = snapshot.lws, Budget.of(snapshot.lws)
+    spec, status = lws.spec, lws.status
+    facts = SetFacts(
+        metadata=lws.metadata,
+        replicas=spec.replicas,
+        size=spec.leader_worker_template.size,
+        leader_ready_first=spec.startup_policy == LEADER_READY,
+        subdomain_per_group=spec.network_config.subdomain_policy == UNIQUE_PER_REPLICA,
+        partition=budget.partition,
+        allowed_unavailable=budget.allowed_unavailable,
+        max_surge=budget.max_surge,
+        observed_generation=status.observed_generation,
+        ready=status.ready_replicas,
+        updated=status.updated_replicas,
+        present=status.replicas,
+        conditions=status.conditions,
+    )
+    return Facts(facts, snapshot.leader_statefulset, events_read=False)
+
+
+def missing(index: int) -> GroupFacts:
+    """A group that has no leader."""
+    return GroupFacts(index, ABSENT)
+
+
+def group(
+    snapshot: SetSnapshot,
+    facts: Facts,
+    index: int,
+    leader: Pod,
+    pods: Sequence[Pod],
+    state: GroupState,
+    lookup: Lookup,
+) -> tuple[Facts, GroupFacts]:
+    """One group, and the facts of the set with what explains its trouble."""
+    workers = sorted((pod for pod in pods if not is_leader(pod)), key=_worker_index)
+    size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
+    worker_set = snapshot.statefulsets.get(leader.metadata.name)
+    unlabelled = tuple(lookup.unlabelled(leader.metadata.name))
+    found = GroupFacts(index, state, size, leader, tuple(workers), worker_set, unlabelled=unlabelled)
+    nodes = {pod.spec.node_name: lookup.node(pod.spec.node_name) for pod in pods if pod.spec.node_name}
+    domains, holders = None, facts.holders
+    waiting = [pod for pod in pods if not pod.spec.node_name]
+    if facts.lws.topology and waiting:
+        domains, holders = lookup.topology(facts.lws.topology)
+    return replace(
+        facts, groups=(found,), nodes=nodes, domains=domains, holders=holders, gangs=_gangs(waiting, lookup)
+    ), found
+
+
+def _gangs(waiting: Sequence[Pod], lookup: Lookup) -> dict[str, GangFacts | None]:
+    if lookup.pod_group is None:
+        return {}
+    names = {pod.metadata.annotation(labels.POD_GROUP_NAME) or "" for pod in waiting} - {""}
+    found: dict[str, GangFacts | None] = {}
+    for name in sorted(names):
+        gang = lookup.pod_group(name)
+        if gang is None:
+            found[name] = None
+            continue
+        status = PodGroupReportStatus(phase=gang.status.phase)
+        found[name] = GangFacts(PodGroupReport(metadata=gang.metadata, spec=gang.spec, status=status))
+    return found
+
+
+def _worker_index(pod: Pod) -> int:
+    index = natural(pod.metadata.label(labels.WORKER_INDEX))
+    return -1 if index is None else index

@@ -1,0 +1,1 @@
+"""`kubectl lws ui` and the documentation in a real Chromium, driven by Playwright: `make test-browser`."""

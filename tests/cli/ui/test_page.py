@@ -1,0 +1,132 @@
+"""The page as it is served: the gate on real requests, live documents, actions, lost rights."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.resources import PODS, SECRETS
+from lws.cli.kubectl.ui.caches import Caches
+from lws.cli.kubectl.ui.gate import HEADERS
+from lws.cli.kubectl.ui.server import assets
+from lws.client.api import ApiClient
+from lws.clock import SystemClock
+from lws_sandbox.transport import InProcessTransport
+from lws_sandbox.user import UserInfo
+from tests.cli.ui.pages import leader, manifest, served, tab
+
+
+async def test_the_page_opens_with_its_token_only() -> None:
+    """Without token or cookie everything is 403, also over a wrong Host, another origin and a form; with it, 200."""
+    async with served() as (_, address), tab(address) as mine, tab(address) as other:
+        await mine.enter()
+        home = mine.base
+        for path in ("/", "/sets", "/static/app.js", "/api/stream?view=sets", f"/static/app.js?token={mine.token}"):
+            async with other.session.get(home + path) as answer:
+                assert answer.status == 403, path
+                assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            async with mine.session.get(f"{home}/static/app.js", headers=headers) as answer:
+                assert answer.status == 403, headers
+        async with mine.session.post(f"{home}/api/act", data={"action": "pause"}) as answer:
+            assert answer.status == 403
+        async with mine.session.get(f"{home}/static/app.js") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/javascript")
+        async with mine.session.get(f"{home}/static/../gate.py") as answer:
+            assert answer.status == 404
+        (cookie,) = mine.session.cookie_jar
+        assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+
+
+async def test_a_change_reaches_every_tab_and_a_set_that_goes_is_gone() -> None:
+    """Two tabs see a set appear, a pod come, and the set go, as differences; Secrets are never asked for."""
+    async with served() as (client, address), tab(address) as one, tab(address) as other:
+        await one.enter()
+        await other.enter()
+        await one.until("view=sets", lambda state: state["page"]["synced"])
+        await client.create(LEADERWORKERSETS, manifest("web"))
+        for each in (one, other):
+            state = await each.until("view=sets", lambda state: "lws/default/web" in state)
+            assert state["lws/default/web"]["want"] == 2
+        said = "The leader StatefulSet web does not exist"
+        state = await one.until("view=set&namespace=default&name=web", lambda state: "set" in state)
+        assert state["set"]["says"][0].startswith(said)
+        await client.create(PODS, leader("web", 0))
+        await one.until("view=set&namespace=default&name=web", lambda state: "pod/web-0" in state)
+        await client.delete(LEADERWORKERSETS, "default", "web")
+        await one.until("view=set&namespace=default&name=web", lambda state: "gone" in state)
+        await other.until("view=sets", lambda state: "page" in state and "lws/default/web" not in state)
+
+
+async def test_text_of_the_cluster_stays_text() -> None:
+    """Markup in an image arrives as the very text; no file of the page writes markup, or runs text as code."""
+    evil = "<script>alert(1)</script>"
+    async with served() as (client, address), tab(address) as mine:
+        body = manifest("web")
+        body["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"][0]["image"] = evil
+        await client.create(LEADERWORKERSETS, body)
+        await mine.enter()
+        state = await mine.until("view=set&namespace=default&name=web", lambda state: "set" in state)
+        assert state["set"]["images"] == [evil]
+    forbidden = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|https?://(?!www\.w3\.org)"
+    )
+    for name, content in assets().items():
+        assert forbidden.search(content.decode()) is None, name
+        assert " style=" not in content.decode(), name
+
+
+async def test_actions_are_off_unless_they_were_asked_for() -> None:
+    """Without --allow-actions a write is 403, whoever asks."""
+    async with served() as (client, address), tab(address) as mine:
+        await client.create(LEADERWORKERSETS, manifest("web"))
+        await mine.enter()
+        headers = {"Origin": mine.base, "X-Lws-Ui": "1"}
+        body = {"action": "pause", "namespace": "default", "name": "web"}
+        for path in ("/api/preview", "/api/act"):
+            async with mine.session.post(mine.base + path, json=body, headers=headers) as answer:
+                assert answer.status == 403
+
+
+async def test_an_action_is_shown_first_and_refused_if_the_set_changed() -> None:
+    """A preview has the kubectl line and the effects; an edit in between, or another object, and nothing is written."""
+    asked: dict[str, Any] = {"action": "pause", "namespace": "default", "name": "web"}
+    async with served(acting=True) as (client, address), tab(address) as mine:
+        await client.create(LEADERWORKERSETS, manifest("web"))
+        await mine.enter()
+        seen = await mine.post("/api/preview", asked)
+        assert seen["line"] == "kubectl lws rollout pause web -n default"
+        assert seen["effects"][0] == "rollingUpdateConfiguration.partition is set from 0 to 2."
+        await client.patch(LEADERWORKERSETS, "default", "web", {"spec": {"replicas": 3}})
+        refused = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert "changed since this was shown" in refused["refused"]
+        assert (await client.get(LEADERWORKERSETS, "default", "web"))["spec"]["replicas"] == 3
+        again = await mine.post("/api/preview", asked)
+        await client.patch(LEADERWORKERSETS, "default", "web", {"status": {"replicas": 1}}, subresource="status")
+        assert (await mine.post("/api/act", {**asked, "seen": again["seen"]}))["done"] == seen["line"]
+        live = await client.get(LEADERWORKERSETS, "default", "web")
+        assert live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"] == 3
+        twice = await mine.post("/api/preview", asked)
+        assert "is paused already" in twice["refused"]
+        odd = await mine.post("/api/preview", {**asked, "action": "restart-group", "group": "0"})
+        assert "no such group" in odd["refused"]
+
+
+async def test_the_watches_of_a_page_do_not_grow_with_its_tabs() -> None:
+    """Secrets are in no request, and what is asked of the API server is one watch for each kind."""
+    client = ApiClient(InProcessTransport(None, UserInfo("me")), user_agent="test", field_manager=None)  # type: ignore[arg-type]
+    caches = Caches(client, clock=SystemClock(), random=Random(0), namespace="")
+    kinds = [str(each.kind) for each in caches.registry]
+    assert str(SECRETS) not in kinds
+    assert len(kinds) == len(set(kinds)) == 9
+
+
+async def test_lost_rights_are_said_and_end_nothing() -> None:
+    """Who may read nothing is told which right is missing; the page stays."""
+    async with served(user=UserInfo("nobody", groups=("system:authenticated",))) as (_, address), tab(address) as mine:
+        await mine.enter()
+        state = await mine.until("view=sets", lambda state: len(state["page"]["troubles"]) >= 3)
+        assert not state["page"]["synced"]
+        assert any("leaderworkersets" in each and "forbidden" in each.lower() for each in state["page"]["troubles"])
