@@ -31,6 +31,7 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.workloads import Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
@@ -74,7 +75,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
     refusal = status.Refusal(reason, error) if final else status.UNDECIDED
     described = _describe(_look(snapshot), now, refusal)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += [unadmitted] if unadmitted is not None else []
     if done:
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+    return PacedPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
 
 
 def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
@@ -169,7 +170,7 @@ def _describe(
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
@@ -183,7 +184,9 @@ def _describe(
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.snapshot.leader_deployment is None or any(pod.metadata.deleting for pod in seen.snapshot.leaders):
+        return True
     live = [pod for pod in seen.snapshot.leaders if lives(pod)]
     unready = [pod for pod in live if not groups.running_and_ready(pod)]
     return len(live) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)

@@ -41,6 +41,7 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
 from lws.planning.leaderworkerset.steering import budget_of as steer_budget
 from lws.planning.leaderworkerset.workloads import Prerequisites, Problem
@@ -106,7 +107,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     seen = _look(snapshot, now)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,16 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     if not prepared.complete:
         return Plan(tuple(actions))
     actions += _leader_statefulset(seen)
-    actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
+    released = release.released_leaders(
+        lws,
+        snapshot.leader_statefulset,
+        seen.choice.key,
+        steer_budget(seen.steering, seen.budget),
+        seen.states,
+        seen.leaders,
+        one_by_one=snapshot.one_by_one,
+    )
+    actions += released.deletes
     actions += services.shared(lws, snapshot.service)
     # A set that was pruned has another version now: its own event brings the pass that writes the status.
     described = StatusPlan() if pruned else _describe(seen, now)
@@ -198,7 +208,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         kept = snapshot.policies.revision_history_limit
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders, kept)
     again = _earliest(described.put_off, seen.seen.again, seen.steering.again)
-    return Plan(tuple(actions), requeue_after=again)
+    return PacedPlan(tuple(actions), requeue_after=again, look=described.look, owed=released.owed)
 
 
 def _earliest(*seconds: float | None) -> float | None:
@@ -223,7 +233,7 @@ def _describe(
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
@@ -240,11 +250,17 @@ def _describe(
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.now is None or seen.snapshot.leader_statefulset is None:
+        return True
+    if seen.snapshot.leader_statefulset.status.replicas != seen.now.replicas:
+        return True
     leaders = groups.leaders_by_index(seen.leaders, seen.snapshot.lws.metadata.name)
     wanted = {index: pod for index, pod in leaders.items() if index < seen.budget.replicas}
     unready = [pod for index, pod in wanted.items() if not seen.states[index].ready]
-    return len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
+    if len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready):
+        return True
+    return not unready and seen.counts.moved < seen.counts.current  # the next group is about to be replaced
 
 
 def _leader_statefulset(seen: _Seen) -> list[Action]:
@@ -270,6 +286,7 @@ def _leader_statefulset(seen: _Seen) -> list[Action]:
         digest,
         look_first=snapshot.applied is None,
         expected=(live.metadata.uid, live.metadata.generation),
+        live=b"" if snapshot.applied is not None else live.document,
         on_success=_progress(numbers, decision, choice),
         on_failure=(failed,),
     )
