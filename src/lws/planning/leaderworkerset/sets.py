@@ -71,7 +71,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
     """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
+        return SetPlan(*hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
         return SetPlan(DONE)
     if statefulset is not None:
@@ -90,7 +90,8 @@ def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> P
     """What is still to be done in a pass that failed at a Workload or PodGroup: say so (next 7.5, ND-18)."""
     if snapshot.lws.spec.hashed:
         return hash_sets.plan_unprepared(snapshot, now, problem)
-    return Plan((*_describe(_look(snapshot, now), now, problem=problem).actions, problem.event))
+    described = _describe(_look(snapshot, now), now, problem=problem)
+    return PacedPlan((*described.actions, problem.event), look=described.look)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -182,7 +183,8 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     if prepared.problem is not None:
         described = _describe(seen, now, problem=prepared.problem)
         told = prepared.problem.event
-        return Plan((*actions, *described.actions, told), error=prepared.problem.message, remedy=workloads.REMEDY)
+        every = (*actions, *described.actions, told)
+        return PacedPlan(every, error=prepared.problem.message, remedy=workloads.REMEDY, look=described.look)
     actions += [*seen.choice.actions, *prepared.actions]
     if not prepared.complete:
         return Plan(tuple(actions))
