@@ -36,13 +36,27 @@ UNUSED_PACKAGES = shutil.ignore_patterns(
 )
 UNUSED_SOURCE = shutil.ignore_patterns("__pycache__", "kubectl")
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt")
+# What is imported lives as long as the process, so the collector need not look at it, then or later. aiohttp reads the
+# authorities of the whole system at its import, for a context that nothing of ours uses.
 ENTRYPOINT = """\
 #!{python} -I
+import gc
+import os
 import sys
 
+gc.disable()
+authorities = os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_FILE"] = os.devnull
 sys.path.insert(0, "/app")
+import aiohttp
+
+del os.environ["SSL_CERT_FILE"]
+if authorities is not None:
+    os.environ["SSL_CERT_FILE"] = authorities
 from lws.cli.{command} import main
 
+gc.freeze()
+gc.enable()
 sys.exit(main({arguments}))
 """
 COMMANDS = {

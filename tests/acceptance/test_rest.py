@@ -38,7 +38,7 @@ async def test_at_rest_nothing_is_written() -> None:
 
 @virtual_time
 async def test_restart_on_a_quiet_cluster_of_100_sets_writes_nothing() -> None:
-    """A controller that starts where 100 sets are as desired reads them, and writes nothing at all."""
+    """A controller that starts where 100 sets are as desired lists them, asks for none by name, and writes nothing."""
     with pytest.MonkeyPatch.context() as patch:
         async with counted(patch, nodes=1) as (cluster, tally):
             await create_sets(cluster, 100, replicas=1, size=1)
@@ -50,6 +50,7 @@ async def test_restart_on_a_quiet_cluster_of_100_sets_writes_nothing() -> None:
             known = sum(each.objects for each in running.operator.registry.statistics())
             asked = tally.of_controller()
             told = figure(f"restart, 100 sets: {by_kind(asked)}; {known} objects read")
+            assert [each for each in asked if each.verb == "GET" and each.name] == [], told
             assert [each for each in asked if each.verb not in ("GET", "WATCH")] == [], told
             assert known >= 400, told
 

@@ -12,6 +12,7 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import EmitEvent, Plan
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset, plan_refused
+from lws.planning.leaderworkerset.statuspacing import Beat, Counters, Pacing
 from tests.planning import making
 from tests.planning.world import World
 
@@ -163,9 +164,9 @@ def test_cd_49_pods_that_no_webhook_saw_are_told_of_once() -> None:
     assert told.once == "uid-lws/Unadmitted"
 
 
-@pytest.mark.parametrize(("reason", "wait"), [("SchedulingGated", 2.0), ("Unschedulable", 2.0), ("", 15.0)])
+@pytest.mark.parametrize(("reason", "wait"), [("SchedulingGated", 1.0), ("Unschedulable", 1.0), ("", 5.0)])
 def test_counters_of_a_creation_wait_long_only_while_pods_move(reason: str, wait: float) -> None:
-    """Where what is missing is held by a gate or finds no node, ready groups are told of soon (Q4)."""
+    """Where what is missing is held by a gate or finds no node, ready groups are told of soon (Q4, CD-80)."""
     world = World.at_rest(replicas=3)
     key = making.key_of(world.lws)
     coming_up = making.status_of(World(making.lws(replicas=3)).plan())
@@ -173,8 +174,9 @@ def test_counters_of_a_creation_wait_long_only_while_pods_move(reason: str, wait
     world.write_status({**coming_up, "replicas": 3})
     late = making.leader(0, key, ready=False)
     world.leaders[0] = unscheduled(late, reason) if reason else late
-    plan = plan_leaderworkerset(replace(world.snapshot(), status_age=1.0), making.NOW)
-    assert plan.requeue_after == wait - 1.0
+    beat = Beat(Counters(3, 2, 3), changed_at=99.5, differs_at=99.0, written_at=98.0)
+    plan = plan_leaderworkerset(replace(world.snapshot(), pacing=Pacing(100.0, beat)), making.NOW)
+    assert plan.requeue_after == wait - 0.5
 
 
 def test_refused_apply_is_told_in_the_status() -> None:

@@ -9,7 +9,7 @@ from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers
 from tests.planning import making
 
 
-def told(letters: str, partition: int, *, unavailable: int = 1, surge: int = 0, live: int | None = None) -> int:
+def told(letters: str, partition: int, *, unavailable: int = 1, surge: int = 0, live: int | None = 1) -> int:
     """The number for leaders that are (o)ld, (n)ew, old and down (x), new and down (u), ending (-) or absent (.)."""
     keys = {"o": "old", "x": "old", "-": "old", "n": "new", "u": "new"}
     leaders = {
@@ -54,3 +54,8 @@ def test_a_raised_number_stays_until_the_rollout_is_over() -> None:
 def test_an_undisturbed_rollout_is_told_the_budget(letters: str) -> None:
     """While nothing else is down it is U + S, as the reference sends it."""
     assert told(letters, 4, unavailable=1, surge=1) == 2
+
+
+def test_cd_81_a_server_that_drops_it_is_told_the_same_all_along() -> None:
+    """Where the live object lacks the field, no leader that is down makes an apply that changes nothing."""
+    assert told("xxoo", 2, live=None) == told("xooo", 3, live=None) == 1

@@ -179,7 +179,7 @@ def test_a_text_that_is_no_percentage_rests_the_set() -> None:
         Budget.of(making.lws(rolling={"maxUnavailable": "half"}))
 
 
-def _walked(budget: Budget, now: LeaderNumbers, letters: str) -> int:
+def _walked(budget: Budget, now: LeaderNumbers, letters: str, wanted: int) -> int:
     """The partition of case 5 as spec 7.5 tells it, step by step over every index."""
     states = [LETTERS[letter] for letter in letters]
     tail = next((count for count, state in enumerate(reversed(states)) if not state.good), len(states))
@@ -190,6 +190,14 @@ def _walked(budget: Budget, now: LeaderNumbers, letters: str) -> int:
         if states[index].ready and not states[index].updated:
             break
         partition = index
+
+    def left(at: int) -> int:
+        return sum(
+            state.ready and not (index >= at and not state.updated) for index, state in enumerate(states[:wanted])
+        )
+
+    while partition < now.replicas and left(partition) < min(left(now.replicas), budget.least_ready):
+        partition += 1
     return max(min(partition, now.partition), budget.partition)
 
 
@@ -224,7 +232,7 @@ def test_decisions_stay_in_bounds(
     assert decision.partition >= user
     assert replicas <= decision.replicas <= budget.burst
     if decision.case == "5":
-        assert decision.partition == _walked(budget, now, groups)
+        assert decision.partition == _walked(budget, now, groups, decision.replicas)
     if not surging:
         assert decision.replicas == replicas
     if not armed:
@@ -251,6 +259,24 @@ def test_a_step_takes_no_more_ready_groups_than_the_budget(groups: str, unavaila
     assert decision.floor is not None
     assert taken == 0 or taken + decision.below <= decision.step
     assert decision.partition >= decision.floor
+
+
+@pytest.mark.parametrize(
+    ("groups", "budget", "before", "after"),
+    [
+        ("oxoxoo", Budget(6, 3), "6/6", "5/6"),  # the reference: 4/6, and two of six are ready
+        ("xxo..", Budget(3, 2, 2), "3/5", "3/5"),
+        ("xxoUU", Budget(3, 2, 2), "3/5", "0/5"),
+        ("ooUuuUU", Budget(4, 2, 3), "0/7", "0/6"),  # the reference: 0/5, and the surge that is left is not ready
+        ("ooUUuu", Budget(4, 2, 2), "2/6", "2/4"),  # S6
+    ],
+)
+def test_cd_82_down_is_down_wherever_it_is(groups: str, budget: Budget, before: str, after: str) -> None:
+    """No step leaves fewer than R - U groups ready, surge included, if it finds as many."""
+    partition, replicas = numbers(before)
+    now = LeaderNumbers(replicas, partition, budget.replicas)
+    decision = decide(budget, now, groups_of(groups), armed=False, surging=True)
+    assert (decision.partition, decision.replicas) == numbers(after)
 
 
 def test_a_rollout_ends_whatever_the_order() -> None:
@@ -339,7 +365,8 @@ def test_cd_36_held_back_leaders_are_replaced_by_us(partition: int, observed: in
     keys = making.key_of(old), making.key_of(new)
     held = Condition(type="PodScheduled", status="False", reason="Unschedulable")
     pods = [making.leader(index, keys[0], ready=index in (0, 2)) for index in range(4)]
-    pods[3] = replace(pods[3], status=replace(pods[3].status, conditions=(held,)))
+    for at in (1, 3):
+        pods[at] = replace(pods[at], status=replace(pods[at].status, conditions=(held,)))
     leader_set = making.leader_set(keys[1], replicas=4, partition=partition, generation=2)
     snapshot = SetSnapshot(
         lws=new,

@@ -16,6 +16,7 @@ from lws.planning.leaderworkerset.conditions import set_true
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
 from lws.planning.leaderworkerset.status import Counts
+from lws.planning.leaderworkerset.statuspacing import Beat, Counters, Pacing
 from tests.planning import making
 from tests.planning.world import World
 
@@ -381,7 +382,7 @@ def test_selector_is_written_once_2_3() -> None:
 
 
 def test_counters_alone_wait_for_others() -> None:
-    """Shortly after a write, a mere change of counters is put off; a turn of a condition never is."""
+    """Shortly after a write, a mere change of counters is put off; a turn of a condition never is (CD-80)."""
     world = World.at_rest(replicas=3)
     key = making.key_of(world.lws)
     world.leaders[0] = making.leader(0, key, ready=False)
@@ -389,29 +390,14 @@ def test_counters_alone_wait_for_others() -> None:
     assert lost is not None
     world.write_status(lost)
     world.leaders[1] = making.leader(1, key, ready=False)
-    soon = plan_leaderworkerset(replace(world.snapshot(), status_age=0.5), making.NOW)
-    assert (soon.actions, soon.requeue_after) == ((), 1.5)
-    later = plan_leaderworkerset(replace(world.snapshot(), status_age=2.0), making.NOW)
+    beat = Beat(Counters(3, 1, 3), changed_at=98.0, differs_at=98.0, written_at=98.0)
+    soon = plan_leaderworkerset(replace(world.snapshot(), pacing=Pacing(100.0, beat)), making.NOW)
+    assert (soon.actions, soon.requeue_after) == ((), 3.0)
+    later = plan_leaderworkerset(replace(world.snapshot(), pacing=Pacing(103.0, beat)), making.NOW)
     assert making.status_of(later) is not None
     world.leaders = [making.leader(index, key) for index in range(3)]
-    back = making.status_of(plan_leaderworkerset(replace(world.snapshot(), status_age=0.1), making.NOW))
+    back = making.status_of(plan_leaderworkerset(replace(world.snapshot(), pacing=Pacing(98.1, beat)), making.NOW))
     assert making.condition(back, "Available") is not None
-
-
-def test_counters_of_a_creation_wait_longer() -> None:
-    """Until a set is Available or updated for the first time, counters wait longer once its first numbers are told."""
-    world = World.at_rest(replicas=3)
-    key = making.key_of(world.lws)
-    coming_up = making.status_of(World(making.lws(replicas=3)).plan())
-    assert coming_up is not None
-    world.leaders[0] = making.leader(0, key, ready=False)
-    updating = {"type": "UpdateInProgress", "status": "True", "reason": "GroupsUpdating", "observedGeneration": 3}
-    in_update = {**coming_up, "replicas": 3, "conditions": [*coming_up["conditions"], updating]}
-    for told, wait in ((coming_up, 2.0), ({**coming_up, "replicas": 3}, 15.0), (in_update, 2.0)):
-        world.write_status(told)
-        plan = plan_leaderworkerset(replace(world.snapshot(), status_age=1.0), making.NOW)
-        assert making.status_of(plan) is None
-        assert plan.requeue_after == wait - 1.0
 
 
 def test_update_done_8_4() -> None:

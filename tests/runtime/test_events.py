@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.actions import Fold
 from lws.apimachinery.objects import ObjectMeta
 from lws.client.transport import Request
 from lws.errors import ServerError, TransportError
@@ -394,3 +395,37 @@ def test_a_reference_is_made_from_live_metadata() -> None:
         "resourceVersion": "7",
     }
     assert ObjectRef("v1", "Node", "", "n1").to_json() == {"apiVersion": "v1", "kind": "Node", "name": "n1"}
+
+
+STEP = Fold("steps", 3, 3, "steps {low} to {high}, {count} of them", 2)
+
+
+@virtual_time
+async def test_many_events_at_once_are_told_by_one() -> None:
+    """The first are told as they come, the rest of a burst together, one that is alone as it is (CD-83)."""
+    async with running() as bench:
+        for number in range(6):
+            fold = Fold("steps", number, number + 1, STEP.several, 2)
+            bench.recorder.record(SET, "Normal", "GroupsUpdating", "Update", f"step {number}", POD, fold)
+        await asyncio.sleep(1)
+        assert [each["note"] for each in bench.events] == ["step 0", "step 1"]
+        await asyncio.sleep(10)
+        assert [each["note"] for each in bench.events][2:] == ["steps 2 to 6, 4 of them"]
+        assert bench.events[2]["related"] == bench.events[0]["related"]
+        bench.recorder.record(SET, "Normal", "GroupsUpdating", "Update", "step 9", POD, STEP)
+        await asyncio.sleep(11)
+        assert [each["note"] for each in bench.events][3:] == ["step 9"]
+        await asyncio.sleep(60)
+        bench.recorder.record(SET, "Normal", "GroupsUpdating", "Update", "another minute", POD, STEP)
+        await asyncio.sleep(1)
+        assert bench.events[-1]["note"] == "another minute"
+
+
+@virtual_time
+async def test_what_was_gathered_is_told_at_the_stop() -> None:
+    """An orderly stop loses no event that waits for others."""
+    async with running() as bench:
+        for number in range(4):
+            bench.recorder.record(SET, "Normal", "GroupsUpdating", "Update", f"step {number}", POD, STEP)
+        await asyncio.sleep(1)
+    assert [each["note"] for each in bench.events] == ["step 0", "step 1", "steps 3 to 3, 2 of them"]

@@ -56,7 +56,12 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", arbitrary_types_allowed=True
+        defer_build=True,
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
     )
     required: ClassVar[tuple[str, ...]] = ()
     rules: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -53,11 +53,31 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """How an event may be told together with others of its kind about the same object (`lws.runtime.eventfolds`).
+
+    Attributes:
+        kind: of events that may be folded with one another.
+        low: the first of the numbers that it tells of.
+        high: the last of them.
+        several: the note for several, with ``{low}``, ``{high}`` and ``{count}`` of them.
+        single: how many are told by themselves first.
+    """
+
+    kind: str
+    low: int
+    high: int
+    several: str
+    single: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmitEvent:
     """Record an event about the object that the plan is for.
 
     In a note of ``on_failure``, ``{error}`` is the cause. An event with ``once`` is recorded one time for each such
-    value (an object's UID) by a process, as long as it remembers; an executor that has recorded it passes over it.
+    value (an object's UID) by a process, as long as it remembers; an executor that has recorded it passes over it. One
+    with ``fold`` may be told together with others.
     """
 
     type: Literal["Normal", "Warning"]
@@ -66,6 +86,7 @@ class EmitEvent:
     note: str
     related: Reference | None = None
     once: str = ""
+    fold: Fold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +115,9 @@ class Create:
 class Apply:
     """Server-side apply with force.
 
-    ``digest`` identifies the manifest. ``look_first`` asks the executor to read the live object before it
-    writes. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
+    ``digest`` identifies the manifest. ``look_first`` asks the executor to look at the live object before it
+    writes: at ``live``, which is that object packed (`lws.apimachinery.packing`) as a cache holds it, or else at the
+    server's. ``expected`` is the UID and generation that the cache believed, None for no object at all: if one is there
     all the same, nothing is written and the executor raises `lws.runtime.outcomes.FoundError`, so that ownership is
     judged first; if it is another object or generation, the plan is stale (`lws.errors.StaleError`); if applying would
     change nothing, nothing is written either (`lws.apimachinery.drift`). ``owner`` is as with `Create`.
@@ -106,6 +128,7 @@ class Apply:
     digest: str
     look_first: bool = False
     expected: tuple[str, int] | None = None
+    live: bytes = b""
     owner: Reference | None = None
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()

@@ -118,7 +118,7 @@ class HttpTransport:
 
     def _context(self, identity: Identity) -> ssl.SSLContext | bool:
         if not self._server.startswith("https:"):
-            return True
+            return ssl.create_default_context() if (self._proxy or "").startswith("https:") else True
         return self._tls.context(identity.tls, asyncio.get_running_loop().time())
 
     def _open(self) -> aiohttp.ClientSession:

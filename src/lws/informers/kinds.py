@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 import orjson
 from msgspec.structs import force_setattr
 
 from lws.apimachinery.objects import CachedStruct, Condition, Object, ObjectMeta
+from lws.apimachinery.packing import packed
 from lws.apimachinery.resources import Resource
 from lws.informers.decode import Decoder
 
@@ -129,6 +130,22 @@ def typed_kind(
         return obj
 
     return Kind(resource, struct, pooled)
+
+
+def packed_kind(kind: Kind[T], *, whole: Callable[[T], bool]) -> Kind[T]:
+    """A typed kind whose objects, as far as ``whole`` says, carry their whole document as well, packed.
+
+    The struct has a member ``document`` of bytes for it.
+    """
+    decoder = msgspec.json.Decoder(kind.struct)
+
+    def kept(raw: Any) -> T:
+        obj: T = kind.finish(decoder.decode(raw))
+        if whole(obj):
+            force_setattr(cast("msgspec.Struct", obj), "document", packed(memoryview(raw)))
+        return obj
+
+    return Kind(kind.resource, msgspec.Raw, kept)
 
 
 def pool_metadata(meta: ObjectMeta, keep: Callable[[str], bool]) -> None:

@@ -21,13 +21,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Final, Protocol
 
 import structlog
 
+from lws.apimachinery.actions import Fold
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.resources import EVENTS, Resource
@@ -45,6 +46,7 @@ from lws.errors import (
     TransportError,
 )
 from lws.runtime.errorfields import error_fields
+from lws.runtime.eventfolds import Folds
 from lws.runtime.timestamps import micro_time
 from lws.workqueue import QueueShutDown, RateLimitingQueue
 
@@ -99,6 +101,7 @@ class Recorder(Protocol):
         action: str,
         note: str,
         related: ObjectRef | None = None,
+        fold: Fold | None = None,
     ) -> None:
         """Record one event."""
         ...
@@ -167,6 +170,7 @@ class EventRecorder:
         self._full = False  # whether the event before was dropped for want of room
         self._forbidden = ""  # the refusal that was logged last, until one is written
         self._last_stamp = 0
+        self._folds = Folds(clock, self._tell)
 
     def record(
         self,
@@ -176,9 +180,23 @@ class EventRecorder:
         action: str,
         note: str,
         related: ObjectRef | None = None,
+        fold: Fold | None = None,
     ) -> None:
-        """Record an event about an object, to be written by `run`. Never blocks, never raises."""
+        """Record an event about an object, to be written by `run`. Never blocks, never raises.
+
+        One with ``fold`` may be told together with others of its kind; it needs a running event loop.
+        """
         sort = _Sort(type, reason, action, regarding, related, note if type == "Normal" else "")
+        if fold is None:
+            self._take(sort, note)
+        else:
+            self._folds.add(regarding.uid or (regarding.namespace, regarding.name), (sort, note), fold)
+
+    def _tell(self, event: tuple[_Sort, str], several: str | None) -> None:
+        sort, note = event
+        self._take(sort if several is None else replace(sort, note=several), several or note)
+
+    def _take(self, sort: _Sort, note: str) -> None:
         known = self._remembered.get(sort)
         if known is not None:
             known.count += 1
@@ -205,6 +223,7 @@ class EventRecorder:
         try:
             await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._folds.flush()
             self._queue.shut_down(drain=True)
             try:
                 await asyncio.wait(workers, timeout=1.0)

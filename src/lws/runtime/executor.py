@@ -37,6 +37,7 @@ from lws.apimachinery.actions import (
 from lws.apimachinery.manifests import JSON, merged
 from lws.apimachinery.objects import ObjectMeta
 from lws.apimachinery.ownership import OwnershipRule, Relation, controller_of
+from lws.apimachinery.packing import unpacked
 from lws.apimachinery.resources import Resource
 from lws.client.api import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, ApiClient
 from lws.clock import Clock, SystemClock
@@ -258,7 +259,8 @@ class _Run(Generic[K]):
     async def _apply(self, action: Apply) -> JSON | None:
         meta = action.manifest["metadata"]
         if action.look_first:
-            live = await self.executor.find(Reference(action.resource, meta.get("namespace", ""), meta["name"]))
+            where = Reference(action.resource, meta.get("namespace", ""), meta["name"])
+            live = unpacked(action.live) if action.live else await self.executor.find(where)
             if live is not None and self._as_applied(action, live):
                 return None
         identity = identity_of(action.resource, action.manifest)
@@ -375,7 +377,8 @@ class _Run(Generic[K]):
                 continue
             note = event.note.replace("{error}", error) if error else event.note
             related = None if event.related is None else self._reference(event.related)
-            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related)
+            more = {} if event.fold is None else {"fold": event.fold}
+            self.executor._recorder.record(regarding, event.type, event.reason, event.action, note, related, **more)
 
     def _reference(self, reference: Reference) -> ObjectRef:
         meta: Mapping[str, Any] = (self.seen.get((reference.resource, reference.name)) or {}).get("metadata") or {}

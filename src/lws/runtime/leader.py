@@ -36,6 +36,7 @@ from lws.runtime.fence import LeadershipLostError
 from lws.runtime.timestamps import micro_time
 
 JITTER: Final = 1.2  # client-go's: candidates wait between one and 2.2 retry periods
+LOOK_SECONDS: Final = 0.4  # a candidate looks at a lease that others hold after one to 2.2 times this
 RELEASE_SECONDS: Final = 2.0
 _log = structlog.stdlib.get_logger("lws.leader")
 
@@ -135,8 +136,14 @@ class LeaderElector:
         while True:
             if await self._try():
                 break
-            await asyncio.sleep(self.timing.retry_period * (1 + JITTER * self._random.random()))
+            await asyncio.sleep(self._pause())
         _log.info("leading", lease=self._label, identity=self.identity)
+
+    def _pause(self) -> float:
+        """Until the next try: a lease that is held is only read, and often, since its holder may give it up."""
+        jitter = JITTER * self._random.random()
+        span = self.timing.retry_period * (1 + jitter)
+        return span if self._complaint else min(span, LOOK_SECONDS * (1 + jitter))
 
     async def hold(self) -> None:
         """Renew the lease until leadership is lost.

@@ -188,11 +188,16 @@ class StatefulSetStatus(CachedStruct, frozen=True):
 
 
 class StatefulSet(CachedStruct, frozen=True):
-    """A leader or worker StatefulSet."""
+    """A leader or worker StatefulSet.
+
+    ``document`` is the whole object, packed (`lws.apimachinery.packing`), of a leader StatefulSet; else empty. What is
+    applied to it is compared with that after a start.
+    """
 
     metadata: ObjectMeta
     spec: StatefulSetSpec = StatefulSetSpec()
     status: StatefulSetStatus = StatefulSetStatus()
+    document: bytes = b""
 
 
 class DeploymentSpec(CachedStruct, frozen=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
 from zlib import crc32
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import EmitEvent, Reference
+from lws.apimachinery.actions import EmitEvent, Fold, Reference
+from lws.apimachinery.names import parent_and_ordinal
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -36,6 +38,9 @@ DELETE = "Delete"
 
 STATEFULSET = "statefulset"
 DEPLOYMENT = "deployment"
+
+SINGLE_STEPS: Final = 6  # steps of a rollout within a minute that have an event each (CD-83)
+SINGLE_GROUPS: Final = 2  # groups of a set within a minute, likewise
 
 
 def revision_created(key: str, revision: Reference) -> EmitEvent:
@@ -74,7 +79,8 @@ def leader_set_failed(
 def partition_fell(old: int, new: int, revision: Reference) -> EmitEvent:
     """Event 7: groups from ``new`` to ``old - 1`` are released."""
     note = f"Updating replica {new}" if old - 1 == new else f"Updating replicas {new} to {old - 1} (inclusive)"
-    return EmitEvent("Normal", GROUPS_UPDATING, UPDATE, note, revision)
+    fold = Fold(GROUPS_UPDATING, new, old - 1, "Updating replicas {low} to {high} (inclusive)", SINGLE_STEPS)
+    return EmitEvent("Normal", GROUPS_UPDATING, UPDATE, note, revision, fold=fold)
 
 
 def surge_deleted(name: str, wanted: int, present: int) -> EmitEvent:
@@ -102,7 +108,10 @@ def condition_set(reason: str, message: str, ready: int, total: int) -> EmitEven
 def worker_set_created(leader: Reference) -> EmitEvent:
     """Event 11."""
     note = f"Created worker statefulset for leader pod {leader.name}"
-    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, note, leader)
+    name, index = parent_and_ordinal(leader.name)
+    several = f"Created worker statefulsets for {{count}} leader pods, {name}-{{low}} to {name}-{{high}}"
+    fold = Fold("worker statefulsets", index, index, several, SINGLE_GROUPS)
+    return EmitEvent("Normal", GROUPS_PROGRESSING, CREATE, note, leader, fold=fold)
 
 
 def worker_set_failed(leader: Reference, error: str = "{error}", once: str = "") -> EmitEvent:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
+from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    groupstatus,
     hash_budget,
     hash_status,
     leader_deployment,
@@ -23,23 +26,34 @@ from lws.planning.leaderworkerset import (
     services,
     status,
 )
-from lws.planning.leaderworkerset.conditions import DEPLOYMENT
-from lws.planning.leaderworkerset.groups import lives
+from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.groups import GroupState, lives
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> Plan:
-    """Plan one pass over such a set.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen]:
+    """Plan one pass over such a set; with what is to be remembered of the look at its groups.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
+    first = _not_ours(snapshot, now)
+    if first is not None:
+        return first, GroupsSeen()
+    seen = _look(snapshot, now)
+    return _roll(seen, now), seen.seen
+
+
+def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
+    """What is done instead while something stands in the way; None if nothing does."""
     lws, deployment, leftover = snapshot.lws, snapshot.leader_deployment, snapshot.leader_statefulset
     if lws.metadata.deleting:
         return DONE
@@ -59,15 +73,15 @@ def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> Plan:
             return _blocked(snapshot, now, events.DEPLOYMENT)
     if snapshot.no_deployments:
         return Plan(error=f"no leader deployment can be made: {snapshot.no_deployments}")
-    return _roll(_look(snapshot), now)
+    return None
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
     """As `lws.planning.leaderworkerset.sets.plan_refused`."""
     reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
     refusal = status.Refusal(reason, error) if final else status.UNDECIDED
-    described = _describe(_look(snapshot), now, refusal)
-    return Plan(described.actions, requeue_after=described.put_off)
+    described = _describe(_look(snapshot, now), now, refusal)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +93,10 @@ class _Seen:
     choice: Choice
     apply: Apply | None
     counts: HashCounts
+    seen: GroupsSeen
 
 
-def _look(snapshot: SetSnapshot) -> _Seen:
+def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws = snapshot.lws
     budget = Budget.of(lws)
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
@@ -92,10 +107,26 @@ def _look(snapshot: SetSnapshot) -> _Seen:
         snapshot.leaders,
         budget.replicas,
         changing=apply is not None and not apply.look_first,
-        outdated=choice.armed or choice.surging,
+        outdated=_outdated(snapshot, choice),
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    return _Seen(snapshot, budget, choice, apply, counts)
+    leaders = groups.leaders_by_number(snapshot.leaders)
+    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time))
+
+
+def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
+    size = groups.size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
+    return groups.state_of(leader, size, groups.workers_of(leader, snapshot.statefulsets), key)
+
+
+def _outdated(snapshot: SetSnapshot, choice: Choice) -> bool:
+    """Whether there is anything to update; revisions that are kept as history are none of it (resilience 5)."""
+    if choice.armed or not snapshot.policies.revision_history_limit:
+        return choice.armed or choice.surging
+    updating = find(snapshot.lws.status.conditions, UPDATE_IN_PROGRESS)
+    other = any(groups.revision_key(pod) != choice.key for pod in snapshot.leaders)
+    return choice.surging and (other or (updating is not None and updating.status == "True"))
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
@@ -112,8 +143,11 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if done:
-        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return Plan(tuple(actions), requeue_after=described.put_off)
+        actions += revisions.truncate(
+            lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
+        )
+    again = [each for each in (described.put_off, seen.seen.again) if each is not None]
+    return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
 
 
 def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
@@ -150,7 +184,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             refusal=refusal,
             no_pod_groups=snapshot.no_pod_groups,
@@ -158,12 +192,16 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
+            seen=seen.seen,
+            policies=snapshot.policies,
         ),
     )
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.snapshot.leader_deployment is None or any(pod.metadata.deleting for pod in seen.snapshot.leaders):
+        return True
     live = [pod for pod in seen.snapshot.leaders if lives(pod)]
     unready = [pod for pod in live if not groups.running_and_ready(pod)]
     return len(live) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)

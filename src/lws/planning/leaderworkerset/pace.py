@@ -32,7 +32,7 @@ def max_unavailable(
         key: the current revision key.
     """
     base = budget.statefulset_max_unavailable
-    if now is None:
+    if now is None or now.max_unavailable is None:  # a server that drops it is to be spared a write for each change
         return base
     present = {index: pod for index, pod in leaders.items() if index < now.replicas and not pod.metadata.deleting}
     outdated = [index for index, pod in present.items() if revision_key(pod) != key]
@@ -40,5 +40,5 @@ def max_unavailable(
         return base
     released = sum(1 for index in outdated if index >= decision.partition)
     unavailable = now.replicas - sum(1 for pod in present.values() if running_and_ready(pod))
-    raised = max(base, now.max_unavailable or 0)
+    raised = max(base, now.max_unavailable)
     return min(MAX_INT32, max(raised, unavailable + released)) if released else raised

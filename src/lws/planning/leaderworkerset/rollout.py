@@ -59,6 +59,11 @@ class Budget:
         return self.max_unavailable
 
     @property
+    def least_ready(self) -> int:
+        """R - U: how many groups, those of the surge included, a rollout leaves ready if it finds as many."""
+        return self.replicas - self.allowed_unavailable
+
+    @property
     def burst(self) -> int:
         """The most groups that may exist: R + S."""
         return self.replicas + self.max_surge
@@ -139,6 +144,8 @@ def decide(
     wanted = _wanted(budget, unready, surging=surging)
     if now.recorded_replicas is not None and now.recorded_replicas != replicas:
         return Decision("4", max(min(now.partition, budget.burst), at_least), wanted, unready)
+    if surging and budget.partition < budget.replicas:
+        wanted = _kept(budget, now, groups, wanted)
     return _advance(budget, now, groups, unready, wanted)
 
 
@@ -165,8 +172,31 @@ def _advance(
     if floor <= top:
         last = max((at for at, group in groups.items() if floor <= at <= top and group.outdated), default=floor - 1)
         partition = partition if last == top else last + 1
+    partition = max(partition, _affordable(budget, groups, wanted))
     partition = max(min(partition, now.partition), budget.partition)
     return Decision("5", partition, wanted, unready, step, tail, floor, below)
+
+
+def _kept(budget: Budget, now: LeaderNumbers, groups: Mapping[int, GroupState], wanted: int) -> int:
+    """The surge is not taken down below what leaves R - U groups ready, be it that its lower ones are not (CD-82)."""
+    if wanted >= now.replicas:
+        return wanted
+    staying = [at for at, group in groups.items() if group.ready and (group.updated or at < now.partition)]
+    lacking = budget.least_ready - sum(at < wanted for at in staying)
+    surge = sorted(at for at in staying if wanted <= at < budget.burst)
+    return wanted if lacking <= 0 or not surge else surge[min(lacking, len(surge)) - 1] + 1
+
+
+def _affordable(budget: Budget, groups: Mapping[int, GroupState], replicas: int) -> int:
+    """The lowest partition that takes down no more ready groups than leaves R - U of them (CD-82).
+
+    Groups that are down already have used their share of the budget up, wherever they are; those that wait for room and
+    are to be replaced anyway have not (CD-36).
+    """
+    kept = {at: group for at, group in groups.items() if at < replicas}
+    spare = max(0, sum(group.ready or group.free for group in kept.values()) - budget.least_ready)
+    outdated = sorted((at for at, group in kept.items() if group.outdated), reverse=True)
+    return outdated[spare] + 1 if spare < len(outdated) else 0
 
 
 def _floor(groups: Mapping[int, GroupState], end: int, step: int) -> int:

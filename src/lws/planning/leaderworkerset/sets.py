@@ -40,6 +40,7 @@ from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
 from lws.planning.leaderworkerset.steering import budget_of as steer_budget
 
@@ -68,7 +69,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
     """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
+        return SetPlan(*hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
         return SetPlan(DONE)
     if statefulset is not None:
@@ -97,7 +98,7 @@ def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: boo
     seen = _look(snapshot, now)
     reason = events.FAILED_CREATE if snapshot.leader_statefulset is None else events.FAILED_UPDATE
     described = _describe(seen, now, status.Refusal(reason, error) if final else status.UNDECIDED)
-    return Plan(described.actions, requeue_after=described.put_off)
+    return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,16 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
     actions += [*seen.choice.actions, *_leader_statefulset(seen)]
-    actions += release.waiting_leaders(lws, snapshot.leader_statefulset, seen.choice.key, seen.states, seen.leaders)
+    released = release.released_leaders(
+        lws,
+        snapshot.leader_statefulset,
+        seen.choice.key,
+        steer_budget(seen.steering, seen.budget),
+        seen.states,
+        seen.leaders,
+        one_by_one=snapshot.one_by_one,
+    )
+    actions += released.deletes
     actions += services.shared(lws, snapshot.service)
     # A set that was pruned has another version now: its own event brings the pass that writes the status.
     described = StatusPlan() if pruned else _describe(seen, now)
@@ -181,7 +191,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         kept = snapshot.policies.revision_history_limit
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders, kept)
     again = _earliest(described.put_off, seen.seen.again, seen.steering.again)
-    return Plan(tuple(actions), requeue_after=again)
+    return PacedPlan(tuple(actions), requeue_after=again, look=described.look, owed=released.owed)
 
 
 def _earliest(*seconds: float | None) -> float | None:
@@ -198,7 +208,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
         seen.counts,
         now,
         status.Circumstances(
-            age=snapshot.status_age,
+            pacing=snapshot.pacing,
             moving=_moving(seen),
             blocker=None if blocker is None else (blocker.reason, blocker.message),
             refusal=refusal,
@@ -214,11 +224,17 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
 
 
 def _moving(seen: _Seen) -> bool:
-    """Whether some wanted group that is not ready may become so by itself: it is not held for want of room."""
+    """Whether something goes on by itself: groups come, go or are replaced, and are not held for want of room."""
+    if seen.now is None or seen.snapshot.leader_statefulset is None:
+        return True
+    if seen.snapshot.leader_statefulset.status.replicas != seen.now.replicas:
+        return True
     leaders = groups.leaders_by_index(seen.leaders, seen.snapshot.lws.metadata.name)
     wanted = {index: pod for index, pod in leaders.items() if index < seen.budget.replicas}
     unready = [pod for index, pod in wanted.items() if not seen.states[index].ready]
-    return len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready)
+    if len(wanted) < seen.budget.replicas or not all(groups.waiting_for_room(pod) for pod in unready):
+        return True
+    return not unready and seen.counts.moved < seen.counts.current  # the next group is about to be replaced
 
 
 def _leader_statefulset(seen: _Seen) -> list[Action]:
@@ -244,6 +260,7 @@ def _leader_statefulset(seen: _Seen) -> list[Action]:
         digest,
         look_first=snapshot.applied is None,
         expected=(live.metadata.uid, live.metadata.generation),
+        live=b"" if snapshot.applied is not None else live.document,
         on_success=_progress(numbers, decision, choice),
         on_failure=(failed,),
     )

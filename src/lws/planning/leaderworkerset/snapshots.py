@@ -29,6 +29,7 @@ from lws.planning.leaderworkerset.members import MemberRecord
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class SetSnapshot:
         revisions: every ControllerRevision with its label.
         service: the Service of its name, if a Service with our label has it.
         applied: what our last apply left behind; None after a start.
-        status_age: seconds since we last wrote the status; None after a start.
+        pacing: what is remembered of the statuses that we wrote.
+        one_by_one: whether the StatefulSet controller was seen to ignore maxUnavailable.
         no_pod_groups: why the API server has no PodGroups for us, if a group waits for one; else empty (CD-44).
         chosen: what the set has chosen beyond the reference.
         records: what is remembered of its failures.
@@ -66,7 +68,8 @@ class SetSnapshot:
     revisions: tuple[ControllerRevision, ...] = ()
     service: Service | None = None
     applied: Applied | None = None
-    status_age: float | None = None
+    pacing: Pacing = UNKNOWN
+    one_by_one: bool = False
     no_pod_groups: str = ""
     chosen: Chosen = NOTHING_CHOSEN
     records: Records = NO_RECORDS

@@ -35,10 +35,9 @@ from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 from lws.planning.leaderworkerset.steering import Steering
 
-COUNTER_SECONDS: Final = 2.0  # how long a mere change of counters may wait for others after a write
-CREATION_SECONDS: Final = 15.0  # the same for a set that comes up for the first time, once its first numbers are told
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
 WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
@@ -48,7 +47,6 @@ BEYOND: Final = {
     "restarts",
     "rollout",
 }  # members that are not the reference's
-WORTH_WAITING: Final = 0.05  # seconds; a shorter rest, down to rounding errors, is not waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +138,14 @@ def count(
 
 @dataclass(frozen=True, slots=True)
 class StatusPlan:
-    """The write of a status, if there is one now, and in how many seconds to look again if it was put off."""
+    """The write of a status, if there is one now, and in how many seconds to look again if it was put off.
+
+    ``look`` is what is to be remembered of it.
+    """
 
     actions: tuple[UpdateStatus, ...] = ()
     put_off: float | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,8 @@ class Circumstances:
     """What a status depends on besides the counts.
 
     Attributes:
-        age: seconds since we last wrote the status; None after a start.
-        moving: whether a leader that is not ready may become so without anybody's doing.
+        pacing: what is remembered of earlier looks.
+        moving: whether something in the set is going on by itself.
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
@@ -176,7 +178,7 @@ class Circumstances:
         policies: what the set has chosen.
     """
 
-    age: float | None = None
+    pacing: Pacing = UNKNOWN
     moving: bool = True
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
@@ -203,13 +205,11 @@ def plan_status(
 ) -> StatusPlan:
     """Write the status, if anything in it changes (spec 8.3.6); event 10 when a condition turned (CD-10).
 
-    Groups that come up one by one move the counters one by one. If nothing but counters changed, and we wrote the
-    status not long ago, the write is put off until `COUNTER_SECONDS` have passed, so that one write tells of them all;
-    in a creation until `CREATION_SECONDS` have, so that it costs three writes of the status, however unevenly groups
-    come up. What is held by a gate or finds no node is not waited for. A change of a condition, of the generation or of
-    the selector is never put off. Why Available is False is no reason for a write of its own (CD-29). What is
-    remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2, 3.1), what is told of groups comes at
-    most once in as many, and in `WORDS_SECONDS` where only words differ (resilience 4).
+    If nothing but counters changed, the write waits for its time (`lws.planning.leaderworkerset.statuspacing`). A
+    change of a condition, of the generation or of the selector is never put off. Why Available is False is no reason
+    for a write of its own (CD-29). What is remembered of failures waits for at most `RECORD_SECONDS` (resilience 2.2,
+    3.1), what is told of groups comes at most once in as many, and in `WORDS_SECONDS` where only words differ
+    (resilience 4).
     """
     wanted = counts.wanted_conditions(budget.replicas)
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
@@ -236,16 +236,34 @@ def plan_status(
             ),
         }
     )
+    motion = _motion(after) if besides.moving else Motion.NONE
+    beat = besides.pacing.seen(_counters(lws.status), _counters(after))
+    look = Look(beat, besides.moving, turned.turned and AVAILABLE not in wanted)
     if _news(after) == _news(told):
-        return StatusPlan()
+        return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = _put_off(told, after, besides)
+    wait = _put_off(told, after, motion, besides)
     if wait > WORTH_WAITING:
-        return StatusPlan(put_off=wait)
-    return StatusPlan(write(lws, after, events_on_success))
+        return StatusPlan(put_off=wait, look=look)
+    return StatusPlan(write(lws, after, events_on_success), look=look)
+
+
+def _counters(status: LeaderWorkerSetStatus) -> Counters:
+    return Counters(status.replicas, status.ready_replicas, status.updated_replicas)
+
+
+def _motion(status: LeaderWorkerSetStatus) -> Motion:
+    """What moves in a set with this status."""
+    true = {each.type for each in status.conditions if each.status == "True"}
+    if UPDATE_IN_PROGRESS in true:
+        return Motion.UPDATE
+    if AVAILABLE in true:
+        return Motion.SHRINKING
+    known = any(each.type in (AVAILABLE, UPDATE_IN_PROGRESS) for each in status.conditions)
+    return Motion.RECOVERY if known else Motion.CREATION
 
 
 def _groups(seen: GroupsSeen | None) -> dict[str, object]:
@@ -270,13 +288,15 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
 
 
-def _put_off(told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, besides: Circumstances) -> float:
+def _put_off(
+    told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
+) -> float:
     """For how many seconds a write may wait for others: of its changes the most pressing decides."""
     if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
         return 0.0
-    waits, age = [], besides.age
+    waits, age = [], besides.pacing.age
     if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
-        waits.append(0.0 if age is None else _patience(told, moving=besides.moving) - age)
+        waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
     if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
         waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
     if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
@@ -324,12 +344,6 @@ def _why(
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
-
-
-def _patience(told: LeaderWorkerSetStatus, *, moving: bool) -> float:
-    """How long a mere change of counters may wait after a write; who mends what never came up watches an update."""
-    creation = moving and all(each.type not in (AVAILABLE, UPDATE_IN_PROGRESS) for each in told.conditions)
-    return CREATION_SECONDS if creation and (told.replicas or told.updated_replicas) else COUNTER_SECONDS
 
 
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}

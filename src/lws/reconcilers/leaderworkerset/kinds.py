@@ -15,7 +15,15 @@ from lws.api.leaderworkerset import resources as own
 from lws.api.leaderworkerset.status import MESSAGE_BYTES
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery import resources
-from lws.informers.kinds import Kind, every_annotation, no_annotation, pool_condition, pool_member, typed_kind
+from lws.informers.kinds import (
+    Kind,
+    every_annotation,
+    no_annotation,
+    packed_kind,
+    pool_condition,
+    pool_member,
+    typed_kind,
+)
 
 _RUNNING: Final = objects.ContainerState(running={})
 
@@ -59,13 +67,20 @@ def _only_readiness(node: objects.Node) -> None:
     force_setattr(node.status, "conditions", ready)
 
 
+def _of_leaders(statefulset: objects.StatefulSet) -> bool:
+    """Whether it is a leader StatefulSet, which alone has no group (spec 1.2)."""
+    return not statefulset.metadata.label(labels.GROUP_INDEX)
+
+
 def _pod_annotation(key: str) -> bool:
     return key.startswith(labels.PREFIX) or key in (labels.POD_GROUP_NAME, labels.DELETION_COST)
 
 
 LEADERWORKERSETS: Final[Kind[LeaderWorkerSet]] = Kind(own.LEADERWORKERSETS, msgspec.Raw, _leaderworkerset)
 PODS: Final = typed_kind(resources.PODS, objects.Pod, annotations=_pod_annotation, finish=_pool_pod)
-STATEFULSETS: Final = typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation)
+STATEFULSETS: Final = packed_kind(
+    typed_kind(resources.STATEFULSETS, objects.StatefulSet, annotations=every_annotation), whole=_of_leaders
+)
 DEPLOYMENTS: Final = typed_kind(resources.DEPLOYMENTS, objects.Deployment, annotations=every_annotation)
 SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no_annotation)
 CONTROLLERREVISIONS: Final = typed_kind(

@@ -36,6 +36,7 @@ from lws.planning.leaderworkerset.retention import held
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
+from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -167,7 +168,7 @@ class Observer:
         """What is remembered of revision contents."""
         return self._contents
 
-    def of_set(self, key: Key, applied: Applied | None, status_age: float | None = None) -> SetSnapshot | None:
+    def of_set(self, key: Key, applied: Applied | None, pacing: Pacing = UNKNOWN) -> SetSnapshot | None:
         """The set of this key; None if it is gone."""
         namespace, name = key
         caches, where = self._caches, f"{namespace}/{name}"
@@ -186,7 +187,7 @@ class Observer:
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
             service=caches.services.store.get(namespace, name),
             applied=applied,
-            status_age=status_age,
+            pacing=pacing,
             no_pod_groups=self._no_pod_groups(lws),
             chosen=self._records.chosen(lws),
             records=self._records.of(lws),

@@ -15,9 +15,12 @@ from lws.errors import ApiError, ConflictError, TransportError
 from lws.planning.leaderworkerset.records import settle
 from lws.planning.leaderworkerset.sets import plan_refused, plan_set
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
+from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.records import SetRecords
+from lws.reconcilers.leaderworkerset.statuspace import StatusPace
 from lws.runtime.controller import Done, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
@@ -26,8 +29,9 @@ from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 class LeaderWorkerSetReconciler:
     """Brings one set's leader StatefulSet, Service, revisions and status to what they should be.
 
-    After a start it remembers no apply, so for each set it reads the leader StatefulSet once and applies only if that
-    would change something: a restart on a quiet cluster writes nothing, drift that came about meanwhile is mended.
+    After a start it remembers no apply, so for each set it looks once at the leader StatefulSet that the cache holds,
+    and applies only if that would change something: a restart on a quiet cluster writes nothing and reads no set by
+    itself, drift that came about meanwhile is mended.
 
     Args:
         observer: takes snapshots.
@@ -44,23 +48,30 @@ class LeaderWorkerSetReconciler:
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
-        self._status_written: dict[Key, float] = {}  # when the status was last written, by the monotonic clock
+        self._pace = StatusPace()
+        self._one_by_one = OneByOne()
 
     async def reconcile(self, key: Key) -> Verdict:
         """One pass over one set."""
-        written = self._status_written.get(key)
-        age = None if written is None else self._clock.monotonic() - written
-        snapshot = self._observer.of_set(key, self._applied.get(key), age)
+        pacing = self._pace.of(key, self._clock.monotonic())
+        snapshot = self._observer.of_set(key, self._applied.get(key), pacing)
         if snapshot is None:
             self._applied.pop(key, None)
-            self._status_written.pop(key, None)
+            self._pace.forget(key)
+            self._one_by_one.forget(key)
             self._records.forget(key)
             return Done()
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
         since = self._records.unready_since(snapshot.lws)
-        snapshot = replace(snapshot, records=settled.records, news_age=news_age, unready_since=since)
+        snapshot = replace(
+            snapshot,
+            records=settled.records,
+            news_age=news_age,
+            unready_since=since,
+            one_by_one=self._one_by_one.believed(pacing.now),
+        )
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -81,7 +92,8 @@ class LeaderWorkerSetReconciler:
             if isinstance(outcome.failed, Apply) and not isinstance(error, ConflictError):
                 await self._tell_refusal(key, snapshot, error)
             raise
-        return verdict(plan, outcome)
+        owed = plan.owed if isinstance(plan, PacedPlan) else None
+        return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
     async def _tell_refusal(self, key: Key, snapshot: SetSnapshot, error: ApiError) -> None:
         """Write the status all the same: groups come and go though the leader StatefulSet cannot be written (S7)."""
@@ -90,11 +102,13 @@ class LeaderWorkerSetReconciler:
             await self._run(key, snapshot, plan, Outcome())
 
     async def _run(self, key: Key, snapshot: SetSnapshot, plan: Plan, outcome: Outcome) -> None:
+        begun = self._clock.monotonic()
         try:
             await self._executor.run(key, plan, regarding(snapshot.lws), outcome)
         finally:
             if outcome.applied is not None:
                 self._applied[key] = outcome.applied
+            look = plan.look if isinstance(plan, PacedPlan) else None
+            self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
-                self._status_written[key] = self._clock.monotonic()
                 self._records.wrote(snapshot.lws, plan)
