@@ -25,6 +25,7 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    workloads,
 )
 from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import GroupState, lives
@@ -35,6 +36,7 @@ from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
+from lws.planning.leaderworkerset.workloads import Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
@@ -74,6 +76,12 @@ def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
     if snapshot.no_deployments:
         return Plan(error=f"no leader deployment can be made: {snapshot.no_deployments}")
     return None
+
+
+def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
+    """As `lws.planning.leaderworkerset.sets.plan_unprepared`."""
+    described = _describe(_look(snapshot, now), now, problem=problem)
+    return PacedPlan((*described.actions, problem.event), look=described.look)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -135,7 +143,17 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     done = seen.counts.update_done(seen.budget)
     actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
-    actions += [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
+    actions += seen.choice.actions
+    section = snapshot.contents.sections(lws)
+    prepared = workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, 0)
+    if prepared.problem is not None:
+        problem = prepared.problem
+        described = _describe(seen, now, problem=problem)
+        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=workloads.REMEDY)
+    actions += prepared.actions
+    if not prepared.complete:
+        return Plan(tuple(actions))
+    actions += (seen.apply,) if seen.apply is not None else ()
     actions += services.shared(lws, snapshot.service)
     described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
@@ -174,7 +192,9 @@ def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
     )
 
 
-def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+def _describe(
+    seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
+) -> StatusPlan:
     snapshot = seen.snapshot
     deployment = snapshot.leader_deployment
     return status.plan_status(
@@ -194,6 +214,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             told=snapshot.told,
             seen=seen.seen,
             policies=snapshot.policies,
+            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
 
