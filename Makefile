@@ -135,7 +135,8 @@ test-real: $(STAMP)
 
 # What of it every submission must pass, and not by skipping.
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \
-	$(addprefix tests/real/test_,creation.py kubectl_lws.py) tests/acceptance/disaggregatedset/test_admission.py
+	$(patsubst %,tests/real/test_%.py,creation kubectl_lws lifetime recovery rollout ownership equality process kserve) \
+	tests/acceptance/disaggregatedset/test_admission.py
 test-real-ci: $(STAMP)
 	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real \
 		$(if $(AGAIN),$(ONLY_FAILED),-p tests.passed --at-least-passed 30) $(REAL_CI)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
-from tests.browser.chromium import executable, launched
+from tests.browser.chromium import Browser, executable, launched
 from tests.simulation.cluster import DISAGGREGATED, LEADERWORKERSET, _slim_crd
 
 from lws.api.leaderworkerset import labels
@@ -127,7 +127,20 @@ async def _browser(client: ApiClient, address: str, sets: int) -> None:
         session = await tab.context.new_cdp_session(tab)
         heap = await session.send("Runtime.getHeapUsage")
         print(f"memory of the page's heap: {heap['usedSize'] / 2**20:.0f} MiB, {await _nodes(session)} DOM nodes")
+        print(f"memory of the page's process: {await _renderer(browser):.0f} MiB")
         await tab.close()
+
+
+async def _renderer(browser: Browser) -> float:
+    """The largest proportional share of memory of a process that renders a page."""
+    session = await browser.new_browser_cdp_session()
+    found = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+    return max(_share(one["id"]) for one in found if one["type"] == "renderer")
+
+
+def _share(pid: int) -> float:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) / 1024
 
 
 async def _nodes(session: Any) -> int:
@@ -167,12 +180,10 @@ async def _roll(client: ApiClient, name: str) -> None:
 
 
 async def _turn(client: ApiClient, pod: str, *, ready: bool) -> None:
-    """A pod that was replaced, and then is ready."""
+    """A pod that is made anew, and then is ready."""
     conditions = [{"type": "Ready", "status": str(ready)}, {"type": "PodScheduled", "status": "True"}]
     status = READY if ready else {"phase": "Pending", "conditions": conditions, "containerStatuses": None}
     await client.patch(PODS, "default", pod, {"status": status}, subresource="status")
-    revision = {labels.REVISION: "new" if ready else "old"}
-    await client.patch(PODS, "default", pod, {"metadata": {"labels": revision}})
     await asyncio.sleep(0.2)
 
 

@@ -25,6 +25,7 @@ from hack import (
     operand_objects,
     operator_rbac,
     plugin_reference,
+    situations,
     version,
 )
 from lws.api import schemas
@@ -69,6 +70,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": command_reference.configuration,
     "docs/metrics.md": monitoring.reference,
     "docs/kubectl-lws.schema.json": plugin_reference.render,
+    situations.PAGE: situations.render,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
     "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, alerts.ALERTS),

@@ -38,7 +38,7 @@ def cluster_rules() -> list[JSON]:
         _rule(("coordination.k8s.io", "leases"), ("list",)),
         _rule(("", "namespaces"), ("get",)),
         _rule(("leaderworkerset.x-k8s.io", "leaderworkersets"), _READ),
-        _rule(("apps", "controllerrevisions", "statefulsets"), ("list",)),
+        _rule(("apps", "controllerrevisions", "deployments", "statefulsets"), ("list",)),
         _rule(("config.openshift.io", "apiservers"), ("get",), ["cluster"]),
     ]
     for kind, group, plural in (

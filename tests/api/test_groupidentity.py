@@ -14,7 +14,7 @@ from lws.apimachinery.manifests import JSON
 from tests.api.lwsmaking import manifest, paced, pod_template
 from tests.api.podmaking import container, env_of, labels_of, pod
 
-HASH = {"groupIdentity": "Hash"}
+HASH: dict[str, Any] = {"groupIdentity": "Hash"}
 NAME = "leaderworkerset-sample"
 KEY = "c6da7bccdf722954dd7b0470ffb1e81e301267bc"  # of the worked example, next 11.1
 IDENTITY = {keys.GROUP_IDENTITY: "Hash"}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.chromium import CHROMIUM, Browser, executable, launched
 from tests.browser.world import World, world
+from tests.real.conftest import need_binaries
 
 
 @pytest.fixture
@@ -20,6 +21,15 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip(f"Chromium is not installed: none of {', '.join(CHROMIUM)} is on the PATH")
     async with launched() as browser:
         yield browser
+
+
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+async def every_cluster(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """The same on the sandbox, and on a real control plane where its binaries are named."""
+    if request.param == "real":
+        need_binaries()
+    async with world(real=request.param == "real") as running:
+        yield running
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ VIEWS: Final = {
     "rollout": "/rollout/lws/default/vllm",
     "ds-rollout": "/rollout/ds/default/inference",
 }
+FAULTS: Final = (
+    ("pod.hang", "is running but not ready (container main)"),
+    ("pod.crash-loop", "has failing container main: it exited with code"),
+)
 
 
 @asynccontextmanager
@@ -50,7 +54,11 @@ async def tab(browser: Browser, address: str, **options: Any) -> AsyncIterator[T
 async def told(page: Tab, selector: str, words: str) -> str:
     """The text of a part of the page, as soon as it has these words."""
     found = page.locator(selector)
-    await found.filter(has_text=words).first.wait_for(timeout=30_000)
+    try:
+        await found.filter(has_text=words).first.wait_for(timeout=30_000)
+    except Exception as error:
+        shown = await page.locator("lws-app").inner_text()
+        raise AssertionError(f"{selector} does not say {words!r}; the page shows:\n{shown[:2000]}") from error
     return str(await found.first.inner_text())
 
 
@@ -66,18 +74,21 @@ async def same_words(cluster: World, page: Tab, name: str) -> None:
     assert shown == said
 
 
-async def test_every_view_follows_a_set_through_its_life(browser: Browser, cluster: World) -> None:
+async def test_every_view_follows_a_set_through_its_life(browser: Browser, every_cluster: World) -> None:
     """Creation, crash, rollout, lost node, scaling to 0, deletion: the page says what the command says then."""
+    cluster = every_cluster
     await cluster.client.create(LEADERWORKERSETS, _life())
     async with tab(browser, cluster.at("/set/default/web")) as one, tab(browser, cluster.at("/sets")) as every:
         await told(one, ".lede", "2 of 2 groups ready")
         await told(every, ".row", "2/2 ready")
         await same_words(cluster, one, "web")
-        await cluster.drill("pod.crash-loop", {"name": "web-1-1", "namespace": "default", "code": 9})
-        await told(one, "section[aria-labelledby=waits] li", "exited with code 9")
-        await same_words(cluster, one, "web")
-        await every.locator(".row.s4").first.wait_for()
+        for drill, words in FAULTS:
+            await cluster.drill(drill, {"name": "web-1-1", "namespace": "default"})
+            await told(one, "section[aria-labelledby=waits] li", words)
+            await same_words(cluster, one, "web")
+            await every.locator(".row.s4, .row.s5").first.wait_for()
         await cluster.drill("pod.heal", {"name": "web-1-1", "namespace": "default"})
+        await cluster.client.delete(PODS, "default", "web-1-1", grace_period_seconds=0)  # or its back-off would last
         await told(one, ".lede", "2 of 2 groups ready")
         await cluster.roll("web", "app:2")
         async with tab(browser, cluster.at("/rollout/lws/default/web")) as rollout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,11 +15,13 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES
 from lws.cli.kubectl.ui.command import page
 from lws.client.api import ApiClient
-from lws_sandbox.cluster import Sandbox
+from lws_sandbox.cluster import Cluster, Sandbox
 from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
-from lws_sandbox.quickstart.environment import controller, sandbox_env
+from lws_sandbox.quickstart.environment import controller, real_env, sandbox_env
 from lws_sandbox.quickstart.manifests import apply, read_manifests
+from lws_sandbox.real.binaries import find
+from lws_sandbox.real.cluster import real_cluster
 from tests.cli.sessions import Plugin
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
@@ -68,15 +70,14 @@ class World:
             await self.until(name, _whole)
 
     async def lose(self, node: str) -> None:
-        """A node's kubelet stops, and the control plane has noticed: it would take it forty seconds."""
+        """A node's kubelet stops, and the control plane has noticed, which takes it forty seconds."""
         await self.drill("node.fail", {"name": node})
-        live = await self.client.get(NODES, "", node)
-        for condition in live["status"]["conditions"]:
-            if condition["type"] == "Ready":
-                condition["status"] = "Unknown"
-        await self.client.patch(
-            NODES, "", node, {"status": {"conditions": live["status"]["conditions"]}}, subresource="status"
-        )
+        async with asyncio.timeout(2 * WITHIN):
+            while True:
+                conditions = (await self.client.get(NODES, "", node))["status"]["conditions"]
+                if any(one["type"] == "Ready" and one["status"] != "True" for one in conditions):
+                    return
+                await asyncio.sleep(0.5)
 
     async def roll(self, name: str, image: str) -> None:
         """Change the image of a set."""
@@ -93,13 +94,17 @@ def _whole(live: JSON) -> bool:
 
 
 @asynccontextmanager
-async def world(shape: str = "gpu-rack") -> AsyncIterator[World]:
-    """A sandbox with the controller and a page that may act."""
-    sandbox = Sandbox(shape=preset(shape), random=Random(7))
-    async with sandbox:
-        env = sandbox_env(sandbox)
-        async with (
-            controller(env),
-            page(env.client("ui"), namespace="", server="sandbox", acting=True, stay=1.0) as address,
-        ):
-            yield World(env.client("test"), address, Drills(sandbox).run)
+async def world(*, real: bool = False) -> AsyncIterator[World]:
+    """A cluster of 32 nodes with the controller and a page that may act: a sandbox, or on a real control plane."""
+    shape, rng = preset("gpu-rack"), Random(7)
+    async with AsyncExitStack() as stack:
+        cluster: Cluster
+        if real:
+            cluster = live = await stack.enter_async_context(real_cluster(find(), shape=shape, random=rng))
+            env = await stack.enter_async_context(real_env(live, rng))
+        else:
+            cluster = sandbox = await stack.enter_async_context(Sandbox(shape=shape, random=rng))
+            env = sandbox_env(sandbox)
+        await stack.enter_async_context(controller(env))
+        serving = page(env.client("ui"), namespace="", server="sandbox", acting=True, stay=1.0)
+        yield World(env.client("test"), await stack.enter_async_context(serving), Drills(cluster).run)

@@ -65,7 +65,10 @@ async def test_an_api_server_that_is_away_is_waited_for() -> None:
     assert await followed(seen, Terminal(stream, {})) == 0
     assert stream.getvalue().splitlines() == [
         "1/2 groups ready, 2/2 updated",
-        "  Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9.",
+        (
+            "  Group 0: leader pod s-0 on node-1 has failing container main: it exited with code 9. "
+            "`kubectl logs s-0 --all-containers --previous` has its last words."
+        ),
         "  the API server cannot be read: apiserver is shutting down",
         "  the API server cannot be read: connection refused",
         "2/2 groups ready, 2/2 updated",

@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> int:
     """Record, or compare; returns 1 if something differs."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if arguments == ["record"]:
-        binaries = find()
-        if binaries.release() != RELEASE:
-            print(f"the recording is of {RELEASE}, not of {binaries.release()}")  # noqa: T201
+        real = find()
+        if real.release() != RELEASE:
+            print(f"the recording is of {RELEASE}, not of {real.release()}")  # noqa: T201
             return 1
-        write(tell_real(binaries))
+        write(tell_real(real))
         print(f"recorded: {RECORDING}")  # noqa: T201
         return 0
     binaries = find() if arguments == ["--real"] else None

@@ -285,8 +285,8 @@ def test_modules_hold_nothing_but_requirements() -> None:
     assert files == {"README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
     more = {str(path.relative_to(PARTNERS)) for path in PARTNERS.rglob("*") if path.is_file()}
     ours = {"certmanager/main.go", *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed"))}
-    folders = ("certmanager", "kueue")
-    assert more == {*ours, "README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
+    partners = ("certmanager", "kueue")
+    assert more == {*ours, "README.md", *(f"{folder}/{name}" for folder in partners for name in ("go.mod", "go.sum"))}
 
 
 def _kubernetes(release: str) -> Binary:

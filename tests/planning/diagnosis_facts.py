@@ -178,5 +178,5 @@ def revision(number: int, key: str, image: str) -> ControllerRevision:
 
 
 def said(facts: Facts) -> tuple[str, ...]:
-    """The diagnosis in sentences."""
-    return sentences(diagnose(facts))
+    """The diagnosis in sentences, without what is said of every finding of a kind."""
+    return sentences(diagnose(facts), general=False)

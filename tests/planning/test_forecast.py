@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, StatefulSet
 from lws.apimachinery.actions import Apply, Create, Plan
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CONTROLLERREVISIONS, STATEFULSETS
+from lws.apimachinery.resources import CONTROLLERREVISIONS
 from lws.planning.leaderworkerset.forecast import TEMPLATE, UPDATE, Forecast, forecast
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -26,20 +26,19 @@ def created(**arguments: Any) -> tuple[SetSnapshot, JSON]:
     plan = plan_leaderworkerset(SetSnapshot(lws), making.NOW)
     made_first = [each for each in plan.actions if isinstance(each, Create)]
     (revision,) = [each.manifest for each in made_first if each.resource == CONTROLLERREVISIONS]
-    (body,) = [each.manifest for each in plan.actions if isinstance(each, Apply) and each.resource == STATEFULSETS]
+    (body,) = [each.manifest for each in plan.actions if isinstance(each, Apply)]
     live = {**body, "metadata": {**body["metadata"], "uid": making.STATEFULSET_UID}}
     made = msgspec.convert({**revision, "metadata": {**revision["metadata"], "uid": "r"}}, ControllerRevision)
-    snapshot = SetSnapshot(lws, leader_statefulset=msgspec.convert(live, StatefulSet), revisions=(made,))
-    return snapshot, live
+    if lws.spec.hashed:
+        return SetSnapshot(lws, leader_deployment=msgspec.convert(live, Deployment), revisions=(made,)), live
+    return SetSnapshot(lws, leader_statefulset=msgspec.convert(live, StatefulSet), revisions=(made,)), live
 
 
 def annotated(snapshot: SetSnapshot, now: datetime) -> Plan:
     """A planner that renders leader templates otherwise."""
     plan = plan_leaderworkerset(snapshot, now)
     manifests = {
-        place: copy.deepcopy(each.manifest)
-        for place, each in enumerate(plan.actions)
-        if isinstance(each, Apply) and each.resource == STATEFULSETS
+        place: copy.deepcopy(each.manifest) for place, each in enumerate(plan.actions) if isinstance(each, Apply)
     }
     for manifest in manifests.values():
         manifest["spec"]["template"]["metadata"]["annotations"]["new"] = "1"
@@ -50,9 +49,10 @@ def annotated(snapshot: SetSnapshot, now: datetime) -> Plan:
     return replace(plan, actions=tuple(actions))
 
 
-def test_a_controller_of_the_same_mind_restarts_nothing() -> None:
+@pytest.mark.parametrize("identity", ["Ordinal", "Hash"])
+def test_a_controller_of_the_same_mind_restarts_nothing(identity: str) -> None:
     """What the planners themselves rendered is left alone, whatever the server added to it."""
-    snapshot, live = created(replicas=3)
+    snapshot, live = created(replicas=3, groupIdentity=identity)
     live["spec"]["template"]["spec"]["dnsPolicy"] = "ClusterFirst"
     assert forecast(snapshot, live, making.NOW) is None
 
@@ -63,6 +63,12 @@ def test_another_leader_template_restarts_the_groups_above_the_partition(partiti
     snapshot, live = created(replicas=3, rolling={"partition": partition})
     expected = Forecast(groups, TEMPLATE) if groups else None
     assert forecast(snapshot, live, making.NOW, annotated) == expected
+
+
+def test_leaders_of_a_deployment_are_looked_at_too() -> None:
+    """Groups that are known by a key have their leaders from a Deployment, which knows no partition."""
+    snapshot, live = created(replicas=3, groupIdentity="Hash")
+    assert forecast(snapshot, live, making.NOW, annotated) == Forecast(3, TEMPLATE)
 
 
 def test_a_spec_that_counts_as_an_update_restarts_groups() -> None:

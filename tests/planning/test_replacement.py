@@ -153,7 +153,7 @@ def test_n54_a_gated_leader_with_an_index(others: bool) -> None:
         assert action.note == expected  # type: ignore[union-attr]
 
 
-FULL = {"replicas": 2, "ready_replicas": 2, "updated_replicas": 2}
+FULL: dict[str, Any] = {"replicas": 2, "ready_replicas": 2, "updated_replicas": 2}
 TWO = [hash_leader("p"), hash_leader("q")]
 
 
@@ -171,7 +171,7 @@ TWO = [hash_leader("p"), hash_leader("q")]
     ],
 )
 def test_next_3_9_conditions(
-    case: str, status: dict[str, int], leaders: list[Pod], outdated: bool, wanted: tuple[str, ...]
+    case: str, status: dict[str, Any], leaders: list[Pod], outdated: bool, wanted: tuple[str, ...]
 ) -> None:
     """What is True follows from the Deployment's counters, its generations, and the leaders that there are."""
     found = hash_status.count(deployment(**status), KEY, leaders, 2, changing=False, outdated=outdated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -32,7 +33,7 @@ def live(world: World) -> list[JSON]:
     return [pod for pod in leaders(world) if not going(pod)]
 
 
-async def up(world: World, **arguments: object) -> list[JSON]:
+async def up(world: World, **arguments: Any) -> list[JSON]:
     """Have such a set; its leaders."""
     await world.start()
     await world.create(groupIdentity="Hash", **arguments)
@@ -189,7 +190,7 @@ def test_the_example_comes_up(plane: Plane) -> None:
         ({"groupIdentity": "Name"}, "Unsupported value"),
     ],
 )
-def test_n7_n9_refusals(plane: Plane, spec: dict[str, object], words: str) -> None:
+def test_n7_n9_refusals(plane: Plane, spec: dict[str, Any], words: str) -> None:
     """The server refuses in the words of the specification, and what is no identity by the schema."""
 
     async def scenario(world: World) -> None:

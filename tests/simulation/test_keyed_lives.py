@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lws.planning.leaderworkerset import group_ready, replacement
+from lws.planning.leaderworkerset.groups import gated
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from tests.simulation import driver
 from tests.simulation.driver import live
@@ -17,7 +18,7 @@ WAITS, PLANS = replacement.plan, group_ready.plan
 
 def never_lifted(snapshot: Any, leader: Any) -> Any:
     """No gate is ever lifted."""
-    return (False, ()) if replacement.gated(leader) else WAITS(snapshot, leader)
+    return (False, ()) if gated(leader) else WAITS(snapshot, leader)
 
 
 def stuck(leader: Any, workers: Any, now: Any) -> Any:

@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, StatefulSet
+from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, StatefulSet
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON, labels_of, name_of, namespace_of
-from lws.apimachinery.resources import CONTROLLERREVISIONS, STATEFULSETS, Resource
+from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import NotFoundError
@@ -51,7 +51,8 @@ class GroupRestarts:
             ApiError: the server refuses to tell.
             TransportError: no answer.
         """
-        statefulsets = {_key(each): each async for each in self._list(STATEFULSETS, _LEADER_SETS)}
+        leaders = {_key(each): each async for each in self._list(STATEFULSETS, _LEADER_SETS)}
+        leaders |= {_key(each): each async for each in self._list(DEPLOYMENTS, labels.NAME)}
         revisions: dict[tuple[str, str], list[ControllerRevision]] = {}
         async for each in self._list(CONTROLLERREVISIONS, labels.NAME):
             owner = (namespace_of(each), labels_of(each).get(labels.NAME, ""))
@@ -59,15 +60,13 @@ class GroupRestarts:
         found: list[Restart] = []
         seen = 0
         async for each in self._list(LEADERWORKERSETS, ""):
-            live = statefulsets.get(_key(each))
+            live = leaders.get(_key(each))
             seen += 1
             if seen % _BREATH == 0:
                 await asyncio.sleep(0)
             if live is None:
                 continue
-            statefulset = msgspec.convert(live, StatefulSet)
-            own = tuple(revisions.get(_key(each), ()))
-            snapshot = SetSnapshot(LeaderWorkerSet.from_json(each), leader_statefulset=statefulset, revisions=own)
+            snapshot = _snapshot(LeaderWorkerSet.from_json(each), live, tuple(revisions.get(_key(each), ())))
             said = forecast(snapshot, live, self._clock.now(), self._judge)
             if said is not None:
                 found.append(Restart(*_key(each), said.groups, said.reason))
@@ -85,6 +84,12 @@ class GroupRestarts:
             more = (page.get("metadata") or {}).get("continue")
             if not more:
                 return
+
+
+def _snapshot(lws: LeaderWorkerSet, live: JSON, revisions: tuple[ControllerRevision, ...]) -> SetSnapshot:
+    if lws.spec.hashed:
+        return SetSnapshot(lws, leader_deployment=msgspec.convert(live, Deployment), revisions=revisions)
+    return SetSnapshot(lws, leader_statefulset=msgspec.convert(live, StatefulSet), revisions=revisions)
 
 
 def _key(manifest: JSON) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from lws.apimachinery.resources import (
     SECRETS,
     VALIDATINGWEBHOOKCONFIGURATIONS,
 )
-from lws.errors import AlreadyExistsError, ConflictError, NotFoundError
+from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TooManyRequestsError
 from lws.planning.operand.switching import mode_of
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import Pair, make_ca, make_leaf
@@ -41,8 +41,8 @@ class CertManager:
             try:
                 await self._issue()
                 await self._inject()
-            except (NotFoundError, ConflictError):
-                pass  # somebody was faster; the next round sees
+            except (NotFoundError, ConflictError, TooManyRequestsError):
+                pass  # somebody was faster, or the definitions are not served yet; the next round sees
             await asyncio.sleep(PERIOD)
 
     async def _issue(self) -> None:

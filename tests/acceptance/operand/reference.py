@@ -83,7 +83,9 @@ def objects(namespace: str, owner: JSON, *, conversion: bool = True) -> Iterator
         (MUTATINGWEBHOOKCONFIGURATIONS, names.MUTATING),
         (VALIDATINGWEBHOOKCONFIGURATIONS, names.VALIDATING),
     ):
-        yield made(resource, name, webhooks=_hooks(resource, namespace))
+        _, hooks = made(resource, name, webhooks=_hooks(resource, namespace))
+        hooks["metadata"]["annotations"] = {names.INJECT_CA: f"{namespace}/{names.SERVING_CERTIFICATE}"}
+        yield resource, hooks
     yield made(DEPLOYMENTS, names.DEPLOYMENT, spec=_deployment())
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import pytest
 
@@ -11,6 +15,7 @@ from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import labels_of
 from lws.apimachinery.resources import LEASES
+from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
 from lws.planning.operand.facts import Facts
@@ -18,6 +23,8 @@ from tests.acceptance.operand.ground import NAMESPACE, VERSION, operator_manifes
 from tests.acceptance.operand.site import Site
 from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
+
+MOST_AT_REST: Final = 900  # requests an hour
 
 
 @virtual_time
@@ -53,13 +60,45 @@ async def test_a01_a_fresh_cluster_gets_everything_that_needs_no_optional_api() 
 @pytest.mark.long
 @virtual_time
 async def test_a02_at_rest_nothing_is_written() -> None:
-    """A02: in an hour at rest the operator writes its lease and nothing else; dry runs store nothing."""
+    """A02: in an hour at rest the operator writes its lease and nothing else; what it asks meanwhile is printed."""
     async with Site() as site:
+        counting = Counting(site.sandbox.transport())
+        await site.start(transport=counting)
         await site.installed()
         await asyncio.sleep(60)
         since = len(site.writes)
+        counting.asked.clear()
         await asyncio.sleep(3600)
         assert [str(each) for each in site.counted(since)] == []
+        for what, times in counting.asked.most_common():
+            sys.stdout.write(f"{times:6} {what}\n")
+        assert counting.asked["PUT leases"] <= 3600 / 26 + 2
+        assert counting.asked["POST leaderworkersets"] <= 2 * 62  # two dry runs a minute
+        assert counting.asked.total() <= MOST_AT_REST
+
+
+class Counting:
+    """A transport that counts requests by method and resource."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.asked: Counter[str] = Counter()
+
+    async def send(self, request: Request) -> Response:
+        """Count and pass on."""
+        parts = request.path.strip("/").split("/")
+        rest = parts[2:] if parts[0] == "api" else parts[3:]
+        rest = rest[2:] if rest[:1] == ["namespaces"] and len(rest) > 2 else rest
+        self.asked[f"{request.method} {rest[0] if rest else 'discovery'}"] += 1
+        return await self._inner.send(request)
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
+        """Pass on."""
+        return self._inner.stream(request)
+
+    async def close(self) -> None:
+        """Pass on."""
+        await self._inner.close()
 
 
 STATES = "spec.managementState in body should match '^(Managed|Unmanaged|Force|Removed)$'"

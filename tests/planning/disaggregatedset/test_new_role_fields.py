@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lws.api.disaggregatedset.revision import revision_of
@@ -11,7 +13,7 @@ from lws.planning.disaggregatedset import sets
 from tests.api.disaggregatedset.making import ds, external, manifest, pause, role
 from tests.planning.disaggregatedset.world import NOW, OLD, child, planned, snapshot
 
-HASH = {"groupIdentity": "Hash"}
+HASH: dict[str, Any] = {"groupIdentity": "Hash"}
 
 
 def test_n49_defaults_of_a_newer_definition_make_no_revision() -> None:

@@ -76,7 +76,14 @@ class RealSite(Ground):
         self, holds: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE, every: float = 0.25
     ) -> None:
         """Wait until a condition holds."""
-        await super().until(holds, seconds=min(seconds, 4 * PATIENCE), every=every)
+        try:
+            await super().until(holds, seconds=min(seconds, 4 * PATIENCE), every=every)
+        except TimeoutError:
+            found = await self.client.list(OPERATORS)
+            said = [each for one in found["items"] for each in (one.get("status") or {}).get("conditions") or ()]
+            raise AssertionError(
+                "\n".join(f"{each['type']} {each['status']} {each.get('message')}" for each in said)
+            ) from None
 
 
 @asynccontextmanager

@@ -71,8 +71,9 @@ async def test_an_installation_is_rolled_out_back_and_away() -> None:
         pods = await with_sets(real, 2)
         async with always(real):
             await release(real, NEXT_IMAGE)
-            await real.becomes("Progressing", "True", "Soaking")
+            await real.becomes("Progressing", "True", "RollingOut")
             assert (await real.operator())["status"]["version"] == VERSION
+            await real.becomes("Progressing", "True", "Soaking")
             assert (await real.settled())["status"]["version"] == "1.2.0"
             async with unpullable(real, THIRD_IMAGE):
                 await release(real, THIRD_IMAGE, "1.3.0")
@@ -161,6 +162,7 @@ async def test_the_references_installation_is_taken_over() -> None:
     async with site(answers=True, definitions=published("cert-manager.io")) as real, issuing(real):
         await real.apply_cr()
         await reference.install(real)
+        await real.until(lambda: trusted(real))
         pods = await with_sets(real, 2)
         before = await real.client.get(CUSTOMRESOURCEDEFINITIONS, "", names.SETS_CRD)
         replicas = len((await real.client.list(REPLICASETS, real.namespace))["items"])
@@ -182,6 +184,12 @@ async def test_the_references_installation_is_taken_over() -> None:
 
         await real.until(collected)
         assert await user_pods(real) == pods
+
+
+async def trusted(real: RealSite) -> bool:
+    """Whether cert-manager has put its authority into the hooks."""
+    hooks = await real.client.get(MUTATINGWEBHOOKCONFIGURATIONS, "", names.MUTATING)
+    return all(each["clientConfig"].get("caBundle") for each in hooks["webhooks"])
 
 
 async def test_another_installation_is_left_alone_or_adopted() -> None:

@@ -49,7 +49,7 @@ class Binaries:
             ConfigurationError: it does not say.
         """
         try:
-            command = [self.path(API_SERVER), "--version"]
+            command = [str(self.path(API_SERVER)), "--version"]
             said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 -- its own folder
         except (OSError, subprocess.CalledProcessError) as error:
             raise ConfigurationError(f"{self.path(API_SERVER)} does not tell its version: {error}") from error

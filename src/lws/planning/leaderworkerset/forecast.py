@@ -1,8 +1,8 @@
 """Which groups would a controller of this version restart at its first pass, and why (operator 5.7).
 
 A release that renders the leader template of a running set otherwise, or takes its spec for an update, has the
-StatefulSet controller replace leaders, and with each its group. Everything else that a first pass may write restarts
-nothing.
+controller of its leader StatefulSet, or leader Deployment under the hash identity, replace leaders, and with each its
+group. Everything else that a first pass may write restarts nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lws.api.leaderworkerset import labels
 from lws.apimachinery import drift
 from lws.apimachinery.actions import Apply, Plan
 from lws.apimachinery.manifests import JSON, labels_of, name_of
-from lws.apimachinery.resources import STATEFULSETS
+from lws.apimachinery.resources import DEPLOYMENTS, STATEFULSETS
 from lws.errors import TerminalError
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -38,8 +38,8 @@ def forecast(snapshot: SetSnapshot, live: JSON, now: datetime, judge: Judge = pl
     """What the first pass over a set restarts; None if nothing.
 
     Args:
-        snapshot: the set, its leader StatefulSet and its revisions.
-        live: that StatefulSet, whole.
+        snapshot: the set, its leader StatefulSet or Deployment, and its revisions.
+        live: that StatefulSet or Deployment, whole.
         now: stamps conditions.
         judge: the planner that decides.
     """
@@ -48,7 +48,8 @@ def forecast(snapshot: SetSnapshot, live: JSON, now: datetime, judge: Judge = pl
     except TerminalError:
         return None  # nothing is done until the set is edited
     name = snapshot.lws.metadata.name
-    writes = (each for each in plan.actions if isinstance(each, Apply) and each.resource == STATEFULSETS)
+    kind = DEPLOYMENTS if snapshot.lws.spec.hashed else STATEFULSETS
+    writes = (each for each in plan.actions if isinstance(each, Apply) and each.resource == kind)
     body = next((each.manifest for each in writes if name_of(each.manifest) == name), None)
     if body is None:
         return None

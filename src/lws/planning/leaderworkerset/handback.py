@@ -59,7 +59,7 @@ def hand_back(lws: JSON, pods: Iterable[JSON] = (), budgets: Iterable[JSON] = ()
 
 
 def _closed(budget: JSON, meta: Mapping[str, Any]) -> bool:
-    """Whether a budget is ours for this set: of its name, controlled by it (6.4)."""
+    """Whether a budget is ours for this set: of its name, controlled by it (resilience 6.4)."""
     owner = controller_of(budget["metadata"])
     return budget["metadata"].get("name") == meta["name"] and owner is not None and owner.uid == meta["uid"]
 

@@ -8,18 +8,21 @@ from typing import Final
 
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.quoting import groups_named, listed
+from lws.planning.leaderworkerset.diagnosis.remedies import with_remedy
 
 MOST: Final = 12  # sentences
 _SURE: Final = 150  # characters of what was cut that are compared: where it is cut depends on the lengths of names
 _CHANCE: Final = re.compile(r"[0-9a-f]{12,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+(?:\.\d+){3}|\b\d+[smh]\b")
 
 
-def sentences(findings: Sequence[Finding], most: int = MOST) -> tuple[str, ...]:
+def sentences(findings: Sequence[Finding], most: int = MOST, *, general: bool = True) -> tuple[str, ...]:
     """At most ``most`` sentences, and one that counts the rest.
 
     Findings that differ only in group, pod, node, and in identifiers and times within quotations, share a sentence.
     Causes come before what merely waits, in the order of `Reason`; the set's own findings come first, the rollout last.
+    A finding without a remedy of its own is given a ``general`` one.
     """
+    findings = [with_remedy(each) for each in findings] if general else findings
     folded: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         folded.setdefault(_key(finding), []).append(finding)
@@ -32,6 +35,7 @@ def sentences(findings: Sequence[Finding], most: int = MOST) -> tuple[str, ...]:
 
 def told(finding: Finding, limit: int) -> str:
     """One finding alone, in at most so many bytes: of a long one the middle is left out, its remedy stays."""
+    finding = with_remedy(finding)
     text, remedy = f"{_subject([finding])}{finding.text}", f" {finding.remedy}" if finding.remedy else ""
     room = limit - len(remedy.encode()) - 1
     if room < limit // 3:
