@@ -124,6 +124,34 @@ ALERTS: Final = (
         f"A group of {_SET_NAME} failed {{{{ $value }}}} times within an hour.",
         "`kubectl -n {{ $labels.namespace }} get events --field-selector reason=RecreateGroup` names the pods.",
     ),
+    Alert(
+        "LWSGroupFailed",
+        f'max by ({SET}) (lws_groups_failed{{job="@job@"}}) > 0',
+        "1m",
+        "5m",
+        "warning",
+        f"{{{{ $value }}}} groups of {_SET_NAME} have exhausted their restart budget and stay down.",
+        "`kubectl lws failures -n {{ $labels.namespace }} {{ $labels.name }}` says why;"
+        " `kubectl lws restart` with --group recreates one.",
+    ),
+    Alert(
+        "LWSNodeLostHoldsGroup",
+        f'max by ({SET}) (lws_groups_not_ready{{job="@job@",reason="NodeLost"}}) > 0',
+        "10m",
+        "5m",
+        "warning",
+        f"A lost node holds groups of {_SET_NAME}.",
+        "`kubectl lws explain-stuck -n {{ $labels.namespace }} {{ $labels.name }}` names the node and what to do.",
+    ),
+    Alert(
+        "LWSRolloutStalled",
+        f'max by ({SET}) (lws_rollout_stalled{{job="@job@"}}) > 0',
+        "1m",
+        "5m",
+        "warning",
+        f"The rollout of {_SET_NAME} has made no progress within its deadline.",
+        "`kubectl lws status -n {{ $labels.namespace }} {{ $labels.name }}` says what it waits for.",
+    ),
     # A rollout that waits for groups to be ready is left to LWSSetNotReady, which names the LeaderWorkerSet.
     Alert(
         "LWSDisaggregatedSetStalled",

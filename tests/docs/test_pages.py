@@ -22,6 +22,7 @@ PAGES = sorted(
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("docs/*/README.md"),
         *ROOT.glob("docs/partners/*.md"),
+        *ROOT.glob("docs/operations/*.md"),
         *ROOT.glob("examples/*.md"),
         *ROOT.glob("sandbox/*.md"),
     )

@@ -70,6 +70,21 @@ def test_a_blocked_set_fires_once_for_all_replicas(tmp_path: Path) -> None:
     check(tmp_path, story.silent(1200 + 400, alerts=["LWSSetBlocked"]))
 
 
+@pytest.mark.parametrize(
+    ("alert", "metric", "more", "wait"),
+    [
+        ("LWSGroupFailed", "lws_groups_failed", "", 60),
+        ("LWSRolloutStalled", "lws_rollout_stalled", "", 60),
+        ("LWSNodeLostHoldsGroup", "lws_groups_not_ready", ',reason="NodeLost"', 600),
+    ],
+)
+def test_trouble_that_a_set_tells_of_is_named(tmp_path: Path, alert: str, metric: str, more: str, wait: int) -> None:
+    """A set that tells of it fires once it has lasted, and no more soon after it is over."""
+    series = {of_set(metric, f"{OF_SET}{more}"): gone(300) + steady(1, 1800) + gone(900)}
+    story = Story(series).silent(300, 300 + wait - 30, 2700, alerts=[alert])
+    check(tmp_path, story.fires(alert, 300 + wait + 60, 2000, **SET))
+
+
 def test_one_failing_set_is_enough(tmp_path: Path) -> None:
     """A single set at which the controller fails is named, whatever the rate of its errors, and whatever the reason."""
     by_reason = {

@@ -311,3 +311,14 @@ def test_exhausted_group_is_told_with_its_remedy(*, asked: bool) -> None:
     assert said(with_group_0(group(0, first, worker(metadata=ENDING)))) == (
         f"Group 0: leader pod s-0 has exhausted the restart budget of its group (maxGroupRestarts), {tail} {remedy}",
     )
+
+
+def test_a_group_that_waits_to_be_recreated_is_told_of_though_its_pods_are_ready() -> None:
+    """A group in back-off is not ready, whatever its probes say, and the remedy is named (resilience 3.2)."""
+    facts = healthy(2)
+    leader = facts.groups[1].leader
+    assert leader is not None
+    waits = {leader.metadata.uid: "failed 3 times and is recreated at 12:00:00"}
+    held = replace(facts, lws=replace(facts.lws, waits=waits))
+    (sentence,) = said(held)
+    assert sentence.startswith("Group 1: the group failed 3 times and is recreated at 12:00:00. Who deletes pod ")

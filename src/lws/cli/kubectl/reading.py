@@ -56,8 +56,19 @@ def read_set(raw: JSON) -> SetFacts:
         updated=_number(status.get("updatedReplicas"), 0),
         present=_number(status.get("replicas"), 0),
         conditions=msgspec.convert(status.get("conditions") or (), tuple[Condition, ...]),
+        waits=_waits(status),
         hashed=spec.get("groupIdentity") == HASH,
     )
+
+
+def _waits(status: JSON) -> dict[str, str]:
+    """What is told of groups that wait to be recreated (resilience 3.2), by UID of their leader."""
+    found = (each for each in status.get("restarts") or () if isinstance(each, dict) and each.get("nextRetryTime"))
+    return {
+        str(each.get("leaderUID", "")): f"failed {each.get('restarts', 0)} times and is recreated at "
+        f"{str(each['nextRetryTime'])[11:19]}"
+        for each in found
+    }
 
 
 def read_groups(

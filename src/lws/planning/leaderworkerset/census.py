@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition
@@ -20,8 +19,8 @@ from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
 from lws.planning.leaderworkerset.conditions import AVAILABLE, BLOCKED, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import (
-    is_hashed,
     leaders_by_index,
+    leaders_by_number,
     own_leaders,
     pod_ready,
     revision_key,
@@ -42,6 +41,7 @@ class NotReady(StrEnum):
     """Why a wanted group is not ready; of several reasons the first."""
 
     MISSING = "Missing"  # there is no leader pod
+    NODE_LOST = "NodeLost"  # a pod is on a node that is gone or does not answer
     TERMINATING = "Terminating"  # its leader is being deleted
     FAILED = "Failed"  # a pod failed, or a container restarted
     UNSCHEDULABLE = "Unschedulable"  # no node takes a pod
@@ -81,15 +81,18 @@ class Census:
     held: Amounts = field(default_factory=dict)
 
 
-def take_census(snapshot: SetSnapshot, members: Members, per_group: Amounts) -> Census:
+def take_census(
+    snapshot: SetSnapshot, members: Members, per_group: Amounts, lost: Callable[[str], bool] = lambda _: False
+) -> Census:
     """Count the groups of one set; the cost follows the groups, and the pods of those that are not ready.
 
     Args:
         snapshot: the set.
         members: the pods of a group.
         per_group: `accelerators.of_group` of the set.
+        lost: whether a node is lost, by name.
     """
-    taking = _Taking(snapshot, members, per_group)
+    taking = _Taking(snapshot, members, per_group, lost)
     wanted = _by_key(snapshot) if snapshot.lws.spec.hashed else _by_index(snapshot)
     for index, leader in wanted.items():
         taking.look(index, leader)
@@ -115,25 +118,20 @@ def _by_key(snapshot: SetSnapshot) -> dict[int, Pod]:
         meta = pod.metadata
         return meta.deleting, not pod_ready(pod), meta.creation_timestamp or "", meta.name
 
-    leaders = sorted((pod for pod in snapshot.leaders if is_hashed(pod)), key=worth)[: snapshot.lws.spec.replicas]
-    return {_number(leader, at): leader for at, leader in enumerate(leaders)}
-
-
-def _number(leader: Pod, at: int) -> int:
-    """Something to tell the group by."""
-    try:
-        return int(leader.metadata.label(labels.GROUP_KEY)[:8], 16)
-    except ValueError:
-        return at
+    return leaders_by_number(sorted(snapshot.leaders, key=worth)[: snapshot.lws.spec.replicas])
 
 
 class _Taking:
     """One census while it is taken."""
 
-    def __init__(self, snapshot: SetSnapshot, members: Members, per_group: Amounts) -> None:
+    def __init__(
+        self, snapshot: SetSnapshot, members: Members, per_group: Amounts, lost: Callable[[str], bool]
+    ) -> None:
         self._snapshot = snapshot
         self._members = members
         self._per_group = per_group
+        self._lost = lost
+        self._waiting = {each.leader_uid for each in snapshot.lws.status.restarts if each.next_retry_time}
         leader_set = snapshot.leader_deployment if snapshot.lws.spec.hashed else snapshot.leader_statefulset
         self._key = revision_key(leader_set) if leader_set is not None else ""
         self._ready = self._updated = 0
@@ -149,7 +147,7 @@ class _Taking:
         snapshot = self._snapshot
         size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
         state = state_of(leader, size, workers_of(leader, snapshot.statefulsets), self._key)
-        if state.ready and not leader.metadata.deleting:
+        if state.ready and not leader.metadata.deleting and leader.metadata.uid not in self._waiting:
             self._ready += 1
             self._updated += state.updated
             self._serving.append((self._per_group if state.updated else self._amounts(leader), 1))
@@ -157,13 +155,18 @@ class _Taking:
                 self._moves.append(_transition(leader))
             return
         pods = self._members(leader) or [leader]
-        self._reasons[_reason(leader, pods, size)] += 1
+        self._reasons[self._reason(leader, pods, size)] += 1
         self._held += [(accelerators.of_pod(pod), 1) for pod in pods if _holds_node(pod)]
         since = min(filter(None, map(_unready_since, pods)), default="")
         if since:
             self._since.append(since)
         else:
             self._unknown.add(index)
+
+    def _reason(self, leader: Pod, pods: Sequence[Pod], size: int) -> NotReady:
+        if any(pod.spec.node_name and self._lost(pod.spec.node_name) for pod in pods):
+            return NotReady.NODE_LOST
+        return NotReady.FAILED if leader.metadata.uid in self._waiting else _reason(leader, pods, size)
 
     def miss(self, count: int) -> None:
         """Count the groups without a leader."""
@@ -197,18 +200,6 @@ class _Taking:
 
     def _amounts(self, leader: Pod) -> Amounts:
         return accelerators.total((accelerators.of_pod(pod), 1) for pod in self._members(leader))
-
-
-def _reason(leader: Pod, pods: Sequence[Pod], size: int) -> NotReady:
-    if leader.metadata.deleting:
-        return NotReady.TERMINATING
-    if any(pod.status.phase == "Failed" or container_restarted(pod) for pod in pods):
-        return NotReady.FAILED
-    if any(_condition(pod, "PodScheduled", "False") is not None for pod in pods):
-        return NotReady.UNSCHEDULABLE
-    if len(pods) < size:
-        return NotReady.INCOMPLETE
-    return NotReady.STARTING if any(pod.status.phase == "Pending" for pod in pods) else NotReady.NOT_READY
 
 
 def _holds_node(pod: Pod) -> bool:
@@ -245,3 +236,15 @@ def _condition(pod: Pod, kind: str, status: str) -> Condition | None:
 
 def _true(lws: LeaderWorkerSet, kind: str) -> Condition | None:
     return next((each for each in lws.status.conditions if each.type == kind and each.status == "True"), None)
+
+
+def _reason(leader: Pod, pods: Sequence[Pod], size: int) -> NotReady:
+    if leader.metadata.deleting:
+        return NotReady.TERMINATING
+    if any(pod.status.phase == "Failed" or container_restarted(pod) for pod in pods):
+        return NotReady.FAILED
+    if any(_condition(pod, "PodScheduled", "False") is not None for pod in pods):
+        return NotReady.UNSCHEDULABLE
+    if len(pods) < size:
+        return NotReady.INCOMPLETE
+    return NotReady.STARTING if any(pod.status.phase == "Pending" for pod in pods) else NotReady.NOT_READY

@@ -245,7 +245,7 @@ def _late(steering: Steering, policies: SetPolicies, lws: LeaderWorkerSet) -> st
     does = {
         "Hold": "it is held until there is progress, or an edit",
         "Ignore": "it goes on",
-        "Undo": "it is held, for the earlier revision cannot be put back",
+        "Undo": "the template of the earlier revision is put back, or where that cannot be it is held",
     }[policies.on_stall]
     if policies.on_stall == "Undo" and lws.metadata.controller is not None:
         owner = lws.metadata.controller

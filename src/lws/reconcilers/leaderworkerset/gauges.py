@@ -4,7 +4,7 @@ Guarantees:
     * Every replica exports its own caches, whether it leads or not, and nothing before they are synced: series outlive
       a change of leader and an API server that does not answer.
     * Of a set at rest there are seven series. Beyond these there is one for each reason why groups are not ready (at
-      most 7), three for each extended resource that its pods ask for (at most 12), and one or two for a set that is in
+      most 8), three for each extended resource that its pods ask for (at most 12), and up to five for a set that is in
       trouble. None of their labels grows with groups, pods or nodes.
     * A set that is gone leaves no series behind, and what is remembered of it goes with the next scrape.
 """
@@ -22,6 +22,8 @@ from lws.clock import Clock
 from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
 from lws.planning.leaderworkerset.census import Census, take_census
+from lws.planning.leaderworkerset.culprit import node_lost
+from lws.planning.leaderworkerset.groups import marked
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_SET, LEADERS_BY_SET, Caches, by_group
@@ -37,6 +39,9 @@ BLOCKED: Final = "lws_blocked"
 PROGRESS: Final = "lws_rollout_progress_ratio"
 LAST_PROGRESS: Final = "lws_rollout_last_progress_timestamp_seconds"
 ACCELERATORS: Final = "lws_accelerators"
+BACKOFF: Final = "lws_group_restart_backoff"
+FAILED: Final = "lws_groups_failed"
+STALLED: Final = "lws_rollout_stalled"
 
 FAMILIES: Final = (
     MetricDescription(DESIRED, "gauge", ONE, "Groups that the spec asks for."),
@@ -58,6 +63,11 @@ FAMILIES: Final = (
         "gauge",
         (*ONE, "resource", "state"),
         "Extended resources, such as GPUs: desired, ready, or held by groups that are not ready.",
+    ),
+    MetricDescription(BACKOFF, "gauge", ONE, "Groups that failed again and wait to be recreated; absent without one."),
+    MetricDescription(FAILED, "gauge", ONE, "Groups that have exhausted their restart budget; absent without one."),
+    MetricDescription(
+        STALLED, "gauge", ONE, "1 while a rollout makes no progress within its deadline; absent otherwise."
     ),
 )
 
@@ -88,7 +98,8 @@ class SetGauges:
 
     def _samples(self, lws: LeaderWorkerSet) -> Iterator[tuple[str, tuple[str, ...], float]]:
         key = lws.metadata.key
-        census = take_census(self._snapshot(lws), self._members, self._of_group(lws))
+        snapshot = self._snapshot(lws)
+        census = take_census(snapshot, self._members, self._of_group(lws), self._lost)
         yield DESIRED, key, census.desired
         yield READY, key, census.ready
         yield UPDATED, key, census.updated
@@ -98,6 +109,12 @@ class SetGauges:
         yield BLOCKED, key, float(census.blocked)
         yield PROGRESS, key, census.updated / census.desired if census.desired else 1.0
         yield LAST_PROGRESS, key, _unix(census.rollout_progress)
+        waiting = sum(1 for each in lws.status.restarts if each.next_retry_time)
+        exhausted = sum(1 for leader in snapshot.leaders if marked(leader))
+        stalled = any(each.type == "Stalled" and each.status == "True" for each in lws.status.conditions)
+        for name, value in ((BACKOFF, waiting), (FAILED, exhausted), (STALLED, int(stalled))):
+            if value:
+                yield name, key, value
         for resource in accelerators.first([*census.requested, *census.serving, *census.held]):
             yield ACCELERATORS, (*key, resource, "desired"), census.requested.get(resource, 0.0)
             yield ACCELERATORS, (*key, resource, "ready"), census.serving.get(resource, 0.0)
@@ -128,6 +145,10 @@ class SetGauges:
             revisions=tuple(caches.revisions.store.by_index(BY_SET, where)),
             contents=self._contents,
         )
+
+    def _lost(self, name: str) -> bool:
+        nodes = self._caches.nodes
+        return nodes.synced and node_lost(nodes.store.get("", name), self._clock.now())
 
     def _members(self, leader: Pod) -> list[Pod]:
         return self._caches.pods.store.by_index(BY_GROUP, by_group(leader))

@@ -43,6 +43,7 @@ class SetFacts:
         updated: groups of the current revision, by the status.
         present: groups that exist, by the status.
         conditions: of the status.
+        waits: what is told of groups that wait to be recreated, by UID of their leader.
         hashed: whether its groups are known by a key, and have no index.
     """
 
@@ -59,6 +60,7 @@ class SetFacts:
     updated: int = 0
     present: int = 0
     conditions: tuple[Condition, ...] = ()
+    waits: Mapping[str, str] = field(default_factory=dict)
     hashed: bool = False
 
     @property

@@ -28,9 +28,20 @@ _LABEL_LIMIT: Final = "must be no more than 63"
 
 def diagnose_group(facts: Facts, group: GroupFacts) -> tuple[Finding, ...]:
     """Everything that keeps a group from being ready, its leader first; empty when it is ready."""
+    waits = _waits(facts, group)
     if group.state.ready:
+        return waits
+    return (*waits, *_of_group(facts, group))
+
+
+def _waits(facts: Facts, group: GroupFacts) -> tuple[Finding, ...]:
+    """A group that failed again and again waits, not ready, whatever its probes say (resilience 3.2)."""
+    leader = group.leader
+    words = "" if leader is None or leader.metadata.deleting else facts.lws.waits.get(leader.metadata.uid, "")
+    if leader is None or not words:
         return ()
-    return tuple(_of_group(facts, group))
+    remedy = f"Who deletes pod {leader.metadata.name} has it recreated at once."
+    return (_of(group, Reason.CRASH_LOOP, f"the group {words}", remedy),)
 
 
 def _of_group(facts: Facts, group: GroupFacts) -> Iterator[Finding]:
@@ -85,7 +96,7 @@ def _by_key(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding |
         text = f"waits for {ending} terminating group(s) to be removed before it is scheduled"
         remedy = "With groupReplacementPolicy Immediate it would not wait."
         if not ending:
-            text, remedy = "waits to be admitted for scheduling", "If this lasts, check that the controller runs."
+            text, remedy = "waits for its turn: a group that it may replace is not gone yet", ""
         return _about(group, ("leader pod", leader.metadata.name), Reason.GATED, text, remedy)
     return None if containers_ready(leader) and group.size > 1 else found
 
@@ -239,5 +250,5 @@ def _about(group: GroupFacts, subject: tuple[str, str], reason: Reason, text: st
     return Finding(reason, text, remedy, group.index, *subject)
 
 
-def _of(group: GroupFacts, reason: Reason, text: str) -> Finding:
-    return Finding(reason, text, "", group.index)
+def _of(group: GroupFacts, reason: Reason, text: str, remedy: str = "") -> Finding:
+    return Finding(reason, text, remedy, group.index)
