@@ -221,7 +221,7 @@ async def many_errors() -> Story:
     async with site() as here:
         for wire in here.wires:
             wire.refused = {"statefulsets"}
-        for number in range(80):
+        for number in range(45):
             await here.cluster.client.create(LEADERWORKERSETS, manifest(f"web-{number}", replicas=0))
         during = await here.scraper.wait(900)
         for wire in here.wires:

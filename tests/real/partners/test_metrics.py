@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.acceptance.support import figure
 from tests.real.partners.certmanager import certmanager
 from tests.real.partners.installed import Ports, replica
-from tests.real.partners.processes import beside, free_port, until
+from tests.real.partners.processes import beside, free_port, listening, until
 from tests.real.planes import RealPlane
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -52,6 +52,7 @@ def expositions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
     async def scrape(plane: RealPlane) -> None:
         async with replica(plane, Ports()) as manager:
             await until(lambda: _asked(manager.metrics.exposition()), "requests of our own", 30)
+            await until(lambda: listening(port), "their metrics", 30)
             ours.append(manager.metrics.exposition().decode())
 
     life = partial(certmanager, metrics=f"127.0.0.1:{port}")
