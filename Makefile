@@ -45,7 +45,7 @@ ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 .PHONY: test-browser screenshots docs bench-page help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -11
+	@sed -n 's/^# //p' Makefile | head -12
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -132,7 +132,8 @@ test-real: $(STAMP)
 
 # What of it every submission must pass, and not by skipping.
 REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_plane.py \
-	$(addprefix tests/real/test_,creation.py kubectl_lws.py) tests/acceptance/disaggregatedset/test_admission.py
+	$(patsubst %,tests/real/test_%.py,creation kubectl_lws lifetime recovery rollout ownership equality process kserve) \
+	tests/acceptance/disaggregatedset/test_admission.py
 test-real-ci: $(STAMP)
 	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real \
 		$(if $(AGAIN),$(ONLY_FAILED),-p tests.passed --at-least-passed 30) $(REAL_CI)

@@ -152,7 +152,7 @@ def main() -> int:
             plane.call(live(plane))
             end, prometheus = time.time(), Prometheus(site.address)
             answers = [(panel, asked(prometheus, panel, begin, end)) for panel in PANELS]
-        shot(drawn([(panel, lines) for panel, lines in answers if lines], begin, end), folder)
+        shot(drawn([(panel, lines) for panel, lines in answers if lines and not panel.table], begin, end), folder)
     return 0
 
 

@@ -56,6 +56,12 @@ TAIL = (
     "Its panels and what they ask:",
     "",
     "![The panels of the dashboard](images/dashboard.svg)",
+    "",
+    "What a real Prometheus answered to them while two sets came up, one of which was rolled and one lost a worker and",
+    "was scaled, and a third found no node. It is drawn from the answers, not a picture of Grafana",
+    "(`python -m hack.dashboard_picture`):",
+    "",
+    "![Curves of a rollout](images/dashboard.png)",
 )
 ALERTS_HEAD = """
 ## Alerts

@@ -30,6 +30,10 @@ VIEWS: Final = {
     "rollout": "/rollout/lws/default/vllm",
     "ds-rollout": "/rollout/ds/default/inference",
 }
+FAULTS: Final = (
+    ("pod.hang", "is running but not ready (container main)"),
+    ("pod.crash-loop", "has failing container main: it exited with code"),
+)
 
 
 @asynccontextmanager
@@ -78,11 +82,13 @@ async def test_every_view_follows_a_set_through_its_life(browser: Browser, every
         await told(one, ".lede", "2 of 2 groups ready")
         await told(every, ".row", "2/2 ready")
         await same_words(cluster, one, "web")
-        await cluster.drill("pod.crash-loop", {"name": "web-1-1", "namespace": "default", "code": 9})
-        await told(one, "section[aria-labelledby=waits] li", "has failing container main: it exited with code")
-        await same_words(cluster, one, "web")
-        await every.locator(".row.s4").first.wait_for()
+        for drill, words in FAULTS:
+            await cluster.drill(drill, {"name": "web-1-1", "namespace": "default"})
+            await told(one, "section[aria-labelledby=waits] li", words)
+            await same_words(cluster, one, "web")
+            await every.locator(".row.s4, .row.s5").first.wait_for()
         await cluster.drill("pod.heal", {"name": "web-1-1", "namespace": "default"})
+        await cluster.client.delete(PODS, "default", "web-1-1", grace_period_seconds=0)  # or its back-off would last
         await told(one, ".lede", "2 of 2 groups ready")
         await cluster.roll("web", "app:2")
         async with tab(browser, cluster.at("/rollout/lws/default/web")) as rollout:

@@ -13,7 +13,7 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS
-from lws.cli.kubectl import execute
+from lws.cli.kubectl import execute, suggest
 from lws.cli.kubectl.commandline import UsageError
 from lws.cli.kubectl.events import Family, Place
 from lws.cli.kubectl.gangs import CORE_EVENTS
@@ -156,17 +156,17 @@ LIVING = {("Pod", "web-0-1"): "0", ("StatefulSet", "web"): ""}
 @pytest.mark.parametrize(
     ("kind", "name", "expected"),
     [
-        ("LeaderWorkerSet", "web", Place(None)),
-        ("Pod", "web-0-1", Place(0)),
-        ("StatefulSet", "web", Place(None)),
-        ("Pod", "web-3", Place(3)),  # gone
-        ("Pod", "web-3-2", Place(3)),
-        ("StatefulSet", "web-3", Place(3)),
+        ("LeaderWorkerSet", "web", Place("")),
+        ("Pod", "web-0-1", Place("0")),
+        ("StatefulSet", "web", Place("")),
+        ("Pod", "web-3", Place("3")),  # gone
+        ("Pod", "web-3-2", Place("3")),
+        ("StatefulSet", "web-3", Place("3")),
         ("Pod", "web-3-0", None),  # no worker has this index
         ("Pod", "web-2-1", None),  # of the set web-2, or of its
         ("LeaderWorkerSet", "web-2", None),
         ("Pod", "web-front", None),
-        ("Deployment", "web", Place(None)),
+        ("Deployment", "web", Place("")),
         ("Node", "web", None),
     ],
 )
@@ -185,6 +185,19 @@ def test_events_of_an_earlier_set_of_the_name_are_not_its() -> None:
 def reasons(printed: str) -> Iterable[Any]:
     """Reasons in their order."""
     return [one["reason"] for one in json.loads(printed)["items"]]
+
+
+@virtual_time
+async def test_a_group_known_by_a_key_is_named_by_its_beginning() -> None:
+    """Eight digits are enough for logs, events and completion, as status and events give them."""
+    key, shelf = "8f14e45fceea167a5a36", site(1, 1)
+    shelf.objects[PODS][0]["metadata"]["labels"][labels.GROUP_INDEX] = key
+    shelf.logs = {("web-0", "main"): [b"here\n"]}
+    shelf.objects[CORE_EVENTS] = [event("Pod", "web-0", "Started", "a")]
+    assert await Plugin(shelf).run("logs web --group 8f14e45f") == "[web-0/main] here\n"
+    assert reasons(await Plugin(shelf).run("events web --group 8f14e45f -o json")) == ["Started"]
+    client: Any = shelf
+    assert await suggest.groups(client, "default", "web") == ["8f14e45f"]
 
 
 @virtual_time

@@ -365,3 +365,14 @@ async def test_what_may_not_be_read_is_a_warning_unless_nothing_works_without_it
         refusing: Any = Closed(site(), resource)
         with pytest.raises(ForbiddenError):
             await read_world(refusing, "default")
+
+
+@virtual_time
+async def test_sets_whose_groups_have_no_index_are_not_planned() -> None:
+    """Such a set is refused by its name; elsewhere its pods only take room, and that is said."""
+    keyed = site(2, 1, spec={"groupIdentity": "Hash"})
+    with pytest.raises(ConfigurationError, match="its groups are known by a key"):
+        await planned("plan web --set size=2", keyed, Outcome())
+    _, text, request = await planned("plan drain node-0", keyed, Outcome())
+    assert (len(request.world.of(PODS)), len(request.world.strangers)) == (0, 2)
+    assert "Warning: default/web is not considered: its groups are known by a key." in text.splitlines()

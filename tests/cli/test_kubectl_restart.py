@@ -33,7 +33,7 @@ def four(broken: tuple[int, ...] = (), *, unavailable: int = 1) -> Facts:
 
 def everything(facts: Facts) -> Work:
     """All leaders are to be replaced."""
-    return Work({one.index: one.leader.metadata.uid for one in facts.groups if one.leader})
+    return Work({one.leader.metadata.uid: str(one.index) for one in facts.groups if one.leader})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_group_is_not_restarted_twice() -> None:
     """A group that was asked for, is ending, or has another leader already is left alone."""
     facts = four()
     work = everything(facts)
-    work.asked.append(3)
+    work.asked.append("uid-s-3")
     meta = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
     ending = group(2, report("s-2", group=2, worker=0, metadata=meta))
     other = group(1, report("s-1", group=1, worker=0, metadata={"uid": "another"}))
@@ -112,7 +112,7 @@ async def test_leaders_are_deleted_one_after_the_other() -> None:
     shelf.deleted.clear()
     await plugin.run("restart web --group 0 -o json")
     assert [name for name, _ in shelf.deleted] == ["web-0"]
-    with pytest.raises(ConfigurationError, match="web has no group 9; it has 0-1"):
+    with pytest.raises(ConfigurationError, match="web has no group 9 with a leader; it has 0-1"):
         await plugin.run("restart web --group 9")
 
 
@@ -134,3 +134,20 @@ async def test_what_a_time_limit_left_undone_is_said() -> None:
     """After --timeout the groups that were not restarted are named."""
     with pytest.raises(LwsError, match=r"not restarted: 0$"):
         await Plugin(site(2, 1)).run("restart web --timeout 5s")
+
+
+def test_groups_known_by_a_key_are_told_by_their_leaders() -> None:
+    """Their order changes as they are replaced: a leader that is gone is done, whichever place its successor takes."""
+    facts = four()
+    facts = replace(facts, lws=set_facts(4, hashed=True))
+    work = everything(facts)
+    assert [one.index for one in due(facts, work)] == [3]
+    work.asked.append("uid-s-3")
+    fresh = group(0, report("s-0", group=0, worker=0, metadata={"uid": "new"}), workers=None)
+    shifted = replace(facts, groups=(fresh, *facts.groups[:3]))
+    assert not finished(shifted, work)
+    assert [one.leader.metadata.uid for one in due(shifted, work) if one.leader] == []  # the new one is not ready
+    whole = [group(i, report(f"s-{i}", group=i, worker=0, metadata={"uid": f"new-{i}"}), None) for i in range(4)]
+    ready = tuple(replace(one, state=facts.groups[0].state) for one in whole)
+    assert finished(replace(facts, groups=ready), work)
+    assert not finished(replace(facts, groups=ready[:3]), work)

@@ -66,6 +66,7 @@ def test_defaults_are_those_of_operations_2() -> None:
         },
         "clientConnection": {"qps": 500.0, "burst": 500},
         "gangSchedulingManagement": None,
+        "featureGates": {},
         "tls": {"minVersion": "", "cipherSuites": ()},
     }
     assert Settings().lease_namespace == "lws-system"
@@ -175,9 +176,13 @@ def test_files_of_the_reference_work(tmp_path: Path, name: str) -> None:
         ("clientConnection:\n  qps: fast\n", "clientConnection.qps must be a number, not the text 'fast'"),
         ("clientConnection:\n  qps: 0\n", "clientConnection.qps: 0 requests per second is not usable"),
         ("clientConnection:\n  burst: 0\n", "clientConnection.burst"),
+        ("featureGates: {Nonesuch: true}\n", "unrecognized feature gate: Nonesuch"),
         ("gangSchedulingManagement: {}\n", "schedulerProvider must be set when gang scheduling is enabled"),
         ("gangSchedulingManagement:\n  schedulerProvider: ''\n", "schedulerProvider must be set"),
-        ("gangSchedulingManagement:\n  schedulerProvider: kueue\n", "'kueue' is not supported: use volcano"),
+        (
+            "gangSchedulingManagement:\n  schedulerProvider: kueue\n",
+            "'kueue' is not supported: use volcano or kubernetes",
+        ),
         ("tls:\n  minVersion: VersionTLS11\n", "'VersionTLS11' is not supported: use VersionTLS12 or VersionTLS13"),
         (
             "tls:\n  minVersion: VersionTLS13\n  cipherSuites: [TLS_AES_128_GCM_SHA256]\n",

@@ -25,6 +25,11 @@ CHART_VALUES = {
     "overlays/prometheus": (DISAGGREGATED, "enablePrometheus=true"),
     "overlays/prometheus-cert-manager": (DISAGGREGATED, "enablePrometheus=true", "enableCertManager=true"),
     "overlays/volcano": (DISAGGREGATED, "gangSchedulingManagement.schedulerProvider=volcano"),
+    "overlays/workloads": (
+        DISAGGREGATED,
+        "gangSchedulingManagement.schedulerProvider=kubernetes",
+        "featureGates.WorkloadAwareScheduling=true",
+    ),
 }
 
 

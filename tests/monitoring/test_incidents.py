@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hack.alerts import ALERTS, PLACES
@@ -13,6 +17,10 @@ from hack.alerts import ALERTS, PLACES
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.manager.certificates import note_read
+from lws.planning.leaderworkerset import sets
+from lws.webhook.certificate import ServingCertificate
+from lws.webhook.certs import make_ca, make_leaf
 from lws_sandbox import virtual_time as vt
 from tests.acceptance.disaggregatedset.site import B, roles
 from tests.api.disaggregatedset.making import manifest as made
@@ -192,8 +200,114 @@ async def down() -> Story:
         return story.silent(after, alerts=OTHERS).silent(during, alerts=["LWSControllerNotLeading"])
 
 
+async def one_replica_down() -> Story:
+    """The standby does not run; remedy: have it run."""
+    async with site() as here:
+        lost = here.scraper.replicas[1]
+        assert lost.running is not None
+        lost.wanted = False
+        await lost.running.stop()
+        during = await here.scraper.wait(900)
+        lost.wanted = True
+        after = await here.scraper.wait(300)
+        story = here.scraper.story().fires("LWSReplicaMissing", during, pod="lws-b", instance="b", **US)
+        return story.silent(after, alerts=OTHERS).silent(
+            during, alerts=["LWSControllerNotLeading", "LWSMetricsMissing"]
+        )
+
+
+async def many_errors() -> Story:
+    """A quota refuses the StatefulSets of many sets; remedy, as the log names it: raise the quota."""
+    async with site() as here:
+        for wire in here.wires:
+            wire.refused = {"statefulsets"}
+        for number in range(150):
+            await here.cluster.client.create(LEADERWORKERSETS, manifest(f"web-{number}", replicas=0))
+        during = await here.scraper.wait(900)
+        for wire in here.wires:
+            wire.refused = set()
+        after = await here.scraper.wait(2700)
+        story = here.scraper.story().fires("LWSReconcileErrors", during, controller="leaderworkerset", **US)
+        return story.silent(after, alerts=OTHERS)
+
+
+async def panics() -> Story:
+    """A planner fails at one set in a way nobody foresaw; remedy: the release that is mended, after a report."""
+    roll = sets._roll
+
+    def broken(seen: Any, now: Any) -> Any:
+        if seen.snapshot.lws.metadata.name == "web":
+            raise ZeroDivisionError
+        return roll(seen, now)
+
+    async with site() as here:
+        with patch.object(sets, "_roll", broken):
+            await here.create()
+            during = await here.scraper.wait(120)
+        await here.cluster.available("web", seconds=1500)
+        after = await here.scraper.wait(2400)
+        return here.scraper.story().fires("LWSControllerPanics", during, **US).silent(after, alerts=OTHERS)
+
+
+async def slow() -> Story:
+    """The event loop gets no CPU for two seconds of every three; remedy: it gets enough again."""
+    async with site() as here:
+        watching = [
+            asyncio.create_task(each.running.operator.watchdog.run())
+            for each in here.scraper.replicas
+            if each.running is not None
+        ]
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, vt.VirtualTimeLoop)
+        end = loop.time() + 1500
+        begin = here.scraper.now
+        while loop.time() < end:
+            await asyncio.sleep(1)
+            loop.advance(2)
+        during = here.scraper.now
+        after = await here.scraper.wait(600)
+        for each in watching:
+            each.cancel()
+        assert during - begin > 600
+        story = here.scraper.story().silent(after, alerts=OTHERS)
+        story.firing.append((during, "LWSEventLoopSlow", [{"pod": f"lws-{name}", **US} for name in "ab"]))
+        return story
+
+
+async def certificate() -> Story:
+    """What is mounted is not renewed until days before its end; remedy: a new one is mounted, and served."""
+    with tempfile.TemporaryDirectory() as name:
+        async with site() as here:
+            (replica, *_), folder = here.scraper.replicas, Path(name)
+            assert replica.running is not None
+            metrics, now = replica.running.operator.metrics, here.cluster.clock.now()
+            serving = ServingCertificate()
+
+            def note(good: bool) -> None:
+                note_read(metrics, "serving", serving.certificate, good=good)
+
+            def mounted(begin: timedelta) -> None:
+                pair = make_leaf(make_ca(now + begin), ["lws-webhook-service.lws-system.svc"], now + begin)
+                (folder / "tls.crt").write_bytes(pair.certificate)
+                (folder / "tls.key").write_bytes(pair.key)
+
+            mounted(timedelta(days=-360))
+            reading = asyncio.create_task(serving.watch(folder, observe=note))
+            early = await here.scraper.wait(1800)
+            during = await here.scraper.wait(2400)
+            mounted(timedelta())
+            after = await here.scraper.wait(300)
+            reading.cancel()
+            story = here.scraper.story().silent(early, after, alerts=OTHERS)
+            return story.fires("LWSCertificateExpiring", during, certificate="serving", **US)
+
+
 INCIDENTS = {
-    each.__name__: each for each in (not_ready, blocked, failing, crash_looping, stalled, not_leading, stuck, down)
+    each.__name__: each
+    for each in (
+        *(not_ready, blocked, failing, crash_looping, stalled, not_leading, stuck, down),
+        *(one_replica_down, many_errors, panics, slow, certificate),
+    )
 }
 
 

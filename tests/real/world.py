@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from random import Random
 from types import TracebackType
 from typing import Any, Self
@@ -93,14 +94,18 @@ class World(View):
     # Operators.
 
     async def start(
-        self, wrap: Wrap = lambda transport: transport, *, elect: bool = False, resync: float | None = None
+        self,
+        wrap: Wrap = lambda transport: transport,
+        *,
+        elect: bool = False,
+        resync: float | None = None,
+        configuration: JSON | None = None,
     ) -> Running:
-        """Start an operator; returns when it works."""
+        """Start an operator, with these members in its configuration; returns when it works."""
         transport = wrap(Recording(_Borrowed(self.env.transport), self.writes))
-        configuration = Configuration.model_validate(
-            {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": elect}}
-        )
-        settings = Settings(configuration=configuration, watchdog=None, hostname="test", resync=resync)
+        members = {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": elect}}
+        configured = Configuration.model_validate({**members, **(configuration or {})})
+        settings = Settings(configuration=configured, watchdog=None, hostname="test", resync=resync)
         chance = Random(self.env.rng.getrandbits(64))
         operator = ControllerManager(settings, transport, clock=self.env.clock, random=chance, sockets=False)
         running = Running(self, operator, transport)
@@ -111,6 +116,17 @@ class World(View):
         if running.task.done():
             running.task.result()
         return running
+
+    @contextmanager
+    def reviewing(self, running: Running) -> Iterator[None]:
+        """Have this operator answer reviews, and one with the defaults again afterwards."""
+        self.env.serve_reviews(running.operator.handle_review)
+        try:
+            yield
+        finally:
+            settings, chance = Settings(watchdog=None), Random(0)
+            spare = ControllerManager(settings, self.env.transport, clock=self.env.clock, random=chance, sockets=False)
+            self.env.serve_reviews(spare.handle_review)
 
     # Doing.
 

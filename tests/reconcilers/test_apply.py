@@ -12,7 +12,18 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.actions import Apply, Create, Delete, EmitEvent, Patch, Plan, Reference, Update, UpdateStatus
+from lws.apimachinery.actions import (
+    Apply,
+    Create,
+    Delete,
+    EmitEvent,
+    Fold,
+    Patch,
+    Plan,
+    Reference,
+    Update,
+    UpdateStatus,
+)
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, SERVICES, STATEFULSETS
 from lws.client.api import ApiClient
@@ -73,6 +84,7 @@ class Recorder:
         action: str,
         note: str,
         related: ObjectRef | None = None,
+        fold: Fold | None = None,
     ) -> None:
         """Keep the event."""
         assert regarding.name == "sample"

@@ -354,6 +354,25 @@ async def test_nd_11_a_deployment_of_somebody_else_blocks() -> None:
 
 
 @virtual_time
+async def test_resilience_4_groups_that_are_not_as_wanted_are_told_by_key() -> None:
+    """A group that stays unready is named in the status by the first digits of its key, with the pod at fault."""
+    async with hash_cluster() as found:
+        cluster = found.cluster
+        leaders = await found.up(replicas=2, size=2, section={"restartPolicy": "None"})
+        worker = f"{leaders[0]['spec']['hostname']}-1"
+        await asyncio.sleep(60)
+        await cluster.drills.pod_hang(worker)
+        await asyncio.sleep(150)
+        (group,) = (await found.status())["groups"]
+        assert (group["index"], group["pod"], group["state"]) == (key(leaders[0])[:8], worker, "NotReady")
+        assert (await found.conditions())["GroupsHealthy"] == "False"
+        await cluster.drills.pod_resume(worker)
+        await asyncio.sleep(150)
+        assert "groups" not in await found.status()
+        assert (await found.conditions())["GroupsHealthy"] == "True"
+
+
+@virtual_time
 async def test_a_set_and_its_groups_go_together() -> None:
     """Deleting the set leaves nothing behind."""
     async with hash_cluster() as found:

@@ -113,6 +113,8 @@ class Cluster(OperatedCluster):
         served: whether they are served from the beginning, and not only from `serve_disaggregated` on.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         events: whether the sandbox's own control loops record events.
+        typed: whether ``spec.scheduling`` is acted upon, by Workloads of Kubernetes.
+        workload_api: whether these are served then.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
 
@@ -133,6 +135,8 @@ class Cluster(OperatedCluster):
         served: bool = True,
         parallel: bool = True,
         events: bool = False,
+        typed: bool = False,
+        workload_api: bool = True,
     ) -> None:
         self._slim = slim
         self._served = disaggregated and served
@@ -143,11 +147,12 @@ class Cluster(OperatedCluster):
             random=Random(random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),
             gang=gang,
+            workloads=typed and workload_api,
             features=Features(max_unavailable_statefulset=parallel),
         )
         self.drills = Drills(self.sandbox)
         settings = Settings(
-            configuration=_configuration(gang=gang, elect=elect),
+            configuration=_configuration(gang=gang, elect=elect, typed=typed),
             disaggregated=disaggregated,
             workers=workers,
             resync=resync,
@@ -214,12 +219,14 @@ class Cluster(OperatedCluster):
         return self.operators[0].operator.handle_review(path, body, content_type)
 
 
-def _configuration(*, gang: bool, elect: bool) -> Configuration:
+def _configuration(*, gang: bool, elect: bool, typed: bool = False) -> Configuration:
+    provider = "kubernetes" if typed else "volcano" if gang else ""
     return Configuration.model_validate(
         {
             "clientConnection": {"qps": -1, "burst": 1},
             "leaderElection": {"leaderElect": elect},
-            "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
+            "gangSchedulingManagement": {"schedulerProvider": provider} if provider else None,
+            "featureGates": {"WorkloadAwareScheduling": True} if typed else {},
         }
     )
 

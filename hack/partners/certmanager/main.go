@@ -62,6 +62,7 @@ func main() {
 	flags := flag.NewFlagSet("certmanager", flag.ExitOnError) // the common one has what libraries add
 	kubeconfig := flags.String("kubeconfig", "", "of the cluster")
 	merging := flags.Bool("merge", true, "keep former authorities in webhook configurations, as cert-manager does by default since 1.19")
+	address := flags.String("metrics", "0", "where controller-runtime serves its metrics")
 	_ = flags.Parse(os.Args[1:])
 	if err := feature.DefaultMutableFeatureGate.Set(fmt.Sprintf("CAInjectorMerging=%t", *merging)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,13 +71,13 @@ func main() {
 	ctrl.SetLogger(klog.Background())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *kubeconfig); err != nil {
+	if err := run(ctx, *kubeconfig, *address); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, kubeconfig string) error {
+func run(ctx context.Context, kubeconfig, address string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func run(ctx context.Context, kubeconfig string) error {
 	if err := issue(ctx, kubeconfig, start); err != nil {
 		return err
 	}
-	manager, err := injector(ctx, config)
+	manager, err := injector(ctx, config, address)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func issue(ctx context.Context, kubeconfig string, start func(func() error)) err
 	return nil
 }
 
-func injector(ctx context.Context, config *rest.Config) (ctrl.Manager, error) {
+func injector(ctx context.Context, config *rest.Config, address string) (ctrl.Manager, error) {
 	known := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		scheme.AddToScheme, certmanager.AddToScheme, apiextensions.AddToScheme, apiregistration.AddToScheme,
@@ -150,7 +151,7 @@ func injector(ctx context.Context, config *rest.Config) (ctrl.Manager, error) {
 	config = util.RestConfigWithUserAgent(config, "cainjector") // by which it is known as the owner of what it injects
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  known,
-		Metrics: metrics.Options{BindAddress: "0"},
+		Metrics: metrics.Options{BindAddress: address},
 		// It is told of Secrets by their metadata alone: a cache of their content could be behind that.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&core.Secret{}}}},
 	})

@@ -12,7 +12,7 @@ from lws.client.api import ApiClient
 from lws.errors import AlreadyExistsError
 from lws_sandbox.controllers.volumebinding.binder import STORAGE_CLASSES
 from lws_sandbox.controllers.volumebinding.choice import PROVISIONER
-from lws_sandbox.partners import PODGROUPS, PRIORITYCLASSES, QUEUES
+from lws_sandbox.partners import PODGROUPS, PRIORITYCLASSES, QUEUES, WORKLOAD_PODGROUPS, WORKLOADS
 
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 STORAGE_CLASS: Final = "standard"
@@ -39,21 +39,37 @@ async def bootstrap(client: ApiClient) -> None:
     await _create_missing(client, _own())
 
 
-async def seed_objects(client: ApiClient, *, volumes: bool, gang: bool) -> None:
+async def seed_objects(client: ApiClient, *, volumes: bool, gang: bool, workloads: bool = False) -> None:
     """Create what our loops work with; what is there stays.
 
     Args:
         client: may create everything.
         volumes: claims are bound here, so there is a default storage class.
         gang: pods are placed by group, so there are the kinds that Volcano describes groups and their queues with.
+        workloads: so are the pods of Workloads, which are served.
 
     Raises:
         ApiError: the server refuses.
     """
     if volumes:
         await _create_missing(client, [(STORAGE_CLASSES, _storage_class())])
+    if workloads:
+        await serve_workloads(client)
     if gang:
         await _create_missing(client, ((CUSTOMRESOURCEDEFINITIONS, _definition(each)) for each in (PODGROUPS, QUEUES)))
+
+
+async def serve_workloads(client: ApiClient) -> None:
+    """Serve Workloads and PodGroups of ``scheduling.k8s.io/v1beta1``, as Kubernetes 1.37 does where it is asked to.
+
+    Raises:
+        ApiError: the server refuses.
+    """
+    approved = {"api-approved.kubernetes.io": "unapproved, stands for a kind of a newer Kubernetes"}
+    definitions = [_definition(each) for each in (WORKLOADS, WORKLOAD_PODGROUPS)]
+    for each in definitions:
+        each["metadata"]["annotations"] = approved
+    await _create_missing(client, ((CUSTOMRESOURCEDEFINITIONS, each) for each in definitions))
 
 
 async def _create_missing(client: ApiClient, manifests: Iterable[tuple[Resource, JSON]]) -> None:
@@ -92,7 +108,7 @@ def _kubernetes_service() -> JSON:
 def _definition(resource: Resource) -> JSON:
     """The definition of a partner's kind, with no schema to speak of."""
     singular = resource.kind.lower()
-    short = {"podgroup": ["pg"], "queue": ["q"]}[singular]
+    short = {"podgroup": ["pg"], "queue": ["q"]}.get(singular, [])
     names = {"plural": resource.plural, "singular": singular, "kind": resource.kind, "shortNames": short}
     version = {
         "name": resource.version,

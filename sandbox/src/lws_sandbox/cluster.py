@@ -62,6 +62,7 @@ class Sandbox:
         random: source of everything random.
         loops: names of the loops to run, as ``--controllers`` has them; all if absent.
         gang: let the scheduler place the pods of Volcano PodGroups together or not at all.
+        workloads: serve Workloads of ``scheduling.k8s.io``, and let the scheduler heed their PodGroups.
         features: what the API server offers.
         webhooks: reaches admission webhooks; by default only those registered with ``local_webhooks``.
     """
@@ -74,6 +75,7 @@ class Sandbox:
         random: Random | None = None,
         loops: Collection[str] | None = None,
         gang: bool = False,
+        workloads: bool = False,
         features: Features | None = None,
         webhooks: Caller | None = None,
     ) -> None:
@@ -93,6 +95,7 @@ class Sandbox:
             random=self.random,
             wanted=lambda name: loops is None or name in loops,
             gang=gang,
+            workloads=workloads,
         )
 
     def transport(self, user: UserInfo = ADMIN) -> InProcessTransport:

@@ -46,6 +46,7 @@ class ControlLoops:
         random: source of everything random.
         wanted: tells by its name whether a loop runs.
         gang: let the scheduler place the pods of Volcano PodGroups together or not at all.
+        workloads: serve Workloads of ``scheduling.k8s.io``, and let the scheduler heed their PodGroups.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class ControlLoops:
         random: Random,
         wanted: Callable[[str], bool] = lambda _name: True,
         gang: bool = False,
+        workloads: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.fleet = Fleet(shape.nodes)
         self._wanted = wanted
         self._gang = gang
+        self._workloads = workloads
         self._tasks: list[asyncio.Task[None]] = []
         self._client = ApiClient(transport, user_agent="kube-controller-manager", field_manager=None)
         self._recorder = Recorder(self._client, clock, enabled=shape.events)
@@ -87,7 +90,7 @@ class ControlLoops:
             NodeLifecycleLoop(tools, shape.heartbeat),
             TaintEvictionLoop(tools),
             PodGcLoop(tools),
-            SchedulerLoop(tools, gang=gang),
+            SchedulerLoop(tools, gang=gang, workloads=workloads),
             self.heartbeats,
             self.kubelets,
         ]
@@ -95,7 +98,7 @@ class ControlLoops:
 
     async def __aenter__(self) -> Self:
         """Start everything; returns when the nodes are there and every loop has its caches."""
-        await seed_objects(self._client, volumes=self._wanted(BINDER), gang=self._gang)
+        await seed_objects(self._client, volumes=self._wanted(BINDER), gang=self._gang, workloads=self._workloads)
         if self._wanted(self.heartbeats.name):
             await self.heartbeats.register()
         self._start("informers", self.informers.run())

@@ -10,3 +10,5 @@ LEADERWORKERSETS: Final = Resource("leaderworkerset.x-k8s.io", "v1", "leaderwork
 PODGROUPS: Final = Resource("scheduling.volcano.sh", "v1beta1", "podgroups", "PodGroup")  # Volcano's
 QUEUES: Final = Resource("scheduling.volcano.sh", "v1beta1", "queues", "Queue", namespaced=False)
 PRIORITYCLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
+WORKLOADS: Final = Resource("scheduling.k8s.io", "v1beta1", "workloads", "Workload")  # of Kubernetes 1.37
+WORKLOAD_PODGROUPS: Final = Resource("scheduling.k8s.io", "v1beta1", "podgroups", "PodGroup")

@@ -45,6 +45,27 @@ async def test_a_bound_claim_says_so_to_a_real_scheduler() -> None:
     }
 
 
+@virtual_time
+async def test_a_claim_that_changed_meanwhile_is_bound_to_the_volume_made_for_it() -> None:
+    """Once its volume is there, a claim that somebody wrote to before it was bound is told the same as ever."""
+    async with small_cluster(1) as sandbox:
+        client = sandbox.client()
+        await client.create(NAMESPACES, {"metadata": {"name": "claims"}})
+        spec = {
+            **_volume("made", "1Gi")["spec"],
+            "storageClassName": STORAGE_CLASS,
+            "claimRef": {"namespace": "claims", "name": "disk"},
+            "hostPath": {"path": "/made"},
+        }
+        made = {"name": "made", "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}}
+        await client.create(VOLUMES, {"metadata": made, "spec": spec})
+        await client.create(PERSISTENTVOLUMECLAIMS, CLAIM)
+        await asyncio.sleep(1)
+        found = await client.get(PERSISTENTVOLUMECLAIMS, "claims", "disk")
+    assert found["spec"]["volumeName"] == "made"
+    assert found["metadata"]["annotations"]["volume.kubernetes.io/storage-provisioner"] == PROVISIONER
+
+
 def _claim(storage_class: str | None = "fast", **spec: Any) -> dict[str, Any]:
     named = {} if storage_class is None else {"storageClassName": storage_class}
     return {"metadata": CLAIM["metadata"] | {"uid": "u"}, "spec": {**CLAIM["spec"], **named, **spec}}

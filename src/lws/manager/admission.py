@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from lws.api.leaderworkerset.schedulingrules import NOTHING, Support
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.manager.certificates import note_read, self_signed
@@ -39,15 +40,25 @@ class Admission:
         clock: validity of certificates.
         random: jitter.
         metrics: where to count.
+        scheduling: tells what there is for typed scheduling.
     """
 
     def __init__(
-        self, settings: Settings, client: ApiClient, *, clock: Clock, random: Random, metrics: Metrics
+        self,
+        settings: Settings,
+        client: ApiClient,
+        *,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+        scheduling: Callable[[], Support] = lambda: NOTHING,
     ) -> None:
         configuration = settings.configuration
         policy = configuration.tls.policy
         self.certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
-        handlers = AdmissionHandlers(gang=settings.gang_schedulers, observer=metrics.webhook, random=random)
+        handlers = AdmissionHandlers(
+            gang=settings.gang_schedulers, observer=metrics.webhook, random=random, scheduling=scheduling
+        )
         metrics.webhook.expect(sorted(handlers.paths))
         self.server = WebhookServer(
             handlers,

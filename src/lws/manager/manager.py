@@ -18,6 +18,7 @@ from random import Random
 import structlog
 
 from lws.api.leaderworkerset.labels import FIELD_MANAGER
+from lws.api.leaderworkerset.schedulingrules import GATE, Support
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
 from lws.client.limiter import TokenBucket
@@ -103,7 +104,8 @@ class ControllerManager(Process):
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self.make_client(fenced, self._limiter, field_manager=FIELD_MANAGER)
         self.registry = InformerRegistry(self.client, clock=clock, random=self.chance(), resync=settings.resync)
-        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers))
+        typed = settings.configuration.typed_scheduling
+        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers), typed=typed)
         events = self.make_client(fenced, self._limiter, field_manager=None)
         self.recorder = self.make_recorder(events, COMPONENT)
         self._recorders = [self.recorder]
@@ -116,7 +118,9 @@ class ControllerManager(Process):
         )
         self.controllers = self._make_controllers(options)
         self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
-        self.admission = Admission(settings, self.client, clock=clock, random=self.chance(), metrics=self.metrics)
+        self.admission = Admission(
+            settings, self.client, clock=clock, random=self.chance(), metrics=self.metrics, scheduling=self._scheduling
+        )
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self._stopping = False
         self.supervisor = Supervisor(self._services(), stopping=self._leave)
@@ -150,6 +154,15 @@ class ControllerManager(Process):
         """Whether this process may act now."""
         return self.elector is None or self.elector.leading
 
+    def _scheduling(self) -> Support:
+        """What there is for typed scheduling now (next 7.1)."""
+        configuration, unavailable = self.settings.configuration, {}
+        for kind, informer in (("Workload", self.caches.workloads), ("PodGroup", self.caches.scheduling_groups)):
+            if informer is not None and informer.unavailable:
+                unavailable[kind] = informer.unavailable
+        gate = configuration.feature_gates.get(GATE, False)
+        return Support(gate, configuration.scheduler_provider, unavailable)
+
     # How it is built.
 
     def _candidate(self, transport: Transport) -> Leadership | None:
@@ -166,14 +179,14 @@ class ControllerManager(Process):
         )
 
     def _make_controllers(self, options: ControllerOptions) -> Controllers:
-        gang = self.settings.configuration.gang_scheduling_management
+        provider = PROVIDERS.get(self.settings.configuration.scheduler_provider)
         domain = DomainMetrics(self.metrics, self.caches, self.clock, lambda: self.leading)
         controllers = build(
             self.caches,
             self.writer,
             self.recorder,
             options,
-            provider=PROVIDERS[gang.scheduler_provider](self.settings.gang_schedulers) if gang is not None else None,
+            provider=provider(self.settings.gang_schedulers) if provider is not None else None,
             groups=domain,
             policies=self.settings.policies.source,
         )

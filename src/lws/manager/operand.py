@@ -21,6 +21,7 @@ import lws
 from lws.api.operand import names
 from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.apimachinery.actions import Fold
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
@@ -59,7 +60,6 @@ from lws.runtime.watchdog import Watchdog
 
 TIMING: Final = Timing(lease_duration=137.0, renew_deadline=107.0, retry_period=26.0)  # the reference's
 SYNC_SECONDS: Final = 10.0  # how long the start waits for caches; what is not synced by then is asked for
-RESYNC_SECONDS: Final = 300.0
 DEADLINE: Final = 120.0  # seconds that one pass may take
 _QPS: Final = 50.0
 _BURST: Final = 100
@@ -142,7 +142,8 @@ class OperandManager(Process):
         events = self._make_client(fence, field_manager=None)
         self._recorder = self.make_recorder(events, names.EVENT_COMPONENT)
         self._level_recorder = self.make_recorder(events, names.LOGGING_COMPONENT)
-        self.registry = InformerRegistry(self._reader, clock=clock, random=self.chance(), resync=RESYNC_SECONDS)
+        # The reconciler looks again by itself, at the latest every five minutes: one pass, not one for each cache.
+        self.registry = InformerRegistry(self._reader, clock=clock, random=self.chance(), resync=None)
         options = ControllerOptions(clock, self.chance(), metrics=self.metrics.controllers, deadline=DEADLINE)
         self._builder: ControllerBuilder[str] = ControllerBuilder("operand", options)
         self._apis = OptionalApis(self._reader, clock)
@@ -203,10 +204,11 @@ class OperandManager(Process):
         action: str,
         note: str,
         related: ObjectRef | None = None,
+        fold: Fold | None = None,
     ) -> None:
         """Record an event about the operator's Deployment, as the reference does, and about the object itself."""
         for each in (self._deployment(), regarding):
-            self._recorder.record(each, type, reason, action, note, related)
+            self._recorder.record(each, type, reason, action, note, related, fold)
 
     # How it is built.
 

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from lws.api.leaderworkerset.schedulingrules import GATE, KUBERNETES
 from lws.apimachinery.durations import parse_duration
 from lws.manager.policies import Policies
 from lws.manager.section import Section, Text
@@ -181,14 +182,15 @@ class GangScheduling(Section):
     @field_validator("scheduler_provider")
     @classmethod
     def _supported(cls, value: str) -> str:
-        if value and value not in PROVIDERS:
-            raise ValueError(f"{value!r} is not supported: use {' or '.join(PROVIDERS)}")
+        supported = (*PROVIDERS, KUBERNETES)
+        if value and value not in supported:
+            raise ValueError(f"{value!r} is not supported: use {' or '.join(supported)}")
         return value
 
     @model_validator(mode="after")
     def _given(self) -> GangScheduling:
         if not self.scheduler_provider:
-            raise ValueError("schedulerProvider must be set when gang scheduling is enabled: use volcano")
+            raise ValueError("schedulerProvider must be set when gang scheduling is enabled: use volcano or kubernetes")
         return self
 
 
@@ -221,7 +223,27 @@ class Configuration(Section):
     internal_cert_management: InternalCertManagement = InternalCertManagement()
     client_connection: ClientConnection = ClientConnection()
     gang_scheduling_management: GangScheduling | None = None
+    feature_gates: dict[str, StrictBool] = Field(default_factory=dict)
     tls: Tls = Tls()
+
+    @field_validator("feature_gates")
+    @classmethod
+    def _known_gates(cls, value: dict[str, bool]) -> dict[str, bool]:
+        for name in value:
+            if name != GATE:
+                raise ValueError(f"unrecognized feature gate: {name}; there is {GATE}")
+        return value
+
+    @property
+    def scheduler_provider(self) -> str:
+        """The configured scheduler provider; empty without one."""
+        gang = self.gang_scheduling_management
+        return "" if gang is None else gang.scheduler_provider
+
+    @property
+    def typed_scheduling(self) -> bool:
+        """Whether ``spec.scheduling`` is acted upon: by the gate, and with Kubernetes itself as provider (next 7.1)."""
+        return self.feature_gates.get(GATE, False) and self.scheduler_provider == KUBERNETES
 
 
 class Settings(BaseModel):
@@ -271,4 +293,4 @@ class Settings(BaseModel):
     @property
     def gang_schedulers(self) -> tuple[str, ...]:
         """The schedulers whose groups are scheduled as gangs; none without gang scheduling (CD-31)."""
-        return () if self.configuration.gang_scheduling_management is None else self.policies.gang_schedulers
+        return self.policies.gang_schedulers if self.configuration.scheduler_provider in PROVIDERS else ()

@@ -24,6 +24,7 @@ from lws.api.leaderworkerset.hashleaders import DRAWN
 from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.revisions import ALPHABET
+from lws.api.leaderworkerset.schedulingrules import KUBERNETES, NOTHING, Support
 from lws.api.leaderworkerset.validation import validate_create, validate_update
 from lws.api.leaderworkerset.validation import warnings as warnings_about
 from lws.api.rules import aggregate
@@ -86,12 +87,19 @@ class AdmissionHandlers:
     """Answers reviews at the paths of our webhooks."""
 
     def __init__(
-        self, *, gang: Collection[str] = (), observer: Observer | None = None, random: Random | None = None
+        self,
+        *,
+        gang: Collection[str] = (),
+        observer: Observer | None = None,
+        random: Random | None = None,
+        scheduling: Callable[[], Support] = lambda: NOTHING,
     ) -> None:
         """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections.
 
-        ``random`` draws the keys of groups (next 3.4); by default the system's own chance.
+        ``random`` draws the keys of groups (next 3.4); by default the system's own chance. ``scheduling`` tells what
+        there is for typed scheduling at the moment (next 7).
         """
+        self._scheduling = scheduling
         self._gang = gang
         self._random = random or SystemRandom()
         self._observer = observer
@@ -166,7 +174,8 @@ class AdmissionHandlers:
     def _mutate_pod(self, question: Question) -> Answer:
         pod = object_of(question, question.object, "object")
         try:
-            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang, draw=self._draw)))
+            typed = self._scheduling().provider == KUBERNETES
+            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang, draw=self._draw, typed=typed)))
         except MalformedPodError as error:
             return refused(str(error), HTTPStatus.BAD_REQUEST)
         except AdmissionError as error:
@@ -179,10 +188,10 @@ class AdmissionHandlers:
         found = object_of(question, question.object, "object")
         if question.operation == "CREATE":
             old = None
-            errors = validate_create(found)
+            errors = validate_create(found, self._scheduling())
         else:
             old = object_of(question, question.old_object, "oldObject")
-            errors = validate_update(found, old)
+            errors = validate_update(found, old, self._scheduling())
         told = [*warnings_about(found, old), *gangwarnings.warnings(found, old, self._gang)]
         return _judged([*errors, *policies.validate(found, old)], [*told, *policies.warnings(found, old)])
 

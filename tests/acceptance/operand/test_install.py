@@ -24,7 +24,7 @@ from tests.acceptance.operand.site import Site
 from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
 
-MOST_AT_REST: Final = 2000  # requests an hour
+MOST_AT_REST: Final = 900  # requests an hour
 
 
 @virtual_time
@@ -72,8 +72,7 @@ async def test_a02_at_rest_nothing_is_written() -> None:
         assert [str(each) for each in site.counted(since)] == []
         for what, times in counting.asked.most_common():
             sys.stdout.write(f"{times:6} {what}\n")
-        renewals = counting.asked["PUT leases"] + counting.asked["GET leases"]
-        assert renewals <= 2 * 3600 / 26 + 2
+        assert counting.asked["PUT leases"] <= 3600 / 26 + 2
         assert counting.asked["POST leaderworkersets"] <= 2 * 62  # two dry runs a minute
         assert counting.asked.total() <= MOST_AT_REST
 

@@ -27,14 +27,20 @@ SECRET: Final = "lws-webhook-server-cert"
 
 
 @asynccontextmanager
-async def certmanager(plane: RealPlane, folder: Path, *, merge: bool = True) -> AsyncIterator[None]:
+async def certmanager(plane: RealPlane, folder: Path, *, merge: bool = True, metrics: str = "0") -> AsyncIterator[None]:
     """Issuing, readiness and injection; ready when they have started.
 
-    Unless they ``merge``, a new authority takes the place of the former, as with releases before 1.19.
+    Unless they ``merge``, a new authority takes the place of the former, as with releases before 1.19. ``metrics`` are
+    served at that address.
     """
     await install_definitions(plane.env.client("test-install"), published("certmanager", "deploy/crds"))
     kubeconfig = kubeconfig_for(plane, "cert-manager")
-    command = [need("certmanager"), f"--kubeconfig={kubeconfig}", f"--merge={str(merge).lower()}"]
+    command = [
+        need("certmanager"),
+        f"--kubeconfig={kubeconfig}",
+        f"--merge={str(merge).lower()}",
+        f"--metrics={metrics}",
+    ]
 
     async def started() -> bool:
         return "started" in (folder / "certmanager.log").read_text(errors="replace")

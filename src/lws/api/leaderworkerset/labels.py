@@ -15,6 +15,7 @@ GROUP_INDEX: Final = PREFIX + "group-index"
 GROUP_KEY: Final = PREFIX + "group-key"
 SUBGROUP_INDEX: Final = PREFIX + "subgroup-index"
 SUBGROUP_KEY: Final = PREFIX + "subgroup-key"
+LEVEL: Final = PREFIX + "scheduling-level"
 ROLE: Final = PREFIX + "role"  # of leader objects and worker StatefulSets, not of pods
 
 # Annotations.
@@ -30,6 +31,8 @@ SUBDOMAIN_POLICY: Final = PREFIX + "subdomainPolicy"
 LEADER_REQUESTS_TPUS: Final = PREFIX + "leader-requests-tpus"
 GROUP_RESTART_COUNTS: Final = PREFIX + "group-restart-counts"
 RESTART_BUDGET_EXHAUSTED: Final = PREFIX + "group-restart-budget-exhausted"
+SCHEDULING_LEVEL: Final = PREFIX + "workload-aware-scheduling"
+WORKLOAD_NAME: Final = PREFIX + "workload-name"
 RECOVER: Final = PREFIX + "recover"
 RESTART_CHARGED: Final = EXTENSION + "group-restart-charged"  # ours (ND-25)
 GROUP_IDENTITY: Final = PREFIX + "group-identity"

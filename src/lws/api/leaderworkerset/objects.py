@@ -34,6 +34,12 @@ class SchedulingGate(CachedStruct, frozen=True):
     name: str = ""
 
 
+class PodSchedulingGroup(CachedStruct, frozen=True):
+    """The PodGroup of ``scheduling.k8s.io`` that a pod belongs to."""
+
+    pod_group_name: str = ""
+
+
 class PodSpec(CachedStruct, frozen=True):
     """What a planner reads of a pod's spec."""
 
@@ -42,6 +48,7 @@ class PodSpec(CachedStruct, frozen=True):
     subdomain: str = ""
     scheduler_name: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] | None = ()
+    scheduling_group: PodSchedulingGroup | None = None
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
 
@@ -263,6 +270,20 @@ class Node(CachedStruct, frozen=True):
         """The Ready condition, unless it is True."""
         found = next((one for one in self.status.conditions or () if one.type == "Ready"), None)
         return found if found is not None and found.status != "True" else None
+
+
+class Workload(CachedStruct, frozen=True, gc=True):
+    """How a set's pods are placed together (next 7.4); ``spec`` as the server sent it."""
+
+    metadata: ObjectMeta
+    spec: Any = None
+
+
+class SchedulingPodGroup(CachedStruct, frozen=True, gc=True):
+    """Pods that are placed together, by the API of Kubernetes; ``spec`` as the server sent it."""
+
+    metadata: ObjectMeta
+    spec: Any = None
 
 
 class PodGroupSpec(CachedStruct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lws.api.leaderworkerset import gangs, hashleaders
+from lws.api.leaderworkerset import gangs, hashleaders, scheduling
 from lws.api.leaderworkerset import labels as keys
 from lws.api.leaderworkerset.affinity import with_exclusive_terms
 from lws.api.leaderworkerset.environment import with_group_variables
@@ -40,12 +40,13 @@ class MalformedPodError(AdmissionError):
     """A member of the pod that admission reads has not the type that the API gives it."""
 
 
-def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | None = None) -> JSON:
+def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | None = None, typed: bool = False) -> JSON:
     """The pod as it is to be stored; the one given is never altered.
 
     Args:
         pod: the manifest under review.
         gang: names of the schedulers that start gangs (spec 4.5); none without gang scheduling.
+        typed: whether pods join their PodGroups of ``scheduling.k8s.io`` (next 7.6).
         draw: gives `hashleaders.DRAWN` characters of chance; asked for a group's new key only.
 
     Raises:
@@ -58,6 +59,7 @@ def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | No
     size = _group_size(pod)
     leads = labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX
     placed = _in_gang(_leader(pod, draw), gang) if leads else _worker(pod, size)
+    placed = _in_pod_group(placed) if typed else placed
     try:
         placed = with_tpu_variables(placed, size)
     except ValueError as error:  # a malformed quantity
@@ -142,6 +144,16 @@ def _in_gang(leader: JSON, schedulers: Collection[str]) -> JSON:
     mark = annotations_of(leader).get(keys.POD_GROUP_NAME)
     ganged = gangs.is_ganged((leader.get("spec") or {}).get("schedulerName"), schedulers)
     return with_annotations(leader, {keys.POD_GROUP_NAME: own}) if ganged and gangs.may_be_marked(mark, own) else leader
+
+
+def _in_pod_group(pod: JSON) -> JSON:
+    """Pods of other schedulers are in none (ND-28)."""
+    try:
+        name = scheduling.group_of_pod(labels_of(pod), annotations_of(pod))
+    except ValueError as error:
+        raise AdmissionError(str(error)) from error
+    placed = ((pod.get("spec") or {}).get("schedulerName") or "") in scheduling.SCHEDULERS
+    return with_spec(pod, {"schedulingGroup": {"podGroupName": name}}) if name and placed else pod
 
 
 class _Loose(msgspec.Struct, rename="camel"):

@@ -17,8 +17,8 @@ ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _PATCH: Final = "$patch"
 _TEMPLATE: Final = "leaderWorkerTemplate"
 _NETWORK: Final = "networkConfig"
-_FNV_OFFSET: Final = 2166136261
-_FNV_PRIME: Final = 16777619
+FNV_OFFSET: Final = 2166136261
+FNV_PRIME: Final = 16777619
 
 
 def revision_data(lws: LeaderWorkerSet) -> bytes:
@@ -47,9 +47,9 @@ def revision_name(lws_name: str, data: bytes, number: int) -> str:
 
 def fnv1(data: bytes) -> int:
     """FNV-1, 32 bits: multiply first, then xor; not the 1a variant."""
-    value = _FNV_OFFSET
+    value = FNV_OFFSET
     for byte in data:
-        value = (value * _FNV_PRIME & 0xFFFFFFFF) ^ byte
+        value = (value * FNV_PRIME & 0xFFFFFFFF) ^ byte
     return value
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from lws.api.customresource import Conditions, Model
 from lws.api.fields import Keyed, Listed, PodTemplate, VolumeClaims, enum, int32, int64, int_or_string, text
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.schedulingtypes import Scheduling
 from lws.api.leaderworkerset.status import (
     MOST_FAILURES,
     MOST_GROUPS,
@@ -153,6 +154,11 @@ class LeaderWorkerSetSpec(Model):
     )
     startup_policy: Annotated[str, enum(LEADER_CREATED, LEADER_READY, default=LEADER_CREATED)] = Field(
         LEADER_CREATED, description="Whether workers start with their leader or once it is ready."
+    )
+    scheduling: Scheduling | None = Field(
+        None,
+        description="How pods are placed together, by a scheduler of the Workload API; needs feature gate "
+        "WorkloadAwareScheduling. It cannot be added, removed or moved to another level.",
     )
     network_config: NetworkConfig = Field(
         default_factory=NetworkConfig, description="How the pods of a group find each other."

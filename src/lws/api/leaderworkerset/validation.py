@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lws.api.leaderworkerset import groupidentity, labels, normalform, types
+from lws.api.leaderworkerset import groupidentity, labels, normalform, schedulingrules, types
 from lws.api.leaderworkerset.namelengths import LONGEST_STATEFULSET_NAME, too_long_for
+from lws.api.leaderworkerset.schedulingrules import NOTHING, Support
 from lws.api.rules import int_or_percent, int_or_string, integer, member
 from lws.apimachinery import nameformats, objectmeta
 from lws.apimachinery.gotext import encoded, quoted
@@ -24,15 +25,22 @@ _SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capita
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
 
-def validate_create(obj: JSON) -> list[str]:
-    """What is wrong with a new object; empty when it is admitted."""
-    return [*_general(obj), *groupidentity.rules(_spec(obj)), *groupidentity.name_rule(obj, None)]
+def validate_create(obj: JSON, support: Support = NOTHING) -> list[str]:
+    """What is wrong with a new object; empty when it is admitted.
+
+    Args:
+        obj: the object.
+        support: what there is for typed scheduling.
+    """
+    identity = [*groupidentity.rules(_spec(obj)), *groupidentity.name_rule(obj, None)]
+    return [*_general(obj), *identity, *schedulingrules.rules(obj, None, support)]
 
 
-def validate_update(obj: JSON, old: JSON) -> list[str]:
+def validate_update(obj: JSON, old: JSON, support: Support = NOTHING) -> list[str]:
     """What is wrong with a change; empty when it is admitted."""
     identity = [*groupidentity.rules(_spec(obj)), *groupidentity.name_rule(obj, old)]
-    return [*_general(obj), *identity, *_changes(obj, old), *groupidentity.immutable(obj, old)]
+    scheduled = schedulingrules.rules(obj, old, support)
+    return [*_general(obj), *identity, *scheduled, *_changes(obj, old), *groupidentity.immutable(obj, old)]
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:

@@ -204,7 +204,7 @@ class SetList(Document, frozen=True, kw_only=True, tag="SetList"):
 
 
 class SetEvent(Part, frozen=True, kw_only=True):
-    """An event; ``group`` is null where it is about the whole set."""
+    """An event; ``group`` is its index or the beginning of its key, and empty where it is about the whole set."""
 
     time: str
     type: str
@@ -213,7 +213,7 @@ class SetEvent(Part, frozen=True, kw_only=True):
     object_name: str
     message: str
     name: str
-    group: int | None = None
+    group: str = ""
     count: int = 1
     source: str = ""
 
@@ -300,12 +300,15 @@ class Difference(Document, frozen=True, kw_only=True, tag="Difference"):
 
 
 class Restart(Document, frozen=True, kw_only=True, tag="Restart"):
-    """What ``restart`` did: the groups whose leaders it deleted, in order, and those that were recovered instead."""
+    """What ``restart`` did: the groups whose leaders it deleted, in order, and those that were recovered instead.
+
+    A group is named by its index, or by the beginning of its key.
+    """
 
     namespace: str
     name: str
-    restarted: tuple[int, ...] = ()
-    recovered: tuple[int, ...] = ()
+    restarted: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
     ready: bool
 
 

@@ -15,6 +15,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.cli.kubectl.documents import EventList, SetEvent
 from lws.cli.kubectl.gangs import CORE_EVENTS
+from lws.cli.kubectl.members import short_group
 from lws.cli.kubectl.plain import age, table
 from lws.cli.kubectl.session import Session
 from lws.errors import ForbiddenError
@@ -32,12 +33,12 @@ async def run(session: Session) -> int:
     wanted = session.arguments
     items = []
     for raw in sorted(listed, key=_moment):
-        place = Place(None) if _about(raw, session) else family.place(raw.get("involvedObject") or {})
+        place = Place("") if _about(raw, session) else family.place(raw.get("involvedObject") or {})
         if place is not None:
             items.append(_event(raw, place.group))
     items = [one for one in items if not wanted.types or one.type.lower() == wanted.types.lower()]
     if wanted.group:
-        items = [one for one in items if str(one.group) == wanted.group]
+        items = [one for one in items if one.group == short_group(wanted.group)]
     document = EventList(set_kind=session.set_kind, namespace=session.namespace, name=session.name, items=tuple(items))
     session.show(lambda: document, lambda: _text(session, items), [f"event/{one.name}" for one in items])
     return 0
@@ -45,9 +46,9 @@ async def run(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a set an object is; ``group`` is None for what belongs to the whole set."""
+    """Where in a set an object is: in a group by its name; ``group`` is empty for what belongs to the whole set."""
 
-    group: int | None
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,15 @@ class Family:
         """
         kind, name = str(reference.get("kind") or ""), str(reference.get("name") or "")
         if kind == "LeaderWorkerSet":
-            return Place(None) if self.sets.get(name, "?") in (reference.get("uid") or "", "") else None
+            return Place("") if self.sets.get(name, "?") in (reference.get("uid") or "", "") else None
         if (kind, name) in self.living:
-            return Place(natural(self.living[kind, name]))
+            return Place(short_group(self.living[kind, name]))
         if kind not in _PARTS or any(name == other or name.startswith(f"{other}-") for other in self.others):
             return None
         for each in sorted(self.sets, key=len, reverse=True):
             found = _INDICES.fullmatch(name[len(each) :]) if name.startswith(each) else None
             if found is not None:
-                return Place(natural(found[1] or ""))
+                return Place(found[1] or "")
         return None
 
 
@@ -118,7 +119,7 @@ def _moment(raw: JSON) -> tuple[str, int]:
     return _time(raw)[: len("2026-01-01T00:00:00")], version or 0
 
 
-def _event(raw: JSON, group: int | None) -> SetEvent:
+def _event(raw: JSON, group: str) -> SetEvent:
     about, series = raw.get("involvedObject") or {}, raw.get("series") or {}
     source = raw.get("source") or {}
     return SetEvent(

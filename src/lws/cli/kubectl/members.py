@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.integers import natural
@@ -12,7 +13,8 @@ from lws.cli.kubectl.session import Session
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 
-DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+KEY_SHOWN: Final = 8  # characters of a group's key
 
 
 async def pods_of(session: Session) -> list[JSON]:
@@ -25,9 +27,8 @@ async def pods_of(session: Session) -> list[JSON]:
     names = [str(one["metadata"]["name"]) for one in await session.child_sets()]
     selector = f"{labels.NAME} in ({','.join(names)})"
     group = session.arguments.group
-    if group:
-        selector += f",{labels.GROUP_INDEX}={group}"
-    found = (await session.client.list(PODS, session.namespace, label_selector=selector))["items"] if names else []
+    listed = (await session.client.list(PODS, session.namespace, label_selector=selector))["items"] if names else []
+    found = [pod for pod in listed if not group or short_group(_group(pod)) == short_group(group)]
     if not found:
         which = f"group {group} of {session.name}" if group else session.name
         raise ConfigurationError(f"{which} has no pods; `kubectl lws tree {session.name}` shows its groups")
@@ -40,6 +41,15 @@ def place(pod: JSON) -> tuple[str, int, str, int]:
     group = str(own.get(labels.GROUP_INDEX, ""))
     number, worker = natural(group), worker_index(pod)
     return str(own.get(labels.NAME, "")), 2**63 if number is None else number, group, worker
+
+
+def short_group(name: str) -> str:
+    """A group by the name that status and events give it: its index, or the beginning of its key (resilience 1.6)."""
+    return name if natural(name) is not None and len(name) < KEY_SHOWN else name[:KEY_SHOWN]
+
+
+def _group(pod: JSON) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(labels.GROUP_INDEX, ""))
 
 
 def worker_index(pod: JSON) -> int:

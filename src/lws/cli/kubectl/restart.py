@@ -7,7 +7,7 @@ A group that has exhausted its restarts is recovered instead (resilience 3.3).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +21,7 @@ from lws.cli.kubectl.session import Session
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
+from lws.planning.leaderworkerset.groups import group_name
 
 EXHAUSTED: Final = "leaderworkerset.sigs.k8s.io/group-restart-budget-exhausted"
 RECOVER: Final = "leaderworkerset.sigs.k8s.io/recover"
@@ -31,14 +32,19 @@ class Work:
     """What is still to be done.
 
     Attributes:
-        leaders: UIDs of the leaders to be replaced, by group.
-        asked: groups whose leader was deleted or marked, in order.
+        leaders: names of the groups whose leaders are to be replaced, by the UIDs of these; a group that is known by a
+            key has no other identity.
+        asked: UIDs of the leaders that were deleted or marked, in order.
         recovered: those of them that were marked.
     """
 
-    leaders: Mapping[int, str]
-    asked: list[int] = field(default_factory=list)
-    recovered: list[int] = field(default_factory=list)
+    leaders: Mapping[str, str]
+    asked: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+
+    def names(self, uids: Iterable[str]) -> tuple[str, ...]:
+        """The groups of leaders."""
+        return tuple(self.leaders[uid] for uid in uids)
 
 
 async def run(session: Session) -> int:
@@ -56,14 +62,14 @@ async def run(session: Session) -> int:
         async with asyncio.timeout(session.arguments.timeout):
             await _work(session, work, watching)
     except TimeoutError:
-        left = [index for index in work.leaders if index not in work.asked]
-        rest = f"; not restarted: {ranges(left)}" if left else ""
+        left = work.names(uid for uid in work.leaders if uid not in work.asked)
+        rest = f"; not restarted: {_listed(left)}" if left else ""
         raise LwsError(f"timed out waiting for restarted groups to be ready{rest}") from None
     document = Restart(
         namespace=session.namespace,
         name=session.name,
-        restarted=tuple(index for index in work.asked if index not in work.recovered),
-        recovered=tuple(work.recovered),
+        restarted=work.names(uid for uid in work.asked if uid not in work.recovered),
+        recovered=work.names(work.recovered),
         ready=True,
     )
     count = len(work.leaders)
@@ -72,17 +78,20 @@ async def run(session: Session) -> int:
     return 0
 
 
-def _chosen(facts: Facts, group: str) -> dict[int, str]:
+def _chosen(facts: Facts, group: str) -> dict[str, str]:
     """Leaders to be replaced. A group that has none is being made, and needs no restart."""
-    number = natural(group) if group else None
-    known = [one.index for one in facts.groups]
-    if group and number not in known:
-        raise ConfigurationError(f"{facts.lws.name} has no group {group}; it has {ranges(known)}")
-    return {
-        one.index: one.leader.metadata.uid
-        for one in facts.groups
-        if one.leader is not None and (number is None or one.index == number)
-    }
+    named = {one.leader.metadata.uid: group_name(one.leader) for one in facts.groups if one.leader is not None}
+    chosen = {uid: name for uid, name in named.items() if not group or name == group[: len(name)]}
+    if group and not chosen:
+        has = _listed(tuple(named.values())) or "none"
+        raise ConfigurationError(f"{facts.lws.name} has no group {group} with a leader; it has {has}")
+    return chosen
+
+
+def _listed(names: Sequence[str]) -> str:
+    numbers = [natural(name) for name in names]
+    known = [number for number in numbers if number is not None]
+    return ranges(known) if len(known) == len(names) and known else ", ".join(names)
 
 
 async def _work(session: Session, work: Work, watching: Watch) -> None:
@@ -99,12 +108,17 @@ async def _work(session: Session, work: Work, watching: Watch) -> None:
 
 
 def finished(facts: Facts, work: Work) -> bool:
-    """Whether every group has another leader than before and is ready."""
-    groups = {one.index: one for one in facts.groups}
-    return all(
-        index not in groups or (groups[index].state.ready and not _same(groups[index], uid))
-        for index, uid in work.leaders.items()
-    )
+    """Whether every leader was replaced, and the groups are ready again.
+
+    Of groups with an index those that were restarted count; of groups known by a key nothing tells which came instead
+    of which, so all do.
+    """
+    if any(_leader(one) in work.leaders for one in facts.groups):
+        return False
+    names = set(work.leaders.values())
+    meant = [one for one in facts.groups if facts.lws.hashed or str(one.index) in names]
+    enough = not facts.lws.hashed or sum(1 for one in meant if one.state.ready) >= facts.lws.replicas
+    return enough and (facts.lws.hashed or all(one.state.ready for one in meant))
 
 
 def due(facts: Facts, work: Work, *, now: bool = False) -> Sequence[GroupFacts]:
@@ -112,24 +126,19 @@ def due(facts: Facts, work: Work, *, now: bool = False) -> Sequence[GroupFacts]:
 
     What is down already comes first: restarting it takes nothing away.
     """
-    pending = [
-        one
-        for one in facts.groups
-        if one.index not in work.asked and _same(one, work.leaders.get(one.index, "")) and not _ending(one)
-    ]
+    asked = [one for one in facts.groups if _leader(one) in work.asked]
+    pending = [one for one in facts.groups if _leader(one) in work.leaders and one not in asked and not _ending(one)]
     pending.sort(key=lambda one: -one.index)
     broken = [one for one in pending if not one.state.ready]
     whole = [one for one in pending if one.state.ready]
-    going = [one.index for one in facts.groups if one.index in work.asked and _same(one, work.leaders[one.index])]
-    down = sum(
-        1 for one in facts.groups if one.index < facts.lws.replicas and (not one.state.ready or one.index in going)
-    )
-    room = len(whole) if now else max(0, max(1, facts.lws.allowed_unavailable) - down)
+    up = sum(1 for one in facts.groups if one.state.ready and one not in asked)
+    room = len(whole) if now else max(0, max(1, facts.lws.allowed_unavailable) - (facts.lws.replicas - up))
     return [*broken, *whole[:room]]
 
 
-def _same(group: GroupFacts, uid: str) -> bool:
-    return group.leader is not None and group.leader.metadata.uid == uid
+def _leader(group: GroupFacts) -> str:
+    """UID of its leader; empty without one."""
+    return group.leader.metadata.uid if group.leader is not None else ""
 
 
 def _ending(group: GroupFacts) -> bool:
@@ -161,12 +170,12 @@ async def recreate(client: ApiClient, group: GroupFacts) -> bool:
 async def _restart(session: Session, work: Work, group: GroupFacts) -> None:
     assert group.leader is not None
     meta = group.leader.metadata
-    work.asked.append(group.index)
+    work.asked.append(meta.uid)
     try:
         if await recreate(session.client, group):
-            work.recovered.append(group.index)
+            work.recovered.append(meta.uid)
     except (NotFoundError, ConflictError):
         return  # somebody else was faster
     if session.text:
-        what = "is marked for recovery" if group.index in work.recovered else "is deleted"
-        session.terminal.line(f"group {group.index}: leader pod {meta.name} {what}")
+        what = "is marked for recovery" if meta.uid in work.recovered else "is deleted"
+        session.terminal.line(f"group {work.leaders[meta.uid]}: leader pod {meta.name} {what}")

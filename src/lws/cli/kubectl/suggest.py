@@ -11,7 +11,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, NAMESPACES, NODES, PODS, Resource
 from lws.cli.kubectl.arguments import global_overrides
-from lws.cli.kubectl.members import container_names, place, worker_index
+from lws.cli.kubectl.members import container_names, place, short_group, worker_index
 from lws.client.api import ApiClient
 from lws.client.connection import connect, find_kubeconfig
 from lws.errors import ApiError, LwsError
@@ -60,7 +60,7 @@ async def nodes(client: ApiClient, *_: str) -> list[str]:
 async def groups(client: ApiClient, namespace: str, name: str) -> list[str]:
     """Groups of a set, as its pods name them."""
     found = [pod["metadata"]["labels"].get(labels.GROUP_INDEX, "") for pod in await _pods(client, namespace, name)]
-    return list(dict.fromkeys(one for one in found if one))
+    return list(dict.fromkeys(short_group(one) for one in found if one))
 
 
 async def workers(client: ApiClient, namespace: str, name: str) -> list[str]:

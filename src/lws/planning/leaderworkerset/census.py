@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Condition
@@ -20,8 +19,8 @@ from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
 from lws.planning.leaderworkerset.conditions import AVAILABLE, BLOCKED, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import (
-    is_hashed,
     leaders_by_index,
+    leaders_by_number,
     own_leaders,
     pod_ready,
     revision_key,
@@ -119,16 +118,7 @@ def _by_key(snapshot: SetSnapshot) -> dict[int, Pod]:
         meta = pod.metadata
         return meta.deleting, not pod_ready(pod), meta.creation_timestamp or "", meta.name
 
-    leaders = sorted((pod for pod in snapshot.leaders if is_hashed(pod)), key=worth)[: snapshot.lws.spec.replicas]
-    return {_number(leader, at): leader for at, leader in enumerate(leaders)}
-
-
-def _number(leader: Pod, at: int) -> int:
-    """Something to tell the group by."""
-    try:
-        return int(leader.metadata.label(labels.GROUP_KEY)[:8], 16)
-    except ValueError:
-        return at
+    return leaders_by_number(sorted(snapshot.leaders, key=worth)[: snapshot.lws.spec.replicas])
 
 
 class _Taking:

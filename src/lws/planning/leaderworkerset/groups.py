@@ -188,6 +188,18 @@ def base_name(leader: Pod, workers: StatefulSet | None = None) -> str:
     return leader.spec.hostname or leader.metadata.name
 
 
+def leaders_by_number(leaders: Iterable[Pod]) -> dict[int, Pod]:
+    """The leaders that are known by a key, ending ones included, by a number that stays theirs: its first digits."""
+    return {_number(leader, at): leader for at, leader in enumerate(filter(is_hashed, leaders))}
+
+
+def _number(leader: Pod, at: int) -> int:
+    try:
+        return int(leader.metadata.label(labels.GROUP_KEY)[:8], 16)
+    except ValueError:
+        return at  # admitted without the webhook
+
+
 def workers_of(leader: Pod, statefulsets: Mapping[str, StatefulSet]) -> StatefulSet | None:
     """The StatefulSet that has the name of this leader's workers, whoever owns it."""
     if is_hashed(leader):

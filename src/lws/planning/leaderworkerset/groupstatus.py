@@ -97,18 +97,20 @@ def look(
 
     Args:
         snapshot: the set; without a `Lookup` nothing is found.
-        leaders: leader pods by index, ending ones included.
+        leaders: leader pods by index, or by the number of `groups.leaders_by_number`, ending ones included.
         states: states of the groups whose leaders count.
         now: the time.
     """
-    if snapshot.lookup is None or snapshot.leader_statefulset is None:
+    hashed = snapshot.lws.spec.hashed
+    made_by = snapshot.leader_deployment if hashed else snapshot.leader_statefulset
+    if snapshot.lookup is None or made_by is None:
         return GroupsSeen()
     looking = _Looking(snapshot, snapshot.lookup, now)
     unready = sorted(index for index in leaders if not states.get(index, _ABSENT).ready)
     for index in unready:
         looking.at(index, leaders[index], states.get(index, _ABSENT))
     wanted = snapshot.lws.spec.replicas
-    looking.missing(wanted, sum(1 for index in leaders if index < wanted), leaders)
+    looking.missing(wanted, sum(1 for index in leaders if index < wanted or hashed), leaders)
     return looking.result(max(wanted, len(leaders)))
 
 
@@ -179,7 +181,7 @@ class _Looking:
         facts = self._of_set()
         (finding,) = diagnose_group(facts, controllerfacts.missing(index))
         status = GroupStatus(
-            index=str(index),
+            index="new" if self._snapshot.lws.spec.hashed else str(index),
             state="Missing",
             reason=finding.reason.text,
             message=words.told(finding, GROUP_MESSAGE_BYTES),

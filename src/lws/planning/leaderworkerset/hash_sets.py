@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
+from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
     events,
     groups,
+    groupstatus,
     hash_budget,
     hash_status,
     leader_deployment,
@@ -22,25 +25,37 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    workloads,
 )
-from lws.planning.leaderworkerset.conditions import DEPLOYMENT
-from lws.planning.leaderworkerset.groups import lives
+from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.groups import GroupState, lives
+from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
+from lws.planning.leaderworkerset.workloads import Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> Plan:
-    """Plan one pass over such a set.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen]:
+    """Plan one pass over such a set; with what is to be remembered of the look at its groups.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
+    first = _not_ours(snapshot, now)
+    if first is not None:
+        return first, GroupsSeen()
+    seen = _look(snapshot, now)
+    return _roll(seen, now), seen.seen
+
+
+def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
+    """What is done instead while something stands in the way; None if nothing does."""
     lws, deployment, leftover = snapshot.lws, snapshot.leader_deployment, snapshot.leader_statefulset
     if lws.metadata.deleting:
         return DONE
@@ -60,14 +75,20 @@ def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> Plan:
             return _blocked(snapshot, now, events.DEPLOYMENT)
     if snapshot.no_deployments:
         return Plan(error=f"no leader deployment can be made: {snapshot.no_deployments}")
-    return _roll(_look(snapshot), now)
+    return None
+
+
+def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
+    """As `lws.planning.leaderworkerset.sets.plan_unprepared`."""
+    described = _describe(_look(snapshot, now), now, problem=problem)
+    return PacedPlan((*described.actions, problem.event), look=described.look)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
     """As `lws.planning.leaderworkerset.sets.plan_refused`."""
     reason = events.FAILED_CREATE if snapshot.leader_deployment is None else events.FAILED_UPDATE
     refusal = status.Refusal(reason, error) if final else status.UNDECIDED
-    described = _describe(_look(snapshot), now, refusal)
+    described = _describe(_look(snapshot, now), now, refusal)
     return PacedPlan(described.actions, requeue_after=described.put_off, look=described.look)
 
 
@@ -80,9 +101,10 @@ class _Seen:
     choice: Choice
     apply: Apply | None
     counts: HashCounts
+    seen: GroupsSeen
 
 
-def _look(snapshot: SetSnapshot) -> _Seen:
+def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws = snapshot.lws
     budget = Budget.of(lws)
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
@@ -93,10 +115,26 @@ def _look(snapshot: SetSnapshot) -> _Seen:
         snapshot.leaders,
         budget.replicas,
         changing=apply is not None and not apply.look_first,
-        outdated=choice.armed or choice.surging,
+        outdated=_outdated(snapshot, choice),
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    return _Seen(snapshot, budget, choice, apply, counts)
+    leaders = groups.leaders_by_number(snapshot.leaders)
+    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time))
+
+
+def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
+    size = groups.size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
+    return groups.state_of(leader, size, groups.workers_of(leader, snapshot.statefulsets), key)
+
+
+def _outdated(snapshot: SetSnapshot, choice: Choice) -> bool:
+    """Whether there is anything to update; revisions that are kept as history are none of it (resilience 5)."""
+    if choice.armed or not snapshot.policies.revision_history_limit:
+        return choice.armed or choice.surging
+    updating = find(snapshot.lws.status.conditions, UPDATE_IN_PROGRESS)
+    other = any(groups.revision_key(pod) != choice.key for pod in snapshot.leaders)
+    return choice.surging and (other or (updating is not None and updating.status == "True"))
 
 
 def _roll(seen: _Seen, now: datetime) -> Plan:
@@ -105,7 +143,17 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     done = seen.counts.update_done(seen.budget)
     actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
-    actions += [*seen.choice.actions, *((seen.apply,) if seen.apply is not None else ())]
+    actions += seen.choice.actions
+    section = snapshot.contents.sections(lws)
+    prepared = workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, 0)
+    if prepared.problem is not None:
+        problem = prepared.problem
+        described = _describe(seen, now, problem=problem)
+        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=workloads.REMEDY)
+    actions += prepared.actions
+    if not prepared.complete:
+        return Plan(tuple(actions))
+    actions += (seen.apply,) if seen.apply is not None else ()
     actions += services.shared(lws, snapshot.service)
     described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
@@ -113,8 +161,11 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if done:
-        actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders)
-    return PacedPlan(tuple(actions), requeue_after=described.put_off, look=described.look)
+        actions += revisions.truncate(
+            lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
+        )
+    again = [each for each in (described.put_off, seen.seen.again) if each is not None]
+    return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
 
 
 def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
@@ -141,7 +192,9 @@ def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
     )
 
 
-def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+def _describe(
+    seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
+) -> StatusPlan:
     snapshot = seen.snapshot
     deployment = snapshot.leader_deployment
     return status.plan_status(
@@ -159,6 +212,9 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
+            seen=seen.seen,
+            policies=snapshot.policies,
+            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
 

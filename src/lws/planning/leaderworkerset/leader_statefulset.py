@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 import xxhash
 
-from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset import labels, scheduling
 from lws.api.leaderworkerset.types import ROLLING_UPDATE, UNIQUE_PER_REPLICA, LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
@@ -66,7 +66,7 @@ def template_annotations(lws: LeaderWorkerSet) -> dict[str, str]:
     out = {labels.SIZE: str(template.size), **topology_annotations(lws, template.sub_group_policy)}
     if lws.spec.network_config.subdomain_policy == UNIQUE_PER_REPLICA:
         out[labels.SUBDOMAIN_POLICY] = UNIQUE_PER_REPLICA
-    return out
+    return out | scheduling.marks(lws.raw_spec, lws.metadata.name, lws.metadata.uid)
 
 
 def digest(body: JSON) -> str:

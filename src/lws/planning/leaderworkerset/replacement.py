@@ -85,6 +85,8 @@ def plan(snapshot: GroupSnapshot, leader: Pod) -> tuple[bool, tuple[Action, ...]
     """Whether this leader is admitted, now or before, and what is to be done and told."""
     if snapshot.lws is None or not gated(leader):
         return True, ()
+    if snapshot.unprepared:
+        return False, ()
     if is_hashed(leader):
         found = judge(snapshot.lws, snapshot.leader_deployment, leader, snapshot.peers, snapshot.terminating)
     else:

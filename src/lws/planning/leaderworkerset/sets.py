@@ -30,6 +30,7 @@ from lws.planning.leaderworkerset import (
     status,
     steering,
     undoing,
+    workloads,
 )
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
@@ -43,6 +44,7 @@ from lws.planning.leaderworkerset.status import Counts, StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
 from lws.planning.leaderworkerset.steering import budget_of as steer_budget
+from lws.planning.leaderworkerset.workloads import Prerequisites, Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
@@ -69,7 +71,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
     """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        return SetPlan(hash_sets.plan_hash_set(snapshot, now))
+        return SetPlan(*hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
         return SetPlan(DONE)
     if statefulset is not None:
@@ -82,6 +84,14 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
             return SetPlan(_blocked(snapshot, now))
     seen = _look(snapshot, now)
     return SetPlan(_roll(seen, now), seen.seen, seen.steering.rollout)
+
+
+def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
+    """What is still to be done in a pass that failed at a Workload or PodGroup: say so (next 7.5, ND-18)."""
+    if snapshot.lws.spec.hashed:
+        return hash_sets.plan_unprepared(snapshot, now, problem)
+    described = _describe(_look(snapshot, now), now, problem=problem)
+    return PacedPlan((*described.actions, problem.event), look=described.look)
 
 
 def plan_refused(snapshot: SetSnapshot, now: datetime, error: str, *, final: bool) -> Plan:
@@ -169,7 +179,16 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     groups_kept = max(seen.decision.replicas, seen.budget.replicas)
     actions: list[Action] = [*restartbudget.prune(lws, groups_kept, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
-    actions += [*seen.choice.actions, *_leader_statefulset(seen)]
+    prepared = _prerequisites(seen)
+    if prepared.problem is not None:
+        described = _describe(seen, now, problem=prepared.problem)
+        told = prepared.problem.event
+        every = (*actions, *described.actions, told)
+        return PacedPlan(every, error=prepared.problem.message, remedy=workloads.REMEDY, look=described.look)
+    actions += [*seen.choice.actions, *prepared.actions]
+    if not prepared.complete:
+        return Plan(tuple(actions))
+    actions += _leader_statefulset(seen)
     released = release.released_leaders(
         lws,
         snapshot.leader_statefulset,
@@ -199,7 +218,15 @@ def _earliest(*seconds: float | None) -> float | None:
     return min((each for each in seconds if each is not None), default=None)
 
 
-def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None) -> StatusPlan:
+def _prerequisites(seen: _Seen) -> Prerequisites:
+    snapshot, lws = seen.snapshot, seen.snapshot.lws
+    section = snapshot.contents.sections(lws)
+    return workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, seen.decision.replicas)
+
+
+def _describe(
+    seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
+) -> StatusPlan:
     snapshot, blocker = seen.snapshot, seen.blocker
     return status.plan_status(
         snapshot.lws,
@@ -216,6 +243,7 @@ def _describe(seen: _Seen, now: datetime, refusal: status.Refusal | None = None)
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
+            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,

@@ -30,6 +30,7 @@ from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
+from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class SetSnapshot:
         records: what is remembered of its failures.
         news_age: for how many seconds some of that is not in the status; None if all is.
         told: what our last write of the status said beyond the reference.
+        scheduling: what there is of typed scheduling.
         rollout: what the rollout has to remember.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
@@ -75,6 +77,7 @@ class SetSnapshot:
     records: Records = NO_RECORDS
     news_age: float | None = None
     told: JSON = field(default_factory=dict)
+    scheduling: Seen = NOTHING_SEEN
     rollout: RolloutStatus | None = None
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)
@@ -98,6 +101,7 @@ class GroupSnapshot:
         leader_deployment: the Deployment of the set's name.
         peers: the leaders of the set, if this one is known by a key, and gated or exhausted.
         terminating: how many groups of the set have pods, and no leader that lives.
+        unprepared: the PodGroup of ``scheduling.k8s.io`` that this gated leader lacks; empty if it lacks none.
         group_pods: pods with the set's label and the group's index, terminating ones included (spec 9.3).
         workers: pods named ``<base>-<ordinal>``, by name, whoever owns them.
         revisions: every ControllerRevision with the set's label.
@@ -126,6 +130,7 @@ class GroupSnapshot:
     leader_deployment: Deployment | None = None
     peers: tuple[Pod, ...] = ()
     terminating: int = 0
+    unprepared: str = ""
     group_pods: tuple[Pod, ...] = ()
     workers: Mapping[str, Pod] = field(default_factory=dict)
     revisions: tuple[ControllerRevision, ...] = ()

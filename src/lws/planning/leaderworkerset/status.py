@@ -169,6 +169,7 @@ class Circumstances:
         blocker: reason and message of what keeps the set from becoming Available.
         refusal: how the apply of this pass failed.
         no_pod_groups: why a group that waits for its PodGroup cannot get one; else empty (CD-44).
+        prepared: what the condition of typed scheduling is to say; None for a set without it (next 7.5).
         leaders: the kind of the object that makes the leaders.
         records: what is remembered of failures.
         news_age: for how many seconds some of that is not in the status.
@@ -183,6 +184,7 @@ class Circumstances:
     blocker: tuple[str, str] | None = None
     refusal: Refusal | None = None
     no_pod_groups: str = ""
+    prepared: Wanted | None = None
     leaders: str = STATEFULSET
     records: Records = NONE
     news_age: float | None = None
@@ -215,7 +217,7 @@ def plan_status(
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     halted = counts.halted_conditions(budget.replicas)
     turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
-    values = _blocked(turned.values, lws, besides, now)
+    values = _prepared(_blocked(turned.values, lws, besides, now), lws, besides, now)
     if besides.seen is not None:
         values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
     if besides.steering is not None:
@@ -312,6 +314,18 @@ def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus
         return status
     lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
     return status.model_copy(update=lost)
+
+
+def _prepared(
+    values: tuple[Condition, ...], lws: LeaderWorkerSet, besides: Circumstances, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions with word of typed scheduling; other words of the same problem are no news (ND-17)."""
+    if besides.prepared is None:
+        return values
+    wanted, old = besides.prepared, find(values, besides.prepared.type)
+    if old is not None and (old.status, old.reason) == (wanted.status, wanted.reason):
+        wanted = replace(wanted, message=old.message)
+    return with_condition(values, wanted, lws.metadata.generation, now)
 
 
 def _blocked(

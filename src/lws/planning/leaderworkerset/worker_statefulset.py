@@ -90,6 +90,9 @@ def _annotations(live: LeaderWorkerSet, revised: LeaderWorkerSet, leader: Pod, p
         out[labels.GROUP_IDENTITY] = HASH
     if pod_group:
         out[labels.POD_GROUP_NAME] = pod_group
+    for mark in (labels.SCHEDULING_LEVEL, labels.WORKLOAD_NAME):  # as their leader was marked, whenever that was
+        if leader.metadata.annotation(mark) is not None:
+            out[mark] = leader.metadata.annotation(mark) or ""
     containers = (*(leader.spec.containers or ()), *(leader.spec.init_containers or ()))
     resources = [container.resources for container in containers if container.resources is not None]
     if any(requests_tpus(each.limits, each.requests) for each in resources):

@@ -87,6 +87,7 @@ def build(
     for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
+    _watch_scheduling(by_set, by_leader, caches)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
         by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, records).reconcile),
@@ -172,6 +173,24 @@ def _watch_pod_groups(
         lambda: {
             (leader.metadata.namespace, leader.metadata.label(labels.NAME)) for leader in observer.waiting_leaders()
         },
+    )
+
+
+def _watch_scheduling(by_set: ControllerBuilder[Key], by_leader: ControllerBuilder[Key], caches: Caches) -> None:
+    """Sets with typed scheduling go on when what they need is there, and clean up when no pod needs it (next 7.5)."""
+    if caches.workloads is None or caches.scheduling_groups is None:
+        return
+    next_leader = replacement.next_leader(caches)
+    by_set.watch(caches.workloads, triggers.sets_of_label)
+    by_set.watch(caches.scheduling_groups, triggers.sets_of_label)
+    for informer in (caches.workloads, caches.scheduling_groups):
+        by_set.watch_availability(
+            informer, lambda: {each.metadata.key for each in caches.sets.store if each.spec.scheduling is not None}
+        )
+    by_set.watch(caches.pods, triggers.sets_of_ended)
+    by_leader.watch(
+        caches.scheduling_groups,
+        lambda old, new: frozenset(each for key in triggers.sets_of_label(old, new) for each in next_leader(key)),
     )
 
 

@@ -88,3 +88,7 @@ CONTROLLERREVISIONS: Final = typed_kind(
 )
 NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation, finish=_only_readiness)
 PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)
+WORKLOADS: Final = typed_kind(own.WORKLOADS, objects.Workload, annotations=no_annotation)
+SCHEDULING_PODGROUPS: Final = typed_kind(
+    own.SCHEDULING_PODGROUPS, objects.SchedulingPodGroup, annotations=no_annotation
+)

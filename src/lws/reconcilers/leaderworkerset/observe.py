@@ -17,8 +17,10 @@ from lws.api.leaderworkerset.objects import (
     Node,
     Pod,
     PodGroup,
+    SchedulingPodGroup,
     Service,
     StatefulSet,
+    Workload,
     controlled_by,
 )
 from lws.api.leaderworkerset.types import LeaderWorkerSet
@@ -27,6 +29,7 @@ from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, Object
 from lws.clock import SystemClock
 from lws.informers.informer import Informer
+from lws.informers.kinds import Kind
 from lws.informers.registry import InformerRegistry
 from lws.planning.leaderworkerset.diagnosis.facts import Holder
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
@@ -37,6 +40,7 @@ from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
+from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen, groups_of
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -52,6 +56,7 @@ BY_GROUP = "group"
 BY_LEADER = "leader"
 RETAINED_BY_SET = "retained"
 BY_HOST = "host"
+BY_POD_GROUP = "podgroup"
 
 
 def by_set(obj: Object) -> str:
@@ -82,6 +87,12 @@ def by_leader(pod: Pod) -> str:
     return f"{pod.metadata.namespace}/{parent}" if ordinal >= 0 and not is_leader(pod) else ""
 
 
+def by_pod_group(pod: Pod) -> str:
+    """``<namespace>/<PodGroup>`` of pods in one of ``scheduling.k8s.io``."""
+    group = pod.spec.scheduling_group
+    return f"{pod.metadata.namespace}/{group.pod_group_name}" if group is not None and group.pod_group_name else ""
+
+
 def by_host(pod: Pod) -> str:
     """``<namespace>/<host>`` of leaders that are known by a key: what their workers are named after."""
     return f"{pod.metadata.namespace}/{pod.spec.hostname}" if is_hashed(pod) and is_leader(pod) else ""
@@ -99,10 +110,12 @@ class Caches:
     nodes: Informer[Node]
     deployments: Informer[Deployment]
     pod_groups: Informer[PodGroup] | None = None
+    workloads: Informer[Workload] | None = None
+    scheduling_groups: Informer[SchedulingPodGroup] | None = None
 
     @classmethod
-    def of(cls, registry: InformerRegistry, *, gang: bool = False, namespace: str = "") -> Caches:
-        """Ask the registry for every informer, with its indexes; PodGroups only with gang scheduling."""
+    def of(cls, registry: InformerRegistry, *, gang: bool = False, typed: bool = False, namespace: str = "") -> Caches:
+        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for."""
         ours = labels.NAME
         pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
         pods.add_index(LEADERS_BY_SET, leaders_by_set)
@@ -110,6 +123,8 @@ class Caches:
         pods.add_index(BY_GROUP, by_group)
         pods.add_index(BY_LEADER, by_leader)
         pods.add_index(BY_HOST, by_host)
+        if typed:
+            pods.add_index(BY_POD_GROUP, by_pod_group)
         statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
         statefulsets.add_index(BY_SET, by_set)
         revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
@@ -125,11 +140,21 @@ class Caches:
             # Optional, so that sets whose groups have an index do without the right to read them.
             deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
             pod_groups=groups,
+            workloads=_scheduling(registry, kinds.WORKLOADS, namespace) if typed else None,
+            scheduling_groups=_scheduling(registry, kinds.SCHEDULING_PODGROUPS, namespace) if typed else None,
         )
 
     def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
-        return (each for each in (*every, self.pod_groups) if each is not None)
+        optional = (self.pod_groups, self.workloads, self.scheduling_groups)
+        return (each for each in (*every, *optional) if each is not None)
+
+
+def _scheduling(registry: InformerRegistry, kind: Kind[T], namespace: str) -> Informer[T]:
+    """The API of Kubernetes for placing pods together, which older servers lack and newer ones may not serve."""
+    informer = registry.informer(kind, namespace=namespace, label_selector=labels.NAME, optional=True)
+    informer.add_index(BY_SET, by_set)
+    return informer
 
 
 def _pod_groups(registry: InformerRegistry, namespace: str) -> Informer[PodGroup]:
@@ -192,6 +217,7 @@ class Observer:
             chosen=self._records.chosen(lws),
             records=self._records.of(lws),
             told=self._records.told(lws),
+            scheduling=self._scheduling(lws),
             rollout=self._records.rollout(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
@@ -232,6 +258,29 @@ class Observer:
             )
             for pod in held
         )
+
+    def _scheduling(self, lws: LeaderWorkerSet) -> Seen:
+        """What there is of typed scheduling, for a set that asks for it."""
+        caches, where = self._caches, "/".join(lws.metadata.key)
+        if lws.spec.scheduling is None or caches.workloads is None or caches.scheduling_groups is None:
+            return NOTHING_SEEN
+        groups = {each.metadata.name: each for each in caches.scheduling_groups.store.by_index(BY_SET, where)}
+        namespace, named = lws.metadata.namespace, caches.pods.store
+        return Seen(
+            supported=True,
+            unavailable=caches.workloads.unavailable or caches.scheduling_groups.unavailable,
+            workloads=tuple(caches.workloads.store.by_index(BY_SET, where)),
+            groups=groups,
+            in_use=frozenset(name for name in groups if named.by_index(BY_POD_GROUP, f"{namespace}/{name}")),
+        )
+
+    def _unprepared(self, leader: Pod) -> str:
+        """The PodGroup of ``scheduling.k8s.io`` that a gated leader lacks; empty if it lacks none."""
+        groups = self._caches.scheduling_groups
+        if groups is None:
+            return ""
+        names = groups_of(leader)
+        return next((name for name in names if groups.store.get(leader.metadata.namespace, name) is None), "")
 
     def waiting_leaders(self) -> Iterator[Pod]:
         """The leaders whose PodGroup is not there."""
@@ -302,6 +351,7 @@ class Observer:
             leader_deployment=caches.deployments.store.get(*set_key),
             peers=tuple(caches.pods.store.by_index(LEADERS_BY_SET, "/".join(set_key))) if waits else (),
             terminating=self._terminating(set_key) if waits else 0,
+            unprepared=self._unprepared(leader) if leader is not None and gated(leader) else "",
             group_pods=tuple(group_pods),
             workers={each.metadata.name: each for each in workers},
             revisions=tuple(caches.revisions.store.by_index(BY_SET, "/".join(set_key))),

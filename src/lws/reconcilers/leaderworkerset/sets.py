@@ -8,14 +8,17 @@ from dataclasses import replace
 import msgspec
 
 from lws.api.leaderworkerset.objects import Deployment, StatefulSet
-from lws.apimachinery.actions import Applied, Apply, Plan
+from lws.api.leaderworkerset.resources import SCHEDULING_PODGROUPS, WORKLOADS
+from lws.apimachinery.actions import Applied, Apply, Delete, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
+from lws.planning.leaderworkerset import workloads
 from lws.planning.leaderworkerset.records import settle
-from lws.planning.leaderworkerset.sets import plan_refused, plan_set
+from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unprepared
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
+from lws.planning.leaderworkerset.workloads import Problem
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
@@ -91,6 +94,10 @@ class LeaderWorkerSetReconciler:
         except ApiError as error:
             if isinstance(outcome.failed, Apply) and not isinstance(error, ConflictError):
                 await self._tell_refusal(key, snapshot, error)
+            problem = _problem(outcome, error)
+            if problem is not None:
+                with suppress(ApiError, TransportError):
+                    await self._run(key, snapshot, plan_unprepared(snapshot, self._clock.now(), problem), Outcome())
             raise
         owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
@@ -112,3 +119,14 @@ class LeaderWorkerSetReconciler:
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
                 self._records.wrote(snapshot.lws, plan)
+
+
+def _problem(outcome: Outcome, error: ApiError) -> Problem | None:
+    """What the failure of a pass says of typed scheduling, if it is about that."""
+    resource = getattr(outcome.failed, "resource", None)
+    if resource == WORKLOADS:
+        return Problem(workloads.WORKLOAD_FAILED, str(error))
+    if resource != SCHEDULING_PODGROUPS:
+        return None
+    cleanup = isinstance(outcome.failed, Delete)
+    return Problem(workloads.CLEANUP_BLOCKED if cleanup else workloads.POD_GROUP_FAILED, str(error))

@@ -28,7 +28,7 @@ from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod,
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
-from lws.apimachinery.objects import Key, ObjectMeta
+from lws.apimachinery.objects import Key, Object, ObjectMeta
 from lws.planning.leaderworkerset.groups import is_hashed, is_leader, marked, running_and_ready, waiting_for_room
 
 Keys: TypeAlias = frozenset[Key]
@@ -67,6 +67,19 @@ def sets_of_service(old: Service | None, new: Service | None) -> Keys:
     owner = old.metadata.controller
     of_group = owner is not None and owner.kind == "Pod"
     return keys if of_group else keys | {(old.metadata.namespace, old.metadata.label(labels.NAME))}
+
+
+def sets_of_label(old: Object | None, new: Object | None) -> Keys:
+    """The set that a Workload or PodGroup is labelled with."""
+    metas = [each.metadata for each in (old, new) if each is not None]
+    return frozenset((meta.namespace, meta.label(labels.NAME)) for meta in metas if meta.label(labels.NAME))
+
+
+def sets_of_ended(old: Pod | None, new: Pod | None) -> Keys:
+    """The set of a pod that is gone and was placed with others: their PodGroup may be of no more use."""
+    if old is None or new is not None or old.spec.scheduling_group is None:
+        return NONE
+    return frozenset({(old.metadata.namespace, old.metadata.label(labels.NAME))})
 
 
 def sets_of_revision(old: ControllerRevision | None, new: ControllerRevision | None) -> Keys:

@@ -19,7 +19,6 @@ from lws.errors import ApiError, NotFoundError, TransportError
 from lws.informers.kinds import RawObject
 from lws_sandbox.controllers.base import Raw, Toolbox
 from lws_sandbox.controllers.objects import (
-    annotations_of,
     condition,
     format_time,
     is_terminating,
@@ -29,11 +28,12 @@ from lws_sandbox.controllers.objects import (
     uid_of,
 )
 from lws_sandbox.controllers.pods import is_finished
-from lws_sandbox.controllers.scheduler.gang import GROUP_ANNOTATION, SCHEDULER, Gang, fits_message, gang_message
+from lws_sandbox.controllers.scheduler.gang import SCHEDULER, Gang, fits_message, gang_message
 from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
 from lws_sandbox.controllers.scheduler.podgroups import PodGroups, Turn, is_ganged, write_phase
 from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
+from lws_sandbox.controllers.scheduler.schedulinggroups import SchedulingGroups, least, name_of_group
 
 NAME: Final = "default-scheduler"
 UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
@@ -66,11 +66,12 @@ class SchedulerLoop:
     Args:
         tools: shared by all loops.
         gang: place the pods of a Volcano PodGroup together or not at all.
+        workloads: heed the PodGroups of ``scheduling.k8s.io`` that pods name.
     """
 
     name = "kube-scheduler"
 
-    def __init__(self, tools: Toolbox, *, gang: bool = False) -> None:
+    def __init__(self, tools: Toolbox, *, gang: bool = False, workloads: bool = False) -> None:
         self._client = tools.client(self.name)
         self._clock = tools.clock
         self._recorder = tools.recorder
@@ -79,6 +80,7 @@ class SchedulerLoop:
         self._claims: Raw = tools.watch(PERSISTENTVOLUMECLAIMS)
         self._cache = NodeCache()
         self._gangs = PodGroups(tools, self._pods, self._cache) if gang else None
+        self._workloads = SchedulingGroups(tools, self._pods) if workloads else None
         self._placer = Placer(self._cache)
         self._waiting: dict[str, _Waiting] = {}
         self._assumed: set[str] = set()
@@ -90,7 +92,8 @@ class SchedulerLoop:
         self._nodes.on_change(self._on_node)
         self._pods.on_change(self._on_pod)
         self._claims.on_change(lambda _old, _new, _initial: self._changed())
-        for cache in (self._gangs.groups, self._gangs.queues) if self._gangs is not None else ():
+        groups = (self._gangs.groups, self._gangs.queues) if self._gangs is not None else ()
+        for cache in (*groups, *((self._workloads.groups,) if self._workloads is not None else ())):
             cache.on_change(lambda _old, _new, _initial: self._changed())
         for cache in (self._nodes, self._pods, self._claims):
             await cache.wait_synced()
@@ -180,14 +183,17 @@ class SchedulerLoop:
                 await asyncio.sleep(0)
             if item.request.uid not in self._waiting or item.seen == self._cache.version:
                 continue
-            if self._gangs is None or not is_ganged(item.pod):
+            groups = self._groups_of(item.pod)
+            if groups is None:
                 self._try(group, item, explained)
                 continue
-            gang = self._gang_of(self._gangs, item)
+            gang = self._gang_of(groups, item)
             if gang is None:
-                self._rest(item)  # Volcano does not look at pods whose group is missing, nor say so
+                self._rest(item)  # nobody looks at pods whose group is missing, nor says so
+            elif gang.minimum:
+                self._try_gang(group, groups, gang, explained)
             else:
-                self._try_gang(group, self._gangs, gang, explained)
+                self._try(group, item, explained)
 
     def _try(self, group: asyncio.TaskGroup, item: _Waiting, explained: dict[tuple[str, str], str]) -> None:
         refused = self._prefilter(item)
@@ -201,7 +207,7 @@ class SchedulerLoop:
     def _try_gang(
         self,
         group: asyncio.TaskGroup,
-        gangs: PodGroups,
+        gangs: PodGroups | SchedulingGroups,
         gang: Gang[_Waiting],
         explained: dict[tuple[str, str], str],
     ) -> None:
@@ -235,21 +241,24 @@ class SchedulerLoop:
         for member, node in placed:
             self._fail(group, member, fits_message(member.request.namespace, member.request.name, node))
 
-    def _gang_of(self, gangs: PodGroups, item: _Waiting) -> Gang[_Waiting] | None:
+    def _groups_of(self, pod: JSON) -> PodGroups | SchedulingGroups | None:
+        """Where the pod's group is to be found; None for a pod that names none."""
+        if self._gangs is not None and is_ganged(pod):
+            return self._gangs
+        return self._workloads if self._workloads is not None and name_of_group(pod) else None
+
+    def _gang_of(self, gangs: PodGroups | SchedulingGroups, item: _Waiting) -> Gang[_Waiting] | None:
         """The gang of a pod that names one; None if its PodGroup does not exist."""
         found = gangs.of_pod(item.pod)
         if found is None:
             return None
         where, name = namespace_of(item.pod), name_of(found)
+        names = {each.metadata.uid for each in gangs.members(where, name)}
         waiting = [
-            other
-            for other in self._waiting.values()
-            if is_ganged(other.pod)
-            and namespace_of(other.pod) == where
-            and annotations_of(other.pod).get(GROUP_ANNOTATION) == name
+            other for uid, other in self._waiting.items() if uid in names and self._groups_of(other.pod) is gangs
         ]
-        placed = sum(self._cache.node_of(pod.metadata.uid) is not None for pod in gangs.members(where, name))
-        minimum = int((found.get("spec") or {}).get("minMember") or 1)
+        placed = sum(self._cache.node_of(uid) is not None for uid in names)
+        minimum = int((found.get("spec") or {}).get("minMember") or 1) if gangs is self._gangs else least(found)
         return Gang(minimum, placed, sorted(waiting, key=self._order), found)
 
     def _order(self, item: _Waiting) -> tuple[int, str, str, str]:

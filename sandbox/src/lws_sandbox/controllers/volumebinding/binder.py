@@ -89,7 +89,10 @@ class ClaimBinderLoop(KeyedLoop[Key]):
             self._recorder.record(claim, CONTROLLER, decision.type, decision.reason, decision.message)
             return Done()
         if isinstance(decision, Bind):
-            await self._bind(key, claim, await self._reserve(decision.volume, claim), BOUND)
+            # Of our making, if the claim changed between the volume and the binding.
+            provisioner = (meta(decision.volume).get("annotations") or {}).get("pv.kubernetes.io/provisioned-by")
+            annotations = {**BOUND, **PROVISIONED} if provisioner == PROVISIONER else BOUND
+            await self._bind(key, claim, await self._reserve(decision.volume, claim), annotations)
             return Done()
         volume = await self._make_volume(claim)
         written = await self._bind(key, claim, volume, {**BOUND, **PROVISIONED})

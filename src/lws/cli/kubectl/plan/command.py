@@ -14,7 +14,7 @@ from lws.cli.kubectl.arguments import DISAGGREGATEDSET
 from lws.cli.kubectl.plan.answer import Change, StartUp, answer, difference, start_up
 from lws.cli.kubectl.plan.edit import applied, assigned
 from lws.cli.kubectl.plan.rehearsal import Outcome, Request, check_installed, rehearse
-from lws.cli.kubectl.plan.world import World, read_world
+from lws.cli.kubectl.plan.world import World, hashed, read_world
 from lws.cli.kubectl.session import Session, full_name
 from lws.errors import ConfigurationError, NotFoundError
 from lws.planning.leaderworkerset.course import Place
@@ -53,10 +53,14 @@ def _request(
     live = world.lws(namespace, name)
     if manifest is not None:
         edited = applied(live, {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}})
+    elif live is None and any(text.startswith(f"{namespace}/{name} ") for text in world.missing):
+        raise ConfigurationError(f"{name} cannot be planned: its groups are known by a key, and have no order")
     elif live is None:
         raise NotFoundError(404, "NotFound", f'leaderworkersets.leaderworkerset.x-k8s.io "{name}" not found')
     else:
         edited = assigned(live, [f"replicas={asked.words[0]}"] if change == "scale" else asked.assignments)
+    if hashed(edited):
+        raise ConfigurationError(f"{name} cannot be planned: its groups are known by a key, and have no order")
     place: Place = (namespace, name)
     took = start_up(world, place)
     return Request("edit", world, edited=edited, start_up=took.seconds), difference(live, edited), took

@@ -26,6 +26,7 @@ from lws.errors import ForbiddenError, NotFoundError
 PRIORITYCLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 RESOURCEQUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
 PAGE: Final = 500
+HASH: Final = "Hash"
 _OWN: Final = (STATEFULSETS, PODS, CONTROLLERREVISIONS, SERVICES, PERSISTENTVOLUMECLAIMS, PODGROUPS)
 
 
@@ -76,11 +77,28 @@ async def read_world(client: ApiClient, namespace: str) -> World:
     for resource in (LEADERWORKERSETS, PODS):
         if objects[resource] is None:
             await client.list(resource, namespace, limit=1)  # raises what says why
-    return World(
-        {resource: listed or () for resource, listed in objects.items()},
-        [pod for pod in others or () if (pod.get("spec") or {}).get("nodeName")],
-        tuple(_missing(objects, others)),
-    )
+    read = {resource: listed or () for resource, listed in objects.items()}
+    strangers = [pod for pod in others or () if (pod.get("spec") or {}).get("nodeName")]
+    return without_hashed(World(read, strangers, tuple(_missing(objects, others))))
+
+
+def hashed(lws: JSON) -> bool:
+    """Whether a set's groups are known by a key: a plan tells groups by their index."""
+    return (lws.get("spec") or {}).get("groupIdentity") == HASH
+
+
+def without_hashed(world: World) -> World:
+    """The world with the pods of sets that cannot be planned as strangers, and a sentence for each such set."""
+    gone = {_place(one) for one in world.of(LEADERWORKERSETS) if hashed(one)}
+    if not gone:
+        return world
+    kept = {
+        resource: [one for one in listed if _place(one) not in gone and _set_of(one) not in gone]
+        for resource, listed in world.objects.items()
+    }
+    pods = [pod for pod in world.of(PODS) if _set_of(pod) in gone and (pod.get("spec") or {}).get("nodeName")]
+    told = [f"{namespace}/{name} is not considered: its groups are known by a key." for namespace, name in sorted(gone)]
+    return World(kept, [*world.strangers, *pods], (*world.missing, *told))
 
 
 def _missing(objects: Mapping[Resource, Sequence[JSON] | None], others: Sequence[JSON] | None) -> list[str]:
@@ -109,6 +127,11 @@ async def _listed(client: ApiClient, resource: Resource, namespace: str, selecto
         return found
     except ForbiddenError:
         return None
+
+
+def _set_of(raw: JSON) -> tuple[str, str]:
+    meta = raw["metadata"]
+    return str(meta.get("namespace") or ""), str((meta.get("labels") or {}).get(labels.NAME, ""))
 
 
 def _place(raw: JSON) -> tuple[str, str]:

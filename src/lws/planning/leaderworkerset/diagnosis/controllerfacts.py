@@ -12,7 +12,7 @@ from lws.api.leaderworkerset.types import LEADER_READY, UNIQUE_PER_REPLICA
 from lws.apimachinery.integers import natural
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.objects import PodGroupReport, PodGroupReportStatus
-from lws.planning.leaderworkerset.groups import ABSENT, GroupState, is_leader, size_of
+from lws.planning.leaderworkerset.groups import ABSENT, GroupState, base_name, is_leader, size_of, workers_of
 from lws.planning.leaderworkerset.rollout import Budget
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def of_set(snapshot: SetSnapshot) -> Facts:
         updated=status.updated_replicas,
         present=status.replicas,
         conditions=status.conditions,
+        hashed=spec.hashed,
     )
-    return Facts(facts, snapshot.leader_statefulset, events_read=False)
+    made_by = snapshot.leader_deployment if spec.hashed else snapshot.leader_statefulset
+    return Facts(facts, made_by, events_read=False)
 
 
 def missing(index: int) -> GroupFacts:
@@ -59,9 +61,10 @@ def group(
     """One group, and the facts of the set with what explains its trouble."""
     workers = sorted((pod for pod in pods if not is_leader(pod)), key=_worker_index)
     size = size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
-    worker_set = snapshot.statefulsets.get(leader.metadata.name)
+    worker_set = workers_of(leader, snapshot.statefulsets)
     unlabelled = tuple(lookup.unlabelled(leader.metadata.name))
-    found = GroupFacts(index, state, size, leader, tuple(workers), worker_set, unlabelled=unlabelled)
+    base = base_name(leader, worker_set)
+    found = GroupFacts(index, state, size, leader, tuple(workers), worker_set, base=base, unlabelled=unlabelled)
     nodes = {pod.spec.node_name: lookup.node(pod.spec.node_name) for pod in pods if pod.spec.node_name}
     domains, holders = None, facts.holders
     waiting = [pod for pod in pods if not pod.spec.node_name]

@@ -97,7 +97,7 @@ def _by_key(facts: Facts, group: GroupFacts, leader: PodReport, found: Finding |
         text = f"waits for {ending} terminating group(s) to be removed before it is scheduled"
         remedy = "With groupReplacementPolicy Immediate it would not wait."
         if not ending:
-            text, remedy = "waits to be admitted for scheduling", "If this lasts, check that the controller runs."
+            text, remedy = "waits for its turn: a group that it may replace is not gone yet", ""
         return _about(group, ("leader pod", leader.metadata.name), Reason.GATED, text, remedy)
     return None if containers_ready(leader) and group.size > 1 else found
 
