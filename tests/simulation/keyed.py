@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -13,6 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Resource
 from lws.client.transport import Request, Transport
+from lws.planning.leaderworkerset.status import RECORD_SECONDS
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.budgets import Budgets, counts_of
 from tests.simulation.driver import Simulation
@@ -288,6 +290,10 @@ class KeyedSimulation(Simulation):
         super().__init__(world, life)
         assert isinstance(self._user, KeyedUser)
         self._actions.append((3, self._user.replacement))
+
+    async def _judge(self) -> None:
+        await asyncio.sleep(RECORD_SECONDS)  # the failure of a group that is wanted no more is told in its own time
+        await super()._judge()
 
     async def _unrest(self) -> list[str]:
         cluster, selector = self._world.cluster, f"{labels.NAME}={NAME}"
