@@ -224,9 +224,7 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
-            **(
-                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
-            ),
+            **_looked(besides),
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
@@ -261,8 +259,12 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
-def _groups(seen: GroupsSeen | None) -> dict[str, object]:
-    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+def _looked(besides: Circumstances) -> dict[str, object]:
+    """The members of the status that a look at groups and rollout gave."""
+    out: dict[str, object] = {}
+    if besides.seen is not None:
+        out |= {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+    return out if besides.steering is None else {**out, "rollout": besides.steering.rollout}
 
 
 def is_queued(lws: LeaderWorkerSet) -> bool:
