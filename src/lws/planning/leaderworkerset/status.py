@@ -34,18 +34,9 @@ from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.statusnews import BEYOND, news, put_off, restored
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 from lws.planning.leaderworkerset.steering import Steering
-
-RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
-WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
-BEYOND: Final = {
-    "failures",
-    "groups",
-    "groups_not_shown",
-    "restarts",
-    "rollout",
-}  # members that are not the reference's
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +136,21 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
-            **(
-                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
-            ),
+            **_looked(besides),
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
     beat = besides.pacing.seen(_counters(lws.status), _counters(after))
     look = Look(beat, besides.moving, turned.turned and AVAILABLE not in wanted)
-    if _news(after) == _news(told):
+    if news(after) == news(told):
         return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = _put_off(told, after, motion, besides)
+    pacing = besides.pacing
+    counters = pacing.wait(_counters(told), _counters(after), motion)
+    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=besides.news_age)
     if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait, look=look)
     return StatusPlan(write(lws, after, events_on_success), look=look)
@@ -180,8 +171,12 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
-def _groups(seen: GroupsSeen | None) -> dict[str, object]:
-    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+def _looked(besides: Circumstances) -> dict[str, object]:
+    """The members of the status that a look at groups and rollout gave."""
+    out: dict[str, object] = {}
+    if besides.seen is not None:
+        out |= {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+    return out if besides.steering is None else {**out, "rollout": besides.steering.rollout}
 
 
 def is_queued(lws: LeaderWorkerSet) -> bool:
@@ -200,32 +195,6 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     if not is_queued(lws):
         return leaders
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
-
-
-def _put_off(
-    told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
-) -> float:
-    """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
-        return 0.0
-    waits, age = [], besides.pacing.age
-    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
-        waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
-    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
-        waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
-        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
-        waits.append(0.0 if age is None else seconds - age)
-    return min(waits)
-
-
-def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus:
-    """The status with members that we wrote and that the server dropped, for its API does not know them (R23)."""
-    dropped = LeaderWorkerSetStatus.model_validate(told) if told else None
-    if dropped is None:
-        return status
-    lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
-    return status.model_copy(update=lost)
 
 
 def _prepared(
@@ -270,31 +239,6 @@ def _why(
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
-
-
-COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
-GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
-RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
-
-
-def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
-    """What of a status is worth a write; ``but`` names what does not come in."""
-    values = conditions.but_for_reason(status.conditions)
-    update_rollout = None if status.rollout is None else status.rollout.fallback or None
-    if GROUPS in but:
-        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
-    # The progress of a rollout goes with writes that happen anyway.
-    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
-    for members in but:
-        update |= members
-    return status.model_copy(update=update)
-
-
-def _wordless(status: LeaderWorkerSetStatus) -> object:
-    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
-    healthy = find(status.conditions, groupstatus.HEALTHY)
-    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
-    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
 
 
 def plan_blocked(
