@@ -38,7 +38,7 @@ def test_a_picture_is_as_wide_as_what_it_shows() -> None:
 
 @pytest.mark.parametrize("name", TERMINALS)
 def test_pictures_follow_the_readers_colours_and_load_nothing(name: str) -> None:
-    """Each is the script's own drawing, with a dark variant inside and none but its own address and the format's name."""
+    """Each is the script's own drawing, with a dark variant, and addresses of nobody but itself and its format."""
     text = (ROOT / "docs" / "images" / name).read_text()
     assert "prefers-color-scheme:dark" in text
     assert "textLength" not in text
