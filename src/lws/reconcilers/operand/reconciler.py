@@ -42,6 +42,7 @@ from lws.runtime.executor import Executor
 
 PROBE_SECONDS: Final = 60.0
 RESYNC_SECONDS: Final = 300.0
+WAITING_SECONDS: Final = 15.0  # between looks while something is waited for, or wrong
 SETTLING_SECONDS: Final = 2.0  # between looks at an API that is about to be served
 _log = structlog.stdlib.get_logger("lws.operand")
 
@@ -293,7 +294,9 @@ class OperandReconciler:
         rollouts = result.told
         told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
         await self._write(world.operator, told)
-        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else RESYNC_SECONDS  # nothing there is watched
+        # Of what is waited for some is not watched: Secrets, and everything of another installation.
+        waiting = WAITING_SECONDS if result.waits[0] or result.causes else RESYNC_SECONDS
+        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else waiting
         return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1, elsewhere))
 
     async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
