@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS, SECRETS
+from lws.apimachinery.resources import PODS, SECRETS, STATEFULSETS
 from lws.cli.kubectl.ui.caches import Caches
 from lws.cli.kubectl.ui.gate import HEADERS
 from lws.cli.kubectl.ui.server import assets
@@ -16,7 +16,7 @@ from lws.clock import SystemClock
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
 from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import UserInfo
-from tests.cli.ui.pages import leader, manifest, served, tab
+from tests.cli.ui.pages import leader, leader_set, manifest, served, tab
 
 
 async def test_the_page_opens_with_its_token_only() -> None:
@@ -118,6 +118,22 @@ async def test_an_action_is_shown_first_and_refused_if_the_set_changed() -> None
         assert "is not paused" in twice["refused"]
         odd = await mine.post("/api/preview", {**asked, "action": "restart-group", "group": "0"})
         assert "no such group" in odd["refused"]
+
+
+async def test_a_group_is_restarted_by_its_leader_and_not_twice() -> None:
+    """The leader that was shown is deleted; another leader, or one that ends already, is not."""
+    asked: dict[str, Any] = {"action": "restart-group", "namespace": "default", "name": "web", "group": 0}
+    async with served(acting=True) as (client, address), tab(address) as mine:
+        made = await client.create(LEADERWORKERSETS, manifest("web", replicas=1))
+        await client.create(STATEFULSETS, leader_set("web", made["metadata"]["uid"]))
+        await client.create(PODS, leader("web", 0))
+        await mine.enter()
+        seen = await mine.post("/api/preview", asked)
+        assert seen["line"] == "kubectl lws restart web --group=0 -n default"
+        assert seen["effects"][0] == "Pod web-0 is deleted, and with it the 1 workers of its group."
+        assert (await mine.post("/api/act", {**asked, "seen": seen["seen"]}))["done"] == seen["line"]
+        again = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert "changed" in again["refused"]
 
 
 async def test_the_watches_of_a_page_do_not_grow_with_its_tabs() -> None:
