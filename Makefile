@@ -8,7 +8,8 @@
 #              PARTNERS=1 Kueue, cert-manager and Go clients too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
 # make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site
-# make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does
+# make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does; make bench-peer
+#              the first on a real control plane, beside any other controller
 # make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
 PYTHON ?=
 VENV := .venv
@@ -35,6 +36,8 @@ SETS ?= 100
 GROUPS ?= 2
 SIZE ?= 2
 PODS ?= 10000
+PEERS ?=
+SVG ?=
 SEEDS ?= 200
 SEED ?=
 
@@ -42,10 +45,10 @@ SEED ?=
 ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: test-browser screenshots docs bench-page help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-sandbox clean
+.PHONY: test-browser screenshots docs bench-page help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-peer bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -12
+	@sed -n 's/^# //p' Makefile | head -13
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -140,6 +143,11 @@ test-real-ci: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)
+
+# A controller beside ours: PEERS='reference=manager --config {config} --kubeconfig {kubeconfig}'; SVG=FILE draws a chart.
+bench-peer: $(STAMP)
+	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m hack.peer --sets $(SETS) --groups $(GROUPS) --size $(SIZE) \
+		$(if $(SVG),--svg '$(SVG)') $(if $(PEERS),'$(PEERS)')
 
 bench-page: $(BROWSER_STAMP)
 	$(BIN)/python -m hack.bench_page $(SETS)

@@ -1,24 +1,28 @@
 """``python -m hack.bench [SETS] [GROUPS] [SIZE]``: what the controller costs, and how that grows with the sets.
 
-Creates SETS sets of GROUPS groups of SIZE pods on the sandbox in virtual time, first a tenth of them and then all, each
-run in a process of its own; prints writes by kind, reconciles, seconds of CPU, what a scrape is, and peak memory. The
-controller's share of the CPU is what its tasks use, without what the API server does for them; admission counts with
-the API server.
+Creates SETS sets of GROUPS groups of SIZE pods on the sandbox in virtual time, first a hundredth of them, then a tenth,
+then all, each run in a process of its own; prints writes by kind, reconciles, seconds of CPU, the longest slice of the
+loop that a task of the controller took, what a second controller uses until its caches are synced, what a scrape is,
+memory, and what the machine did for others meanwhile. The controller's share of the CPU is what its tasks use, without
+what the API server does for them; admission counts with the API server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, cast
 
 import orjson
@@ -33,7 +37,7 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.virtual_time import run as run_virtually
 
 DEFAULTS = (100, 2, 2)
-SMALLER = 10
+SMALLER = (100, 10, 1)  # parts of the sets that are measured first
 CHILD = "--child"
 
 
@@ -53,13 +57,19 @@ class Figures:
     scrape_samples: int = 0
     scrape_bytes: int = 0
     scrape_seconds: float = 0.0
+    longest_slice: float = 0.0
+    sync_seconds: float = 0.0
+    sync_memory: float = 0.0
+    foreign_seconds: float = 0.0
+    pods: int = 0
 
 
 class Meter:
-    """Seconds of CPU that some work used."""
+    """Seconds of CPU that some work used, and those of its longest step."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.longest = 0.0
 
 
 class Timed(Coroutine[Any, Any, Any]):
@@ -95,7 +105,9 @@ class Timed(Coroutine[Any, Any, Any]):
         try:
             return step(*arguments)
         finally:
-            self._meter.seconds += time.process_time() - begun
+            used = time.process_time() - begun
+            self._meter.seconds += used
+            self._meter.longest = max(self._meter.longest, used)
 
 
 class Tasks:
@@ -163,13 +175,14 @@ class ServedStream:
 
 async def measure(sets: int, groups: int, size: int) -> Figures:
     """Create the sets, wait until all are Available, and stay a minute at rest."""
-    figures = Figures(sets, sets * groups)
+    figures = Figures(sets, sets * groups, pods=sets * groups * size)
+    busy, own = _busy(), time.process_time()
     async with Cluster(nodes=max(1, sets * groups * size // 1000), delays=Delays(jitter=1.0)) as cluster:
         tasks, served = Meter(), Meter()
         asyncio.get_running_loop().set_task_factory(cast("Any", Tasks(tasks)))
         operator = (await cluster.start(lambda transport: Served(transport, served))).operator
         figures.base_memory = _memory()
-        tasks.seconds, served.seconds, begun = 0.0, 0.0, time.process_time()
+        tasks.seconds, tasks.longest, served.seconds, begun = 0.0, 0.0, 0.0, time.process_time()
         names = [f"set-{number}" for number in range(sets)]
         for name in names:
             await cluster.client.create(LEADERWORKERSETS, manifest(name, replicas=groups, size=size))
@@ -178,6 +191,7 @@ async def measure(sets: int, groups: int, size: int) -> Figures:
         await asyncio.sleep(20)
         figures.seconds = time.process_time() - begun
         figures.operator_seconds = tasks.seconds - served.seconds
+        figures.longest_slice = tasks.longest
         figures.writes = dict(Counter(_kind(each) for each in cluster.writes))
         for sample in next(iter(operator.metrics.controllers.reconciles.collect())).samples:
             if sample.name.endswith("_total"):
@@ -191,8 +205,33 @@ async def measure(sets: int, groups: int, size: int) -> Figures:
         figures.scrape_seconds = time.process_time() - begun
         figures.scrape_bytes = len(text)
         figures.scrape_samples = sum(not line.startswith(b"#") for line in text.splitlines())
-    figures.memory = _memory()
+        figures.memory = _memory()
+        await cluster.operators[0].stop()
+        before, tasks.seconds, served.seconds = _held(), 0.0, 0.0
+        await cluster.start(lambda transport: Served(transport, served))
+        figures.sync_seconds = tasks.seconds - served.seconds
+        figures.sync_memory = _held() - before
+    figures.foreign_seconds = max(0.0, _busy() - busy - (time.process_time() - own))
     return figures
+
+
+def _busy() -> float:
+    """Seconds of CPU of the whole machine, neither idle nor waiting; 0 where that is not told."""
+    try:
+        numbers = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except OSError:
+        return 0.0
+    return (sum(numbers) - numbers[3] - numbers[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def _held() -> float:
+    """MiB that the process holds now; 0 where that is not told."""
+    gc.collect()
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _memory() -> float:
@@ -210,51 +249,65 @@ def in_a_process(sets: int, groups: int, size: int) -> Figures:
     return Figures(**orjson.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
-def rows(one: Figures, other: Figures) -> list[tuple[str, float, float, int]]:
-    """Name, both figures, and digits; an empty name begins a section."""
-    out = [
-        (f"writes: {kind}", float(one.writes.get(kind, 0)), float(other.writes.get(kind, 0)), 0)
-        for kind in sorted({**one.writes, **other.writes})
+Row = tuple[str, list[float], int]
+
+
+def rows(runs: Sequence[Figures]) -> list[Row]:
+    """Name, the figure of each run, and digits; an empty name begins a section."""
+
+    def row(name: str, read: Callable[[Figures], float], digits: int = 0) -> Row:
+        return name, [read(each) for each in runs], digits
+
+    def of(member: str, kind: str) -> Callable[[Figures], float]:
+        return lambda each: getattr(each, member).get(kind, 0)
+
+    section: Row = ("", [], 0)
+    writes = sorted({kind for each in runs for kind in each.writes})
+    reconciles = sorted({kind for each in runs for kind in each.reconciles})
+    return [
+        *(row(f"writes: {kind}", of("writes", kind)) for kind in writes),
+        row("writes, all", lambda each: sum(each.writes.values())),
+        row("writes a group", lambda each: sum(each.writes.values()) / each.groups, 2),
+        section,
+        *(row(f"reconciles: {kind}", of("reconciles", kind)) for kind in reconciles),
+        section,
+        row("ms of CPU per group: controller", lambda each: each.operator_seconds / each.groups * 1000, 1),
+        row("ms of CPU per group: with the sandbox", lambda each: each.seconds / each.groups * 1000, 1),
+        row("seconds of CPU: controller", lambda each: each.operator_seconds, 2),
+        row("seconds of CPU in a minute at rest, all", lambda each: each.rest_seconds, 3),
+        row("ms of CPU, longest slice of the loop", lambda each: each.longest_slice * 1000, 1),
+        row("seconds of CPU until another is synced", lambda each: each.sync_seconds, 2),
+        section,
+        row("a scrape: samples", lambda each: each.scrape_samples),
+        row("a scrape: KiB", lambda each: each.scrape_bytes / 1024),
+        row("a scrape: ms of CPU", lambda each: each.scrape_seconds * 1000, 1),
+        section,
+        row("peak memory, MiB, all", lambda each: each.memory),
+        row("of it by these sets, KiB a group", _growth),
+        row("what a synced controller holds, KiB a pod", lambda each: each.sync_memory * 1024 / each.pods, 1),
+        section,
+        row("seconds of CPU of other processes", lambda each: each.foreign_seconds, 1),
     ]
-    out.append(("writes, all", sum(one.writes.values()), sum(other.writes.values()), 0))
-    out.append(("", 0, 0, 0))
-    out += [
-        (f"reconciles: {name}", one.reconciles.get(name, 0), other.reconciles.get(name, 0), 0)
-        for name in sorted({**one.reconciles, **other.reconciles})
-    ]
-    out.append(("", 0, 0, 0))
-    per = [(each.operator_seconds / each.groups * 1000, each.seconds / each.groups * 1000) for each in (one, other)]
-    out.append(("ms of CPU per group: controller", per[0][0], per[1][0], 1))
-    out.append(("ms of CPU per group: with the sandbox", per[0][1], per[1][1], 1))
-    out.append(("seconds of CPU: controller", one.operator_seconds, other.operator_seconds, 2))
-    out.append(("seconds of CPU in a minute at rest, all", one.rest_seconds, other.rest_seconds, 3))
-    out.append(("", 0, 0, 0))
-    out.append(("a scrape: samples", one.scrape_samples, other.scrape_samples, 0))
-    out.append(("a scrape: KiB", one.scrape_bytes / 1024, other.scrape_bytes / 1024, 0))
-    out.append(("a scrape: ms of CPU", one.scrape_seconds * 1000, other.scrape_seconds * 1000, 1))
-    out.append(("", 0, 0, 0))
-    out.append(("peak memory, MiB, all", one.memory, other.memory, 0))
-    out.append(("of it by these sets, KiB a group", _growth(one), _growth(other), 0))
-    return out
 
 
 def _growth(figures: Figures) -> float:
     return (figures.memory - figures.base_memory) * 1024 / figures.groups
 
 
-def show(one: Figures, other: Figures, size: int) -> None:
-    """Print both, and how they grow."""
-    title = f"{other.sets} sets x {other.groups // other.sets} groups x {size} pods on the sandbox, in virtual time"
+def show(runs: Sequence[Figures], size: int) -> None:
+    """Print all of them, and how the last compares with the one before."""
+    last = runs[-1]
+    title = f"{last.sets} sets x {last.groups // last.sets} groups x {size} pods on the sandbox, in virtual time"
     table = Table(title=title)
     table.add_column("")
-    for column in (f"{one.sets} sets", f"{other.sets} sets", "ratio"):
+    for column in (*(f"{each.sets} sets" for each in runs), "ratio"):
         table.add_column(column, justify="right")
-    for name, low, high, digits in rows(one, other):
+    for name, values, digits in rows(runs):
         if not name:
             table.add_section()
             continue
-        ratio = f"{high / low:.2f}" if low else "-"
-        table.add_row(name, f"{low:,.{digits}f}", f"{high:,.{digits}f}", ratio)
+        ratio = f"{values[-1] / values[-2]:.2f}" if len(values) > 1 and values[-2] else "-"
+        table.add_row(name, *(f"{value:,.{digits}f}" for value in values), ratio)
     Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
@@ -267,7 +320,8 @@ def main(arguments: list[str]) -> None:
     if child:
         sys.stdout.buffer.write(orjson.dumps(run_virtually(measure(sets, groups, size))))
         return
-    show(in_a_process(max(1, sets // SMALLER), groups, size), in_a_process(sets, groups, size), size)
+    counts = sorted({max(1, sets // part) for part in SMALLER})
+    show([in_a_process(count, groups, size) for count in counts], size)
 
 
 if __name__ == "__main__":

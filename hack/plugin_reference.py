@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from lws.cli.kubectl import documents
+from lws.cli.kubectl.plan import documents as plan
 
 TITLE = "What kubectl lws prints with -o json, and as YAML with -o yaml"
 
@@ -16,7 +17,7 @@ def kinds() -> dict[str, type[documents.Document]]:
     """The documents by their kind."""
     found = [
         each
-        for each in vars(documents).values()
+        for each in (*vars(documents).values(), *vars(plan).values())
         if isinstance(each, type) and issubclass(each, documents.Document) and each is not documents.Document
     ]
     return {str(each.__struct_config__.tag): each for each in found}

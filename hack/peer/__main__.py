@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import shlex
 import socket
@@ -23,6 +24,7 @@ from random import Random
 from typing import Any, Final
 
 import orjson
+import structlog
 import yaml
 from tests.real.ledger import AuditLog
 
@@ -104,7 +106,7 @@ async def _ready(port: int, process: asyncio.subprocess.Process) -> None:
 async def run(name: str, command: str, arguments: argparse.Namespace) -> tuple[dict[str, Figures], dict[str, Any]]:
     """All workloads for one controller, and its admission."""
     nodes = 1 + arguments.sets * (arguments.groups + 2) * arguments.size // 100
-    shape = replace(preset("small"), delays=DELAYS, heartbeat=0.0, events=False)
+    shape = replace(preset("small"), delays=DELAYS, heartbeat=10.0, events=False)
     first = replace(shape.nodes[0], taints=(), capacity={"cpu": "640", "memory": "1Ti", "pods": "500"})
     shape = replace(shape, nodes=tuple(replace(first, name=f"node-{number}") for number in range(nodes)))
     figures: dict[str, Figures] = {}
@@ -164,6 +166,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4)
     parser.add_argument("--svg", default="")
     parser.add_argument("controllers", nargs="*", metavar="NAME=COMMAND")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     compare(parser.parse_args())
 
 

@@ -14,7 +14,7 @@ from lws.client.api import ApiClient
 
 NAMESPACE: Final = "bench"
 SET_LABEL: Final = "leaderworkerset.sigs.k8s.io/name"
-PATIENCE: Final = 900.0
+PATIENCE: Final = 300.0
 QUIET: Final = 10.0  # seconds for which a controller is watched at rest
 MORE: Final = 2  # groups by which sets are scaled
 NAMES: Final = {

@@ -17,7 +17,7 @@ from tests.api.lwsmaking import manifest, paced, pod_template
 PACE = "spec.rolloutStrategy.rollingUpdateConfiguration"
 UNAVAILABLE = f"{PACE}.maxUnavailable"
 SURGE = f"{PACE}.maxSurge"
-SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
+SUBGROUP = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize"
 DNS_1035 = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
@@ -298,8 +298,8 @@ def test_spec_3_2_rules_14_to_17_subgroups(size: int, subgroup: int, kind: str |
 def test_spec_3_2_example() -> None:
     """The example of spec 3.2, aggregated."""
     assert aggregate(validate_create(manifest(template=subgroups(2, 3)))) == (
-        "[spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3: size or size - 1 must be divisible "
-        "by subGroupSize, spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3: subGroupSize cannot "
+        "[spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3: size or size - 1 must be divisible "
+        "by subGroupSize, spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3: subGroupSize cannot "
         "be larger than size]"
     )
 
@@ -393,7 +393,7 @@ def test_cd_18_absent_fields_count_with_their_defaults() -> None:
 def test_cd_18_absent_subgroup_size_is_required() -> None:
     """A subgroup policy without a size is refused; one that was stored without counts as none."""
     without = manifest(template={"size": 4, "subGroupPolicy": {"subGroupPolicyType": "LeaderWorker"}})
-    assert both(without) == [f"{SUBGROUP}: Required value"]
+    assert both(without) == [f"{SUBGROUP}: Required value: subGroupSize is required"]
     assert validate_update(manifest(template={"size": 4}), without) == []
     assert validate_update(manifest(template=subgroups(4, 2)), without) == [
         f"{SUBGROUP}: Invalid value: 2: cannot enable subGroupSize after the lws is already created"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
@@ -179,7 +179,7 @@ async def test_everything_can_be_done_by_keyboard(browser: Browser, cluster: Wor
         await page.keyboard.press("Enter")
         await page.get_by_role("button", name="Resume").wait_for()
     live = await cluster.client.get(LEADERWORKERSETS, "default", "minimal")
-    assert live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"] == 3
+    assert live["metadata"]["annotations"][ROLLOUT] == "paused"
 
 
 async def test_an_action_is_refused_if_the_set_changed_meanwhile(browser: Browser, cluster: World) -> None:
@@ -188,13 +188,12 @@ async def test_an_action_is_refused_if_the_set_changed_meanwhile(browser: Browse
     await cluster.ready("minimal")
     async with tab(browser, cluster.at("/set/default/minimal")) as page:
         await page.get_by_role("button", name="Pause").click()
-        await page.get_by_text("from 0 to 3").wait_for()
+        await page.get_by_text("No further group is replaced").wait_for()
         await cluster.client.patch(LEADERWORKERSETS, "default", "minimal", {"spec": {"replicas": 4}})
         await page.get_by_role("button", name="Pause", exact=True).click()
         await page.get_by_role("alert").filter(has_text="changed since this was shown").wait_for()
-        await page.get_by_text(re.compile("from 0 to [34]")).wait_for()
     live = await cluster.client.get(LEADERWORKERSETS, "default", "minimal")
-    assert "kubectl-lws/partition-before-pause" not in (live["metadata"].get("annotations") or {})
+    assert ROLLOUT not in (live["metadata"].get("annotations") or {})
 
 
 async def test_no_text_of_the_cluster_runs(browser: Browser, cluster: World) -> None:

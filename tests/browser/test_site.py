@@ -6,11 +6,10 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hack.site import ROOT, stage
+from hack.site import ROOT
 
 from tests.browser.chromium import Browser
 
@@ -60,10 +59,3 @@ async def test_the_site_searches_and_asks_nobody_else(browser: Browser) -> None:
         assert failed == []
         assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
         await page.close()
-
-
-def test_every_link_of_the_site_leads_somewhere(tmp_path: Path) -> None:
-    """Pages and the files beside them are copied, and a link that leads nowhere fails."""
-    pages = stage(tmp_path / "docs")
-    assert {"index.md", "page.md", "commands.md", "configuration.md"} <= {page.name for page in pages}
-    assert (tmp_path / "docs" / "repository" / "examples" / "13-disaggregated.yaml.md").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from lws.cli.flags import parse_flags
 from lws.cli.kubectl.arguments import parse as parse_kubectl_lws
+from lws.cli.operator import make_parser as operator_parser
 from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
@@ -30,7 +32,7 @@ PAGES = sorted(
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-INLINE = re.compile(r"`((?:kubectl lws|lws-sandbox|lws-controller) [^`]+)`")
+INLINE = re.compile(r"`((?:kubectl lws|lws-sandbox|lws-controller|lws-operator) [^`]+)`")
 FLAG = re.compile(r"`(--[a-z][a-z-]*)")
 
 
@@ -93,14 +95,17 @@ def test_kubectl_lws_commands_parse(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_ours_parse(page: Path) -> None:
-    """Every `lws-sandbox` and `lws-controller` command in a page is one that its command line takes."""
-    for words in _commands(page):
+    """Every command of ours in a page is one that its command line takes."""
+    for given in _commands(page):
+        words = list(itertools.dropwhile(lambda word: re.match(r"[A-Z_]+=", word), given)) or given
         if {"--help", "…"} & set(words):
             continue
         if words[0] == "lws-sandbox":
             sandbox_parser().parse_args(words[1:])
         elif words[0] == "lws-controller":
             parse_flags(words[1:], terminal=False)
+        elif words[0] == "lws-operator" and len(words) > 1:
+            operator_parser().parse_args(list(itertools.takewhile(lambda word: word not in ("&", ">"), words[1:])))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

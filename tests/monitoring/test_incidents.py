@@ -221,12 +221,12 @@ async def many_errors() -> Story:
     async with site() as here:
         for wire in here.wires:
             wire.refused = {"statefulsets"}
-        for number in range(150):
+        for number in range(45):
             await here.cluster.client.create(LEADERWORKERSETS, manifest(f"web-{number}", replicas=0))
         during = await here.scraper.wait(900)
         for wire in here.wires:
             wire.refused = set()
-        after = await here.scraper.wait(2700)
+        after = await here.scraper.wait(1800)
         story = here.scraper.story().fires("LWSReconcileErrors", during, controller="leaderworkerset", **US)
         return story.silent(after, alerts=OTHERS)
 

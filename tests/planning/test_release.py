@@ -167,24 +167,26 @@ def released(
     ("letters", "partition", "told", "deleted", "owed"),
     [
         ("oooo", 2, 2, [], True),  # the StatefulSet controller is left alone, but looked at
-        ("oooo", 3, 1, [], False),  # it takes that one in any case
-        ("oooo", 2, None, [2], True),  # the field was dropped: it takes 3, we take 2
+        ("oooo", 3, 1, [], None),  # it takes that one in any case
+        ("oooo", 2, None, [2], False),  # the field was dropped: it takes 3, we take 2
         ("oouu", 0, None, [], False),  # the budget is used up
         ("oouU", 0, None, [1], False),  # it stands before group 2
         ("xouU", 0, None, [0], False),  # what is down costs nothing
         ("oooU", 1, 3, [], True),
+        ("oooU", 2, 2, [], None),  # between two steps nothing can be told
+        ("oouu", 0, 2, [], False),  # as many are down as it was granted
         ("oooo", 4, None, [], False),  # nothing is released
         ("oo.U", 0, None, [1], False),
     ],
 )
 def test_cd_81_what_is_ours_to_replace(
-    letters: str, partition: int, told: int | None, deleted: list[int], owed: bool
+    letters: str, partition: int, told: int | None, deleted: list[int], owed: bool | None
 ) -> None:
     """Highest first, within U, without the leader that the StatefulSet controller takes itself."""
     found = released(letters, partition, told=told)
     assert [each.name for each in found.deletes] == [f"sample-{index}" for index in deleted]
     assert [each.uid for each in found.deletes] == [f"uid-leader-{index}" for index in deleted]
-    assert found.owed is (owed and told is not None)
+    assert found.owed is owed
 
 
 def test_cd_81_what_is_ignored_is_taken_over_once_it_was_seen() -> None:

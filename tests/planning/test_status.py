@@ -13,9 +13,9 @@ from lws.api.leaderworkerset.objects import StatefulSet
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import status
 from lws.planning.leaderworkerset.conditions import set_true
+from lws.planning.leaderworkerset.counts import Counts, count
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.sets import plan_leaderworkerset
-from lws.planning.leaderworkerset.status import Counts
 from lws.planning.leaderworkerset.statuspacing import Beat, Counters, Pacing
 from tests.planning import making
 from tests.planning.world import World
@@ -187,10 +187,10 @@ def test_cd_06_size_of_the_group_not_of_the_set() -> None:
     budget = Budget(1)
     revisions = [making.revision(before), making.revision(after, 2)]
     leaders = [making.leader(0, old, size=3)]
-    found = status.count(after, budget, making.key_of(after), leaders, {}, revisions)
+    found = count(after, budget, making.key_of(after), leaders, {}, revisions)
     assert (found.ready, found.current, found.moved) == (0, 1, 0)
     sets = {"sample-0": making.worker_set(0, old, size=3)}
-    assert status.count(after, budget, making.key_of(after), leaders, sets, revisions).ready == 1
+    assert count(after, budget, making.key_of(after), leaders, sets, revisions).ready == 1
 
 
 def test_cd_22_worker_set_of_an_earlier_leader_does_not_count() -> None:
@@ -266,7 +266,7 @@ def test_cd_24_leader_without_a_numeric_index_falls_back_to_its_name() -> None:
         making.leader(7, key, label_map={labels.GROUP_INDEX: "x"}, name="stranger"),
     ]
     sets = {f"sample-{i}": making.worker_set(i, key) for i in range(2)}
-    found = status.count(owner, Budget(2), key, leaders, sets, [making.revision(owner)])
+    found = count(owner, Budget(2), key, leaders, sets, [making.revision(owner)])
     assert (found.ready, found.updated, found.serving) == (2, 2, 2)
 
 
@@ -348,7 +348,7 @@ def _count(groups: str, replicas: int, rolling: dict[str, Any]) -> Counts:
     leaders = [making.leader(i, keys[letter]) for i, letter in enumerate(groups)]
     sets = {f"sample-{i}": making.worker_set(i, keys[letter], ready=letter in "oU") for i, letter in enumerate(groups)}
     revisions = [making.revision(before, 1), making.revision(after, 2)]
-    return status.count(after, Budget.of(after), keys["U"], leaders, sets, revisions)
+    return count(after, Budget.of(after), keys["U"], leaders, sets, revisions)
 
 
 def test_first_status_2_3() -> None:

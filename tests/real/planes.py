@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +21,7 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.nodes import Shape, preset
 from lws_sandbox.quickstart.environment import ControllerEnv, real_env, sandbox_env, wait_effective
 from lws_sandbox.quickstart.installation import install
-from lws_sandbox.real.binaries import API_SERVER, Binaries
+from lws_sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, Binaries
 from lws_sandbox.real.cluster import RealCluster, real_cluster
 from lws_sandbox.real.process import Process
 from lws_sandbox.releases import Features
@@ -120,7 +120,9 @@ class RealPlane:
 
 
 @contextmanager
-def real_plane(binaries: Binaries, folder: Path, *flags: str, delays: Delays = BRISK) -> Iterator[RealPlane]:
+def real_plane(
+    binaries: Binaries, folder: Path, *flags: str, delays: Delays = BRISK, managers: Sequence[str] = ()
+) -> Iterator[RealPlane]:
     """Run a real control plane.
 
     Args:
@@ -128,13 +130,15 @@ def real_plane(binaries: Binaries, folder: Path, *flags: str, delays: Delays = B
         folder: for what it writes.
         flags: further ones of kube-apiserver.
         delays: of what nodes do.
+        managers: further flags of kube-controller-manager.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
     thread.start()
     made: Future[RealPlane] = Future()
     stop = asyncio.Event()
-    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, flags, delays, made, stop), loop)
+    more = {API_SERVER: flags, CONTROLLER_MANAGER: managers}
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, more, delays, made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
         yield made.result(START)
@@ -151,13 +155,13 @@ def real_plane(binaries: Binaries, folder: Path, *flags: str, delays: Delays = B
 async def _live(
     binaries: Binaries,
     folder: Path,
-    flags: Sequence[str],
+    flags: Mapping[str, Sequence[str]],
     delays: Delays,
     made: Future[RealPlane],
     stop: asyncio.Event,
 ) -> None:
     random = Random(7)
-    more = {API_SERVER: [*AuditLog.flags(folder), *flags]}
+    more = {**flags, API_SERVER: [*AuditLog.flags(folder), *flags[API_SERVER]]}
     async with (
         real_cluster(binaries, shape=shape(delays), random=random, more=more) as cluster,
         real_env(cluster, random) as env,

@@ -171,8 +171,8 @@ def test_rules_are_told_in_their_own_words(plane: Plane) -> None:
             await world.create(size=2, section={"subGroupPolicy": {"subGroupSize": 3}})
         assert str(refused.value) == (
             'admission webhook "vleaderworkerset.kb.io" denied the request: '
-            "[spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3: size or size - 1 must be "
-            "divisible by subGroupSize, spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3: "
+            "[spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3: size or size - 1 must be "
+            "divisible by subGroupSize, spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3: "
             "subGroupSize cannot be larger than size]"
         )
         with pytest.raises(InvalidError, match='Unsupported value: "Sometimes"'):

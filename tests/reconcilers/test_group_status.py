@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import PODS
+from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.cli.kubectl.observe import observe
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
@@ -141,3 +142,50 @@ async def test_r26_what_finds_no_node_is_told_after_a_minute_and_seldom() -> Non
                 )
             await asyncio.sleep(60)
         assert 1 <= written(cluster, before) <= 4
+
+
+async def replicas(cluster: Cluster, name: str = "sample-1") -> int:
+    """The replicas of a worker StatefulSet."""
+    found = await cluster.client.get(STATEFULSETS, NAMESPACE, name)
+    return int(found["spec"]["replicas"])
+
+
+async def scale(cluster: Cluster, count: int) -> None:
+    """Have somebody scale the workers of a group."""
+    await cluster.client.patch(STATEFULSETS, NAMESPACE, "sample-1", {"spec": {"replicas": count}})
+
+
+@pytest.mark.parametrize("count", [1, 7])
+@virtual_time
+async def test_r11_scaled_workers_are_reported_and_left_alone(count: int) -> None:
+    """R11: a number of workers that somebody changed is reported after a minute, with the command that undoes it."""
+    async with running() as cluster:
+        await up(cluster, size=4, section={"restartPolicy": "None"})
+        before = len(cluster.writes)
+        await scale(cluster, count)
+        await asyncio.sleep(75)
+        assert await replicas(cluster) == count
+        (group,) = (await status(cluster))["groups"]
+        assert (group["index"], group["reason"]) == ("1", "WorkersScaled")
+        assert "`kubectl scale statefulset sample-1 --replicas=3`" in group["message"]
+        assert {each.resource for each in cluster.counted(before)} == {"leaderworkersets/status"}
+
+
+@virtual_time
+async def test_r11_repair_puts_the_number_back_three_times_an_hour() -> None:
+    """R11: asked for, the number is restored at once; against a writer that does not let go, three times in an hour."""
+    async with running() as cluster:
+        asked = {"annotations": {f"{PREFIX}repair-workers": "true"}}
+        await up(cluster, size=4, section={"restartPolicy": "None"}, metadata=asked)
+        for _ in range(3):
+            await scale(cluster, 1)
+            await cluster.quiet(3)
+            assert await replicas(cluster) == 3
+        await scale(cluster, 1)
+        await cluster.quiet(3)
+        assert await replicas(cluster) == 1
+        assert len(await cluster.events("WorkersScaled")) == 3
+        await asyncio.sleep(3600)
+        await scale(cluster, 7)
+        await cluster.quiet(3)
+        assert await replicas(cluster) == 3

@@ -178,6 +178,8 @@ async def test_r13_a_broken_image_breaks_two_groups_and_is_held() -> None:
     async with running() as cluster:
         await break_rollout(cluster, {"maxUnavailable": 1, "maxSurge": 1})
         await cluster.until(holding(cluster, "Stalled", "True"), seconds=900, every=2)
+        told_of = (await cluster.client.get(LEADERWORKERSETS, NAMESPACE, "sample"))["status"]["rollout"]
+        assert set(told_of) == {"revision", "progressTime"}
         found = await images(cluster)
         assert sum(image == "broken:1" for image in found.values()) <= 2
         before = await partition(cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -13,6 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Resource
 from lws.client.transport import Request, Transport
+from lws.planning.leaderworkerset.status import RECORD_SECONDS
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.budgets import Budgets, counts_of
 from tests.simulation.driver import Simulation
@@ -83,7 +85,12 @@ class KeyedLedger(Ledger):
     @property
     def waits(self) -> bool:
         """Whether replacements wait, as every operator knows by now."""
-        return self._waits and self.elapsed() - self.immediate > HEARSAY
+        return self._waits and self.elapsed() - self.immediate > HEARSAY and not self.meddled
+
+    @property
+    def meddled(self) -> bool:
+        """Whether somebody else changed the Deployment a moment ago, and may have had it make leaders."""
+        return self.elapsed() - self.drifted < 2 * HEARSAY
 
     def own_leaders(self, lws: JSON) -> list[JSON]:
         """The leaders that the present Deployment of a set has made."""
@@ -110,7 +117,7 @@ class KeyedLedger(Ledger):
         """Live leaders are within R + S; a worker has no leader that waits; no key is there twice."""
         for lws in self.storage.objects(str(LEADERWORKERSETS)):
             live = [pod for pod in self.own_leaders(lws) if not going(pod)]
-            if len(live) > self.most(lws):
+            if len(live) > self.most(lws) and not self.meddled:
                 self.complain(f"{len(live)} live leaders, at most {self.most(lws)} may be")
             if len({key(pod) for pod in live}) < len(live):
                 self.complain("two leaders have the same key")
@@ -288,6 +295,10 @@ class KeyedSimulation(Simulation):
         super().__init__(world, life)
         assert isinstance(self._user, KeyedUser)
         self._actions.append((3, self._user.replacement))
+
+    async def _judge(self) -> None:
+        await asyncio.sleep(RECORD_SECONDS)  # the failure of a group that is wanted no more is told in its own time
+        await super()._judge()
 
     async def _unrest(self) -> list[str]:
         cluster, selector = self._world.cluster, f"{labels.NAME}={NAME}"

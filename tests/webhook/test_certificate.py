@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,44 @@ def test_unknown_ciphers() -> None:
     """Ciphers that nobody knows are a configuration error."""
     with pytest.raises(ConfigurationError, match=r"tls\.cipherSuites"):
         ServingCertificate(ciphers="NO-SUCH-CIPHER")
+
+
+def shaken(serving: ServingCertificate, version: ssl.TLSVersion, ciphers: str = "") -> str:
+    """The cipher of a handshake in memory with a client of this version; empty if the server refuses it."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode, client.maximum_version = False, ssl.CERT_NONE, version
+    if ciphers:
+        client.set_ciphers(ciphers)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = client.wrap_bio(back, there)
+    other = serving.context.wrap_bio(there, back, server_side=True)
+    for _ in range(4):
+        for side in (one, other):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                return ""
+    return (one.cipher() or ("",))[0]
+
+
+def test_what_is_accepted_can_change_while_it_serves(leaf: Pair) -> None:
+    """A higher version and fewer ciphers hold from the next handshake on, and can be taken back."""
+    serving = ServingCertificate()
+    serving.load(leaf.certificate, leaf.key)
+    assert shaken(serving, ssl.TLSVersion.TLSv1_2)
+    serving.accept(ssl.TLSVersion.TLSv1_3, None)
+    assert not shaken(serving, ssl.TLSVersion.TLSv1_2)
+    assert shaken(serving, ssl.TLSVersion.TLSv1_3)
+    serving.accept(ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-GCM-SHA256")
+    assert shaken(serving, ssl.TLSVersion.TLSv1_2) == "ECDHE-RSA-AES128-GCM-SHA256"
+    assert not shaken(serving, ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES256-GCM-SHA384")
+    serving.accept(ssl.TLSVersion.TLSv1_2, None)
+    assert shaken(serving, ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES256-GCM-SHA384")
+    with pytest.raises(ConfigurationError):
+        serving.accept(ssl.TLSVersion.TLSv1_2, "NO-SUCH-CIPHER")
+    assert serving.certificate == leaf.certificate
 
 
 def test_files(tmp_path: Path, leaf: Pair, authority: Pair) -> None:

@@ -77,7 +77,7 @@ def test_3_1_complete_object_is_not_patched() -> None:
 def test_3_2_refusal() -> None:
     """A broken rule refuses with 403 Forbidden and the rule's message."""
     given = lws(template={"size": 2, "subGroupPolicy": {"subGroupSize": 3}})
-    path = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3"
+    path = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3"
     assert ask(VALIDATE_LEADERWORKERSET, review(given)) == {
         "uid": UID,
         "allowed": False,

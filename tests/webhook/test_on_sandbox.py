@@ -135,7 +135,7 @@ async def test_sets(installation: Installation) -> None:
     broken = lws("b", template={"size": 2, "subGroupPolicy": {"subGroupSize": 3}})
     with pytest.raises(ForbiddenError) as caught:
         await installation.create(broken)
-    path = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: Invalid value: 3"
+    path = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: Invalid value: 3"
     assert caught.value.message == (
         f'admission webhook "vleaderworkerset.kb.io" denied the request: [{path}: size or size - 1 must be divisible '
         f"by subGroupSize, {path}: subGroupSize cannot be larger than size]"

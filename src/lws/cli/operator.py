@@ -40,7 +40,7 @@ _log = structlog.stdlib.get_logger("lws.main")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = _parser()
+    parser = make_parser()
     try:
         arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
         if arguments.command is None:
@@ -139,7 +139,12 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigurationError(f"{message}; see --help")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line.
+
+    Raises:
+        ConfigurationError: when it parses what it does not take.
+    """
     parser = _Parser(prog="lws-operator", description="Installs and keeps the LeaderWorkerSet controller.")
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)
     run = commands.add_parser("operator", help="run until a signal comes")

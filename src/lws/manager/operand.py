@@ -16,6 +16,7 @@ from random import Random
 from typing import Final, TypeAlias
 
 import structlog
+from pydantic import ValidationError
 
 import lws
 from lws.api.operand import names
@@ -36,7 +37,7 @@ from lws.manager.endpoints import probes
 from lws.manager.operand_certificate import OperatorCertificate
 from lws.manager.process import Process
 from lws.manager.restarts import GroupRestarts
-from lws.manager.settings import HealthEndpoint
+from lws.manager.settings import HealthEndpoint, Tls
 from lws.manager.version import build_information, user_agent
 from lws.planning.operand.assets import Asset, assets
 from lws.reconcilers.operand.apis import OptionalApis
@@ -126,6 +127,7 @@ class OperandManager(Process):
         self._sockets = sockets
         self._set_log_level = log_level
         self._log_level = "Normal"
+        self._certificate: OperatorCertificate | None = None
         self._limiter = TokenBucket(_QPS, _BURST)
         self._namespace = settings.surroundings.namespace
         self._reader = self._make_client(transport)
@@ -189,8 +191,14 @@ class OperandManager(Process):
         self._level_recorder.record(self._deployment(), "Normal", "OperatorLogLevelChange", "LogLevel", note)
 
     def passed(self, observation: Observation, status: JSON, seconds: float) -> None:
-        """Export how a pass went."""
+        """Export how a pass went, and accept at our own port what the operand accepts at its (operator 5.2)."""
         self._exported.passed(observation, status, seconds)
+        if self._certificate is not None:
+            try:
+                policy = Tls.model_validate(observation.wanted.config.get("tls") or {}).policy
+                self._certificate.serving.accept(policy.minimum_version, policy.ciphers)
+            except (ValidationError, ConfigurationError):
+                return  # the object's own condition says what is wrong with it
 
     def standby(self, other: str) -> None:
         """Export whether somebody else works on the same object."""
@@ -245,7 +253,7 @@ class OperandManager(Process):
 
     def _metrics_services(self) -> list[Service]:
         address = self.settings.metrics
-        certificate = OperatorCertificate(
+        self._certificate = certificate = OperatorCertificate(
             self._reader,
             self._apis,
             self._namespace,

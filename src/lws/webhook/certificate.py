@@ -71,6 +71,27 @@ class ServingCertificate:
         self._loaded.set()
         return True
 
+    def accept(self, minimum_version: ssl.TLSVersion, ciphers: str | None) -> None:
+        """From the next handshake on accept no lower version, and of TLS 1.2 these ciphers; None for OpenSSL's own.
+
+        Raises:
+            ConfigurationError: OpenSSL knows none of the ciphers; what was accepted before still is.
+        """
+        if (self._minimum_version, self._ciphers) == (minimum_version, ciphers):
+            return
+        before = self._minimum_version, self._ciphers
+        self._minimum_version, self._ciphers = minimum_version, ciphers
+        try:
+            fresh = self._new_context()
+        except ConfigurationError:
+            self._minimum_version, self._ciphers = before
+            raise
+        self._context.minimum_version = minimum_version
+        self._context.set_ciphers(":".join(each["name"] for each in fresh.get_ciphers()))
+        if self._pair is not None:
+            (certificate, key), self._pair = self._pair, None
+            self.load(certificate, key)
+
     async def watch(
         self, directory: Path, *, interval: float = 5.0, observe: Callable[[bool], None] = lambda _: None
     ) -> None:

@@ -125,3 +125,21 @@ def leader(name: str, group: int, **spec: Any) -> JSON:
         "metadata": {"name": f"{name}-{group}", "namespace": "default", "labels": identity},
         "spec": {"containers": [{"name": "main", "image": "app:1"}], **spec},
     }
+
+
+def leader_set(name: str, owner: str) -> JSON:
+    """The leader StatefulSet of a set with this UID."""
+    of = {"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "name": name, "uid": owner}
+    identity = {labels.NAME: name, labels.REVISION: "new"}
+    template = {"metadata": {"labels": identity}, "spec": {"containers": [{"name": "main", "image": "app:1"}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "labels": identity,
+            "ownerReferences": [{**of, "controller": True}],
+        },
+        "spec": {"replicas": 1, "serviceName": name, "selector": {"matchLabels": identity}, "template": template},
+    }

@@ -16,14 +16,15 @@ from lws.cli.kubectl.ui.foresight import patched
 from lws.cli.kubectl.ui.kinds import LONGEST, MEMBERS, WARNINGS, Place, SetRecord
 from lws.cli.kubectl.ui.states import State, by_group
 from lws.cli.kubectl.ui.strips import MINUTES, Strips
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GroupFacts
+from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.planning.diagnosis_facts import (
     event,
     group,
     healthy,
     pod,
     revision,
-    said,
     terminated,
     unscheduled,
     waiting,
@@ -84,7 +85,7 @@ def test_a_row_says_what_explain_stuck_says() -> None:
     """The reason of a row is the first sentence of the diagnosis; its cells are groups, a capital for an old one."""
     facts = with_group_0(of(terminated(9, restarts=3)))
     row = overview.row(facts, {})
-    assert row["why"] == said(facts)[0]
+    assert row["why"] == sentences(diagnose(facts))[0]
     assert (row["cells"], row["ready"], row["want"], row["severity"]) == ("br", 1, 2, 4)
     old = healthy(groups=(group(0, key="old"), group(1)))
     assert overview.row(old, {})["cells"] == "Rr"
@@ -95,7 +96,7 @@ def test_details_name_every_pod_and_what_is_missing() -> None:
     """Groups, pods and missing pods are there, and sentences equal those of the command."""
     facts = with_group_0(group(0, worker=None))
     shown = details.document(facts, record(), "")
-    assert shown["set"]["says"] == list(said(facts))
+    assert shown["set"]["says"] == list(sentences(diagnose(facts)))
     assert shown["group/0"]["missing"] == ["s-0-1"]
     assert {key for key in shown if key.startswith("pod/")} == {"pod/s-0", "pod/s-1", "pod/s-1-1"}
     assert ["restartPolicy", "RecreateGroupOnPodRestart"] in [each[:2] for each in shown["set"]["policies"]]
@@ -140,7 +141,7 @@ def test_a_rollout_shows_old_and_new_and_what_each_revision_changed() -> None:
     assert [shown[f"group/{index}"]["new"] for index in range(2)] == [False, True]
     assert "-      - image: a:1" in shown["revision/2"]["change"]
     assert (shown["revision/1"]["groups"], shown["revision/2"]["current"]) == ([0], True)
-    assert shown["rollout"]["says"] == list(said(facts))
+    assert shown["rollout"]["says"] == list(sentences(diagnose(facts)))
 
 
 def test_a_plan_is_of_the_set_as_the_action_would_leave_it() -> None:

@@ -7,15 +7,16 @@ from random import Random
 from typing import Any
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS, SECRETS
+from lws.apimachinery.resources import PODS, SECRETS, STATEFULSETS
 from lws.cli.kubectl.ui.caches import Caches
 from lws.cli.kubectl.ui.gate import HEADERS
 from lws.cli.kubectl.ui.server import assets
 from lws.client.api import ApiClient
 from lws.clock import SystemClock
+from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
 from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import UserInfo
-from tests.cli.ui.pages import leader, manifest, served, tab
+from tests.cli.ui.pages import leader, leader_set, manifest, served, tab
 
 
 async def test_the_page_opens_with_its_token_only() -> None:
@@ -91,27 +92,48 @@ async def test_actions_are_off_unless_they_were_asked_for() -> None:
 
 
 async def test_an_action_is_shown_first_and_refused_if_the_set_changed() -> None:
-    """A preview has the kubectl line and the effects; an edit in between, or another object, and nothing is written."""
-    asked: dict[str, Any] = {"action": "pause", "namespace": "default", "name": "web"}
+    """A preview has the kubectl line and the effects; after an edit nothing is written; a status is no edit."""
+    asked: dict[str, Any] = {"action": "resume", "namespace": "default", "name": "web"}
+    body = manifest("web", rolloutStrategy={"type": "RollingUpdate", "rollingUpdateConfiguration": {"partition": 2}})
+    body["metadata"]["annotations"] = {PAUSED: "0"}
     async with served(acting=True) as (client, address), tab(address) as mine:
-        await client.create(LEADERWORKERSETS, manifest("web"))
+        await client.create(LEADERWORKERSETS, body)
         await mine.enter()
         seen = await mine.post("/api/preview", asked)
-        assert seen["line"] == "kubectl lws rollout pause web -n default"
-        assert seen["effects"][0] == "rollingUpdateConfiguration.partition is set from 0 to 2."
+        assert seen["line"] == "kubectl lws rollout resume web -n default"
+        assert seen["effects"][:2] == [
+            f"Annotation {PAUSED} is removed.",
+            "rollingUpdateConfiguration.partition is set from 2 to 0.",
+        ]
         await client.patch(LEADERWORKERSETS, "default", "web", {"spec": {"replicas": 3}})
         refused = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
         assert "changed since this was shown" in refused["refused"]
-        assert (await client.get(LEADERWORKERSETS, "default", "web"))["spec"]["replicas"] == 3
+        assert (await client.get(LEADERWORKERSETS, "default", "web"))["metadata"]["annotations"] == {PAUSED: "0"}
         again = await mine.post("/api/preview", asked)
         await client.patch(LEADERWORKERSETS, "default", "web", {"status": {"replicas": 1}}, subresource="status")
         assert (await mine.post("/api/act", {**asked, "seen": again["seen"]}))["done"] == seen["line"]
         live = await client.get(LEADERWORKERSETS, "default", "web")
-        assert live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"] == 3
+        assert live["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"] == 0
         twice = await mine.post("/api/preview", asked)
-        assert "is paused already" in twice["refused"]
+        assert "is not paused" in twice["refused"]
         odd = await mine.post("/api/preview", {**asked, "action": "restart-group", "group": "0"})
         assert "no such group" in odd["refused"]
+
+
+async def test_a_group_is_restarted_by_its_leader_and_not_twice() -> None:
+    """The leader that was shown is deleted; another leader, or one that ends already, is not."""
+    asked: dict[str, Any] = {"action": "restart-group", "namespace": "default", "name": "web", "group": 0}
+    async with served(acting=True) as (client, address), tab(address) as mine:
+        made = await client.create(LEADERWORKERSETS, manifest("web", replicas=1))
+        await client.create(STATEFULSETS, leader_set("web", made["metadata"]["uid"]))
+        await client.create(PODS, leader("web", 0))
+        await mine.enter()
+        seen = await mine.post("/api/preview", asked)
+        assert seen["line"] == "kubectl lws restart web --group=0 -n default"
+        assert seen["effects"][0] == "Pod web-0 is deleted, and with it the 1 workers of its group."
+        assert (await mine.post("/api/act", {**asked, "seen": seen["seen"]}))["done"] == seen["line"]
+        again = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert "changed" in again["refused"]
 
 
 async def test_the_watches_of_a_page_do_not_grow_with_its_tabs() -> None:

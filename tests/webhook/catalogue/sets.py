@@ -12,7 +12,7 @@ from lws.webhook.handlers import VALIDATE_LEADERWORKERSET
 from tests.webhook.catalogue.case import ABSENT, Case, edited
 from tests.webhook.reviews import encode, lws, review
 
-SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize: "
+SUBGROUP = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize: "
 UNAVAILABLE = "spec.rolloutStrategy.rollingUpdateConfiguration.maxUnavailable: Invalid value: "
 SURGE = "spec.rolloutStrategy.rollingUpdateConfiguration.maxSurge: Invalid value: "
 PERCENT = (

@@ -21,7 +21,7 @@ from lws.apimachinery.manifests import JSON
 MAX_REPLICAS: Final = 1_000_000
 MAX_INT32: Final = 2**31 - 1
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
-_SUBGROUP_SIZE: Final = f"{_TEMPLATE}.SubGroupPolicy.subGroupSize"  # the capital S is part of the contract
+_SUBGROUP_SIZE: Final = f"{_TEMPLATE}.subGroupPolicy.subGroupSize"
 _PACE: Final = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
 
@@ -178,13 +178,12 @@ def _subgroups(obj: JSON) -> Iterator[str]:
             yield f"{path}: Invalid value: {quoted(topology)}: {why}"
         return
     if policy.get("subGroupSize") is None:
-        yield f"{_SUBGROUP_SIZE}: Required value"
+        yield f"{_SUBGROUP_SIZE}: Required value: subGroupSize is required"
         return
     subgroup, size = integer(policy["subGroupSize"], 0), _size(obj)
     refused = f"{_SUBGROUP_SIZE}: Invalid value: {subgroup}:"
     if subgroup < 1:
         yield f"{refused} subGroupSize must be equal or greater than 1"
-    if subgroup == 0:
         return
     if size % subgroup != 0 and (size - 1) % subgroup != 0:
         yield f"{refused} size or size - 1 must be divisible by subGroupSize"

@@ -230,11 +230,11 @@ class Command:
             self._session.warn(f"{notice} Its next write may undo this one.")
         await self.write(observation, step, revision)
         if step == "pause":
-            await self._heeded()
+            await self.heeded()
         self._session.done(step, f"leaderworkerset/{self._name} {_DONE[step]}")
         return 0
 
-    async def _heeded(self) -> None:
+    async def heeded(self) -> None:
         """Wait until the controller tells that the rollout stands still; annotations do not change the generation.
 
         Raises:

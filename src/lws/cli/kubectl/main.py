@@ -1,4 +1,4 @@
-"""The ``kubectl-lws`` command; ``kubectl lws`` finds it on the PATH.
+"""What ``kubectl-lws`` does; ``kubectl lws`` finds it on the PATH.
 
 Nothing is imported before it is needed, since most of a short command's time is imports.
 """
@@ -6,6 +6,7 @@ Nothing is imported before it is needed, since most of a short command's time is
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -55,6 +56,8 @@ def _run(arguments: Arguments) -> int:
 
     gc.freeze()
     gc.enable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from now on the command ends in order
     try:
         return asyncio.run(run(arguments))()
     except NotFoundError as error:

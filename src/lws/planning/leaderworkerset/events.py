@@ -30,6 +30,7 @@ GROUP_BACK_OFF = "GroupBackOff"
 INVALID_POLICY = "InvalidPolicy"
 ROLLOUT_STALLED = "RolloutStalled"
 ROLLED_BACK = "RolledBack"
+WORKERS_SCALED = "WorkersScaled"
 SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
 
 CREATE = "Create"
@@ -219,6 +220,12 @@ def invalid_policy(key: str, value: str, why: str, uid: str) -> EmitEvent:
     """An annotation that counts as unset, told once per value (resilience 1.3)."""
     note = f"Annotation {key} is passed over: {value!r} {why}"
     return EmitEvent("Warning", INVALID_POLICY, UPDATE, note, once=f"{uid}/{INVALID_POLICY}/{key}={value}")
+
+
+def workers_scaled(workers: Reference, found: int, wanted: int) -> EmitEvent:
+    """A number of workers that was put back; an addition to the reference's events (resilience 4)."""
+    note = f"StatefulSet {workers.name} was scaled to {found} workers; its group has {wanted}, which was put back"
+    return EmitEvent("Warning", WORKERS_SCALED, UPDATE, note, workers)
 
 
 def rollout_stalled(note: str, once: str) -> EmitEvent:

@@ -99,10 +99,15 @@ def workers_scaled(statefulset: StatefulSet) -> bool:
 
     The set's size does not come in: StatefulSets of older releases may differ from it, and are kept (spec 5.6).
     """
-    spec = statefulset.spec
-    annotations = spec.template.metadata.annotations
+    wanted, replicas = workers_wanted(statefulset), statefulset.spec.replicas
+    return wanted is not None and replicas is not None and replicas != wanted
+
+
+def workers_wanted(statefulset: StatefulSet) -> int | None:
+    """How many workers the size in its own template makes; None if that does not tell."""
+    annotations = statefulset.spec.template.metadata.annotations
     size = None if annotations is None else natural(annotations.size, lowest=1)
-    return size is not None and spec.replicas is not None and spec.replicas != size - 1
+    return None if size is None else size - 1
 
 
 def revision_key(obj: Pod | StatefulSet | Deployment) -> str:

@@ -13,7 +13,7 @@ from lws.planning.leaderworkerset.rollout import Budget
 
 @dataclass(frozen=True, slots=True)
 class HashCounts:
-    """What `lws.planning.leaderworkerset.status.Counts` is for groups that have an index.
+    """What `lws.planning.leaderworkerset.counts.Counts` is for groups that have an index.
 
     Attributes:
         ready: ready groups, by the Deployment.

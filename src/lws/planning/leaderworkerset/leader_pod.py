@@ -33,6 +33,8 @@ from lws.planning.leaderworkerset.groups import (
     pod_ready,
     revision_key,
     size_of,
+    workers_scaled,
+    workers_wanted,
 )
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import MemberRecord
@@ -43,6 +45,7 @@ from lws.planning.leaderworkerset.revisions import find_by_key
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 REVISION_CHECK: Final = 1.0  # seconds until we look again for the revision of a leader's key (spec 5.8)
+MOST_REPAIRS: Final = 3  # of one group's number of workers within an hour
 NAME_MISSING: Final = f"{labels.NAME} label is unexpected missing"
 INDEX_MISSING: Final = f"{labels.WORKER_INDEX} label is unexpected missing"
 INDEX_REMEDY: Final = "the pod was admitted without the webhook: see that its configurations are there, delete the pod"
@@ -168,7 +171,7 @@ def _complete(snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, provid
     if revision is None:
         return Plan(tuple(actions), requeue_after=REVISION_CHECK)
     if snapshot.worker_statefulset is not None:
-        return _accepted(lws, leader, snapshot.worker_statefulset, actions, snapshot.now)
+        return _accepted(snapshot, lws, leader, snapshot.worker_statefulset, actions, snapshot.now)
     return _made(snapshot, lws, leader, revision, actions, gang)
 
 
@@ -178,14 +181,21 @@ def _waits_for_leader(lws: LeaderWorkerSet, leader: Pod) -> bool:
     return lws.spec.startup_policy == LEADER_READY and not ready
 
 
-def _accepted(lws: LeaderWorkerSet, leader: Pod, workers: StatefulSet, actions: list[Action], now: datetime) -> Plan:
+def _accepted(
+    snapshot: GroupSnapshot,
+    lws: LeaderWorkerSet,
+    leader: Pod,
+    workers: StatefulSet,
+    actions: list[Action],
+    now: datetime,
+) -> Plan:
     """The worker StatefulSet that is there; under the name of a group that is known by a key it must be its own."""
     if not is_hashed(leader):
-        return Plan((*actions, *_existing(lws, leader, workers)))
+        return Plan((*actions, *_existing(snapshot, lws, leader, workers)))
     if controlled_by(workers.metadata, leader):
         return Plan((*actions, *group_ready.plan(leader, workers, now)))
     if ownership.orphaned_worker_set(lws, leader, workers):
-        return Plan((*actions, *_existing(lws, leader, workers)))
+        return Plan((*actions, *_existing(snapshot, lws, leader, workers)))
     where = f"{workers.metadata.namespace}/{workers.metadata.name}"
     error = f"worker statefulset {where} is not controlled by leader pod {leader.metadata.name}"
     told = events.foreign_worker_set(Reference.to(PODS, leader.metadata), error, once=workers.metadata.uid)
@@ -249,7 +259,9 @@ def _name_taken(leader: Pod, pod: Pod) -> EmitEvent:
     return events.worker_set_failed(Reference.to(PODS, leader.metadata), error, once=meta.uid)
 
 
-def _existing(lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet) -> tuple[Action, ...]:
+def _existing(
+    snapshot: GroupSnapshot, lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet
+) -> tuple[Action, ...]:
     """An existing StatefulSet is accepted as it is, and one of ours that lost its controller is adopted (CD-47).
 
     Someone else's, or one of ours of another revision, is only complained about (CD-26).
@@ -257,12 +269,27 @@ def _existing(lws: LeaderWorkerSet, leader: Pod, statefulset: StatefulSet) -> tu
     meta, reference = statefulset.metadata, Reference.to(PODS, leader.metadata)
     match ownership.of_worker_set(leader, meta):
         case Relation.OURS:
-            return ()
+            return _repaired(snapshot, statefulset)
         case _ if ownership.orphaned_worker_set(lws, leader, statefulset):
             owners = [*(owner.as_json() for owner in meta.owner_references or ()), *owned_by_pod(leader)]
             change = {"metadata": {"ownerReferences": owners}}
             return (Patch(STATEFULSETS, meta.namespace, meta.name, meta.uid, change),)
     return (events.worker_set_failed(reference, _taken(leader), once=meta.uid),)
+
+
+def _repaired(snapshot: GroupSnapshot, statefulset: StatefulSet) -> tuple[Action, ...]:
+    """The number of workers put back where somebody changed it, if the set asks for that (resilience 4).
+
+    Nothing else of the StatefulSet is written, and only as it was seen; a writer that does not let go is left alone.
+    """
+    wanted, meta = workers_wanted(statefulset), statefulset.metadata
+    if wanted is None or not workers_scaled(statefulset) or not snapshot.policies.repair_workers:
+        return ()
+    if snapshot.repairs >= MOST_REPAIRS:
+        return ()
+    change = {"metadata": {"resourceVersion": meta.resource_version}, "spec": {"replicas": wanted}}
+    told = events.workers_scaled(Reference.to(STATEFULSETS, meta), statefulset.spec.replicas or 0, wanted)
+    return (Patch(STATEFULSETS, meta.namespace, meta.name, meta.uid, change, on_success=(told,)),)
 
 
 def _taken(leader: Pod) -> str:

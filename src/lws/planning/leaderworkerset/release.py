@@ -25,8 +25,8 @@ class Released:
 
     Attributes:
         deletes: those that we replace, highest first, each under its UID.
-        owed: whether a StatefulSet controller that heeds maxUnavailable would have gone on; None while it has not seen
-            what it is to do.
+        owed: whether a StatefulSet controller that heeds maxUnavailable would have gone on; no if as many are down as
+            it was granted, or nothing is outdated; None if that cannot be told now.
     """
 
     deletes: tuple[Delete, ...] = ()
@@ -81,7 +81,7 @@ def released_leaders(
         tuple(
             Delete(PODS, lws.metadata.namespace, present[at].metadata.name, present[at].metadata.uid) for at in within
         ),
-        bool(owed),
+        True if owed else None if granted > 0 else False,
     )
 
 

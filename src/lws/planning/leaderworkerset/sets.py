@@ -34,13 +34,14 @@ from lws.planning.leaderworkerset import (
 )
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.counts import Counts, count
 from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
-from lws.planning.leaderworkerset.status import Counts, StatusPlan
+from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
 from lws.planning.leaderworkerset.steering import budget_of as steer_budget
@@ -154,7 +155,7 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
     every = groups.leaders_by_index((*ending, *leaders), lws.metadata.name)
     decision = steered(steered_by, snapshot.policies, decision, now, replace(course, leaders=every))
-    counts = status.count(lws, budget, choice.key, leaders, *belongings, waiting)
+    counts = count(lws, budget, choice.key, leaders, *belongings, waiting)
     counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
     seen = groupstatus.look(snapshot, every, states, time)
     return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen, steered_by)

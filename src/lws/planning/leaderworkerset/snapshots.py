@@ -119,6 +119,7 @@ class GroupSnapshot:
         noted: UIDs of leaders whose failure is recorded.
         nodes: nodes of the group's pods, None for one that does not exist.
         ended: pods of the group that are gone and tell why, by name.
+        repairs: how often the number of workers was put back within an hour.
         contents: memo of revision contents.
     """
 
@@ -147,6 +148,7 @@ class GroupSnapshot:
     noted: frozenset[str] = frozenset()
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     ended: Mapping[str, Pod] = field(default_factory=dict)
+    repairs: int = 0
     contents: Contents = field(default_factory=Contents)
 
     @property

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import ControllerRevision, Pod, StatefulSet
+from lws.api.leaderworkerset.objects import StatefulSet
 from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
@@ -29,111 +28,14 @@ from lws.planning.leaderworkerset.conditions import (
     set_true,
     with_reason,
 )
-from lws.planning.leaderworkerset.groups import group_index, marked, revision_key, size_of, state_of
+from lws.planning.leaderworkerset.counts import Counts
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.records import NONE, Records
-from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget
+from lws.planning.leaderworkerset.statusnews import BEYOND, news, put_off, restored
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 from lws.planning.leaderworkerset.steering import Steering
-
-RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
-WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
-BEYOND: Final = {
-    "failures",
-    "groups",
-    "groups_not_shown",
-    "restarts",
-    "rollout",
-}  # members that are not the reference's
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """One pass over the leader pods (spec 8.1, CD-30).
-
-    ``ready`` and ``updated`` are the counters of the status. The others decide the conditions and look at wanted
-    groups only: ``current`` at those the user's partition lets go, of which ``moved`` are updated and ``done`` ready
-    too; ``serving`` at all that are ready, of which ``renewed`` are updated too, and that have not exhausted their
-    restart budget. ``exhausted`` are those that have, surge included, and ``stopped`` the wanted ones of them
-    (next 5.4).
-    """
-
-    ready: int = 0
-    updated: int = 0
-    current: int = 0
-    moved: int = 0
-    done: int = 0
-    serving: int = 0
-    renewed: int = 0
-    exhausted: int = 0
-    stopped: int = 0
-
-    def with_exhausted(self, indices: Sequence[int], budget: Budget) -> Counts:
-        """The counts, with the groups of these indices told apart (next 5.4)."""
-        if not indices:
-            return self
-        return replace(self, exhausted=len(indices), stopped=sum(index < budget.replicas for index in indices))
-
-    def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
-        """Condition types to be True (spec 8.2, next 5.4)."""
-        if self.moved < self.current:
-            return (UPDATE_IN_PROGRESS, PROGRESSING)
-        if self.serving == replicas and self.done == self.current:
-            return (AVAILABLE,)
-        if self.exhausted and self.serving + self.stopped >= replicas:
-            return ()
-        return (PROGRESSING,)
-
-    def halted_conditions(self, replicas: int) -> tuple[str, ...]:
-        """Condition types to be False for a reason of their own: automatic recovery has stopped (next 5.4)."""
-        wanted = self.wanted_conditions(replicas)
-        if not self.exhausted or UPDATE_IN_PROGRESS in wanted or AVAILABLE in wanted:
-            return ()
-        return tuple(kind for kind in (AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS) if kind not in wanted)
-
-    def update_done(self, budget: Budget) -> bool:
-        """Whether every wanted group is updated and ready, and none is held back (spec 8.4)."""
-        return budget.partition == 0 and self.done == budget.replicas
-
-
-def count(
-    lws: LeaderWorkerSet,
-    budget: Budget,
-    key: str,
-    leaders: Sequence[Pod],
-    statefulsets: Mapping[str, StatefulSet],
-    revisions: Sequence[ControllerRevision],
-    contents: Contents | None = None,
-    waiting: Collection[str] = (),
-) -> Counts:
-    """Count the groups of these leaders (`lws.planning.leaderworkerset.groups.own_leaders`), surge included.
-
-    A group whose worker StatefulSet is missing is left out of the counters; for the conditions it is there, unready,
-    and updated if its leader is (CD-06). Groups whose leaders are ``waiting`` to be recreated are not ready, whatever
-    their probes say (resilience 3.2).
-    """
-    ready = updated = current = moved = done = serving = renewed = 0
-    for leader in leaders:
-        index = group_index(leader, lws.metadata.name)
-        if index is None:
-            continue
-        size = size_of(leader, lws, revisions, contents)
-        state = state_of(leader, size, statefulsets.get(leader.metadata.name), key)
-        if leader.metadata.name in waiting:
-            state = replace(state, ready=False)
-        is_updated = state.updated if state.present else revision_key(leader) == key
-        ready += state.ready
-        updated += state.updated
-        if index < budget.replicas:
-            serving += state.ready and not marked(leader)
-            renewed += state.good and not marked(leader)
-            if index >= budget.partition:
-                current += 1
-                moved += is_updated
-                done += is_updated and state.ready
-    return Counts(ready, updated, current, moved, done, serving, renewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,21 +136,21 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
-            **(
-                {} if besides.seen is None else {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
-            ),
+            **_looked(besides),
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
     beat = besides.pacing.seen(_counters(lws.status), _counters(after))
     look = Look(beat, besides.moving, turned.turned and AVAILABLE not in wanted)
-    if _news(after) == _news(told):
+    if news(after) == news(told):
         return StatusPlan(look=look)
     events_on_success: tuple[EmitEvent, ...] = ()
     if turned.turned:
         reason, message = degraded.STOPPED if counts.exhausted else TEXTS[wanted[0]]
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
-    wait = _put_off(told, after, motion, besides)
+    pacing = besides.pacing
+    counters = pacing.wait(_counters(told), _counters(after), motion)
+    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=besides.news_age)
     if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait, look=look)
     return StatusPlan(write(lws, after, events_on_success), look=look)
@@ -269,8 +171,12 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
-def _groups(seen: GroupsSeen | None) -> dict[str, object]:
-    return {} if seen is None else {"groups": seen.groups, "groups_not_shown": seen.hidden}
+def _looked(besides: Circumstances) -> dict[str, object]:
+    """The members of the status that a look at groups and rollout gave."""
+    out: dict[str, object] = {}
+    if besides.seen is not None:
+        out |= {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
+    return out if besides.steering is None else {**out, "rollout": besides.steering.rollout}
 
 
 def is_queued(lws: LeaderWorkerSet) -> bool:
@@ -289,32 +195,6 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     if not is_queued(lws):
         return leaders
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
-
-
-def _put_off(
-    told: LeaderWorkerSetStatus, after: LeaderWorkerSetStatus, motion: Motion, besides: Circumstances
-) -> float:
-    """For how many seconds a write may wait for others: of its changes the most pressing decides."""
-    if _news(after, but=(COUNTERS, RECORDS, GROUPS)) != _news(told, but=(COUNTERS, RECORDS, GROUPS)):
-        return 0.0
-    waits, age = [], besides.pacing.age
-    if _news(after, but=(RECORDS, GROUPS)) != _news(told, but=(RECORDS, GROUPS)):
-        waits.append(besides.pacing.wait(_counters(told), _counters(after), motion))
-    if _news(after, but=(COUNTERS, GROUPS)) != _news(told, but=(COUNTERS, GROUPS)):
-        waits.append(RECORD_SECONDS - (besides.news_age or 0.0))
-    if _news(after, but=(COUNTERS, RECORDS)) != _news(told, but=(COUNTERS, RECORDS)):
-        seconds = WORDS_SECONDS if _wordless(after) == _wordless(told) else RECORD_SECONDS
-        waits.append(0.0 if age is None else seconds - age)
-    return min(waits)
-
-
-def restored(status: LeaderWorkerSetStatus, told: JSON) -> LeaderWorkerSetStatus:
-    """The status with members that we wrote and that the server dropped, for its API does not know them (R23)."""
-    dropped = LeaderWorkerSetStatus.model_validate(told) if told else None
-    if dropped is None:
-        return status
-    lost = {name: getattr(dropped, name) for name in BEYOND if not getattr(status, name)}
-    return status.model_copy(update=lost)
 
 
 def _blocked(
@@ -347,31 +227,6 @@ def _why(
     if besides.blocker is not None:
         return besides.blocker[0], f"{message}; {besides.blocker[1]}"
     return reason, message
-
-
-COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
-GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
-RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
-
-
-def _news(status: LeaderWorkerSetStatus, but: Sequence[Mapping[str, object]] = ()) -> LeaderWorkerSetStatus:
-    """What of a status is worth a write; ``but`` names what does not come in."""
-    values = conditions.but_for_reason(status.conditions)
-    update_rollout = None if status.rollout is None else status.rollout.fallback or None
-    if GROUPS in but:
-        values = tuple(each for each in values if each.type != groupstatus.HEALTHY)
-    # The progress of a rollout goes with writes that happen anyway.
-    update: dict[str, object] = {"conditions": values, "rollout": update_rollout}
-    for members in but:
-        update |= members
-    return status.model_copy(update=update)
-
-
-def _wordless(status: LeaderWorkerSetStatus) -> object:
-    """What is told of groups but for messages, which may change at every attempt of a scheduler."""
-    healthy = find(status.conditions, groupstatus.HEALTHY)
-    groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
-    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
 
 
 def plan_blocked(

@@ -11,7 +11,7 @@ import msgspec
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Delete, EmitEvent, Reference
+from lws.apimachinery.actions import Delete, EmitEvent, Patch, Reference
 from lws.apimachinery.objects import Key, ObjectMeta
 from lws.apimachinery.resources import PODS
 from lws.errors import StaleError
@@ -137,7 +137,10 @@ async def _run(
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
             memory.settle(leader_key, group.settled)
-        return verdict(group.plan, await executor.run(key, group.plan, regarding(lws), outcome))
+        result = verdict(group.plan, await executor.run(key, group.plan, regarding(lws), outcome))
+        if any(isinstance(each, Patch) and "spec" in each.change for each in group.plan.actions):
+            memory.note_repair(leader_key, snapshot.now)
+        return result
     memory.claim(leader_key, deletion.uid)
     try:
         await executor.run(key, group.plan, regarding(lws), outcome)

@@ -7,12 +7,17 @@ All of it may be lost at any time: records are seeded again from what is seen
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset import culprit
+from lws.planning.leaderworkerset.leader_pod import MOST_REPAIRS
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.runtime.bounded import Bounded
+
+REPAIR_SECONDS: Final = 3600.0
 
 
 class GroupMemory:
@@ -30,6 +35,7 @@ class GroupMemory:
         self._refused: dict[Key, str] = {}
         self._noted: dict[Key, str] = {}
         self._ended: Bounded[Key, Pod] = Bounded()
+        self._repairs: dict[Key, tuple[datetime, ...]] = {}
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -89,6 +95,14 @@ class GroupMemory:
         names = [name, *(f"{name}-{index}" for index in (() if record is None else record.uids))]
         return {each: pod for each in names if (pod := self._ended.get((namespace, each))) is not None}
 
+    def note_repair(self, leader: Key, now: datetime) -> None:
+        """The number of the group's workers was put back."""
+        self._repairs[leader] = (*self._repairs.get(leader, ()), now)[-MOST_REPAIRS:]
+
+    def repairs(self, leader: Key, now: datetime) -> int:
+        """How often that was done within an hour."""
+        return sum(1 for each in self._repairs.get(leader, ()) if (now - each).total_seconds() < REPAIR_SECONDS)
+
     def note_refusal(self, leader: Key, words: str) -> bool:
         """Why the server refused the group's PodGroup, empty if it did not; whether that is news."""
         news = self._refused.get(leader, "") != words
@@ -127,6 +141,7 @@ class GroupMemory:
         self._settled.pop(leader, None)
         self._refused.pop(leader, None)
         self._noted.pop(leader, None)
+        self._repairs.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""

@@ -381,6 +381,7 @@ class Observer:
             noted=frozenset(noted),
             nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
             ended=self._memory.ended(leader_key),
+            repairs=self._memory.repairs(leader_key, self._records.now()),
         )
 
     def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:

@@ -26,7 +26,7 @@ from lws.clock import Clock
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.records import NONE, Records, Settled
 from lws.planning.leaderworkerset.sets import SetPlan
-from lws.planning.leaderworkerset.status import BEYOND
+from lws.planning.leaderworkerset.statusnews import BEYOND
 
 _BEYOND: Final = {to_camel(name) for name in BEYOND}
 

@@ -14,7 +14,7 @@ from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws.apimachinery.resources import PODS, STATEFULSETS
-from lws.cli.kubectl import documents as made
+from lws.cli.kubectl.plan import documents as made
 from lws.cli.kubectl.plan.rehearsal import START_UP, Outcome, Request
 from lws.cli.kubectl.plan.world import RESOURCEQUOTAS, World
 from lws.planning.leaderworkerset.course import Place, SetCourse

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lws.apimachinery.durations import format_duration
-from lws.cli.kubectl import documents as made
 from lws.cli.kubectl.plain import ranges, wrapped
+from lws.cli.kubectl.plan import documents as made
 from lws.cli.kubectl.plan.answer import total
 
 

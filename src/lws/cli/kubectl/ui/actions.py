@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -28,7 +28,7 @@ from lws.cli.kubectl.ui.foresight import foresee
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, owner_notice
-from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts
+from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 
 STEPS: Final = ("pause", "resume", "undo")
@@ -103,7 +103,10 @@ class Actions:
         meta = now.facts.lws.metadata
         arguments = Arguments(command=f"rollout {action}", name=meta.name, kind=LEADERWORKERSET)
         session = Session(self._client, meta.namespace, arguments, silent(), LEADERWORKERSET, _unheard, _unheard)
-        await Command(session).write(now, action, _revision(asked))
+        command = Command(session)
+        await command.write(now, action, _revision(asked))
+        if action == "pause":
+            await command.heeded()
 
 
 def _unheard(_text: str) -> None:
@@ -145,9 +148,19 @@ def _effects(action: str, seen: Observation, asked: Mapping[str, Any]) -> list[s
             f"The template of {which} is written into the spec.",
             "A rolling update follows, at the set's own pace: it is an edit like any other.",
         ]
-    partition = patch["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
-    goes_on = "No further group is replaced." if action == "pause" else "Groups from that index on are replaced."
-    return [f"rollingUpdateConfiguration.partition is set from {lws.partition} to {partition}.", goes_on]
+    return [
+        *_written(lws, patch),
+        "No further group is replaced." if action == "pause" else "The rollout goes on, at the set's own pace.",
+    ]
+
+
+def _written(lws: SetFacts, patch: JSON) -> Iterator[str]:
+    for key, value in patch["metadata"].get("annotations", {}).items():
+        if value is not None or lws.metadata.annotation(key) is not None:
+            yield f"Annotation {key} is {'removed' if value is None else f'set to {value}'}."
+    if "spec" in patch:
+        partition = patch["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]["partition"]
+        yield f"rollingUpdateConfiguration.partition is set from {lws.partition} to {partition}."
 
 
 def _patch(action: str, seen: Observation, asked: Mapping[str, Any]) -> JSON | list[JSON]:

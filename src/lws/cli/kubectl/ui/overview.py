@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import Condition
+from lws.cli.kubectl import rollout
 from lws.cli.kubectl.disaggregatedset.explain import explain
 from lws.cli.kubectl.disaggregatedset.picture import SetPicture
 from lws.cli.kubectl.render import TRUE_WORDS
@@ -45,7 +46,7 @@ def row(facts: Facts, status: JSON, ds: str = "") -> dict[str, Any]:
         "why": said[0] if said else "",
         "more": max(0, len(sentences(findings, len(findings) or 1)) - 1),
         "severity": max(severity, 1) if waiting else severity,
-        "paused": lws.metadata.annotation(PAUSED) is not None,
+        "paused": lws.metadata.annotation(PAUSED) is not None or rollout.paused(lws),
         "deleting": lws.metadata.deleting,
     }
 

@@ -20,6 +20,7 @@ from lws.planning.leaderworkerset.groups import (
     marked,
     own_leaders,
     terminating_groups,
+    workers_wanted,
 )
 
 _FOREGROUND: Final = "foregroundDeletion"
@@ -201,9 +202,10 @@ def _not_of_leader(group: GroupFacts, leader: PodReport, workers: StatefulSet) -
 def _worker_pods(facts: Facts, group: GroupFacts, workers: StatefulSet) -> Iterator[Finding]:
     wanted = 1 if workers.spec.replicas is None else workers.spec.replicas
     name = workers.metadata.name
-    if wanted != group.size - 1:
-        text = f"has {wanted} replicas, but its group has {group.size - 1} workers"
-        remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={group.size - 1}`."
+    meant = workers_wanted(workers)
+    if meant is not None and wanted != meant:
+        text = f"has {wanted} replicas, but its group has {meant} workers"
+        remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={meant}`."
         yield _about(group, ("StatefulSet", name), Reason.WORKERS_SCALED, text, remedy)
     if group.unlabelled:
         yield _lost_label(group)

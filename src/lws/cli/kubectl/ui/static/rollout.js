@@ -31,7 +31,7 @@ function single(state, head, ui) {
     head.owner ? h("p", { class: "note", key: "owner" }, head.owner) : null,
     section("budget", "Budget", h("dl", { class: "meters" }, rows.map(([name, words, part, whole]) => h("div", { key: name, class: name }, h("dt", {}, name),
       h("dd", {}, h("span", { class: "meter", size: whole ? Math.min(1, part / whole) : 0, "aria-hidden": "true" }), words)))),
-      head.paused ? h("p", { class: "note" }, `It is paused: groups below ${head.userPartition} keep their revision.`)
+      head.paused ? h("p", { class: "note" }, "It is paused: no further group is replaced until it is resumed.")
         : head.userPartition ? h("p", { class: "dim" }, `The set's own partition is ${head.userPartition}: groups below it keep their revision.`) : null),
     section("waits", "What it waits for", says(head.says, fresh === groups.length ? "For nothing: every group has the current revision." : "For nothing.")),
     section("groups", "Groups", legend(), h("ol", { class: "march" }, groups.map((group) => h("li", { key: group.index, class: group.new ? "new" : "old", title: group.why },
