@@ -32,7 +32,7 @@ from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
 from lws_sandbox.controllers.scheduler.podgroups import PodGroups, Turn, is_ganged, write_phase
 from lws_sandbox.controllers.scheduler.requests import read_request
-from lws_sandbox.controllers.scheduler.schedulinggroups import SchedulingGroups, least, name_of_group
+from lws_sandbox.controllers.scheduler.schedulinggroups import SchedulingGroups, name_of_group
 from lws_sandbox.controllers.scheduler.waiting import Waiting
 
 NAME: Final = "default-scheduler"
@@ -233,14 +233,10 @@ class SchedulerLoop:
         found = gangs.of_pod(item.pod)
         if found is None:
             return None
-        where, name = namespace_of(item.pod), name_of(found)
-        names = {each.metadata.uid for each in gangs.members(where, name)}
-        waiting = [
-            other for uid, other in self._waiting.items() if uid in names and self._groups_of(other.pod) is gangs
-        ]
+        names = {each.metadata.uid for each in gangs.members(namespace_of(item.pod), name_of(found))}
+        waiting = [each for uid, each in self._waiting.items() if uid in names and self._groups_of(each.pod) is gangs]
         placed = sum(self._cache.node_of(uid) is not None for uid in names)
-        minimum = int((found.get("spec") or {}).get("minMember") or 1) if gangs is self._gangs else least(found)
-        return Gang(minimum, placed, sorted(waiting, key=self._order), found)
+        return Gang(gangs.least(found), placed, sorted(waiting, key=self._order), found)
 
     def _order(self, item: Waiting) -> tuple[int, str, str, str]:
         """Higher priority first, then older, then by name; of a gang the PodGroup's priority and age count."""
