@@ -247,10 +247,18 @@ class Ground:
                 and await self.is_condition("Progressing", "False")
             )
 
-        await self.until(holds, seconds=seconds)
-        await asyncio.sleep(2.0)
-        await self.until(holds, seconds=seconds)
+        try:
+            await self.until(holds, seconds=seconds)
+            await asyncio.sleep(2.0)
+            await self.until(holds, seconds=seconds)
+        except TimeoutError:
+            raise AssertionError(await self.said()) from None
         return await self.operator()
+
+    async def said(self) -> str:
+        """All conditions as text, for whoever waited in vain."""
+        conditions = ((await self.operator()).get("status") or {}).get("conditions") or ()
+        return "\n".join(f"{each['type']} {each['status']} {each.get('message')}" for each in conditions)
 
     # Looking.
 

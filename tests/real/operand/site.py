@@ -79,11 +79,7 @@ class RealSite(Ground):
         try:
             await super().until(holds, seconds=min(seconds, 4 * PATIENCE), every=every)
         except TimeoutError:
-            found = await self.client.list(OPERATORS)
-            said = [each for one in found["items"] for each in (one.get("status") or {}).get("conditions") or ()]
-            raise AssertionError(
-                "\n".join(f"{each['type']} {each['status']} {each.get('message')}" for each in said)
-            ) from None
+            raise AssertionError(await self.said()) from None
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -29,6 +29,7 @@ from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
+from lws.reconcilers.operand.listener import Listener
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
 from lws.reconcilers.operand.olm import OperatorCondition
@@ -41,39 +42,12 @@ from lws.runtime.executor import Executor
 
 PROBE_SECONDS: Final = 60.0
 RESYNC_SECONDS: Final = 300.0
+WAITING_SECONDS: Final = 15.0  # between looks while something is waited for, or wrong
 SETTLING_SECONDS: Final = 2.0  # between looks at an API that is about to be served
 _log = structlog.stdlib.get_logger("lws.operand")
 
 Validate = Callable[[JSON], str]
 """What is wrong with an operand's configuration file; empty if nothing."""
-
-
-class Listener(Protocol):
-    """Hears how passes went, for metrics and the operator's own log level."""
-
-    def seen(self, operator: LeaderWorkerSetOperator) -> None:
-        """The object was read."""
-        ...
-
-    def passed(self, observation: Observation, status: JSON, seconds: float) -> None:
-        """A pass ended, with this status."""
-        ...
-
-    def standby(self, other: str) -> None:
-        """Somebody else works on the same object; empty if nobody does any more."""
-        ...
-
-    def failed(self, step: str) -> None:
-        """A pass failed at this step."""
-        ...
-
-    def healed(self, resources: Iterable[str]) -> None:
-        """Objects were put right although nothing new was asked for."""
-        ...
-
-    def rolled(self, result: str) -> None:
-        """A rollout ended."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +294,9 @@ class OperandReconciler:
         rollouts = result.told
         told = status(observation.facts, observation.wanted, world, sync, plan=rollouts.plan, history=rollouts.history)
         await self._write(world.operator, told)
-        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else RESYNC_SECONDS  # nothing there is watched
+        # Of what is waited for some is not watched: Secrets, and everything of another installation.
+        waiting = WAITING_SECONDS if result.waits[0] or result.causes else RESYNC_SECONDS
+        elsewhere = SETTLING_SECONDS if result.waits[0] == TAKING_OVER else waiting
         return told, max(1.0, min(self._next(world), left + 0.1, rollouts.look_again + 0.1, elsewhere))
 
     async def _tell_blind(self, operator: LeaderWorkerSetOperator, error: LwsError) -> None:
