@@ -17,6 +17,7 @@ from lws_sandbox.cli.main import parser as sandbox_parser
 
 KUBECTL = {"--server-side", "--force-conflicts", "--validate", "--field-manager", "--grace-period"}
 HELM = {"--reuse-values", "--take-ownership"}
+API_SERVER = {"--runtime-config", "--feature-gates"}
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     (
@@ -110,10 +111,10 @@ def test_commands_of_ours_parse(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_flags_in_prose_exist(page: Path) -> None:
-    """Every flag that a page names is one of a command of ours, or of kubectl as said here."""
+    """Every flag that a page names is one of a command of ours, or of another program as said here."""
     sources = [*(ROOT / "src/lws/cli").rglob("*.py"), *(ROOT / "sandbox/src/lws_sandbox").rglob("*.py")]
     ours = {flag for path in sources for flag in re.findall(r'"(--)?([a-z][a-z-]+)"', path.read_text())}
-    known = {f"--{name}" for _, name in ours} | KUBECTL | HELM
+    known = {f"--{name}" for _, name in ours} | KUBECTL | HELM | API_SERVER
     assert set(FLAG.findall(page.read_text())) <= known
 
 

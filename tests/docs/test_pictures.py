@@ -12,6 +12,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
+LOCAL = ("http://127.0.0.1:", "https://127.0.0.1:")  # what the sandbox says of itself
 TERMINALS = ("make-run.svg", "kubectl-lws-tree.svg", "kubectl-lws-status.svg")
 
 
@@ -37,8 +38,9 @@ def test_a_picture_is_as_wide_as_what_it_shows() -> None:
 
 @pytest.mark.parametrize("name", TERMINALS)
 def test_pictures_follow_the_readers_colours_and_load_nothing(name: str) -> None:
-    """Each is the script's own drawing, with a dark variant inside and no address but the name of the format."""
+    """Each is the script's own drawing, with a dark variant, and addresses of nobody but itself and its format."""
     text = (ROOT / "docs" / "images" / name).read_text()
     assert "prefers-color-scheme:dark" in text
     assert "textLength" not in text
-    assert set(re.findall(r"https?://[^\s\"'<]+", text)) <= {"http://www.w3.org/2000/svg", "https://127.0.0.1:6443."}
+    elsewhere = [each for each in re.findall(r"https?://[^\s\"'<]+", text) if not each.startswith(LOCAL)]
+    assert set(elsewhere) <= {"http://www.w3.org/2000/svg"}

@@ -7,8 +7,10 @@ import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from lws.apimachinery.manifests import JSON
+from lws.planning.leaderworkerset import events
 from lws_sandbox import virtual_time
 from lws_sandbox.real.binaries import Binaries
 from lws_sandbox.releases import RELEASES, Features
@@ -20,6 +22,7 @@ from tests.drift.story import Story
 
 RELEASE: Final = "1.36"  # of the server that the recording was taken from
 RECORDING: Final = Path(__file__).parents[1] / "data/drift/answers.json"
+ALL: Final = 1_000_000
 
 
 def tell_sandbox(features: Features | None = None) -> JSON:
@@ -42,6 +45,12 @@ def tell_real(binaries: Binaries) -> JSON:
 
 async def tell(stage: AbstractAsyncContextManager[Stage]) -> JSON:
     """What is said on a stage."""
+    # How many events are told by one depends on how quick a server is.
+    with patch.multiple(events, SINGLE_GROUPS=ALL, SINGLE_STEPS=ALL):
+        return await _tell(stage)
+
+
+async def _tell(stage: AbstractAsyncContextManager[Stage]) -> JSON:
     book = Book()
     async with stage as entered:
         await Story(entered, book).tell()

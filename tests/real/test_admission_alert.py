@@ -35,7 +35,7 @@ async def rejections(plane: RealPlane) -> dict[str, float]:
     found = {}
     for family in text_string_to_metric_families(answer.body.decode()):
         for sample in family.samples:
-            if sample.name == COUNTER:
+            if sample.name == f"{COUNTER}_total":  # the parser names counters so
                 labels = ",".join(f'{key}="{value}"' for key, value in sorted(sample.labels.items()))
                 found[f"{COUNTER}{{{labels}}}"] = sample.value
     return found

@@ -114,3 +114,15 @@ def resolved(
     if old.reason == NO_POD_GROUPS:
         reason, message = POD_GROUPS, "PodGroups can be created"
     return with_condition(values, Wanted(BLOCKED, reason, message, "False"), old.observed_generation, now)
+
+
+def prepared(
+    values: Sequence[Condition], wanted: Wanted | None, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions with word of typed scheduling; other words of the same problem are no news (ND-17)."""
+    if wanted is None:
+        return tuple(values)
+    old = find(values, wanted.type)
+    if old is not None and (old.status, old.reason) == (wanted.status, wanted.reason):
+        wanted = Wanted(wanted.type, wanted.reason, old.message, wanted.status)
+    return with_condition(values, wanted, generation, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -119,7 +119,8 @@ def plan_status(
     turned = set_true(lws.status.conditions, wanted, lws.metadata.generation, now)
     halted = counts.halted_conditions(budget.replicas)
     turned = degraded.told(turned, lws.status.conditions, halted, counts.exhausted, lws.metadata.generation, now)
-    values = _prepared(_blocked(turned.values, lws, besides, now), lws, besides, now)
+    values = _blocked(turned.values, lws, besides, now)
+    values = conditions.prepared(values, besides.prepared, lws.metadata.generation, now)
     if besides.seen is not None:
         values = groupstatus.condition(values, besides.seen, lws.metadata.generation, now)
     if besides.steering is not None:
@@ -194,18 +195,6 @@ def replicas_of(lws: LeaderWorkerSet, statefulset: StatefulSet | None) -> int:
     if not is_queued(lws):
         return leaders
     return max(leaders, min(lws.status.replicas, 1 if wanted is None else wanted))
-
-
-def _prepared(
-    values: tuple[Condition, ...], lws: LeaderWorkerSet, besides: Circumstances, now: datetime
-) -> tuple[Condition, ...]:
-    """The conditions with word of typed scheduling; other words of the same problem are no news (ND-17)."""
-    if besides.prepared is None:
-        return values
-    wanted, old = besides.prepared, find(values, besides.prepared.type)
-    if old is not None and (old.status, old.reason) == (wanted.status, wanted.reason):
-        wanted = replace(wanted, message=old.message)
-    return with_condition(values, wanted, lws.metadata.generation, now)
 
 
 def _blocked(

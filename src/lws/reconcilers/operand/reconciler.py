@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -29,6 +29,7 @@ from lws.planning.operand.status import status, workloads_due
 from lws.planning.operand.world import Key, Probe, World
 from lws.reconcilers.operand.apis import OptionalApis
 from lws.reconcilers.operand.caches import KEY, Caches
+from lws.reconcilers.operand.listener import Listener
 from lws.reconcilers.operand.memory import PATIENCE, Memory
 from lws.reconcilers.operand.observe import Observation, Observer
 from lws.reconcilers.operand.olm import OperatorCondition
@@ -47,34 +48,6 @@ _log = structlog.stdlib.get_logger("lws.operand")
 
 Validate = Callable[[JSON], str]
 """What is wrong with an operand's configuration file; empty if nothing."""
-
-
-class Listener(Protocol):
-    """Hears how passes went, for metrics and the operator's own log level."""
-
-    def seen(self, operator: LeaderWorkerSetOperator) -> None:
-        """The object was read."""
-        ...
-
-    def passed(self, observation: Observation, status: JSON, seconds: float) -> None:
-        """A pass ended, with this status."""
-        ...
-
-    def standby(self, other: str) -> None:
-        """Somebody else works on the same object; empty if nobody does any more."""
-        ...
-
-    def failed(self, step: str) -> None:
-        """A pass failed at this step."""
-        ...
-
-    def healed(self, resources: Iterable[str]) -> None:
-        """Objects were put right although nothing new was asked for."""
-        ...
-
-    def rolled(self, result: str) -> None:
-        """A rollout ended."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lws.apimachinery.manifests import JSON
@@ -32,32 +31,14 @@ from lws_sandbox.controllers.scheduler.gang import SCHEDULER, Gang, fits_message
 from lws_sandbox.controllers.scheduler.nodecache import NodeCache
 from lws_sandbox.controllers.scheduler.placement import NO_NODES, Placer, prefilter_message
 from lws_sandbox.controllers.scheduler.podgroups import PodGroups, Turn, is_ganged, write_phase
-from lws_sandbox.controllers.scheduler.requests import PodRequest, read_request
-from lws_sandbox.controllers.scheduler.schedulinggroups import SchedulingGroups, least, name_of_group
+from lws_sandbox.controllers.scheduler.requests import read_request
+from lws_sandbox.controllers.scheduler.schedulinggroups import SchedulingGroups, name_of_group
+from lws_sandbox.controllers.scheduler.waiting import Waiting
 
 NAME: Final = "default-scheduler"
 UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
-FIRST_RETRY: Final = 1.0
-LAST_RETRY: Final = 10.0
 _TURN: Final = 25  # placements between which others get their turn
 _BINDERS: Final = 32
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A pod without a node.
-
-    Attributes:
-        failures: how often in a row it found none.
-        seen: the cache' version at its last failure.
-        retry_at: loop time before which it is not tried again.
-    """
-
-    pod: JSON
-    request: PodRequest
-    failures: int = 0
-    seen: int = -1
-    retry_at: float = 0.0
 
 
 class SchedulerLoop:
@@ -82,7 +63,7 @@ class SchedulerLoop:
         self._gangs = PodGroups(tools, self._pods, self._cache) if gang else None
         self._workloads = SchedulingGroups(tools, self._pods) if workloads else None
         self._placer = Placer(self._cache)
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._assumed: set[str] = set()
         self._wake = asyncio.Event()
         self._binding = asyncio.Semaphore(_BINDERS)
@@ -159,7 +140,7 @@ class SchedulerLoop:
         if known is not None:
             known.pod = pod  # our own condition, or metadata: nothing that changes the demand
             return
-        self._waiting[uid] = _Waiting(pod, read_request(pod))
+        self._waiting[uid] = Waiting(pod, read_request(pod))
         self._wake.set()
 
     def _forget(self, uid: str) -> None:
@@ -195,7 +176,7 @@ class SchedulerLoop:
             else:
                 self._try(group, item, explained)
 
-    def _try(self, group: asyncio.TaskGroup, item: _Waiting, explained: dict[tuple[str, str], str]) -> None:
+    def _try(self, group: asyncio.TaskGroup, item: Waiting, explained: dict[tuple[str, str], str]) -> None:
         refused = self._prefilter(item)
         node = None if refused else self._placer.find(item.request)
         if node is None:
@@ -208,7 +189,7 @@ class SchedulerLoop:
         self,
         group: asyncio.TaskGroup,
         gangs: PodGroups | SchedulingGroups,
-        gang: Gang[_Waiting],
+        gang: Gang[Waiting],
         explained: dict[tuple[str, str], str],
     ) -> None:
         """Place all members that wait, or none if too few can be."""
@@ -216,8 +197,8 @@ class SchedulerLoop:
             for member in gang.waiting:
                 self._fail(group, member, gang_message(gang))
             return
-        placed: list[tuple[_Waiting, str]] = []
-        refused: list[_Waiting] = []
+        placed: list[tuple[Waiting, str]] = []
+        refused: list[Waiting] = []
         version = self._cache.version
         for member in gang.waiting:
             node = None if self._prefilter(member) else self._placer.find(member.request)
@@ -247,21 +228,17 @@ class SchedulerLoop:
             return self._gangs
         return self._workloads if self._workloads is not None and name_of_group(pod) else None
 
-    def _gang_of(self, gangs: PodGroups | SchedulingGroups, item: _Waiting) -> Gang[_Waiting] | None:
+    def _gang_of(self, gangs: PodGroups | SchedulingGroups, item: Waiting) -> Gang[Waiting] | None:
         """The gang of a pod that names one; None if its PodGroup does not exist."""
         found = gangs.of_pod(item.pod)
         if found is None:
             return None
-        where, name = namespace_of(item.pod), name_of(found)
-        names = {each.metadata.uid for each in gangs.members(where, name)}
-        waiting = [
-            other for uid, other in self._waiting.items() if uid in names and self._groups_of(other.pod) is gangs
-        ]
+        names = {each.metadata.uid for each in gangs.members(namespace_of(item.pod), name_of(found))}
+        waiting = [each for uid, each in self._waiting.items() if uid in names and self._groups_of(each.pod) is gangs]
         placed = sum(self._cache.node_of(uid) is not None for uid in names)
-        minimum = int((found.get("spec") or {}).get("minMember") or 1) if gangs is self._gangs else least(found)
-        return Gang(minimum, placed, sorted(waiting, key=self._order), found)
+        return Gang(gangs.least(found), placed, sorted(waiting, key=self._order), found)
 
-    def _order(self, item: _Waiting) -> tuple[int, str, str, str]:
+    def _order(self, item: Waiting) -> tuple[int, str, str, str]:
         """Higher priority first, then older, then by name; of a gang the PodGroup's priority and age count."""
         created = meta(item.pod).get("creationTimestamp") or ""
         first = -int(item.pod["spec"].get("priority") or 0), created
@@ -270,7 +247,7 @@ class SchedulerLoop:
             first = first if found is None else self._gangs.rank(found)
         return (*first, item.request.namespace, item.request.name)
 
-    def _prefilter(self, item: _Waiting) -> str:
+    def _prefilter(self, item: Waiting) -> str:
         """Why no node at all could take the pod: a claim of it is missing, on its way out or without a volume."""
         if not self._cache.nodes:
             return NO_NODES
@@ -287,7 +264,7 @@ class SchedulerLoop:
                 return prefilter_message(len(self._cache.nodes), UNBOUND)
         return ""
 
-    def _explain(self, item: _Waiting, explained: dict[tuple[str, str], str]) -> str:
+    def _explain(self, item: Waiting, explained: dict[tuple[str, str], str]) -> str:
         """The reason; pods that ask the same of their node and nothing of their neighbours share it within a pass."""
         if item.request.affinity or item.request.anti_affinity or item.request.spread:
             return self._placer.explain(item.request)
@@ -298,18 +275,18 @@ class SchedulerLoop:
 
     # What comes of it.
 
-    def _assume(self, item: _Waiting, node: str) -> None:
+    def _assume(self, item: Waiting, node: str) -> None:
         uid = item.request.uid
         self._waiting.pop(uid, None)
         self._assumed.add(uid)
         self._cache.add_pod(item.request, node)
 
-    def _unassume(self, item: _Waiting) -> None:
+    def _unassume(self, item: Waiting) -> None:
         self._assumed.discard(item.request.uid)
         self._cache.remove_pod(item.request.uid)
         self._waiting[item.request.uid] = item
 
-    async def _bind(self, item: _Waiting, node: str) -> None:
+    async def _bind(self, item: Waiting, node: str) -> None:
         pod = item.pod
         binding = {
             "apiVersion": "v1",
@@ -326,7 +303,7 @@ class SchedulerLoop:
         words = f"Successfully assigned {namespace_of(pod)}/{name_of(pod)} to {node}"
         self._recorder.record(pod, NAME, "Normal", "Scheduled", words, action="Binding")
 
-    def _unbound(self, item: _Waiting, error: ApiError | TransportError) -> None:
+    def _unbound(self, item: Waiting, error: ApiError | TransportError) -> None:
         """The server would not have it: forget a pod that is gone, try any other again."""
         uid = item.request.uid
         live = self._pods.store.get(item.request.namespace, item.request.name)
@@ -338,7 +315,7 @@ class SchedulerLoop:
             self._rest(item)
             self._waiting[uid] = item
 
-    def _fail(self, group: asyncio.TaskGroup, item: _Waiting, message: str) -> None:
+    def _fail(self, group: asyncio.TaskGroup, item: Waiting, message: str) -> None:
         self._rest(item)
         live = condition(item.pod, "PodScheduled") or {}
         if live.get("status") == "False" and live.get("message") == message:
@@ -346,10 +323,8 @@ class SchedulerLoop:
         self._recorder.record(item.pod, NAME, "Warning", "FailedScheduling", message, action="Scheduling")
         group.create_task(self._write_condition(item.pod, message, live))
 
-    def _rest(self, item: _Waiting) -> None:
-        item.seen = self._cache.version
-        item.retry_at = asyncio.get_running_loop().time() + min(LAST_RETRY, FIRST_RETRY * 2**item.failures)
-        item.failures = min(item.failures + 1, 8)
+    def _rest(self, item: Waiting) -> None:
+        item.failed(self._cache.version, asyncio.get_running_loop().time())
 
     def _write(self, group: asyncio.TaskGroup, turns: Sequence[Turn]) -> None:
         """Write phases of PodGroups, and tell why one is not admitted: Volcano does so by a Normal event of it."""

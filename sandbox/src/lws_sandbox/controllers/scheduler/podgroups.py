@@ -92,6 +92,10 @@ class PodGroups:
         """Pods that name this PodGroup, whoever places them."""
         return (p for p in self._pods.store.list(namespace) if annotations_of(p.raw).get(GROUP_ANNOTATION) == name)
 
+    def least(self, group: JSON) -> int:
+        """How many pods must have a node for any to get one."""
+        return int((group.get("spec") or {}).get("minMember") or 1)
+
     def admitted(self, group: JSON) -> bool:
         """Whether its pods may be placed."""
         return self._phase(group) in ADMITTED

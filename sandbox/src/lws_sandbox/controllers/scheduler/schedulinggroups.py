@@ -41,6 +41,11 @@ class SchedulingGroups:
         """What is written once as many pods have a node as must have one: nothing."""
         return []
 
+    def least(self, group: JSON) -> int:
+        """How many pods must have a node for any to get one; 0 without a gang."""
+        gang = ((group.get("spec") or {}).get("schedulingPolicy") or {}).get("gang") or {}
+        return int(gang.get("minCount") or 0)
+
     def members(self, namespace: str, name: str) -> Iterable[RawObject]:
         """Pods that name this PodGroup."""
         return (each for each in self._pods.store.list(namespace) if name_of_group(each.raw) == name)
@@ -49,9 +54,3 @@ class SchedulingGroups:
 def name_of_group(pod: JSON) -> str:
     """The PodGroup that a pod names; empty if it names none."""
     return (pod["spec"].get("schedulingGroup") or {}).get("podGroupName") or ""
-
-
-def least(group: JSON) -> int:
-    """How many pods must have a node for any to get one; 0 without a gang."""
-    gang = ((group.get("spec") or {}).get("schedulingPolicy") or {}).get("gang") or {}
-    return int(gang.get("minCount") or 0)
