@@ -13,6 +13,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.errors import ApiError
+from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
 from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.controllers.kubelet.runtime import Delays
@@ -176,7 +177,7 @@ class Simulation:
     async def _moving(self) -> bool:
         storage = self._world.cluster.sandbox.server.storage
         before = storage.revision
-        await asyncio.sleep(8)
+        await asyncio.sleep(RECORD_SECONDS + 2)  # what is remembered of failures may come so late
         return storage.revision - before > (30 if self._world.operators > 1 else 0)  # leases
 
     async def _judge(self) -> None:
