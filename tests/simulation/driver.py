@@ -27,6 +27,7 @@ from tests.simulation.users import User
 from tests.simulation.world import NAME, NODES, World
 
 STEPS: Final = (4, 9)
+WATCH_SECONDS: Final = 35.0  # after which caches whose watches kept failing have looked again
 CALM_SECONDS: Final = 900.0  # within which everything must have come to rest once the troubles are over
 
 
@@ -168,6 +169,7 @@ class Simulation:
         unrest: list[str] = []
         try:
             async with asyncio.timeout(CALM_SECONDS):
+                await asyncio.sleep(WATCH_SECONDS)
                 while (unrest := await self._unrest()) or await self._moving():
                     await self._user.recover()
                     await asyncio.sleep(1)
@@ -175,10 +177,15 @@ class Simulation:
             self._life.problems.append(f"no rest: {unrest or 'something goes on writing'}")
 
     async def _moving(self) -> bool:
-        storage = self._world.cluster.sandbox.server.storage
-        before = storage.revision
+        before = await self._versions()
         await asyncio.sleep(RECORD_SECONDS + 2)  # what is remembered of failures may come so late
-        return storage.revision - before > (30 if self._world.operators > 1 else 0)  # leases
+        return before != await self._versions()
+
+    async def _versions(self) -> set[tuple[str, str]]:
+        """What is there, and in which version; leases are written all the time."""
+        kinds = (LEADERWORKERSETS, STATEFULSETS, PODS)
+        found = [each["metadata"] for kind in kinds for each in await self._world.cluster.all(kind)]
+        return {(meta["uid"], meta["resourceVersion"]) for meta in found}
 
     async def _judge(self) -> None:
         """The end is that of a life without faults, and nothing is written any more."""
