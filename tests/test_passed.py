@@ -21,6 +21,7 @@ def test_is_skipped(n):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "status"),
     [

@@ -81,6 +81,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_shape(tmp_path / "none.yaml")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["nodes: [", "nodes: !!int many", "[" * 3000 + "]" * 3000])
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path, text: str) -> None:
     """What is no YAML is an error of one line that names the file."""

@@ -307,6 +307,7 @@ class _History:
         assert told == wanted
 
 
+@pytest.mark.long
 def test_random_histories_keep_every_promise() -> None:
     """In 10,000 histories versions only rise, no update is lost, and each watcher sees everything once, in order."""
     for seed in range(HISTORIES):

@@ -84,6 +84,7 @@ async def _life(at: int, edge: str) -> tuple[JSON, int]:
         return await exact_state(cluster), len(cluster.counted())
 
 
+@pytest.mark.long
 @virtual_time
 async def test_crash_between_any_two_writes_of_a_creation_ends_the_same() -> None:
     """Killed before or after any write, or deprived of its answer, the creation ends in the objects of a calm one."""

@@ -72,6 +72,7 @@ async def durations(cluster: Cluster, prefix: str, companion: str, companions: i
     return await asyncio.gather(*(one(f"{prefix}-{number}") for number in range(SETS)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("status", "poisoned", "workers"), [(500, POISONED, 2), (422, 1, 1), (0, 1, 4)])
 @virtual_time
 async def test_poisoned_sets_do_not_slow_their_neighbours(status: int, poisoned: int, workers: int) -> None:

@@ -36,6 +36,7 @@ async def test_at_rest_nothing_is_written() -> None:
             assert leases > 0, told
 
 
+@pytest.mark.long
 @virtual_time
 async def test_restart_on_a_quiet_cluster_of_100_sets_writes_nothing() -> None:
     """A controller that starts where 100 sets are as desired lists them, asks for none by name, and writes nothing."""

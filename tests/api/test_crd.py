@@ -43,6 +43,7 @@ def walk(node: JSON, path: str = "") -> Iterator[tuple[str, JSON]]:
             yield from walk(node[key], f"{path}[]")
 
 
+@pytest.mark.long
 def test_generated_files_are_fresh() -> None:
     """Every generated file is what `make generate` writes now."""
     assert generate.stale() == []

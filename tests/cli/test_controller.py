@@ -185,6 +185,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 async def test_a_signal_is_obeyed_while_a_reconcile_is_stuck(tmp_path: Path) -> None:
     """One SIGTERM ends a process whose event loop is blocked, within its grace period, and the log has the stack."""
     api = api_with_namespace()

@@ -81,6 +81,7 @@ DRILLS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("drill", "arguments", "words"), DRILLS, ids=[one[0] for one in DRILLS])
 @virtual_time
 async def test_every_failure_of_a_pod_is_named_by_its_cause(drill: str, arguments: JSON, words: str) -> None:
@@ -94,6 +95,7 @@ async def test_every_failure_of_a_pod_is_named_by_its_cause(drill: str, argument
         assert "check that the controller runs" not in text
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a_node_that_is_down_is_named_while_its_pods_cannot_end() -> None:
     """The pod on the lost node is the cause, with the way out; the leader that waits for it is no riddle (L11)."""

@@ -101,6 +101,7 @@ def _accept_certificates(cluster: Cluster) -> None:
         cluster.kubectl("wait", "crd", name, "--for=condition=Established")
 
 
+@pytest.mark.long
 def test_an_upgrade_that_would_delete_every_set_is_refused(helm: Helm) -> None:
     """A release that owns the definition cannot leave it out, until the command that the refusal names was run."""
     installed = helm.run("install", "--create-namespace", chart=helm.earlier_chart())

@@ -81,6 +81,7 @@ def _admits(cluster: Cluster) -> None:
     raise AssertionError(f"the webhook is not reached: {tried.stderr}")
 
 
+@pytest.mark.long
 def test_applying_again_changes_nothing(installed: Installed) -> None:
     """The same command over a running installation finds no difference, and leaves its certificates alone."""
     secret = installed.cluster.get(*SECRET)
@@ -89,6 +90,7 @@ def test_applying_again_changes_nothing(installed: Installed) -> None:
     assert installed.cluster.get(*SECRET) == secret
 
 
+@pytest.mark.long
 def test_certificates_are_our_own(installed: Installed) -> None:
     """The Secret has an authority and a leaf, and every webhook trusts that authority."""
     assert set(installed.cluster.get(*SECRET)["data"]) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
@@ -98,6 +100,7 @@ def test_certificates_are_our_own(installed: Installed) -> None:
         assert set(bundles) == {installed.authority()}
 
 
+@pytest.mark.long
 def test_a_set_lives_with_the_rights_that_were_given(installed: Installed) -> None:
     """It is defaulted, becomes Available, scales, is updated, recreates a group and goes; nothing is ever refused."""
     cluster = installed.cluster
@@ -131,6 +134,7 @@ def _replaced(cluster: Cluster, name: str, uid: str) -> None:
     raise AssertionError(f"{name} was not replaced")
 
 
+@pytest.mark.long
 def test_a_bad_set_is_refused(installed: Installed) -> None:
     """The webhook's own words reach whoever applies it."""
     refused = installed.cluster.refused("apply", "-f", "-", text=json.dumps(_set("bad", size=0)))
@@ -138,6 +142,7 @@ def test_a_bad_set_is_refused(installed: Installed) -> None:
     assert "spec.leaderWorkerTemplate.size: Invalid value: 0: size must be equal or greater than 1" in refused
 
 
+@pytest.mark.long
 def test_metrics_are_for_those_who_may_read_them(installed: Installed) -> None:
     """No token gives 401, an account without rights 403, one that is bound to the installed role 200."""
     cluster = installed.cluster
@@ -176,6 +181,7 @@ def _scrape(installed: Installed, bearer: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
+@pytest.mark.long
 def test_everything_is_there_and_comes_up(installed: Installed) -> None:
     """One command yields the namespace, definition, roles, Services, webhook configurations and a Deployment."""
     kinds = {line.split("/")[0].split(".")[0] for line in installed.applied.splitlines()}
@@ -186,6 +192,7 @@ def test_everything_is_there_and_comes_up(installed: Installed) -> None:
     assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_tls_is_refused(installed: Installed) -> None:
     """The server ends the handshake of a client that speaks TLS 1.1 at most."""

@@ -149,6 +149,7 @@ def test_scale_goes_through_the_subresource(cluster: Cluster, namespace: str) ->
     cluster.kubectl("wait", "lws/web", "-n", namespace, f"--for={path}", "--timeout=30s")
 
 
+@pytest.mark.long
 def test_rollouts_of_statefulsets(cluster: Cluster, namespace: str) -> None:
     """Status follows an update, history lists it, undo goes back, restart marks the template."""
     where = ("-n", namespace)
@@ -207,6 +208,7 @@ def test_deleting_a_set_takes_everything_along(cluster: Cluster, namespace: str)
     assert left == ""
 
 
+@pytest.mark.long
 def test_deleting_a_namespace_takes_its_content_along(cluster: Cluster, namespace: str) -> None:
     """A namespace goes when all that is in it has gone."""
     cluster.apply(_lws(), "-n", namespace)
@@ -314,6 +316,7 @@ def _wait_for_successor(cluster: Cluster, pod: str, where: tuple[str, ...], cond
     pytest.fail(f"{pod} never came to {condition}")
 
 
+@pytest.mark.long
 def test_nodes_are_cordoned_drained_and_tainted(cluster: Cluster, namespace: str) -> None:
     """Drain evicts the pods of a node, which come back elsewhere; cordon, uncordon and taint keep new ones away."""
     where = ("-n", namespace)

@@ -129,6 +129,7 @@ class _Faulty(FakeServer):
             yield stream
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a_fault_of_ours_shows_in_health() -> None:
     """An informer that keeps failing unforeseen is unhealthy after a minute, says why, and recovers by itself."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,6 +23,7 @@ def trace(seed: int, hash_seed: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_trace() -> None:
     """Every write, its time and its bytes are the same in another process with other hashes."""
     processes = [trace(1, 11), trace(1, 22)]

@@ -78,6 +78,7 @@ async def test_g1_without_the_rule_nothing_starts(monkeypatch: pytest.MonkeyPatc
         assert set((await placed(cluster, "rack")).values()) == set((await placed(cluster, "wide")).values()) == {""}
 
 
+@pytest.mark.long
 @virtual_time
 async def test_g5_the_set_of_higher_priority_goes_first() -> None:
     """When room appears, a younger set with a priority class starts before an older one without."""
@@ -161,6 +162,7 @@ async def test_g2_a_worker_of_a_leader_from_before_comes_back() -> None:
         assert await members(cluster) == {}
 
 
+@pytest.mark.long
 @virtual_time
 async def test_g3_sets_of_another_scheduler_make_no_pod_groups() -> None:
     """With the provider on, what Volcano does not place costs no PodGroup, and holds nothing of a queue."""

@@ -229,6 +229,7 @@ async def live_disaggregated(cluster: Cluster) -> None:
     await cluster.quiet()
 
 
+@pytest.mark.long
 @virtual_time
 async def test_the_operator_needs_what_it_is_granted_and_nothing_else() -> None:
     """As its own account the operator is never refused, and every grant is used or has its reason."""

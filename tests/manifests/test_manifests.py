@@ -32,6 +32,7 @@ RENDERINGS = [pytest.param(render, id=name) for name, render in RENDERS.items()]
 Render = functools.partial[Objects]
 
 
+@pytest.mark.long
 def test_objects_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every rendered object of a built-in kind is valid by the published schemas, without an unknown field."""
     # The validator reads its schemas anew for each object, and most renderings share most objects.

@@ -72,8 +72,10 @@ def unscheduled(message: str, reason: str = "Unschedulable") -> JSON:
     return {"phase": "Pending", "conditions": [condition]}
 
 
-def worker_set(index: int, *, available: int = 1, replicas: int = 1, key: str = "new", **meta: Any) -> StatefulSet:
-    """A worker StatefulSet controlled by its leader."""
+def worker_set(
+    index: int, *, available: int = 1, replicas: int = 1, size: int = 0, key: str = "new", **meta: Any
+) -> StatefulSet:
+    """A worker StatefulSet controlled by its leader; its template names the size of the group, if one is given."""
     owner = {"kind": "Pod", "name": f"s-{index}", "uid": f"uid-s-{index}", "controller": True}
     return msgspec.convert(
         {
@@ -84,7 +86,10 @@ def worker_set(index: int, *, available: int = 1, replicas: int = 1, key: str = 
                 "ownerReferences": [owner],
                 **meta,
             },
-            "spec": {"replicas": replicas},
+            "spec": {
+                "replicas": replicas,
+                "template": {"metadata": {"annotations": {labels.SIZE: str(size)} if size else {}}},
+            },
             "status": {"availableReplicas": available, "replicas": replicas},
         },
         StatefulSet,

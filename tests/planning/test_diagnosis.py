@@ -96,7 +96,7 @@ def test_missing_workers_quote_their_statefulset() -> None:
 
 WORKERS: dict[str, tuple[Facts, str]] = {
     "scaled by hand": (
-        with_group_0(group(0, workers=worker_set(0, replicas=3, available=1))),
+        with_group_0(group(0, workers=worker_set(0, replicas=3, available=1, size=2))),
         (
             "Group 0: StatefulSet s-0 has 3 replicas, but its group has 1 workers. Scale it back: `kubectl scale "
             "statefulset s-0 --replicas=1`."

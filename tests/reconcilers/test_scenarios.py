@@ -162,6 +162,7 @@ def contains(trace: list[str], wanted: list[str]) -> bool:
 SCENARIOS = {name: list(rows) for name, rows in groupby(ROWS, key=lambda row: row.scenario) if name != "S21"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCENARIOS)
 @virtual_time
 async def test_scenario_end_to_end(name: str) -> None:

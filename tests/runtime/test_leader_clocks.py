@@ -164,6 +164,7 @@ async def _simulate(rates: list[float], stalls: list[list[tuple[float, float]]])
     return processes
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(rates=st.tuples(RATES, RATES, RATES), stalls=st.tuples(STALLS, STALLS, STALLS))
 def test_no_write_after_the_renew_deadline(
@@ -175,6 +176,7 @@ def test_no_write_after_the_renew_deadline(
     assert [process.late for process in processes] == [[], [], []]
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(rates=st.tuples(CLOSE_RATES, CLOSE_RATES, CLOSE_RATES), stalls=st.tuples(STALLS, STALLS, STALLS))
 def test_no_write_without_the_lease(rates: tuple[float, ...], stalls: tuple[list[tuple[float, float]], ...]) -> None:

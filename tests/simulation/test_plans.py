@@ -163,6 +163,7 @@ def agree(kind: Kind, seed: int) -> None:
     assert told(foreseen.courses[PLACE]) == told(course), f"{kind} {seed}: {case}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "seed"), [("edit", 3)])
 def test_a_plan_is_what_then_happens(kind: Kind, seed: int) -> None:
     """R24 in short: an edit comes as it was planned, in order and in numbers, and planning writes nothing."""

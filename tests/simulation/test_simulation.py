@@ -24,6 +24,7 @@ def test_same_seed_same_trace() -> None:
     assert first.digest != other.digest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [each if each == "recreation" else pytest.param(each, marks=pytest.mark.long) for each in SCENARIOS]
 )

@@ -49,8 +49,15 @@ IDENTITIES = {
 
 @functools.cache
 def lws_definition() -> JSON:
-    """The CustomResourceDefinition of the LeaderWorkerSet; not to be changed."""
+    """The CustomResourceDefinition of the LeaderWorkerSet, without the defaults that came after the recordings.
+
+    It is not to be changed.
+    """
     parsed: JSON = yaml.load(CRD.read_text(), Loader=yaml.CSafeLoader)
+    for version in parsed["spec"]["versions"]:
+        fields = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        for newer in ("groupIdentity", "groupReplacementPolicy"):
+            del fields[newer]["default"]
     return parsed
 
 

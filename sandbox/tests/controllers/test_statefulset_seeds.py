@@ -11,6 +11,8 @@ from lws_sandbox.controllers.objects import is_terminating, name_of
 from lws_sandbox.controllers.pods import is_ready
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 SEEDS = [range(10), *(pytest.param(range(start, start + 30), marks=pytest.mark.long) for start in range(10, 100, 30))]
 every_seed = pytest.mark.parametrize("seeds", SEEDS, ids=lambda seeds: f"seeds-{seeds.start}")
 

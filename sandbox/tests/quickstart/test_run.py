@@ -210,6 +210,7 @@ sys.meta_path.insert(0, Interrupt())
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["asyncio", "aiohttp", "lws.manager.manager", "lws_sandbox.cluster", "rich.live"])
 def test_ctrl_c_during_the_imports_prints_nothing(tmp_path: Path, module: str) -> None:
     """Whatever is being imported when Ctrl-C comes, the command ends without a traceback."""

@@ -189,7 +189,9 @@ def struct(model: type[Model], description: str = "") -> JSON:
     fields = {field.alias or name: field for name, field in model.model_fields.items() if not field.exclude}
     properties: JSON = {name: _field(field) for name, field in fields.items()}
     out: JSON = {"description": description} if description else {}
-    out |= {"type": "object", "properties": dict(sorted(properties.items()))}
+    out["type"] = "object"
+    if properties:  # the API server keeps no empty ones, and would find a conflict in every apply
+        out["properties"] = dict(sorted(properties.items()))
     return out | _demands(model)
 
 

@@ -159,6 +159,8 @@ async def test_defaults() -> None:
         assert bare["spec"] == {
             "replicas": 1,
             "startupPolicy": "LeaderCreated",
+            "groupIdentity": "Ordinal",
+            "groupReplacementPolicy": "PostTermination",
             "leaderWorkerTemplate": {**pause(), "restartPolicy": "RecreateGroupOnPodRestart", "size": 1},
         }
         assert paced_role["spec"]["rolloutStrategy"] == {

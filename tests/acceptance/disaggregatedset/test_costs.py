@@ -14,6 +14,7 @@ from tests.virtual import virtual_time
 PAIR = ("prefill", "decode")
 
 
+@pytest.mark.long
 @virtual_time
 async def test_writes_of_a_rollout() -> None:
     """Each step is one patch a role, each child is made, noted and deleted once, each status write tells something."""

@@ -24,6 +24,8 @@ from lws_sandbox.quickstart.manifests import apply
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("1[3-7]-*.yaml"))
 ZONE = "topology.kubernetes.io/zone"
 

@@ -17,6 +17,8 @@ from tests.acceptance.disaggregatedset.site import Site, site
 from tests.api.disaggregatedset.making import external, paced, pause, role
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 IMAGES = ("3.9", "3.10", "3.11", "3.12")
 PACES: tuple[JSON, ...] = (
     {},

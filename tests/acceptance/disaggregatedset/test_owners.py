@@ -17,6 +17,8 @@ from tests.planning.disaggregatedset.test_step import ROLLOUTS
 from tests.simulation.cluster import NAMESPACE, manifest
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 PAIR = ("prefill", "decode")
 
 

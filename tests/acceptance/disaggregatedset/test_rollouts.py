@@ -17,6 +17,8 @@ from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import pause, role
 from tests.planning.disaggregatedset.test_step import GUARDED, ROLLOUTS
 
+pytestmark = pytest.mark.long
+
 PAIR = ("prefill", "decode")
 WORKED = {row[0]: GUARDED.get(row[0], row[4]) for row in ROLLOUTS}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from lws.api.disaggregatedset.resources import ROLESCALERS
 from lws.api.disaggregatedset.revision import revision_of
 from lws.apimachinery.manifests import JSON
@@ -14,6 +16,8 @@ from tests.acceptance.disaggregatedset.stages import on_every_stage
 from tests.api.disaggregatedset.making import external, pause, role
 from tests.simulation.cluster import NAMESPACE
 from tests.virtual import virtual_time
+
+pytestmark = pytest.mark.long
 
 SELECTOR = (
     "disaggregatedset.x-k8s.io/name=x,disaggregatedset.x-k8s.io/role=prefill,leaderworkerset.sigs.k8s.io/worker-index=0"

@@ -249,7 +249,7 @@ async def test_dd_19_waiting_costs_nothing() -> None:
         await found.available()
         await found.edit(*stuck)
         await found.until(lambda: found.has_replicas(revision_of(stuck), prefill=1, decode=1))
-        await found.cluster.quiet(5.0)
+        await asyncio.sleep(120)  # after a minute the children's status says why they are not ready
         since = found.gate.passes()
         await asyncio.sleep(600)
         assert found.gate.passes() == since

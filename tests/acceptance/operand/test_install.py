@@ -186,6 +186,7 @@ async def test_a12_log_levels_reach_the_operand_and_the_operator() -> None:
         assert event["reportingController"] == "openshift-lws-operator-loggingsyncer"
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a13_node_placement_arrives_and_goes() -> None:
     """A13: selector and tolerations stand literally on the Deployment; set back to null, both are empty again."""
@@ -201,6 +202,7 @@ async def test_a13_node_placement_arrives_and_goes() -> None:
         assert not spec.get("tolerations")
 
 
+@pytest.mark.long
 @virtual_time
 async def test_a14_an_invalid_toleration_leaves_the_operand_as_it_is() -> None:
     """A14: the condition names the field of the object that is wrong, and the Deployment stays as it was."""

@@ -24,6 +24,8 @@ from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, Ground
 from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
+pytestmark = pytest.mark.long
+
 
 async def user_pods(site: Ground) -> dict[str, str]:
     """Pods of sets, by name, with their UIDs."""

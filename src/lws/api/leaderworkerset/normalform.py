@@ -206,6 +206,8 @@ def _struct(value: Mapping[str, Any], node: _Node) -> JSON:
             given = "0" if member.kind == schemas.QUANTITY else {}
         if given is not None:
             normal = _value(given, member)
+            if isinstance(normal, _Absent) and member.always and member.kind == "struct":
+                normal = _struct({}, member)
             if not isinstance(normal, _Absent):
                 out[key] = normal
     return out
