@@ -13,8 +13,8 @@ from random import Random
 from typing import Any, Final
 
 import yaml
-from sandbox.tests.conformance.sandbox_target import lws_definition
 
+from lws.api.leaderworkerset.crd import LEADERWORKERSET
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
@@ -95,7 +95,7 @@ class Story:
     # Before anything.
 
     async def _install(self) -> None:
-        await self.unseen.create(CUSTOMRESOURCEDEFINITIONS, lws_definition())
+        await self.unseen.create(CUSTOMRESOURCEDEFINITIONS, LEADERWORKERSET.manifest())
         await until(self._served)
         for name in (HOME, NAMESPACE):
             await self.user.create(NAMESPACES, {"metadata": {"name": name}})
