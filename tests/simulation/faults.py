@@ -152,6 +152,9 @@ class Faults:
         if name is None or name == NAME:
             return "no worker set to delete"
         how = self._world.random.choice(["Background", "Foreground", "Orphan"])
+        lws, index = await self._world.cluster.get(LEADERWORKERSETS, NAME), name.rpartition("-")[2]
+        if how == "Orphan" and lws is not None and index.isdigit() and int(index) >= lws["spec"]["replicas"]:
+            how = "Background"  # the group may go before its set is made again, and nobody would take the pods
         await self._world.cluster.client.delete(STATEFULSETS, NAMESPACE, name, propagation=how)
         return f"worker set {name} deleted ({how})"
 

@@ -116,6 +116,11 @@ def going(pod: JSON) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
+def ended(pod: JSON) -> bool:
+    """Whether none of its containers will ever run again: its controller has made another."""
+    return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
 def revision(pod: JSON) -> str:
     """The revision key of a pod."""
     return str(pod["metadata"]["labels"][labels.REVISION])

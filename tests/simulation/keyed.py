@@ -19,9 +19,9 @@ from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
 from tests.simulation.budgets import Budgets, counts_of
 from tests.simulation.driver import Simulation
 from tests.simulation.faults import Faults
-from tests.simulation.hashed import HASH_LOOPS, gates, going, key
+from tests.simulation.hashed import HASH_LOOPS, ended, gates, going, key
 from tests.simulation.inspector import Inspector
-from tests.simulation.ledger import Ledger, controller, target, uid_of
+from tests.simulation.ledger import HEARSAY, Ledger, controller, target, uid_of
 from tests.simulation.probe import Probe
 from tests.simulation.states import common_expectation, pod_ready
 from tests.simulation.users import User
@@ -30,7 +30,6 @@ from tests.simulation.world import NAME, World
 __all__ = ["HASH_LOOPS", "KeyedLedger", "KeyedSimulation", "KeyedWorld"]
 
 POLICIES: Final = ("PostTermination", "PostTermination", "Immediate")
-HEARSAY: Final = 5.0  # seconds within which an operator need not have heard of a change
 
 
 class KeyedUser(User):
@@ -87,11 +86,6 @@ class KeyedLedger(Ledger):
         """Whether replacements wait, as every operator knows by now."""
         return self._waits and self.elapsed() - self.immediate > HEARSAY and not self.meddled
 
-    @property
-    def meddled(self) -> bool:
-        """Whether somebody else changed the Deployment a moment ago, and may have had it make leaders."""
-        return self.elapsed() - self.drifted < 2 * HEARSAY
-
     def own_leaders(self, lws: JSON) -> list[JSON]:
         """The leaders that the present Deployment of a set has made."""
         found = []
@@ -116,7 +110,7 @@ class KeyedLedger(Ledger):
     def look(self) -> None:
         """Live leaders are within R + S; a worker has no leader that waits; no key is there twice."""
         for lws in self.storage.objects(str(LEADERWORKERSETS)):
-            live = [pod for pod in self.own_leaders(lws) if not going(pod)]
+            live = [pod for pod in self.own_leaders(lws) if not going(pod) and not ended(pod)]
             if len(live) > self.most(lws) and not self.meddled:
                 self.complain(f"{len(live)} live leaders, at most {self.most(lws)} may be")
             if len({key(pod) for pod in live}) < len(live):

@@ -17,6 +17,7 @@ from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request
 from lws_sandbox.storage import Event, Storage
 
+HEARSAY: Final = 5.0  # seconds within which an operator need not have heard of a change
 DYING_SECONDS: Final = 5.0  # a deletion younger than this may not have been heard of
 GENERATIONS: Final = 4  # so many of the last ones may still be what an operator believes in
 
@@ -128,6 +129,11 @@ class Ledger:
         begun = datetime.fromisoformat(stamp) - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
         return (self.now() - begun).total_seconds() > DYING_SECONDS
 
+    @property
+    def meddled(self) -> bool:
+        """Whether somebody else changed what makes the leaders a moment ago, and may have had it make some."""
+        return self.elapsed() - self.drifted < 2 * HEARSAY
+
     def look(self) -> None:
         """The invariants of the cluster as a whole."""
         for lws in self.storage.objects(str(LEADERWORKERSETS)):
@@ -143,7 +149,7 @@ class Ledger:
             sizes = [int((each["metadata"].get("annotations") or {}).get(labels.SIZE) or 0) for each in pods]
             size = max((*(each.size for each in shapes), *sizes), default=0)
             most = max((each.replicas + each.surge for each in shapes), default=0) * size
-            if len(pods) > most:
+            if len(pods) > most and not self.meddled:
                 self.complain(f"{name}: {len(pods)} live pods, at most {most} may be")
 
     def _statefulset_changed(self, event: Event) -> None:
