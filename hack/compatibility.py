@@ -28,6 +28,7 @@ HEAD: Final = """\
 
 What the tests on real control planes said: `make control-plane K8S=1.37 && make test-real K8S=1.37` builds one, runs
 them and writes this page. A cell is how many tests of the suite passed of those that ran; what failed stands below.
+The rows are of several runs, not of one commit: a suite that is run again replaces its own.
 
 """
 RELEASES: Final = """

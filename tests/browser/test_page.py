@@ -197,7 +197,7 @@ async def test_an_action_is_refused_if_the_set_changed_meanwhile(browser: Browse
 
 
 async def test_no_text_of_the_cluster_runs(browser: Browser, cluster: World) -> None:
-    """Markup in images, annotations and a message of a mebibyte is shown as text, and none of it becomes an element."""
+    """Markup in images, annotations and a long message is shown as text, and none of it becomes an element."""
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     body = _life()
     body["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"][0]["image"] = evil

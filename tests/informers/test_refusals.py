@@ -8,11 +8,33 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from lws.apimachinery.resources import PODS, Resource
 from lws.client.transport import Request
 from lws.errors import TransportError
+from lws.informers.requests import remedy
 from tests.informers.server import FakeServer, FakeStream, Refusal
 from tests.informers.support import following, held
 from tests.virtual import virtual_time
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (PODS, ""),
+        (Resource("a.x-k8s.io", "v1", "as", "A"), "; install the CustomResourceDefinition as.a.x-k8s.io"),
+        (
+            Resource("scheduling.k8s.io", "v1beta1", "workloads", "Workload"),
+            (
+                "; have the API server serve scheduling.k8s.io/v1beta1, or install the CustomResourceDefinition "
+                "workloads.scheduling.k8s.io"
+            ),
+        ),
+    ],
+    ids=["core", "custom", "built in"],
+)
+def test_a_kind_that_is_not_served_has_its_own_remedy(resource: Resource, expected: str) -> None:
+    """Nobody is told to define what the API server may only have switched off."""
+    assert remedy(404, resource) == expected
 
 
 @pytest.mark.parametrize("code", [403, 404, 401])

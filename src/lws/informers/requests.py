@@ -75,6 +75,9 @@ def remedy(status: int, resource: Resource) -> str:
     """What a human can do about a refusal; empty if nothing."""
     if status == 403:
         return f"; grant the verbs list and watch on {resource}"
-    if status == 404:
-        return f"; install the CustomResourceDefinition {resource}" if "." in resource.group else ""
+    if status == 404 and "." in resource.group:
+        # Kubernetes' own groups may be built in and switched off.
+        own = resource.group.endswith(".k8s.io") and not resource.group.endswith(".x-k8s.io")
+        serve = f"have the API server serve {resource.api_version}, or " if own else ""
+        return f"; {serve}install the CustomResourceDefinition {resource}"
     return "; correct the credentials" if status == 401 else ""
