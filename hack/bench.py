@@ -177,7 +177,7 @@ async def measure(sets: int, groups: int, size: int) -> Figures:
     """Create the sets, wait until all are Available, and stay a minute at rest."""
     figures = Figures(sets, sets * groups, pods=sets * groups * size)
     busy, own = _busy(), time.process_time()
-    async with Cluster(nodes=max(1, sets * groups * size // 1000), delays=Delays(jitter=1.0)) as cluster:
+    async with Cluster(nodes=-(-sets * groups * size // 1000), delays=Delays(jitter=1.0)) as cluster:
         tasks, served = Meter(), Meter()
         asyncio.get_running_loop().set_task_factory(cast("Any", Tasks(tasks)))
         operator = (await cluster.start(lambda transport: Served(transport, served))).operator
