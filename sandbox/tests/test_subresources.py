@@ -194,7 +194,7 @@ async def _service(plain: Plain) -> str:
 
 @virtual_time
 async def test_a_request_reaches_a_ready_pod_behind_its_service() -> None:
-    """Through a service, by its port's number, name or none, a request is answered for a ready pod and says for which."""
+    """Through a service, by its port's number, name or none, a request is answered for a ready pod, which it names."""
     plain = await Plain().begin()
     service = await _service(plain)
     await _server(plain, "a", ready="False")
@@ -210,7 +210,7 @@ async def test_a_request_reaches_a_ready_pod_behind_its_service() -> None:
 
 @virtual_time
 async def test_a_request_reaches_a_pod_by_its_port() -> None:
-    """A pod answers on a port that one of its running containers declares, also when it is not ready, and on no other."""
+    """A pod answers on a port that a running container declares, also when it is not ready, and on no other."""
     plain = await Plain().begin()
     await _server(plain, "a", ready="False")
     assert (await plain.get(f"{PODS}/a:8000/proxy/")).body["request"] == "GET /"
@@ -222,7 +222,7 @@ async def test_a_request_reaches_a_pod_by_its_port() -> None:
 
 @virtual_time
 async def test_nobody_serves_and_the_answer_says_why() -> None:
-    """Without a ready pod, with another port or another name, a service's proxy is refused in kube-apiserver's words."""
+    """Without a ready pod, or with another port or name, a service's proxy is refused in kube-apiserver's words."""
     plain = await Plain().begin()
     service = await _service(plain)
     await _server(plain, "a", ready="False")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from hack.tutorials import PAGES, captured, manifest, sandbox
+
 from tests.tools import need
 
 TUTORIALS = sorted(PAGES.glob("*.md"))

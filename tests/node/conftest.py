@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from lws_sandbox.real.binaries import find
+from tests.node import processes
 from tests.node.images import CONTROLLER, TOOLS, Image, tools
 from tests.node.machine import FOLDER, IMAGES, Machine, machine
-from tests.node.world import ROOT, TOKEN_SECONDS, World
+from tests.node.world import DEPLOYMENT, ROOT, SYSTEM, TOKEN_SECONDS, World
 
 # The default, with the image's name, and with a token whose renewal a test can wait for.
 OVERLAY = """\
@@ -59,5 +60,8 @@ async def world(node: Machine) -> World:
     (overlay / "config").symlink_to(ROOT / "config")
     (overlay / "kustomization.yaml").write_text(OVERLAY.format(seconds=TOKEN_SECONDS))
     await node.kubectl("apply", "--server-side", "-k", str(overlay))
-    await node.kubectl("rollout", "status", "-n", "lws-system", "deployment/lws-controller-manager", "--timeout=180s")
+    code, said, _ = await node.try_kubectl("rollout", "status", "-n", SYSTEM, DEPLOYMENT, "--timeout=180s")
+    if code:
+        states = await node.kubectl("get", "pods", "-n", SYSTEM, "-o", "jsonpath={.items[*].status.containerStatuses}")
+        raise AssertionError(f"{said}{states}\n{processes.last_words(SYSTEM)}")
     return World(node)

@@ -48,8 +48,6 @@ COREFILE: Final = """\
 # Directories of the machine that these programs write to wherever they are told to keep the rest.
 DIRECTORIES: Final = ("/run", "/var/log/pods", "/var/log/containers", "/var/lib/cni", "/etc/cni", "/opt")
 OWN: Final = tuple(Path(each) for each in DIRECTORIES)
-    Path(each) for each in ("/run", "/var/log/pods", "/var/log/containers", "/var/lib/cni", "/etc/cni", "/opt")
-)
 
 
 def missing() -> str:
@@ -125,7 +123,7 @@ class Machine:
         processes.kill(processes.strangers(family))
         await _until(lambda: not processes.strangers(family), "pods' processes go on")
         processes.forget_run()
-        for line in (await must("ip", "-o", "link", "show", "type", "veth")).splitlines():
+        for line in (await must("ip", "-o", "link", "show", "type", "veth")).splitlines():  # of pods
             await must("ip", "link", "delete", line.split(": ")[1].partition("@")[0])
         for name in ("containerd", "kubelet", "kube-proxy"):
             await self.programs[name].start()
@@ -141,6 +139,7 @@ async def machine(binaries: Binaries, folder: Path) -> AsyncIterator[Machine]:
     """
     await _own_directories()
     await _network()
+    processes.make_cgroups()
     more = {
         "kube-apiserver": [
             "--endpoint-reconciler-type=lease",
@@ -163,11 +162,14 @@ async def machine(binaries: Binaries, folder: Path) -> AsyncIterator[Machine]:
         await node.start("kubelet", _kubelet(folder, plane), stack, binaries.path("kubelet"))
         await node.start("kube-proxy", _kube_proxy(folder, plane), stack, binaries.path("kube-proxy"))
         try:
-            await node.kubectl("wait", f"node/{NAME}", "--for=create", f"--timeout={READY}s")
-            await node.kubectl("wait", f"node/{NAME}", "--for=condition=Ready", f"--timeout={READY}s")
+            for state in ("create", "condition=Ready"):
+                code, _, _ = await node.try_kubectl("wait", f"node/{NAME}", f"--for={state}", f"--timeout={READY:.0f}s")
+                if code:
+                    raise node.programs["kubelet"].unready(READY)
             yield node
         finally:
-            await node.try_kubectl("delete", "pods", "-A", "--all", "--force", "--grace-period=0", "--wait=false")
+            processes.kill(processes.strangers(processes.ours()))
+            processes.remove_cgroups()
 
 
 async def _own_directories() -> None:
@@ -180,7 +182,8 @@ async def _own_directories() -> None:
 
 async def _network() -> None:
     await must("ip", "link", "set", "lo", "up")
-    await must("ip", "link", "add", "node0", "type", "dummy")
+    await must("ip", "link", "add", "node0", "type", "veth", "peer", "name", "wire0")
+    await must("ip", "link", "set", "wire0", "up")
     await must("ip", "address", "add", f"{ADDRESS}/24", "dev", "node0")
     await must("ip", "link", "set", "node0", "up")
     await must("ip", "route", "add", "default", "dev", "node0")
@@ -190,8 +193,8 @@ async def _network() -> None:
 def _pause(folder: Path) -> tuple[Path, Sequence[str]]:
     root = folder / "pause"
     root.mkdir()
-    shutil.copy("/bin/busybox", root / "pause")
-    return root, ("/pause", "sleep", "2147483647")
+    shutil.copy("/bin/busybox", root / "busybox")
+    return root, ("/busybox", "sleep", processes.SANDBOX.decode())
 
 
 def _audit_policy(folder: Path) -> Path:
@@ -209,7 +212,7 @@ def _containerd(folder: Path) -> Path:
     plugin = '[plugins."io.containerd.grpc.v1.cri"'
     path.write_text(
         f'version = 2\nroot = "{folder}/containerd"\nstate = "{RUN}/containerd"\n[grpc]\naddress = "{SOCKET}"\n'
-        f'{plugin}]\nsandbox_image = "{PAUSE}"\n'
+        f'{plugin}]\nsandbox_image = "{PAUSE}"\nrestrict_oom_score_adj = true\n'
         f'{plugin}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
         f'{plugin}.cni]\nbin_dir = "/usr/lib/cni"\nconf_dir = "{networks}"\n'
     )
@@ -242,7 +245,7 @@ def _kubelet(folder: Path, plane: ControlPlane) -> list[str]:
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": "/lws-node",
+        "cgroupRoot": f"/{processes.CGROUP}",
         "clusterDNS": [ADDRESS],
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{SOCKET}",

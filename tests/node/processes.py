@@ -13,6 +13,9 @@ from typing import Final
 
 RUN: Final = Path("/run/node")
 SANDBOX: Final = b"2147483647"  # how long the container sleeps that holds a pod's namespaces
+LOGS: Final = Path("/var/log/pods")
+TAIL: Final = 3000  # characters
+CGROUP: Final = "lws-node"
 SHIM: Final = "containerd-shim"
 
 
@@ -46,6 +49,37 @@ def kill(processes: list[int]) -> None:
     for each in processes:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+
+
+def last_words(namespace: str) -> str:
+    """The end of the newest log of a namespace's containers, as the runtime keeps it; empty if there is none."""
+    logs = sorted(LOGS.glob(f"{namespace}_*/*/*.log"), key=lambda path: path.stat().st_mtime)
+    return logs[-1].read_text(errors="replace")[-TAIL:] if logs else ""
+
+
+def make_cgroups() -> None:
+    """The cgroup that the kubelet keeps pods below, in every hierarchy, with the processors of the one above."""
+    for parent in _hierarchies():
+        group = parent / CGROUP
+        group.mkdir(exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (parent / name).exists():
+                (group / name).write_text((parent / name).read_text())
+
+
+def remove_cgroups() -> None:
+    """Remove it and all below; what still has processes stays."""
+    for parent in _hierarchies():
+        for path, _, _ in os.walk(parent / CGROUP, topdown=False):
+            with suppress(OSError):
+                Path(path).rmdir()
+
+
+def _hierarchies() -> Iterator[Path]:
+    root = Path("/sys/fs/cgroup")
+    return (
+        iter([root]) if (root / "cgroup.controllers").exists() else (each for each in root.iterdir() if each.is_dir())
+    )
 
 
 def forget_run() -> None:
