@@ -18,6 +18,7 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
 from lws_sandbox.real.cluster import RealCluster, real_cluster
+from lws_sandbox.user import UserInfo
 from tests.acceptance.operand.ground import FREE, NAMESPACE, Ground
 from tests.real.conftest import need_binaries
 from tests.real.operand.answering import FLAGS, Answering, answering
@@ -32,12 +33,19 @@ class RealSite(Ground):
         super().__init__(cluster.admin("test"), cluster.clock, Random(3), NAMESPACE, assets())
         self.drills = Drills(cluster)
         self.operand: Answering | None = None
-        self._cluster = cluster
+        self.cluster = cluster
         self._controller: asyncio.Task[None] | None = None
+        self._transports: list[Transport] = []
 
     def transport(self) -> Transport:
         """The one way to the server."""
-        return self._cluster.transport
+        return self.cluster.transport
+
+    def transport_of(self, user: UserInfo) -> Transport:
+        """A way to the server as somebody else, until the end."""
+        transport = self.cluster.plane.transport(user.name, user.groups)
+        self._transports.append(transport)
+        return transport
 
     async def run_operand(self) -> None:
         """Run the controller whose webhook answers; returns when it works."""
@@ -66,6 +74,8 @@ class RealSite(Ground):
         if self._controller is not None:
             self._controller.cancel()
             await asyncio.gather(self._controller, return_exceptions=True)
+        for each in self._transports:
+            await each.close()
 
     def written(self, since: int) -> list[str]:
         """What the operator wrote, and the server took, but for leases, events and dry runs."""
