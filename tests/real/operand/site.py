@@ -10,7 +10,9 @@ from random import Random
 
 from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import NAMESPACES
+from lws.apimachinery.resources import NAMESPACES, SERVICEACCOUNTS
+from lws.client.credentials import Identity, StaticCredentials, Tls
+from lws.client.http import HttpTransport
 from lws.client.transport import Transport
 from lws.errors import NotFoundError, TooManyRequestsError
 from lws.planning.operand.assets import assets
@@ -18,7 +20,6 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.drills import Drills
 from lws_sandbox.nodes import preset
 from lws_sandbox.real.cluster import RealCluster, real_cluster
-from lws_sandbox.user import UserInfo
 from tests.acceptance.operand.ground import FREE, NAMESPACE, Ground
 from tests.real.conftest import need_binaries
 from tests.real.operand.answering import FLAGS, Answering, answering
@@ -41,9 +42,14 @@ class RealSite(Ground):
         """The one way to the server."""
         return self.cluster.transport
 
-    def transport_of(self, user: UserInfo) -> Transport:
-        """A way to the server as somebody else, until the end."""
-        transport = self.cluster.plane.transport(user.name, user.groups)
+    async def transport_of(self, account: str) -> Transport:
+        """A way to the server as a ServiceAccount of the operator's namespace, until the end."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        where = {"namespace": self.namespace, "name": account, "subresource": "token"}
+        token = (await self.client.create(SERVICEACCOUNTS, body, **where))["status"]["token"]
+        plane = self.cluster.plane
+        identity = Identity((("authorization", f"Bearer {token}"),), Tls(str(plane.keys.ca)))
+        transport = HttpTransport(plane.url, StaticCredentials(identity))
         self._transports.append(transport)
         return transport
 

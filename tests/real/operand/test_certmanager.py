@@ -17,7 +17,7 @@ from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import CERTIFICATES, CUSTOMRESOURCEDEFINITIONS, ISSUERS, REPLICASETS, SECRETS
 from lws.planning.operand.switching import mode_of
 from tests.acceptance.operand import reference
-from tests.acceptance.operand.test_rights import ACCOUNT, Noting, grant, live
+from tests.acceptance.operand.test_rights import Noting, grant, live
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.real.operand.site import RealSite, site
 from tests.real.operand.test_answering import rests, trusted
@@ -170,6 +170,6 @@ async def test_the_operator_lives_on_the_rights_of_its_bundle(tmp_path: Path) ->
     found = definitions()
     async with site(answers=True, definitions=found) as real, controllers(real.cluster, tmp_path):
         await grant(real)
-        noting = Noting(real.transport_of(ACCOUNT))
+        noting = Noting(await real.transport_of(names.OPERATOR_DEPLOYMENT))
         await live(real, noting)
         assert noting.refused == []
