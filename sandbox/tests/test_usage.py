@@ -69,7 +69,7 @@ async def test_lists_are_those_of_a_namespace_and_a_selector() -> None:
     """Running pods alone are listed: of all namespaces or one, and those that a selector takes."""
     async with begun() as client:
 
-        async def names(namespace: str | None = None, selector: str = "") -> list[str]:
+        async def names(namespace: str = "", selector: str = "") -> list[str]:
             listed = await client.list(POD_USE, namespace, label_selector=selector)
             return [each["metadata"]["name"] for each in listed["items"]]
 
