@@ -121,7 +121,7 @@ def keyed(digit: str, worker: int = 0) -> JSON:
 
 
 def test_groups_that_are_known_by_a_key_have_its_first_digits_and_new_ones_no_name() -> None:
-    """Resilience 8: which key comes nobody can foresee; that a group comes, or a new one goes again, is told all the same."""
+    """Resilience 8: nobody can foresee a key; that a group comes, or a new one goes again, is told all the same."""
     courses = Courses()
     for worker in range(2):
         courses.see("ADDED", keyed("a", worker))
