@@ -45,8 +45,10 @@ class RealSite(Ground):
     async def transport_of(self, account: str) -> Transport:
         """A way to the server as a ServiceAccount of the operator's namespace, until the end."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-        where = {"namespace": self.namespace, "name": account, "subresource": "token"}
-        token = (await self.client.create(SERVICEACCOUNTS, body, **where))["status"]["token"]
+        answer = await self.client.create(
+            SERVICEACCOUNTS, body, namespace=self.namespace, name=account, subresource="token"
+        )
+        token = answer["status"]["token"]
         plane = self.cluster.plane
         identity = Identity((("authorization", f"Bearer {token}"),), Tls(str(plane.keys.ca)))
         transport = HttpTransport(plane.url, StaticCredentials(identity))

@@ -67,8 +67,8 @@ async def test_certificates_are_missed_requested_issued_and_moved(tmp_path: Path
             (ready,) = [each for each in await conditions(real) if each["type"] == "Ready"]
             assert ready["status"] == "False"
             assert ready["message"] in degraded["message"]
-            issuer = {"metadata": {"name": LATE, "namespace": real.namespace}, "spec": {"selfSigned": {}}}
-            await real.client.create(ISSUERS, issuer)
+            issuer = {"apiVersion": ISSUERS.api_version, "kind": ISSUERS.kind, "spec": {"selfSigned": {}}}
+            await real.client.create(ISSUERS, {**issuer, "metadata": {"name": LATE, "namespace": real.namespace}})
             await real.becomes("Available", "True", seconds=300)
             await real.becomes("Degraded", "False")
             await real.settled()
