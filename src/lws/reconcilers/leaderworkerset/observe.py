@@ -24,6 +24,7 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.workloadapi import V1BETA1, WorkloadApi
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key, Object
@@ -35,12 +36,13 @@ from lws.planning.leaderworkerset.diagnosis.facts import Holder
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Gangs, Seen
 from lws.planning.leaderworkerset.retention import held
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen, groups_of
+from lws.planning.leaderworkerset.workloads import groups_of
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -93,6 +95,12 @@ def by_pod_group(pod: Pod) -> str:
     return f"{pod.metadata.namespace}/{group.pod_group_name}" if group is not None and group.pod_group_name else ""
 
 
+def by_gang(pod: Pod) -> str:
+    """``<namespace>/<PodGroup>`` of pods in one of a gang scheduler with an API of its own."""
+    mark = pod.metadata.annotation(labels.POD_GROUP_NAME)
+    return f"{pod.metadata.namespace}/{mark}" if mark else ""
+
+
 def by_host(pod: Pod) -> str:
     """``<namespace>/<host>`` of leaders that are known by a key: what their workers are named after."""
     return f"{pod.metadata.namespace}/{pod.spec.hostname}" if is_hashed(pod) and is_leader(pod) else ""
@@ -100,7 +108,12 @@ def by_host(pod: Pod) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """The informers that reconcilers read."""
+    """The informers that reconcilers read.
+
+    Attributes:
+        typed: whether ``spec.scheduling`` is acted upon.
+        api: by which version of ``scheduling.k8s.io``, unless by a gang scheduler with an API of its own.
+    """
 
     sets: Informer[LeaderWorkerSet]
     statefulsets: Informer[StatefulSet]
@@ -112,10 +125,28 @@ class Caches:
     pod_groups: Informer[PodGroup] | None = None
     workloads: Informer[Workload] | None = None
     scheduling_groups: Informer[SchedulingPodGroup] | None = None
+    typed: bool = False
+    api: WorkloadApi = V1BETA1
 
     @classmethod
-    def of(cls, registry: InformerRegistry, *, gang: bool = False, typed: bool = False, namespace: str = "") -> Caches:
-        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for."""
+    def of(
+        cls,
+        registry: InformerRegistry,
+        *,
+        gang: bool = False,
+        typed: bool = False,
+        api: WorkloadApi = V1BETA1,
+        namespace: str = "",
+    ) -> Caches:
+        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for.
+
+        Args:
+            registry: shares informers.
+            gang: whether a gang scheduler with an API of its own is the provider.
+            typed: whether ``spec.scheduling`` is acted upon, by that one or else by Kubernetes itself.
+            api: the version of ``scheduling.k8s.io``.
+            namespace: where; everywhere if empty.
+        """
         ours = labels.NAME
         pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
         pods.add_index(LEADERS_BY_SET, leaders_by_set)
@@ -124,12 +155,16 @@ class Caches:
         pods.add_index(BY_LEADER, by_leader)
         pods.add_index(BY_HOST, by_host)
         if typed:
-            pods.add_index(BY_POD_GROUP, by_pod_group)
+            pods.add_index(BY_POD_GROUP, by_gang if gang else by_pod_group)
         statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
         statefulsets.add_index(BY_SET, by_set)
         revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
         revisions.add_index(BY_SET, by_set)
         groups = _pod_groups(registry, namespace) if gang else None
+        if typed and groups is not None:
+            groups.add_index(BY_SET, by_set)
+        workloads = _scheduling(registry, kinds.workloads(api), namespace) if typed and not gang else None
+        members = _scheduling(registry, kinds.scheduling_groups(api), namespace) if typed and not gang else None
         return cls(
             sets=registry.informer(kinds.LEADERWORKERSETS, namespace=namespace),
             statefulsets=statefulsets,
@@ -140,8 +175,10 @@ class Caches:
             # Optional, so that sets whose groups have an index do without the right to read them.
             deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
             pod_groups=groups,
-            workloads=_scheduling(registry, kinds.WORKLOADS, namespace) if typed else None,
-            scheduling_groups=_scheduling(registry, kinds.SCHEDULING_PODGROUPS, namespace) if typed else None,
+            workloads=workloads,
+            scheduling_groups=members,
+            typed=typed,
+            api=api,
         )
 
     def __iter__(self) -> Iterator[Informer[Any]]:
@@ -262,23 +299,39 @@ class Observer:
     def _scheduling(self, lws: LeaderWorkerSet) -> Seen:
         """What there is of typed scheduling, for a set that asks for it."""
         caches, where = self._caches, "/".join(lws.metadata.key)
-        if lws.spec.scheduling is None or caches.workloads is None or caches.scheduling_groups is None:
+        if lws.spec.scheduling is None or not caches.typed:
+            return NOTHING_SEEN
+        if caches.pod_groups is not None and self._provider is not None:
+            gangs = {each.metadata.name: each for each in caches.pod_groups.store.by_index(BY_SET, where)}
+            return Seen(
+                supported=True,
+                unavailable=caches.pod_groups.unavailable,
+                in_use=self._named(lws, gangs),
+                gangs=Gangs(self._provider, gangs),
+            )
+        if caches.workloads is None or caches.scheduling_groups is None:
             return NOTHING_SEEN
         groups = {each.metadata.name: each for each in caches.scheduling_groups.store.by_index(BY_SET, where)}
-        namespace, named = lws.metadata.namespace, caches.pods.store
         return Seen(
             supported=True,
             unavailable=caches.workloads.unavailable or caches.scheduling_groups.unavailable,
+            api=caches.api,
             workloads=tuple(caches.workloads.store.by_index(BY_SET, where)),
             groups=groups,
-            in_use=frozenset(name for name in groups if named.by_index(BY_POD_GROUP, f"{namespace}/{name}")),
+            in_use=self._named(lws, groups),
         )
 
+    def _named(self, lws: LeaderWorkerSet, groups: Iterable[str]) -> frozenset[str]:
+        """Those of these PodGroups that some pod names."""
+        namespace, pods = lws.metadata.namespace, self._caches.pods.store
+        return frozenset(name for name in groups if pods.by_index(BY_POD_GROUP, f"{namespace}/{name}"))
+
     def _unprepared(self, leader: Pod) -> str:
-        """The PodGroup of ``scheduling.k8s.io`` that a gated leader lacks; empty if it lacks none."""
+        """The PodGroup of its set that a gated leader lacks; empty if it lacks none."""
         groups = self._caches.scheduling_groups
         if groups is None:
-            return ""
+            typed = self._caches.typed and leader.metadata.annotation(labels.SCHEDULING_LEVEL)
+            return name_of(self._provider, leader) if typed and self._lacks_pod_group(leader) else ""
         names = groups_of(leader)
         return next((name for name in names if groups.store.get(leader.metadata.namespace, name) is None), "")
 
