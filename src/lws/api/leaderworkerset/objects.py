@@ -253,8 +253,23 @@ class ControllerRevision(CachedStruct, frozen=True, gc=True):
     data: Any = None
 
 
+class Taint(CachedStruct, frozen=True):
+    """Keeps pods that do not tolerate it off a node."""
+
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSpec(CachedStruct, frozen=True):
+    """What a planner reads of a node's spec."""
+
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] | None = ()
+
+
 class NodeStatus(CachedStruct, frozen=True):
-    """Conditions of a node."""
+    """Conditions of a node: Ready, and of the others those that are True."""
 
     conditions: tuple[Condition, ...] | None = ()
 
@@ -263,12 +278,17 @@ class Node(CachedStruct, frozen=True):
     """A node: its labels place groups, its readiness tells whether their pods are lost."""
 
     metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of that type, if the node has it; but for Ready, only while it is True."""
+        return next((one for one in self.status.conditions or () if one.type == type_), None)
 
     @property
     def not_ready(self) -> Condition | None:
         """The Ready condition, unless it is True."""
-        found = next((one for one in self.status.conditions or () if one.type == "Ready"), None)
+        found = self.condition("Ready")
         return found if found is not None and found.status != "True" else None
 
 

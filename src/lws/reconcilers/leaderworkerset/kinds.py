@@ -1,6 +1,6 @@
 """What the LeaderWorkerSet controllers watch, and how small it is kept.
 
-Of annotations, pods keep those that planners read; Services, Nodes and PodGroups keep none.
+Of annotations, pods keep those that planners read and nodes those of ours; Services and PodGroups keep none.
 """
 
 from __future__ import annotations
@@ -60,12 +60,19 @@ def _shrink(container: objects.ContainerStatus) -> None:
             force_setattr(ended, "message", ended.message[:MESSAGE_BYTES])
 
 
-def _only_readiness(node: objects.Node) -> None:
-    """Of a node's conditions only Ready is looked at."""
-    ready = tuple(each for each in node.status.conditions or () if each.type == "Ready")
-    for condition in ready:
+def _shrink_node(node: objects.Node) -> None:
+    """Keep little of a node: its readiness, and of the conditions that tell of trouble those that are True."""
+    told = tuple(each for each in node.status.conditions or () if each.type == "Ready" or each.status == "True")
+    for condition in told:
         pool_condition(condition)
-    force_setattr(node.status, "conditions", ready)
+    force_setattr(node.status, "conditions", told)
+    for taint in node.spec.taints or ():
+        for member in ("key", "value", "effect"):
+            pool_member(taint, member)
+
+
+def _own_annotation(key: str) -> bool:
+    return key.startswith(labels.EXTENSION)
 
 
 def _of_leaders(statefulset: objects.StatefulSet) -> bool:
@@ -87,7 +94,7 @@ SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no
 CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
 )
-NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation, finish=_only_readiness)
+NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=_own_annotation, finish=_shrink_node)
 PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)
 
 
