@@ -14,7 +14,7 @@ import pytest
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.reconcilers.test_recovery import uids, up
 from tests.reconcilers.test_restart_budget import exhaust, exhaust_by_key
 from tests.simulation.cluster import NAMESPACE, Cluster, running
