@@ -120,7 +120,7 @@ def events(stream: Iterable[list[Any]]) -> list[Any]:
 
 def created(stream: Iterable[list[Any]]) -> list[str]:
     """The leaders whose workers events 11 tell of."""
-    found = []
+    found: list[str] = []
     for one in filter(is_event, stream):
         told = CREATED.match(one[3]["note"])
         if told is not None:
