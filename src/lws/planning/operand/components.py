@@ -56,7 +56,7 @@ def unknown(spec: LeaderWorkerSetOperatorSpec, assets: Iterable[Asset]) -> str:
         if name in CHOSEN_BY:
             return f"{where}: {name} is chosen by {CHOSEN_BY[name]}; set that instead"
         if name not in known:
-            return f"{where}: this release has no component {name}; it has {', '.join(known) or 'none'}"
+            return f"{where}: this release has no component {name}; choose among {', '.join(known) or 'none'}, or remove it"
     return ""
 
 
