@@ -11,6 +11,7 @@ from lws.api.leaderworkerset import gangs
 from lws.api.leaderworkerset.policies import BY_MEMBER, PolicySource, Rule, SetPolicies, parse
 from lws.manager.section import Section, Text
 
+_MAY_BE_OFF: Final = ("restart_backoff", "release_lost_nodes_after")
 _ABOUT_SETS: Final = frozenset(BY_MEMBER) - {"rollout"}
 
 
@@ -29,7 +30,7 @@ def _as_text(value: Any) -> str:
 def _checked(value: Any, info: ValidationInfo) -> str:
     """The text that an annotation would have, known to be of the accepted form; YAML reads a bare ``off`` as false."""
     assert info.field_name is not None
-    off = info.field_name == "restart_backoff" and value is False
+    off = info.field_name in _MAY_BE_OFF and value is False
     text = "off" if off else _as_text(value)
     parse(BY_MEMBER[info.field_name], text)
     return text
@@ -49,6 +50,8 @@ class ChosenForSets(Section):
     progress_deadline: Value = None
     on_stall: Value = None
     surge_fallback: Value = None
+    release_lost_nodes_after: Value = None
+    avoid_suspect_nodes: Value = None
 
     def values(self, base: SetPolicies) -> Mapping[str, Any]:
         """The members that say something, over those that hold otherwise."""

@@ -339,9 +339,8 @@ class _Run(Generic[K]):
         if action.uid in self.executor._ended:
             return None
         try:
-            answer = await self.executor._client.delete(
-                action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
-            )
+            where, how = (action.resource, action.namespace, action.name), {"grace_period_seconds": action.grace}
+            answer = await self.executor._client.delete(*where, uid=action.uid, propagation=action.propagation, **how)
         except (NotFoundError, ConflictError):
             return None  # gone, or another object has its name: both are what was wanted
         self.outcome.deleted.append(action.uid)

@@ -45,6 +45,19 @@ class BackOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """When pods that end are let go from a node that nothing is heard of any more (resilience 6.2).
+
+    Attributes:
+        seconds: for how long nothing has been heard of it; 0 for never.
+        any_claim: whether pods are let go that mount a claim for writing.
+    """
+
+    seconds: float = 0.0
+    any_claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SetPolicies:
     """What holds for one set, every member with the meaning that it has when nobody says anything."""
 
@@ -57,6 +70,8 @@ class SetPolicies:
     progress_deadline: float = 0.0
     on_stall: OnStall = "Hold"
     surge_fallback: float = 0.0
+    release_lost_nodes_after: Release = Release()
+    avoid_suspect_nodes: bool = False
 
 
 DEFAULTS: Final = SetPolicies()
@@ -140,6 +155,16 @@ def _backoff(text: str, base: Any) -> BackOff:
     return result
 
 
+_CLAIMS: Final = ",claims=any"
+
+
+def _release(text: str, _: Any) -> Release:
+    """``off``, or a duration, with what lifts the exclusion of claims."""
+    if text == "off":
+        return Release()
+    return Release(_seconds(60.0)(text.removesuffix(_CLAIMS), None), text.endswith(_CLAIMS))
+
+
 _SWITCH: Final = _one_of(true=True, false=False)
 
 SETTINGS: Final = (
@@ -157,6 +182,13 @@ SETTINGS: Final = (
     Setting("progress_deadline", "a duration of at least 5m", "1h", _seconds(300.0)),
     Setting("on_stall", '"Hold", "Undo" or "Ignore"', "Hold", _one_of(Hold="Hold", Undo="Undo", Ignore="Ignore")),
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
+    Setting(
+        "release_lost_nodes_after",
+        f'"off", or a duration of at least 60s, which may be followed by "{_CLAIMS}"',
+        "5m",
+        _release,
+    ),
+    Setting("avoid_suspect_nodes", '"true" or "false"', "true", _SWITCH),
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
 BY_MEMBER: Final[Mapping[str, Setting]] = {each.member: each for each in SETTINGS}

@@ -11,7 +11,7 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, incidents, members, recovery, restartbudget, restarts
+from lws.planning.leaderworkerset import events, incidents, lostnodes, members, recovery, restartbudget, restarts
 from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import LOST, Evidence, MemberRecord
@@ -73,7 +73,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     gone, told = _apart(snapshot, record, gone)
     missing = _Missing.of(snapshot, gone, record)
     settled = _settled(snapshot)
-    named_pod = () if pod is None else (Failed(name, pod, settled=settled.get(pod.metadata.uid, 0)),)
+    named_pod = () if pod is None else (_named(snapshot, name, pod, settled),)
     for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
         if outcome is Outcome.RECREATE:
@@ -86,6 +86,12 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, snapshot.base), named)
     return _with_end(Review(record, told=told, settled=settled), snapshot, pod)
+
+
+def _named(snapshot: GroupSnapshot, name: str, pod: Pod, settled: Mapping[str, int]) -> Failed:
+    """The pod in question, which has failed too if its node has been lost for long enough (resilience 6.2)."""
+    lost = lostnodes.look(snapshot, pod).lost
+    return Failed(name, pod, settled=settled.get(pod.metadata.uid, 0), lost=lost)
 
 
 def _waited(snapshot: GroupSnapshot) -> Review | None:

@@ -16,6 +16,7 @@ from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import (
     events,
     group_ready,
+    lostnodes,
     ownership,
     podgroup,
     recovery,
@@ -63,6 +64,8 @@ class GroupPlan:
         judged: the deletion of the leader that was decided, though it may be put off.
         budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
         exhausted: whether the leader is deleted for good.
+        ask: a pod on a lost node that is to be read afresh before anything is decided (resilience 6.2).
+        release: lets such a pod go.
     """
 
     plan: Plan
@@ -72,6 +75,8 @@ class GroupPlan:
     judged: Delete | None = None
     budgeted: bool = False
     exhausted: bool = False
+    ask: Pod | None = None
+    release: Delete | None = None
 
     @classmethod
     def of(cls, found: Review) -> GroupPlan:
@@ -79,9 +84,25 @@ class GroupPlan:
         marks = (found.budgeted and found.retry is None, found.exhausted)
         return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks)
 
+    def on(self, standing: lostnodes.Standing) -> GroupPlan:
+        """The same, with what becomes of the pod because its node is lost."""
+        if standing is lostnodes.NOTHING:
+            return self
+        moments = [each for each in (self.plan.requeue_after, standing.again) if each is not None]
+        plan = replace(
+            self.plan,
+            actions=(*standing.told, *self.plan.actions),
+            requeue_after=min(moments, default=None),
+        )
+        return replace(self, plan=plan, ask=standing.ask, release=standing.release)
+
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
     """Plan one pass over a leader pod: first whether its group has failed, then what it lacks."""
+    return _plan(snapshot, provider).on(lostnodes.look(snapshot, snapshot.leader))
+
+
+def _plan(snapshot: GroupSnapshot, provider: SchedulerProvider | None) -> GroupPlan:
     lws, leader = snapshot.lws, snapshot.leader
     if leader is None:
         return GroupPlan(DONE, None)

@@ -26,6 +26,7 @@ from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.nodes import NodesSeen, Reread
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
@@ -120,6 +121,8 @@ class GroupSnapshot:
         nodes: nodes of the group's pods, None for one that does not exist.
         ended: pods of the group that are gone and tell why, by name.
         repairs: how often the number of workers was put back within an hour.
+        silent: nodes of the group that nothing is heard of; None without any, or if the set does not ask for releases.
+        reread: what a fresh read of its pods told in this pass, by UID.
         contents: memo of revision contents.
     """
 
@@ -149,6 +152,8 @@ class GroupSnapshot:
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     ended: Mapping[str, Pod] = field(default_factory=dict)
     repairs: int = 0
+    silent: NodesSeen | None = None
+    reread: Mapping[str, Reread] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import Node, Pod, StatefulSet
 from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
 from lws.planning.leaderworkerset.groups import is_leader
+from lws.planning.leaderworkerset.nodes import silent
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
@@ -19,6 +20,7 @@ from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
@@ -78,12 +80,15 @@ def build(
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
-    observer = Observer(caches, memory, provider, records, counts.terminating)
+    nodes = NodeMemory(caches.nodes, options.clock)
+    observer = Observer(caches, memory, provider, records, counts.terminating, nodes)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
     _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
+    for builder, leads in ((by_leader, True), (by_worker, False)):
+        _watch_nodes(builder, caches, records, leads=leads)
     for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
@@ -157,6 +162,36 @@ def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:
     builder.watch(caches.pods, replacement.leaders_of_index)
     builder.watch(caches.sets, of_set)
     builder.watch(caches.deployments, lambda old, new: in_sets(triggers.sets_of_deployment(old, new)))
+
+
+def _watch_nodes(builder: ControllerBuilder[Key], caches: Caches, records: SetRecords, *, leads: bool) -> None:
+    """Pods on nodes of which nothing is heard any more, in sets that want them to be let go (resilience 6.2)."""
+
+    def asked(lws: LeaderWorkerSet | None) -> float:
+        return 0.0 if lws is None else records.chosen(lws).policies.release_lost_nodes_after.seconds
+
+    def of_node(old: Node | None, new: Node | None) -> Keys:
+        if old is None or silent(old) or not silent(new):
+            return triggers.NONE
+        found = [pod for pod in caches.pods.store if pod.spec.node_name == old.metadata.name]
+        sets = {key for pod in found for key in triggers.sets_of_label(None, pod)}
+        wanted = {key for key in sets if asked(caches.sets.store.get(*key))}
+        return frozenset(pod.metadata.key for pod in found if is_leader(pod) is leads and _of_one(pod, wanted))
+
+    def of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        if old is None or new is None or not asked(new) or asked(old) == asked(new):
+            return triggers.NONE
+        found = (pod for pod in caches.pods.store if is_leader(pod) is leads and _of_one(pod, {new.metadata.key}))
+        nodes = caches.nodes.store
+        return frozenset(pod.metadata.key for pod in found if silent(nodes.get("", pod.spec.node_name)))
+
+    builder.watch(caches.nodes, of_node)
+    builder.watch(caches.sets, of_set)
+
+
+def _of_one(pod: Pod, sets: set[Key]) -> bool:
+    """Whether the pod is of one of these sets."""
+    return not sets.isdisjoint(triggers.sets_of_label(None, pod))
 
 
 def _watch_pod_groups(

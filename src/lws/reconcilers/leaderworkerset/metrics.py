@@ -40,6 +40,10 @@ class DomainMetrics:
         """Export what these controllers, which were made after it, fail at."""
         export_failing(self._metrics, self._caches, controllers)
 
+    def released(self) -> None:
+        """A pod was let go from a lost node."""
+        self._incidents.released()
+
     def recreated(self, set_key: Key, leader: str, cause: Cause) -> None:
         """A group was deleted to be made anew."""
         self._incidents.recreated(set_key, leader, cause)

@@ -6,7 +6,7 @@ so the caches hold what belongs to LeaderWorkerSets and nothing else of the clus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
 from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen, groups_of
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
 
 T = TypeVar("T", bound=Object)
@@ -171,6 +172,7 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        nodes: since when nodes are lost.
     """
 
     def __init__(
@@ -180,11 +182,13 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        nodes: NodeMemory | None = None,
     ) -> None:
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
         self._contents = Contents()
 
@@ -226,7 +230,6 @@ class Observer:
     def _lookup(self, namespace: str) -> Lookup:
         """How to look up what explains trouble in this namespace."""
         caches, groups = self._caches, self._caches.pod_groups
-        nodes = caches.nodes.store
 
         def members(leader: Pod) -> Sequence[Pod]:
             return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
@@ -238,10 +241,11 @@ class Observer:
         present = None if groups is None or groups.unavailable else groups.store
         return Lookup(
             members,
-            lambda name: nodes.get("", name),
+            self._nodes.known,
             None if present is None else lambda name: present.get(namespace, name),
             self._topology,
             unlabelled,
+            self._memory.claims,
         )
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
@@ -373,17 +377,18 @@ class Observer:
             return snapshot
         records, leader = self._records.of(snapshot.lws), snapshot.leader
         noted = {each.leader_uid for each in records.failures} | {self._memory.noted(leader_key)}
+        policies = self._records.chosen(snapshot.lws).policies
+        pods = (*snapshot.group_pods, *snapshot.workers.values(), *(() if leader is None else (leader,)))
+        names = [pod.spec.node_name for pod in pods if pod.spec.node_name]
         return replace(
             snapshot,
             now=self._records.now(),
-            policies=self._records.chosen(snapshot.lws).policies,
+            policies=policies,
             entry=None if leader is None else records.restarts.get(group_name(leader)),
             noted=frozenset(noted),
-            nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
+            nodes=self._nodes.known(names),
             ended=self._memory.ended(leader_key),
             repairs=self._memory.repairs(leader_key, self._records.now()),
+            silent=self._nodes.seen(names) if policies.release_lost_nodes_after.seconds else None,
+            reread=self._memory.reread(pods),
         )
-
-    def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:
-        nodes = self._caches.nodes.store
-        return {pod.spec.node_name: nodes.get("", pod.spec.node_name) for pod in pods if pod.spec.node_name}
