@@ -21,7 +21,7 @@ from tests.planning.making import leader, lws, worker
 
 NODE: Final = "node-1"
 NOW: Final = datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC)
-ENDING: Final = {"deletion_timestamp": "2026-01-02T15:00:00Z"}
+ENDING: Final[dict[str, Any]] = {"deletion_timestamp": "2026-01-02T15:00:00Z"}
 
 
 def ago(seconds: float) -> datetime:
@@ -191,7 +191,7 @@ def test_a_fresh_read_tells_of_another_pod_or_a_living_node() -> None:
     """A pod with another UID, or one that is gone, and a node that reports again, are not what was judged."""
     pod = on_lost()
     live = {"metadata": {"uid": pod.metadata.uid}}
-    ready = {"metadata": {"name": NODE}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    ready: JSON = {"metadata": {"name": NODE}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     assert not nodes.reread(pod, {"metadata": {"uid": "other"}}, None).same
     assert not nodes.reread(pod, None, None).same
     assert not nodes.reread(pod, live, ready).same

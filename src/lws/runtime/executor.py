@@ -339,8 +339,10 @@ class _Run(Generic[K]):
         if action.uid in self.executor._ended:
             return None
         try:
-            where, how = (action.resource, action.namespace, action.name), {"grace_period_seconds": action.grace}
-            answer = await self.executor._client.delete(*where, uid=action.uid, propagation=action.propagation, **how)
+            where, grace = (action.resource, action.namespace, action.name), action.grace
+            answer = await self.executor._client.delete(
+                *where, uid=action.uid, propagation=action.propagation, grace_period_seconds=grace
+            )
         except (NotFoundError, ConflictError):
             return None  # gone, or another object has its name: both are what was wanted
         self.outcome.deleted.append(action.uid)

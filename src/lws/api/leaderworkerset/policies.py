@@ -224,11 +224,29 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectNodes:
+    """What makes a node suspect, for the whole cluster; times in seconds (resilience 6.5).
+
+    Attributes:
+        threshold: how many incidents whose cause was on it do.
+        window: within which they count.
+        duration: for how long it is suspect after the last.
+        conditions: types of conditions of which one that is True does, too, while it is.
+    """
+
+    threshold: int = 3
+    window: float = 3600.0
+    duration: float = 3600.0
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySource:
-    """What the policies file says: defaults, and rules of which the first that matches counts."""
+    """What the policies file says: defaults, rules of which the first that matches counts, and what is for all."""
 
     defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
+    suspect_nodes: SuspectNodes = SuspectNodes()
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:
         """What holds for a set that says nothing itself."""

@@ -248,6 +248,7 @@ def _describe(
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,
+            suspects=snapshot.suspects,
         ),
     )
 

@@ -18,7 +18,7 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
+from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus, SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
@@ -57,6 +57,7 @@ class SetSnapshot:
         told: what our last write of the status said beyond the reference.
         scheduling: what there is of typed scheduling.
         rollout: what the rollout has to remember.
+        suspects: nodes that its recreated groups avoid.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
@@ -80,6 +81,7 @@ class SetSnapshot:
     told: JSON = field(default_factory=dict)
     scheduling: Seen = NOTHING_SEEN
     rollout: RolloutStatus | None = None
+    suspects: tuple[SuspectNode, ...] = ()
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
@@ -15,6 +15,7 @@ from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.nodes import silent
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.suspects import Suspicion
 from lws.reconcilers.leaderworkerset import replacement, triggers
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
@@ -25,6 +26,7 @@ from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, R
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
+from lws.reconcilers.leaderworkerset.suspects import SuspectBook, tell
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
@@ -59,6 +61,8 @@ def build(
     provider: SchedulerProvider | None = None,
     groups: GroupListener | None = None,
     policies: PolicySource | None = None,
+    suspects: SuspectBook | None = None,
+    leading: Callable[[], bool] = lambda: True,
 ) -> Controllers:
     """Make all controllers. Nothing runs yet, but every change in the caches wakes its keys.
 
@@ -70,6 +74,8 @@ def build(
         provider: the gang scheduler, if there is one.
         groups: hears of recreated groups.
         policies: what the policies file says.
+        suspects: keeps which nodes are suspect.
+        leading: whether this process is the one that tells of them.
     """
     memory = GroupMemory()
     counts = GroupCounts(caches)  # before whatever it is asked for listens to the pods
@@ -81,7 +87,8 @@ def build(
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
     nodes = NodeMemory(caches.nodes, options.clock)
-    observer = Observer(caches, memory, provider, records, counts.terminating, nodes)
+    book = suspects or SuspectBook(caches, policies or PolicySource(), options.clock)
+    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
@@ -91,6 +98,7 @@ def build(
         _watch_nodes(builder, caches, records, leads=leads)
     for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
+    _watch_suspects(by_set, caches, book, recorder, leading)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
@@ -187,6 +195,21 @@ def _watch_nodes(builder: ControllerBuilder[Key], caches: Caches, records: SetRe
 
     builder.watch(caches.nodes, of_node)
     builder.watch(caches.sets, of_set)
+
+
+def _watch_suspects(
+    builder: ControllerBuilder[Key], caches: Caches, book: SuspectBook, recorder: Recorder, leading: Callable[[], bool]
+) -> None:
+    """Sets that avoid suspect nodes say in their status which these are, and an event says it on the node."""
+
+    def changed(fresh: Mapping[str, Suspicion]) -> None:
+        for lws in caches.sets.store:
+            if book.asks(lws):
+                builder.queue.add(lws.metadata.key)
+        if leading():
+            tell(caches, recorder, fresh)
+
+    book.on_change(changed)
 
 
 def _of_one(pod: Pod, sets: set[Key]) -> bool:

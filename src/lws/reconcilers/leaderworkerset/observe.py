@@ -23,6 +23,7 @@ from lws.api.leaderworkerset.objects import (
     Workload,
     controlled_by,
 )
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
@@ -173,6 +174,7 @@ class Observer:
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
         nodes: since when nodes are lost.
+        suspects: nodes that recreated groups of a set avoid.
     """
 
     def __init__(
@@ -183,11 +185,13 @@ class Observer:
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
         nodes: NodeMemory | None = None,
+        suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
     ) -> None:
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._suspects = suspects
         self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
         self._contents = Contents()
@@ -223,6 +227,7 @@ class Observer:
             told=self._records.told(lws),
             scheduling=self._scheduling(lws),
             rollout=self._records.rollout(lws),
+            suspects=self._suspects(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )
