@@ -128,7 +128,7 @@ def test_which_groups_were_recreated() -> None:
 def test_hosts_are_avoided_by_preference_and_what_was_asked_for_stays() -> None:
     """The term is a preference of weight 100, beside those that the pod has; nothing is required."""
     own = {"weight": 1, "preference": {"matchExpressions": []}}
-    kept = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    kept: JSON = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
     terms = {"preferredDuringSchedulingIgnoredDuringExecution": [own], **kept}
     pod: JSON = {"spec": {"affinity": {"nodeAffinity": terms, "podAffinity": {}}}}
     affinity = with_avoided_hosts(pod, ["n7.local"])["spec"]["affinity"]
