@@ -52,7 +52,7 @@ class NodeMemory:
         return self._nodes.store.get("", name)
 
     def known(self, names: Iterable[str]) -> dict[str, Node | None]:
-        """The nodes of these names; None for one that is gone, and nothing for one that went only now (resilience 6.1)."""
+        """The nodes of these names; None for one that is gone, nothing for one that went just now (resilience 6.1)."""
         return {name: node for name in set(names) if (node := self.find(name)) is not None or self._long_gone(name)}
 
     def seen(self, names: Iterable[str]) -> NodesSeen | None:
