@@ -55,6 +55,11 @@ class Failed:
     lost: bool = False
 
     @property
+    def leads(self) -> bool:
+        """Whether it is the leader itself."""
+        return self.pod is not None and is_leader(self.pod)
+
+    @property
     def failure(self) -> bool:
         """Whether this counts as a failure (spec 9.1)."""
         return self.gone or self.lost or (self.pod is not None and failing(self.pod, self.settled))

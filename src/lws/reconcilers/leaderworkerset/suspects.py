@@ -23,9 +23,9 @@ from lws.apimachinery.objects import Key
 from lws.apimachinery.resources import NODES
 from lws.clock import Clock
 from lws.planning.leaderworkerset import suspects
-from lws.planning.leaderworkerset.groups import short_name
+from lws.planning.leaderworkerset.groups import shown_group
 from lws.planning.leaderworkerset.suspects import Suspicion
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.runtime.events import ObjectRef, Recorder
 
 BATCH_SECONDS: Final = 0.2  # for how long changes are gathered
@@ -86,7 +86,7 @@ class SuspectBook:
         lws = self._caches.sets.store.get(namespace_of(pod), marks.get(labels.NAME) or "")
         if lws is None or not lws.status.failures or not self.asks(lws):
             return ()
-        group = "" if lws.spec.hashed else short_name(marks.get(labels.GROUP_INDEX) or "")
+        group = "" if lws.spec.hashed else shown_group(marks.get(labels.GROUP_INDEX) or "")
         if not suspects.recreated(lws.status.failures, group, self._policy.window, self._clock.now()):
             return ()
         if self._dirty:
