@@ -37,8 +37,8 @@ from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
 from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import Controllers, build
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import (
     broken_informers,
