@@ -15,7 +15,7 @@ from lws.apimachinery.manifests import JSON, annotations_of, labels_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, Resource
 from lws.client.transport import Request, Transport
 from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.simulation.budgets import Budgets, counts_of
 from tests.simulation.driver import Simulation
 from tests.simulation.faults import Faults
