@@ -15,11 +15,12 @@ from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
+from lws.reconcilers.leaderworkerset.caches import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
-from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
+from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
