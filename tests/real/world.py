@@ -103,7 +103,7 @@ class World(View):
         configuration: JSON | None = None,
         policies: JSON | None = None,
     ) -> Running:
-        """Start an operator, with these members in its configuration and its policies; returns when it works."""
+        """Start an operator, with these members in its configuration and policies; returns when it works."""
         transport = wrap(Recording(_Borrowed(self.env.transport), self.writes))
         members = {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": elect}}
         configured = Configuration.model_validate({**members, **(configuration or {})})

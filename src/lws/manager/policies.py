@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from lws.api.leaderworkerset import gangs
 from lws.api.leaderworkerset.policies import BY_MEMBER, PolicySource, Rule, SetPolicies, parse
+from lws.api.leaderworkerset.workloadapi import GROUP, V1BETA1, VERSIONS, WorkloadApi
 from lws.manager.section import Section, Text
 
 _ABOUT_SETS: Final = frozenset(BY_MEMBER) - {"rollout"}
@@ -73,6 +74,7 @@ class Policies(ChosenForSets):
     """Cluster-wide defaults, and rules of which the first that matches a set counts."""
 
     gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
+    workload_version: Text = V1BETA1.version
     rules: tuple[PolicyRule, ...] = ()
 
     @field_validator("gang_schedulers")
@@ -81,6 +83,18 @@ class Policies(ChosenForSets):
         if not value or not all(value):
             raise ValueError("at least one schedulerName is needed, such as volcano, and none may be empty")
         return value
+
+    @field_validator("workload_version")
+    @classmethod
+    def _known_version(cls, value: str) -> str:
+        if value not in VERSIONS:
+            raise ValueError(f"{value!r} is no version of {GROUP} with Workloads: use {' or '.join(VERSIONS)}")
+        return value
+
+    @property
+    def workload_api(self) -> WorkloadApi:
+        """The version of ``scheduling.k8s.io`` by which ``spec.scheduling`` is acted upon (ND-31)."""
+        return VERSIONS[self.workload_version]
 
     @property
     def source(self) -> PolicySource:

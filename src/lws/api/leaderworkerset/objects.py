@@ -51,6 +51,7 @@ class PodSpec(CachedStruct, frozen=True):
     scheduling_group: PodSchedulingGroup | None = None
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
+    priority: int | None = None
 
 
 class Waiting(CachedStruct, frozen=True):

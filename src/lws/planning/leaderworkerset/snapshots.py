@@ -26,11 +26,11 @@ from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Seen
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The caches of the LeaderWorkerSet controllers, and their indexes.
+"""The caches that the reconcilers of this API read, and how they are indexed.
 
 All but the sets themselves, the nodes and Volcano's Queues are selected at the server, by the label
 ``leaderworkerset.sigs.k8s.io/name`` or, of events, by what they are about, so the caches hold what belongs to
@@ -25,6 +25,7 @@ from lws.api.leaderworkerset.objects import (
 )
 from lws.api.leaderworkerset.resources import PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.workloadapi import V1BETA1, WorkloadApi
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Object
 from lws.informers.informer import Informer
@@ -84,6 +85,12 @@ def by_pod_group(pod: Pod) -> str:
     return f"{pod.metadata.namespace}/{group.pod_group_name}" if group is not None and group.pod_group_name else ""
 
 
+def by_gang(pod: Pod) -> str:
+    """``<namespace>/<PodGroup>`` of pods in one of a gang scheduler with an API of its own."""
+    mark = pod.metadata.annotation(labels.POD_GROUP_NAME)
+    return f"{pod.metadata.namespace}/{mark}" if mark else ""
+
+
 def by_subject(event: Event) -> str:
     """``<namespace>/<name>`` of what an event is about."""
     return f"{event.metadata.namespace}/{event.involved_object.name}"
@@ -96,7 +103,12 @@ def by_host(pod: Pod) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """The informers that reconcilers read."""
+    """The informers that reconcilers read.
+
+    Attributes:
+        typed: whether ``spec.scheduling`` is acted upon.
+        api: by which version of ``scheduling.k8s.io``, unless by a gang scheduler with an API of its own.
+    """
 
     sets: Informer[LeaderWorkerSet]
     statefulsets: Informer[StatefulSet]
@@ -110,10 +122,28 @@ class Caches:
     gang_events: Informer[Event] | None = None
     workloads: Informer[Workload] | None = None
     scheduling_groups: Informer[SchedulingPodGroup] | None = None
+    typed: bool = False
+    api: WorkloadApi = V1BETA1
 
     @classmethod
-    def of(cls, registry: InformerRegistry, *, gang: bool = False, typed: bool = False, namespace: str = "") -> Caches:
-        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for."""
+    def of(
+        cls,
+        registry: InformerRegistry,
+        *,
+        gang: bool = False,
+        typed: bool = False,
+        api: WorkloadApi = V1BETA1,
+        namespace: str = "",
+    ) -> Caches:
+        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for.
+
+        Args:
+            registry: shares informers.
+            gang: whether a gang scheduler with an API of its own is the provider.
+            typed: whether ``spec.scheduling`` is acted upon, by that one or else by Kubernetes itself.
+            api: the version of ``scheduling.k8s.io``.
+            namespace: where; everywhere if empty.
+        """
         ours = labels.NAME
         pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
         pods.add_index(LEADERS_BY_SET, leaders_by_set)
@@ -122,12 +152,16 @@ class Caches:
         pods.add_index(BY_LEADER, by_leader)
         pods.add_index(BY_HOST, by_host)
         if typed:
-            pods.add_index(BY_POD_GROUP, by_pod_group)
+            pods.add_index(BY_POD_GROUP, by_gang if gang else by_pod_group)
         statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
         statefulsets.add_index(BY_SET, by_set)
         revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
         revisions.add_index(BY_SET, by_set)
         groups = _pod_groups(registry, namespace) if gang else None
+        if typed and groups is not None:
+            groups.add_index(BY_SET, by_set)
+        workloads = _scheduling(registry, kinds.workloads(api), namespace) if typed and not gang else None
+        members = _scheduling(registry, kinds.scheduling_groups(api), namespace) if typed and not gang else None
         return cls(
             sets=registry.informer(kinds.LEADERWORKERSETS, namespace=namespace),
             statefulsets=statefulsets,
@@ -140,8 +174,10 @@ class Caches:
             pod_groups=groups,
             queues=registry.informer(kinds.QUEUES, optional=True) if gang else None,
             gang_events=_gang_events(registry, namespace) if gang else None,
-            workloads=_scheduling(registry, kinds.WORKLOADS, namespace) if typed else None,
-            scheduling_groups=_scheduling(registry, kinds.SCHEDULING_PODGROUPS, namespace) if typed else None,
+            workloads=workloads,
+            scheduling_groups=members,
+            typed=typed,
+            api=api,
         )
 
     def __iter__(self) -> Iterator[Informer[Any]]:

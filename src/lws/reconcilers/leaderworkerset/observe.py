@@ -1,4 +1,4 @@
-"""The snapshots that are taken from the caches. Nothing here asks the API server."""
+"""The snapshots taken from the caches. Nothing here asks the API server."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from lws.planning.leaderworkerset.diagnosis.gangs import words_of
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Gangs, Seen
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen, groups_of
+from lws.planning.leaderworkerset.workloads import groups_of
 from lws.reconcilers.leaderworkerset.caches import (
     BY_GROUP,
     BY_HOST,
@@ -147,6 +148,7 @@ class Observer:
                 pod.metadata.namespace,
                 pod.metadata.label(labels.NAME),
                 pod.metadata.label(labels.GROUP_INDEX),
+                pod.spec.priority,
             )
             for pod in held
         )
@@ -154,23 +156,39 @@ class Observer:
     def _scheduling(self, lws: LeaderWorkerSet) -> Seen:
         """What there is of typed scheduling, for a set that asks for it."""
         caches, where = self._caches, "/".join(lws.metadata.key)
-        if lws.spec.scheduling is None or caches.workloads is None or caches.scheduling_groups is None:
+        if lws.spec.scheduling is None or not caches.typed:
+            return NOTHING_SEEN
+        if caches.pod_groups is not None and self._provider is not None:
+            gangs = {each.metadata.name: each for each in caches.pod_groups.store.by_index(BY_SET, where)}
+            return Seen(
+                supported=True,
+                unavailable=caches.pod_groups.unavailable,
+                in_use=self._named(lws, gangs),
+                gangs=Gangs(self._provider, gangs),
+            )
+        if caches.workloads is None or caches.scheduling_groups is None:
             return NOTHING_SEEN
         groups = {each.metadata.name: each for each in caches.scheduling_groups.store.by_index(BY_SET, where)}
-        namespace, named = lws.metadata.namespace, caches.pods.store
         return Seen(
             supported=True,
             unavailable=caches.workloads.unavailable or caches.scheduling_groups.unavailable,
+            api=caches.api,
             workloads=tuple(caches.workloads.store.by_index(BY_SET, where)),
             groups=groups,
-            in_use=frozenset(name for name in groups if named.by_index(BY_POD_GROUP, f"{namespace}/{name}")),
+            in_use=self._named(lws, groups),
         )
 
+    def _named(self, lws: LeaderWorkerSet, groups: Iterable[str]) -> frozenset[str]:
+        """Those of these PodGroups that some pod names."""
+        namespace, pods = lws.metadata.namespace, self._caches.pods.store
+        return frozenset(name for name in groups if pods.by_index(BY_POD_GROUP, f"{namespace}/{name}"))
+
     def _unprepared(self, leader: Pod) -> str:
-        """The PodGroup of ``scheduling.k8s.io`` that a gated leader lacks; empty if it lacks none."""
+        """The PodGroup of its set that a gated leader lacks; empty if it lacks none."""
         groups = self._caches.scheduling_groups
         if groups is None:
-            return ""
+            typed = self._caches.typed and leader.metadata.annotation(labels.SCHEDULING_LEVEL)
+            return name_of(self._provider, leader) if typed and self._lacks_pod_group(leader) else ""
         names = groups_of(leader)
         return next((name for name in names if groups.store.get(leader.metadata.namespace, name) is None), "")
 

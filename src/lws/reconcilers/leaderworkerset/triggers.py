@@ -76,8 +76,8 @@ def sets_of_label(old: Object | None, new: Object | None) -> Keys:
 
 
 def sets_of_ended(old: Pod | None, new: Pod | None) -> Keys:
-    """The set of a pod that is gone and was placed with others: their PodGroup may be of no more use."""
-    if old is None or new is not None or old.spec.scheduling_group is None:
+    """The set of a pod that is gone and was placed with others: their PodGroup may be of no more use (next 7.9)."""
+    if old is None or new is not None or not old.metadata.annotation(labels.SCHEDULING_LEVEL):
         return NONE
     return frozenset({(old.metadata.namespace, old.metadata.label(labels.NAME))})
 
