@@ -13,6 +13,7 @@ from lws.api.leaderworkerset.workloadapi import GROUP, V1BETA1, VERSIONS, Worklo
 from lws.manager.section import Section, Text
 
 _ABOUT_SETS: Final = frozenset(BY_MEMBER) - {"rollout"}
+_CAN_BE_OFF: Final = ("restart_backoff", "group_recovery_grace")
 
 
 def _as_text(value: Any) -> str:
@@ -30,7 +31,7 @@ def _as_text(value: Any) -> str:
 def _checked(value: Any, info: ValidationInfo) -> str:
     """The text that an annotation would have, known to be of the accepted form; YAML reads a bare ``off`` as false."""
     assert info.field_name is not None
-    off = info.field_name == "restart_backoff" and value is False
+    off = info.field_name in _CAN_BE_OFF and value is False
     text = "off" if off else _as_text(value)
     parse(BY_MEMBER[info.field_name], text)
     return text
@@ -50,6 +51,7 @@ class ChosenForSets(Section):
     progress_deadline: Value = None
     on_stall: Value = None
     surge_fallback: Value = None
+    group_recovery_grace: Value = None
 
     def values(self, base: SetPolicies) -> Mapping[str, Any]:
         """The members that say something, over those that hold otherwise."""

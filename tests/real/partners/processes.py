@@ -17,6 +17,7 @@ from lws.client.api import ApiClient
 from lws_sandbox.control import MASTERS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.nodes import NodeShape
+from lws_sandbox.real.cluster import RealCluster
 from lws_sandbox.real.process import Process, running
 from tests.real.conftest import need_binaries
 from tests.real.planes import BRISK, RealPlane, real_plane
@@ -73,10 +74,10 @@ async def _established(client: ApiClient, name: str) -> bool:
     return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 
-def kubeconfig_for(plane: RealPlane, user: str) -> Path:
+def kubeconfig_for(cluster: RealCluster, user: str) -> Path:
     """A kubeconfig of somebody who may do everything."""
-    running_plane = plane.cluster.plane
-    return running_plane.keys.write_kubeconfig(user, running_plane.url, user, (MASTERS,))
+    plane = cluster.plane
+    return plane.keys.write_kubeconfig(user, plane.url, user, (MASTERS,))
 
 
 def free_port() -> int:

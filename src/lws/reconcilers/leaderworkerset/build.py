@@ -17,7 +17,14 @@ from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
-from lws.reconcilers.leaderworkerset.caches import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches
+from lws.reconcilers.leaderworkerset.caches import (
+    BY_GROUP,
+    BY_LEADER,
+    LEADERS_BY_SET,
+    RETAINED_BY_SET,
+    Caches,
+    by_group,
+)
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
@@ -90,6 +97,7 @@ def build(
     _watch_for_workers(by_worker, caches)
     for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
+        _watch_for_grace(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
     sets = LeaderWorkerSetReconciler(
@@ -147,6 +155,19 @@ def _watch_for_retained(builder: ControllerBuilder[Key], caches: Caches, *, lead
     builder.watch(caches.deployments, lambda old, new: retained(triggers.sets_of_deployment(old, new)))
     changed = replacement.sets_of_change if leads else triggers.sets_of_leader
     builder.watch(caches.pods, lambda old, new: retained(changed(old, new)))
+
+
+def _watch_for_grace(builder: ControllerBuilder[Key], caches: Caches, *, leads: bool) -> None:
+    """Every pod is judged anew when its set gives failed members another time, or none (resilience 7)."""
+
+    def members(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        if new is None or not triggers.concerns_members(old, new):
+            return triggers.NONE
+        leaders = caches.pods.store.by_index(LEADERS_BY_SET, "/".join(new.metadata.key))
+        pods = [pod for each in leaders for pod in caches.pods.store.by_index(BY_GROUP, by_group(each))]
+        return frozenset(pod.metadata.key for pod in pods if is_leader(pod) is leads)
+
+    builder.watch(caches.sets, members)
 
 
 def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:

@@ -282,13 +282,21 @@ class Observer:
         if snapshot.lws is None:
             return snapshot
         records, leader = self._records.of(snapshot.lws), snapshot.leader
-        noted = {each.leader_uid for each in records.failures} | {self._memory.noted(leader_key)}
+        noted = {each.leader_uid for each in records.failures if not each.healed} | {self._memory.noted(leader_key)}
+        chosen = self._records.chosen(snapshot.lws).policies
+        healing, failure = None, None
+        if chosen.group_recovery_grace and leader is not None:
+            healing, uid = self._memory.healing(leader_key), leader.metadata.uid
+            failure = None if uid == self._memory.noted(leader_key) else records.open(uid)
+            noted -= set() if failure is None else {uid}
         return replace(
             snapshot,
             now=self._records.now(),
-            policies=self._records.chosen(snapshot.lws).policies,
+            policies=chosen,
             entry=None if leader is None else records.restarts.get(group_name(leader)),
             noted=frozenset(noted),
+            healing=healing,
+            failure=failure,
             nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
             ended=self._memory.ended(leader_key),
             repairs=self._memory.repairs(leader_key, self._records.now()),

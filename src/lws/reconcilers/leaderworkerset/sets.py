@@ -130,7 +130,7 @@ class LeaderWorkerSetReconciler:
             look = plan.look if isinstance(plan, PacedPlan) else None
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
-                self._records.wrote(snapshot.lws, plan)
+                self._records.wrote(snapshot.lws, plan, snapshot.records)
 
 
 def _problem(outcome: Outcome, error: ApiError) -> Problem | None:
