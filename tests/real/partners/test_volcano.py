@@ -236,3 +236,28 @@ def test_whole_groups_only_and_nothing_at_rest(plane: RealPlane) -> None:
             await until(gone, f"the end of all {PODGROUPS.plural}")
 
     plane.run(scenario)
+
+
+def test_a_leader_pod_alone_is_marked_if_it_names_the_scheduler(plane: RealPlane) -> None:
+    """As the reference's webhook marks it: by set, index and key; a pod of another scheduler is not marked (CD-31)."""
+
+    async def scenario(world: World) -> None:
+        async with working(world):
+            marks = {}
+            for name, scheduler in (("test-0", "volcano"), ("test-1", "default-scheduler")):
+                index = name[-1]
+                identity = {labels.NAME: "test", labels.GROUP_INDEX: index, labels.REVISION: "1"}
+                pod = {
+                    "metadata": {
+                        "name": f"{name}-pod-0",
+                        "namespace": world.namespace,
+                        "labels": {**identity, labels.WORKER_INDEX: "0"},
+                        "annotations": {labels.SIZE: "2"},
+                    },
+                    "spec": {"schedulerName": scheduler, "containers": [{"name": "leader", "image": "app:1"}]},
+                }
+                made = await world.client.create(PODS, pod)
+                marks[name] = made["metadata"]["annotations"].get(labels.POD_GROUP_NAME)
+            assert marks == {"test-0": "test-0-1", "test-1": None}
+
+    plane.run(scenario)
