@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, Resource
 from lws.client.api import ApiClient
 from lws_sandbox.control import MASTERS
 from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.nodes import NodeShape
 from lws_sandbox.real.cluster import RealCluster
 from lws_sandbox.real.process import Process, running
 from tests.real.conftest import need_binaries
@@ -30,11 +31,11 @@ Life = Callable[[RealPlane, Path], AbstractAsyncContextManager[Any]]
 
 
 @contextmanager
-def beside(life: Life, folder: Path, delays: Delays = BRISK) -> Iterator[RealPlane]:
+def beside(life: Life, folder: Path, delays: Delays = BRISK, nodes: Sequence[NodeShape] = ()) -> Iterator[RealPlane]:
     """A control plane of its own, with a partner that runs beside it."""
     for name in ("plane", "partner"):
         (folder / name).mkdir()
-    with real_plane(need_binaries(), folder / "plane", delays=delays) as plane:
+    with real_plane(need_binaries(), folder / "plane", delays=delays, nodes=nodes) as plane:
         partner = life(plane, folder / "partner")
         plane.call(partner.__aenter__())
         try:
