@@ -38,6 +38,7 @@ from lws.reconcilers.leaderworkerset.caches import (
     Caches,
     by_group,
 )
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
 
@@ -51,6 +52,7 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        inquiries: answers of the API server; without them nothing is asked.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        inquiries: Inquiries | None = None,
     ) -> None:
+        self._inquiries = inquiries
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
@@ -122,6 +126,8 @@ class Observer:
             None if present is None else lambda name: present.get(namespace, name),
             self._topology,
             unlabelled,
+            lambda workers: "" if self._inquiries is None else self._inquiries.manager(workers),
+            lambda workers: () if self._inquiries is None else self._inquiries.warnings(workers),
         )
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
