@@ -16,6 +16,7 @@ from lws.planning.leaderworkerset import (
     grace,
     group_ready,
     incidents,
+    lostnodes,
     members,
     recovery,
     restartbudget,
@@ -87,7 +88,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     gone, told = _apart(snapshot, record, gone)
     missing = _Missing.of(snapshot, gone, record)
     settled, granted = _settled(snapshot), grace.granted(snapshot)
-    named_pod = () if pod is None else (Failed(name, pod, settled=_over(snapshot, pod, settled, granted=granted)),)
+    named_pod = () if pod is None else (_named(snapshot, name, pod, settled, granted=granted),)
     lacking: Failed | None = None
     for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
@@ -142,6 +143,12 @@ def _over(snapshot: GroupSnapshot, pod: Pod, settled: Mapping[str, int], *, gran
     """How many restarts of a pod count no more."""
     count = settled.get(pod.metadata.uid, 0)
     return max(count, grace.got_over(snapshot, pod, leads=is_leader(pod))) if granted else count
+
+
+def _named(snapshot: GroupSnapshot, name: str, pod: Pod, settled: Mapping[str, int], *, granted: bool) -> Failed:
+    """The pod in question, which has failed too if its node has been lost for long enough (resilience 6.2)."""
+    over = _over(snapshot, pod, settled, granted=granted)
+    return Failed(name, pod, settled=over, lost=lostnodes.look(snapshot, pod).lost)
 
 
 def _waited(snapshot: GroupSnapshot) -> Review | None:

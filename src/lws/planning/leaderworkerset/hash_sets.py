@@ -228,6 +228,7 @@ def _describe(
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,
+            suspects=snapshot.suspects,
             prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
