@@ -108,12 +108,11 @@ async def test_r07_a_storm_has_a_back_off_for_each_group_and_few_writes() -> Non
             since, began = len(cluster.writes), cluster.clock.monotonic()
             for index in range(50):
                 await cluster.client.delete(PODS, NAMESPACE, f"sample-{index}-1", grace_period_seconds=0)
-            await asyncio.sleep(25)
+            await asyncio.sleep(100)
             written = [each for each in cluster.counted(since) if each.resource == "leaderworkersets/status"]
             gaps = Counter(int((each.time - began) // 10) for each in written)
-            assert max(gaps.values()) <= 12, (wave, gaps)
-            await cluster.available("sample")
-            await cluster.quiet(3)
+            assert max(gaps.values()) <= MOST_STATUSES, (wave, gaps)
+            assert (await status(cluster))["readyReplicas"] == 50
         found = await status(cluster)
         assert len(found["restarts"]) == 50
         assert {each["restarts"] for each in found["restarts"]} == {3}
@@ -122,6 +121,7 @@ async def test_r07_a_storm_has_a_back_off_for_each_group_and_few_writes() -> Non
 
 
 LONG = "n" * 50
+MOST_STATUSES = 8  # in ten seconds: those that counters and conditions cause, and one
 
 
 @virtual_time
@@ -139,10 +139,12 @@ async def test_r12_a_name_that_is_too_long_is_foretold_and_named() -> None:
         change = {"spec": {**rolling, "leaderWorkerTemplate": {"workerTemplate": template}}}
         assert ["metadata.name" in each for each in await warned(cluster, "PATCH", change)] == [True]
         await asyncio.sleep(60)
-        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, LONG, {"spec": {"replicas": 11}})
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, LONG, {"spec": {"replicas": 16}})
         await asyncio.sleep(90)
         found = (await cluster.client.get(LEADERWORKERSETS, NAMESPACE, LONG))["status"]["groups"]
-        assert [(each["index"], each["reason"]) for each in found] == [("10", "NameTooLong")]
+        # A StatefulSet's hash has up to ten characters: with a shorter one the name fits by chance.
+        assert {each["reason"] for each in found} == {"NameTooLong"}
+        assert all(int(each["index"]) >= 10 for each in found)
         assert found[0]["message"].endswith("it may have 51 characters.")
 
 
