@@ -42,6 +42,13 @@ ROOMS: Final[Mapping[str, Sequence[str]]] = {
 _READ: Final = ("conftest.py", "config", "docs", "examples", "hack", "sandbox", "tests", "Makefile")
 # A test of speed, which tells nothing under the machinery of mutants.
 _LEFT_OUT: Final = ("test_a_hundred_thousand_keys_pass_in_linear_time",)
+# On a busy machine examples take long, which is no reason to call a mutant killed.
+_PATIENCE: Final = """\
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("patient")
+"""
 _KILLED: Final = {1, 3, 24, -24, 152, 36, 255, 37}  # a test failed, or did not end
 
 
@@ -97,12 +104,21 @@ def prepare(room: str) -> Path:
         if not (place / name).is_symlink():
             (place / name).symlink_to(ROOT / name)
     left_out = " and ".join(f"not {name}" for name in _LEFT_OUT)
-    options = ["-o", "timeout=0", "--hypothesis-seed=0", "-m", "not long and not nightly and not browser and not real"]
+    (place / "patience.py").write_text(_PATIENCE)
+    options = [
+        "-p",
+        "patience",
+        "-o",
+        "timeout=0",
+        "--hypothesis-seed=0",
+        "-m",
+        "not long and not nightly and not browser and not real",
+    ]
     settings = {
         "source_paths": ["src/"],
         "only_mutate": [f"src/lws/{room}/*"],
         "do_not_mutate_patterns": [r"^\s*_log\.", r"^\s*raise AssertionError"],
-        "also_copy": list(_READ),
+        "also_copy": [*_READ, "patience.py"],
         "pytest_add_cli_args": [*options, "-k", left_out],
         "pytest_add_cli_args_test_selection": list(ROOMS[room]),
         "use_git_change_detection": False,
