@@ -58,7 +58,7 @@ async def volcano(plane: RealPlane, folder: Path) -> AsyncIterator[None]:
     settings.mkdir()
     configuration = settings / "volcano-scheduler.conf"
     configuration.write_text(_CONFIGURATION)
-    kubeconfig = kubeconfig_for(plane, "volcano")
+    kubeconfig = kubeconfig_for(plane.cluster, "volcano")
     command = [
         built(SCHEDULER),
         f"--kubeconfig={kubeconfig}",
