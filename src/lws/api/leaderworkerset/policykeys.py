@@ -7,3 +7,4 @@ from typing import Final
 PREFIX: Final = "ext.leaderworkerset.sigs.k8s.io/"
 ROLLOUT: Final = PREFIX + "rollout"
 PAUSED: Final = "paused"
+RECOVERY_GRACE: Final = PREFIX + "group-recovery-grace"
