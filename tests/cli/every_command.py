@@ -19,6 +19,7 @@ class Row:
         codes: exit codes that are right, whatever the set does just now.
         verbatim: whether it prints what others wrote, such as logs and templates, whose lines are as long as they are.
         documents: whether it has ``-o``.
+        folded: whether cells of a table are folded where a terminal is narrow, in the middle of words.
         serves: whether it runs until it is interrupted.
     """
 
@@ -26,6 +27,7 @@ class Row:
     codes: tuple[int, ...] = (0,)
     verbatim: bool = False
     documents: bool = True
+    folded: bool = False
     serves: bool = False
 
 
@@ -47,9 +49,12 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
     "logs": (Row("logs vllm --group 0", (0, 1), verbatim=True),),
     "exec": (Row("exec vllm --group 0 -- true", (0, 1), documents=False, verbatim=True),),
     "rollout status": (Row("rollout status vllm --watch=false"),),
-    "rollout pause": (Row("rollout pause vllm"),),
-    "rollout resume": (Row("rollout resume vllm"),),
-    "rollout history": (Row("rollout history vllm"), Row("rollout history vllm --revision 1", verbatim=True)),
+    "rollout pause": (Row("rollout pause vllm", (0, 1)),),
+    "rollout resume": (Row("rollout resume vllm", (0, 1)),),
+    "rollout history": (
+        Row("rollout history vllm", folded=True),
+        Row("rollout history vllm --revision 1", verbatim=True),
+    ),
     "rollout undo": (Row("rollout undo vllm", (0, 1)),),
     "diff": (Row("diff vllm", (0, 1), verbatim=True),),
     "restart": (Row("restart vllm --group 0 --timeout 60s", (0, 1)),),
