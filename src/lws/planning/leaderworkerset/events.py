@@ -10,6 +10,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent, Fold, Reference
 from lws.apimachinery.durations import format_duration
 from lws.apimachinery.names import parent_and_ordinal
+from lws.planning.leaderworkerset.nodes import NOT_RELEASED
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -35,6 +36,7 @@ ROLLOUT_STALLED = "RolloutStalled"
 ROLLED_BACK = "RolledBack"
 WORKERS_SCALED = "WorkersScaled"
 SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
+RELEASED = "ReleasedFromLostNode"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -259,6 +261,18 @@ def surge_unschedulable(once: str) -> EmitEvent:
     """Surge without capacity; an addition to the reference's events (resilience 5)."""
     note = "Groups of the new revision find no room: groups are taken down one by one, as if maxUnavailable were 1"
     return EmitEvent("Warning", SURGE_UNSCHEDULABLE, UPDATE, note, once=once)
+
+
+def released(pod: Reference, node: str, since: str) -> EmitEvent:
+    """A pod that was let go from a lost node; an addition to the reference's events (resilience 6.2)."""
+    note = f"Pod {pod.name} was deleted without waiting for node {node}, of which nothing has been heard since {since}"
+    return EmitEvent("Warning", RELEASED, DELETE, note, pod)
+
+
+def not_released(pod: Reference, node: str, why: str, rule: str) -> EmitEvent:
+    """A pod that stays on a lost node, told once per rule that forbids its release (resilience 6.2)."""
+    note = f"Pod {pod.name} is not released from lost node {node}: {why}"
+    return EmitEvent("Warning", NOT_RELEASED, DELETE, note, pod, once=f"{pod.uid}/{NOT_RELEASED}/{rule}")
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

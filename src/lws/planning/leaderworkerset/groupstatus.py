@@ -7,19 +7,19 @@ replaced, cost no diagnosis before they could be reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lws.api.leaderworkerset.objects import Node, Pod, PodGroup
+from lws.api.leaderworkerset.objects import Node, Pod
 from lws.api.leaderworkerset.status import GROUP_MESSAGE_BYTES, MESSAGE_BYTES, MOST_GROUPS, GroupRestarts, GroupStatus
 from lws.apimachinery.conditions import Wanted, find, timestamp, with_condition
 from lws.apimachinery.moments import after, parsed
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import culprit
 from lws.planning.leaderworkerset.diagnosis import controllerfacts, words
-from lws.planning.leaderworkerset.diagnosis.facts import Facts, Holder
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
 from lws.planning.leaderworkerset.groups import GroupState, group_name, marked
@@ -53,17 +53,19 @@ class Lookup:
 
     Attributes:
         members: the pods of a leader's group, the leader included.
-        node: a node by name; None for one that does not exist.
-        pod_group: a PodGroup of the set's namespace by name; None where there are none for us.
+        nodes: nodes by name; None for one that is gone.
+        gang: a PodGroup of the set's namespace by name, and what is said of it; None where there are none for us.
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
+        claims: what keeps a pod on its lost node, by UID.
     """
 
     members: Callable[[Pod], Sequence[Pod]]
-    node: Callable[[str], Node | None]
-    pod_group: Callable[[str], PodGroup | None] | None = None
+    nodes: Callable[[Iterable[str]], Mapping[str, Node | None]]
+    gang: Callable[[str], GangFacts | None] | None = None
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
+    claims: Callable[[str], tuple[str, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class _Looking:
         if not self._due(since, PATIENCE):
             return
         facts = self._of_set()
-        facts, group = controllerfacts.group(self._snapshot, facts, index, leader, pods, state, self._lookup)
+        facts, group = controllerfacts.group(self._snapshot, facts, index, leader, pods, state, self._lookup, self._now)
         findings = diagnose_group(facts, group)
         finding = min(findings, key=lambda each: each.reason, default=_unknown(index))
         if _starting(finding, pods, entry) and not self._due(since, self._snapshot.policies.slow_start):

@@ -214,6 +214,7 @@ def _describe(
             told=snapshot.told,
             seen=seen.seen,
             policies=snapshot.policies,
+            suspects=snapshot.suspects,
             prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )

@@ -247,6 +247,7 @@ def _describe(
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,
+            suspects=snapshot.suspects,
         ),
     )
 

@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
 from lws.api.leaderworkerset.objects import (
-    Node,
     Pod,
     PodGroup,
     StatefulSet,
     controlled_by,
 )
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key
 from lws.clock import SystemClock
-from lws.planning.leaderworkerset.diagnosis.facts import Holder
+from lws.planning.leaderworkerset.diagnosis.facts import GangFacts, Holder
+from lws.planning.leaderworkerset.diagnosis.gangs import words_of
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
@@ -34,11 +36,13 @@ from lws.reconcilers.leaderworkerset.caches import (
     BY_LEADER,
     BY_POD_GROUP,
     BY_SET,
+    BY_SUBJECT,
     LEADERS_BY_SET,
     Caches,
     by_group,
 )
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
 
 
@@ -51,6 +55,8 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        nodes: since when nodes are lost.
+        suspects: nodes that recreated groups of a set avoid.
     """
 
     def __init__(
@@ -60,11 +66,15 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        nodes: NodeMemory | None = None,
+        suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
     ) -> None:
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._suspects = suspects
+        self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
         self._contents = Contents()
 
@@ -99,6 +109,7 @@ class Observer:
             told=self._records.told(lws),
             scheduling=self._scheduling(lws),
             rollout=self._records.rollout(lws),
+            suspects=self._suspects(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )
@@ -106,7 +117,6 @@ class Observer:
     def _lookup(self, namespace: str) -> Lookup:
         """How to look up what explains trouble in this namespace."""
         caches, groups = self._caches, self._caches.pod_groups
-        nodes = caches.nodes.store
 
         def members(leader: Pod) -> Sequence[Pod]:
             return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
@@ -115,14 +125,25 @@ class Observer:
             shown = [each.metadata.name for each in caches.pods.store.by_index(BY_LEADER, f"{namespace}/{leader}")]
             return sorted(self._memory.released((namespace, leader), shown))
 
-        present = None if groups is None or groups.unavailable else groups.store
         return Lookup(
             members,
-            lambda name: nodes.get("", name),
-            None if present is None else lambda name: present.get(namespace, name),
+            self._nodes.known,
+            None if groups is None or groups.unavailable else lambda name: self._gang(namespace, name),
             self._topology,
             unlabelled,
+            self._memory.claims,
         )
+
+    def _gang(self, namespace: str, name: str) -> GangFacts | None:
+        """A PodGroup and what is said of it; None if it does not exist."""
+        groups, queues, events = self._caches.pod_groups, self._caches.queues, self._caches.gang_events
+        found = None if groups is None else groups.store.get(namespace, name)
+        if found is None:
+            return None
+        known = None if queues is None or queues.unavailable or not queues.synced else queues.store
+        about = () if events is None else events.store.by_index(BY_SUBJECT, f"{namespace}/{name}")
+        queue = found.spec.queue or DEFAULT_QUEUE
+        return GangFacts(found, None if known is None else known.get("", queue) is not None, words_of(found, about))
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
         """The domains of a node label, and the pods of groups in them."""
@@ -276,6 +297,8 @@ class Observer:
             healing, uid = self._memory.healing(leader_key), leader.metadata.uid
             failure = None if uid == self._memory.noted(leader_key) else records.open(uid)
             noted -= set() if failure is None else {uid}
+        pods = (*snapshot.group_pods, *snapshot.workers.values(), *(() if leader is None else (leader,)))
+        names = [pod.spec.node_name for pod in pods if pod.spec.node_name]
         return replace(
             snapshot,
             now=self._records.now(),
@@ -284,11 +307,9 @@ class Observer:
             noted=frozenset(noted),
             healing=healing,
             failure=failure,
-            nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
+            nodes=self._nodes.known(names),
             ended=self._memory.ended(leader_key),
             repairs=self._memory.repairs(leader_key, self._records.now()),
+            silent=self._nodes.seen(names) if chosen.release_lost_nodes_after.seconds else None,
+            reread=self._memory.reread(pods),
         )
-
-    def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:
-        nodes = self._caches.nodes.store
-        return {pod.spec.node_name: nodes.get("", pod.spec.node_name) for pod in pods if pod.spec.node_name}

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Deployment, StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, PodGroup, StatefulSet
 from lws.apimachinery.objects import Condition, OwnerReference
 from lws.planning.leaderworkerset.diagnosis.objects import (
     Event,
     Metadata,
     NodeReport,
     ObjectReference,
-    PodGroupReport,
     PodReport,
     Workload,
 )
@@ -151,10 +150,10 @@ class GangFacts:
     Attributes:
         pod_group: the PodGroup.
         queue_exists: whether its queue does; None if that could not be read.
-        words: the newest event about it, or why it is unschedulable.
+        words: what its scheduler says of it (`gangs.words_of`).
     """
 
-    pod_group: PodGroupReport
+    pod_group: PodGroup
     queue_exists: bool | None = None
     words: str = ""
 
@@ -177,6 +176,7 @@ class Facts:
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
         events_read: whether events were read at all.
+        kept: why pods are not let go from their lost nodes, by name, where that is known without events.
     """
 
     lws: SetFacts
@@ -191,6 +191,7 @@ class Facts:
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
     events_read: bool = True
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
