@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lws.api.leaderworkerset import gangs
-from lws.api.leaderworkerset.policies import BY_MEMBER, PolicySource, Rule, SetPolicies, parse
+from lws.api.leaderworkerset.policies import BY_MEMBER, EVACUATIONS, PolicySource, Rule, SetPolicies, parse
 from lws.manager.section import Section, Text
 
 _ABOUT_SETS: Final = frozenset(BY_MEMBER) - {"rollout"}
@@ -49,6 +49,8 @@ class ChosenForSets(Section):
     progress_deadline: Value = None
     on_stall: Value = None
     surge_fallback: Value = None
+    evacuate: Value = None
+    disruption_budget: Value = None
 
     def values(self, base: SetPolicies) -> Mapping[str, Any]:
         """The members that say something, over those that hold otherwise."""
@@ -72,6 +74,7 @@ class PolicyRule(ChosenForSets):
 class Policies(ChosenForSets):
     """Cluster-wide defaults, and rules of which the first that matches a set counts."""
 
+    evacuations: int = Field(EVACUATIONS, ge=1)
     gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
     rules: tuple[PolicyRule, ...] = ()
 
@@ -87,7 +90,7 @@ class Policies(ChosenForSets):
         """As planners want it."""
         defaults = SetPolicies(**self.values(SetPolicies()))
         rules = tuple(Rule(each.namespaces, each.labels, each.values(defaults)) for each in self.rules)
-        return PolicySource(defaults, rules)
+        return PolicySource(defaults, rules, self.evacuations)
 
 
 class PoliciesFile(Section):

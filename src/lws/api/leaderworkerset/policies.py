@@ -16,10 +16,12 @@ from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX
 from lws.api.rules import member
 from lws.apimachinery.durations import parse_duration
 from lws.apimachinery.gotext import quoted
+from lws.apimachinery.intstr import IntOrString, is_percent, scaled
 from lws.apimachinery.manifests import JSON
 
 MOST_LOG_LINES: Final = 500
 MOST_REVISIONS: Final = 100
+EVACUATIONS: Final = 2  # sets of the cluster with a move at once, unless the policies file says otherwise
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 OnStall: TypeAlias = Literal["Hold", "Undo", "Ignore"]
@@ -57,6 +59,8 @@ class SetPolicies:
     progress_deadline: float = 0.0
     on_stall: OnStall = "Hold"
     surge_fallback: float = 0.0
+    evacuate: bool = False
+    disruption_budget: IntOrString | None = None
 
 
 DEFAULTS: Final = SetPolicies()
@@ -140,6 +144,13 @@ def _backoff(text: str, base: Any) -> BackOff:
     return result
 
 
+def _groups(text: str, _: Any) -> IntOrString:
+    """A number of groups, or a percentage of them."""
+    if is_percent(text) and scaled(text, 100, round_up=False) <= 100:
+        return text
+    return _count(1_000_000)(text, None)
+
+
 _SWITCH: Final = _one_of(true=True, false=False)
 
 SETTINGS: Final = (
@@ -157,6 +168,8 @@ SETTINGS: Final = (
     Setting("progress_deadline", "a duration of at least 5m", "1h", _seconds(300.0)),
     Setting("on_stall", '"Hold", "Undo" or "Ignore"', "Hold", _one_of(Hold="Hold", Undo="Undo", Ignore="Ignore")),
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
+    Setting("evacuate", '"true" or "false"', "true", _SWITCH),
+    Setting("disruption_budget", "a number of groups, or a percentage of them up to 100%", "1", _groups),
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
 BY_MEMBER: Final[Mapping[str, Setting]] = {each.member: each for each in SETTINGS}
@@ -193,10 +206,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class PolicySource:
-    """What the policies file says: defaults, and rules of which the first that matches counts."""
+    """What the policies file says: defaults, rules of which the first that matches counts, and limits of all sets."""
 
     defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
+    evacuations: int = EVACUATIONS
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:
         """What holds for a set that says nothing itself."""

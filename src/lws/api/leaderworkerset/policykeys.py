@@ -7,3 +7,4 @@ from typing import Final
 PREFIX: Final = "ext.leaderworkerset.sigs.k8s.io/"
 ROLLOUT: Final = PREFIX + "rollout"
 PAUSED: Final = "paused"
+EVACUATE: Final = PREFIX + "evacuate"  # of sets: move groups off nodes that are to be emptied; of nodes: they are none

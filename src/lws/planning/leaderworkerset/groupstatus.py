@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lws.api.leaderworkerset.objects import Node, Pod, PodGroup
+from lws.api.leaderworkerset.objects import Node, Pod, PodGroup, Taint
 from lws.api.leaderworkerset.status import GROUP_MESSAGE_BYTES, MESSAGE_BYTES, MOST_GROUPS, GroupRestarts, GroupStatus
 from lws.apimachinery.conditions import Wanted, find, timestamp, with_condition
 from lws.apimachinery.moments import after, parsed
@@ -57,6 +57,7 @@ class Lookup:
         pod_group: a PodGroup of the set's namespace by name; None where there are none for us.
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
+        emptied_since: when this process first saw a node with a taint; None for what was so when it began.
     """
 
     members: Callable[[Pod], Sequence[Pod]]
@@ -64,6 +65,7 @@ class Lookup:
     pod_group: Callable[[str], PodGroup | None] | None = None
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
+    emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class _Looking:
         if self._young(leader):
             return
         pods = self._lookup.members(leader) or [leader]
-        since = min(filter(None, (_unready_since(pod) for pod in pods)), default=seen)
+        since = min(filter(None, (unready_since(pod) for pod in pods)), default=seen)
         if not self._due(since, PATIENCE):
             return
         facts = self._of_set()
@@ -235,7 +237,7 @@ def _unknown(index: int) -> Finding:
     return Finding(Reason.NOT_READY, "the group has not been counted as ready yet", group=index)
 
 
-def _unready_since(pod: Pod) -> datetime | None:
+def unready_since(pod: Pod) -> datetime | None:
     """Since when a pod is not as wanted; None if it is. One that ends may take its grace."""
     if pod.metadata.deleting:
         return parsed(pod.metadata.deletion_timestamp)

@@ -14,10 +14,13 @@ from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
+    disruption,
+    evacuation,
     events,
     groups,
     groupstatus,
     hash_budget,
+    hash_evacuation,
     hash_status,
     leader_deployment,
     leader_statefulset,
@@ -27,10 +30,13 @@ from lws.planning.leaderworkerset import (
     status,
     workloads,
 )
+from lws.planning.leaderworkerset import moves as moves_of
 from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.disruption import BudgetPlan
 from lws.planning.leaderworkerset.groups import GroupState, lives
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.moves import NOTHING, Extra, Moves
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -41,17 +47,17 @@ from lws.planning.leaderworkerset.workloads import Problem
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen]:
-    """Plan one pass over such a set; with what is to be remembered of the look at its groups.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, Moves]:
+    """Plan one pass over such a set; with what is to be remembered of the look at its groups, and of its moves.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
     first = _not_ours(snapshot, now)
     if first is not None:
-        return first, GroupsSeen()
+        return first, GroupsSeen(), NOTHING
     seen = _look(snapshot, now)
-    return _roll(seen, now), seen.seen
+    return _roll(seen, now), seen.seen, seen.moves
 
 
 def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
@@ -102,25 +108,33 @@ class _Seen:
     apply: Apply | None
     counts: HashCounts
     seen: GroupsSeen
+    moves: Moves
+    kept_budget: BudgetPlan
 
 
 def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws = snapshot.lws
     budget = Budget.of(lws)
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
-    apply = _apply(snapshot, choice)
+    leaders = groups.leaders_by_number(snapshot.leaders)
+    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    outdated = _outdated(snapshot, choice)
+    rolling = choice.armed or (outdated and any(not state.updated for state in states.values()))
+    moves = evacuation.moves(snapshot, leaders, states, time, rolling=rolling)
+    replicas = budget.replicas + (moves.extra is Extra.WANTED)
+    apply = _apply(snapshot, choice, replicas)
     counts = hash_status.count(
         snapshot.leader_deployment,
         choice.key,
         snapshot.leaders,
         budget.replicas,
         changing=apply is not None and not apply.look_first,
-        outdated=_outdated(snapshot, choice),
+        outdated=outdated,
+        extra=moves_of.concerns(snapshot) and not outdated,
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    leaders = groups.leaders_by_number(snapshot.leaders)
-    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
-    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time))
+    seen = groupstatus.look(snapshot, leaders, states, time)
+    return _Seen(snapshot, budget, choice, apply, counts, seen, moves, disruption.planned(snapshot))
 
 
 def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
@@ -153,25 +167,33 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += prepared.actions
     if not prepared.complete:
         return Plan(tuple(actions))
+    actions += seen.moves.marks
     actions += (seen.apply,) if seen.apply is not None else ()
+    actions += [*hash_evacuation.unmarked(snapshot.leaders, seen.moves.record), *seen.moves.deletes]
     actions += services.shared(lws, snapshot.service)
+    actions += seen.kept_budget.actions
     described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += [*seen.moves.told, *moves_of.told_of_retained(snapshot)]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if done:
         actions += revisions.truncate(
             lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
         )
-    again = [each for each in (described.put_off, seen.seen.again) if each is not None]
+    again = [
+        each
+        for each in (described.put_off, seen.seen.again, seen.moves.again, seen.kept_budget.again)
+        if each is not None
+    ]
     return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
 
 
-def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
+def _apply(snapshot: SetSnapshot, choice: Choice, replicas: int) -> Apply | None:
     """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:
@@ -196,11 +218,10 @@ def _describe(
     seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
 ) -> StatusPlan:
     snapshot = seen.snapshot
-    deployment = snapshot.leader_deployment
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if deployment is None else deployment.status.replicas,
+        seen.counts.replicas,
         seen.counts,
         now,
         status.Circumstances(
@@ -214,6 +235,8 @@ def _describe(
             told=snapshot.told,
             seen=seen.seen,
             policies=snapshot.policies,
+            moves=seen.moves,
+            budget_kept=seen.kept_budget.kept,
             prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )

@@ -20,13 +20,14 @@ from lws.planning.leaderworkerset.metadata import of_leader_object
 NOTES: Final = "deployment.kubernetes.io/"  # annotations that the Deployment controller keeps
 
 
-def manifest(lws: LeaderWorkerSet, section: JSON, key: str) -> JSON:
+def manifest(lws: LeaderWorkerSet, section: JSON, key: str, replicas: int) -> JSON:
     """Exactly the fields that are applied; none more.
 
     Args:
         lws: the live object.
         section: normal form of its ``leaderWorkerTemplate``.
         key: the current revision key.
+        replicas: how many groups there are to be.
     """
     template = templates.pod_template(
         templates.leader_template(section),
@@ -38,7 +39,7 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str) -> JSON:
         "kind": DEPLOYMENTS.kind,
         "metadata": of_leader_object(lws, key),
         "spec": {
-            "replicas": lws.spec.replicas,
+            "replicas": replicas,
             "selector": {"matchLabels": selector(lws)},
             "strategy": {"type": ROLLING_UPDATE, "rollingUpdate": _pace(lws)},
             "template": {**template, "spec": _pod_spec(lws, template.get("spec") or {})},

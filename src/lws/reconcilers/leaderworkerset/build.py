@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import StatefulSet
+from lws.api.leaderworkerset.objects import DisruptionBudget, StatefulSet
 from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key
 from lws.client.api import ApiClient
+from lws.planning.leaderworkerset.disruption import wanted_by
 from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
@@ -19,6 +20,7 @@ from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.moves import EmptiedNodes, Places, sets_on_node
 from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
@@ -43,6 +45,7 @@ class Controllers:
     workers: Controller[Key]
     memory: GroupMemory
     records: SetRecords
+    places: Places
 
     def __iter__(self) -> Iterator[Controller[Key]]:
         return iter((self.sets, self.leaders, self.workers))
@@ -78,9 +81,12 @@ def build(
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
-    observer = Observer(caches, memory, provider, records, counts.terminating)
+    emptied = EmptiedNodes(caches, options.clock)
+    places = Places(caches, (policies or PolicySource()).evacuations, by_set.queue.add)
+    observer = Observer(caches, memory, provider, records, counts.terminating, emptied.since)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
+    _watch_nodes_and_budgets(by_set, caches, records)
     _watch_for_leaders(by_leader, caches)
     _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
@@ -90,11 +96,32 @@ def build(
     _watch_scheduling(by_set, by_leader, caches)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
-        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, records).reconcile),
+        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, records).reconcile),
         by_leader.build(leaders.reconcile),
         by_worker.build(WorkerPodReconciler(observer, executors[2], shared).reconcile),
         memory,
         records,
+        places,
+    )
+
+
+def _watch_nodes_and_budgets(builder: ControllerBuilder[Key], caches: Caches, records: SetRecords) -> None:
+    """Sets that move groups are looked at when a node is to be emptied, or a budget came or went (resilience 6)."""
+
+    def concerned(lws: LeaderWorkerSet) -> bool:
+        status = lws.status
+        chosen = records.chosen(lws).policies
+        return wanted_by(chosen) or status.evacuation is not None or bool(status.disruption_budget)
+
+    def of_budget(old: DisruptionBudget | None, new: DisruptionBudget | None) -> Keys:
+        namespaces = {each.metadata.namespace for each in (old, new) if each is not None}
+        found = (lws for namespace in namespaces for lws in caches.sets.store.list(namespace))
+        return frozenset(lws.metadata.key for lws in found if concerned(lws))
+
+    builder.watch(caches.nodes, sets_on_node(caches, concerned))
+    builder.watch(caches.budgets, of_budget)
+    builder.watch_availability(
+        caches.budgets, lambda: {lws.metadata.key for lws in caches.sets.store if concerned(lws)}
     )
 
 

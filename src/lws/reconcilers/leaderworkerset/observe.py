@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import (
     ControllerRevision,
     Deployment,
+    DisruptionBudget,
     Node,
     Pod,
     PodGroup,
     SchedulingPodGroup,
     Service,
     StatefulSet,
+    Taint,
     Workload,
     controlled_by,
 )
@@ -109,6 +112,7 @@ class Caches:
     revisions: Informer[ControllerRevision]
     nodes: Informer[Node]
     deployments: Informer[Deployment]
+    budgets: Informer[DisruptionBudget]
     pod_groups: Informer[PodGroup] | None = None
     workloads: Informer[Workload] | None = None
     scheduling_groups: Informer[SchedulingPodGroup] | None = None
@@ -139,6 +143,8 @@ class Caches:
             nodes=registry.informer(kinds.NODES),
             # Optional, so that sets whose groups have an index do without the right to read them.
             deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
+            # Everybody's, for two over the same pods do harm; and only where some set asks for one.
+            budgets=registry.informer(kinds.DISRUPTIONBUDGETS, namespace=namespace, optional=True, on_demand=True),
             pod_groups=groups,
             workloads=_scheduling(registry, kinds.WORKLOADS, namespace) if typed else None,
             scheduling_groups=_scheduling(registry, kinds.SCHEDULING_PODGROUPS, namespace) if typed else None,
@@ -146,7 +152,7 @@ class Caches:
 
     def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
-        optional = (self.pod_groups, self.workloads, self.scheduling_groups)
+        optional = (self.budgets, self.pod_groups, self.workloads, self.scheduling_groups)
         return (each for each in (*every, *optional) if each is not None)
 
 
@@ -171,6 +177,7 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        emptied_since: when a node was first seen with a taint.
     """
 
     def __init__(
@@ -180,11 +187,13 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None,
     ) -> None:
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._emptied_since = emptied_since
         self._provider = provider
         self._contents = Contents()
 
@@ -242,6 +251,7 @@ class Observer:
             None if present is None else lambda name: present.get(namespace, name),
             self._topology,
             unlabelled,
+            self._emptied_since,
         )
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:

@@ -20,6 +20,7 @@ from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.workloads import Problem
 from lws.reconcilers.leaderworkerset.group import regarding
+from lws.reconcilers.leaderworkerset.moves import Places
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -41,13 +42,20 @@ class LeaderWorkerSetReconciler:
         executor: carries out plans.
         clock: stamps conditions.
         records: what is remembered of failures.
+        places: which sets move groups.
     """
 
     def __init__(
-        self, observer: Observer, executor: Executor[Key], clock: Clock, records: SetRecords | None = None
+        self,
+        observer: Observer,
+        executor: Executor[Key],
+        clock: Clock,
+        places: Places,
+        records: SetRecords | None = None,
     ) -> None:
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
+        self._places = places
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -75,6 +83,7 @@ class LeaderWorkerSetReconciler:
             unready_since=since,
             one_by_one=self._one_by_one.believed(pacing.now),
         )
+        snapshot = self._places.around(snapshot)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -89,6 +98,7 @@ class LeaderWorkerSetReconciler:
         planned = plan_set(snapshot, self._clock.now())
         plan = planned.plan
         self._records.saw(snapshot.lws, planned)
+        self._places.planned(key, planned.moves)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:
@@ -99,6 +109,7 @@ class LeaderWorkerSetReconciler:
                 with suppress(ApiError, TransportError):
                     await self._run(key, snapshot, plan_unprepared(snapshot, self._clock.now(), problem), Outcome())
             raise
+        self._places.done(planned.moves)
         owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
