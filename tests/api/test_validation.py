@@ -382,6 +382,14 @@ def test_cd_18_no_template_is_refused_politely(obj: JSON, entry: str) -> None:
     assert both({**manifest(), **obj}) == [entry]
 
 
+@pytest.mark.parametrize("name", ["workerTemplate", "leaderTemplate"])
+def test_cd_113_no_containers_are_refused(name: str) -> None:
+    """A template with an empty list of containers, which the schema lets pass, is refused with a reason."""
+    obj = manifest()
+    obj["spec"]["leaderWorkerTemplate"][name] = {"spec": {"containers": []}}
+    assert both(obj) == [f"spec.leaderWorkerTemplate.{name}.spec.containers: Required value"]
+
+
 def test_cd_18_absent_fields_count_with_their_defaults() -> None:
     """Absent size, replicas, configuration and network, now or before, are no fault."""
     bare = manifest()

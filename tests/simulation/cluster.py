@@ -62,18 +62,19 @@ def _documents(path: str) -> tuple[JSON, ...]:
     return tuple(yaml.load_all((ROOT / path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-def _crd(name: str) -> JSON:
-    (crd,) = _documents(f"config/crd/{name}.yaml")
-    return crd
+def crd(name: str) -> JSON:
+    """One of our CustomResourceDefinitions."""
+    (found,) = _documents(f"config/crd/{name}.yaml")
+    return found
 
 
 @cache
 def _slim_crd(name: str) -> JSON:
     """One of our CustomResourceDefinitions with opaque pod templates and claims."""
-    crd = copy.deepcopy(_crd(name))
-    for version in crd["spec"]["versions"]:
+    slim = copy.deepcopy(crd(name))
+    for version in slim["spec"]["versions"]:
         _slim(version["schema"]["openAPIV3Schema"])
-    return crd
+    return slim
 
 
 def _slim(schema: JSON) -> None:
@@ -197,7 +198,7 @@ class Cluster(OperatedCluster):
 
     async def _define(self, *names: str) -> None:
         for name in names:
-            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else _crd)(name))
+            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else crd)(name))
         await self.until(self._established)
 
     async def _established(self) -> bool:

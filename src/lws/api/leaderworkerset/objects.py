@@ -61,6 +61,7 @@ class PodSpec(CachedStruct, frozen=True):
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
     tolerations: tuple[Toleration, ...] | None = ()
+    priority: int | None = None
 
 
 class Waiting(CachedStruct, frozen=True):

@@ -247,7 +247,7 @@ async def _holders(
     }
     domains = None if nodes is None else frozenset(domain_of.values())
     return domains, tuple(
-        Holder(domain_of[node], pod.metadata.namespace, *_place(pod))
+        Holder(domain_of[node], pod.metadata.namespace, *_place(pod), pod.spec.priority)
         for pod in msgspec.convert((placed or {}).get("items", ()), tuple[PodReport, ...])
         if (node := pod.spec.node_name) in domain_of
     )

@@ -265,6 +265,7 @@ class Observer:
                 pod.metadata.namespace,
                 pod.metadata.label(labels.NAME),
                 pod.metadata.label(labels.GROUP_INDEX),
+                pod.spec.priority,
             )
             for pod in held
         )

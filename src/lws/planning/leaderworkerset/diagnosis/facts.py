@@ -132,6 +132,7 @@ class Holder:
     namespace: str
     set_name: str
     group: str
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
