@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def node(*taints: Taint, unschedulable: bool = False, annotations: Mapping[str, 
     return Node(metadata=meta, spec=NodeSpec(unschedulable=unschedulable, taints=taints))
 
 
-def pod(*tolerations: Toleration, bound: float = -3600.0, phase: str = "Running", **meta: str) -> Pod:
+def pod(*tolerations: Toleration, bound: float = -3600.0, phase: str = "Running", **meta: Any) -> Pod:
     """A pod on it, bound so many seconds after `NOW`."""
     when = timestamp(NOW + timedelta(seconds=bound))
     scheduled = Condition(type="PodScheduled", status="True", last_transition_time=when)
