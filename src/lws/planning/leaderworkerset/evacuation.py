@@ -106,7 +106,7 @@ def _moving(ground: Ground) -> Moves:
     if ground.record is None:
         group = ground.found.affected[index]
         once = f"{ground.uid}/{events.EVACUATE_GROUP}/{record.leader_uid}"
-        told = events.group_made_in_advance(f"group {record.group}", group.nodes, once)
+        told = events.group_made_in_advance(f"Group {record.group}", group.nodes, once)
         return Moves(record, Extra.WANTED, told=(told,), holds=True)
     return (by_key if ground.hashed else _by_index)(ground, record, index)
 

@@ -252,7 +252,7 @@ def surge_unschedulable(once: str) -> EmitEvent:
 
 def group_made_in_advance(groups: str, nodes: str, once: str) -> EmitEvent:
     """A move begins; an addition to the reference's events (resilience 6.3)."""
-    note = f"Nodes to be emptied: {nodes}. An extra group is made before {groups} is moved"
+    note = f"Nodes to be emptied: {nodes}. {groups} is moved once an extra group is ready"
     return EmitEvent("Normal", EVACUATE_GROUP, CREATE, note, once=once)
 
 

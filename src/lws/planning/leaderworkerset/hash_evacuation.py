@@ -1,4 +1,4 @@
-"""Moves groups that are known by a key: a Deployment makes one more, and removes the one that is marked (1.6).
+"""Moves groups known by a key: a Deployment makes one more, and removes the one that is marked (resilience 1.6).
 
 Its controller removes leaders that are not ready before any others, whatever they cost; so a step is taken only while
 all are ready. One step moves a group, and leaves no extra one.

@@ -1,4 +1,4 @@
-"""What moves of groups need to know beyond their set: nodes that are to be emptied, and how many sets move (6.3).
+"""What moves need to know beyond their set: nodes that are to be emptied, and how many sets move (resilience 6.3).
 
 Guarantees:
     * No more sets than the policies allow have a move under way, whatever order they are looked at in; a set that
