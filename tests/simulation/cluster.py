@@ -114,7 +114,7 @@ class Cluster(OperatedCluster):
         served: whether they are served from the beginning, and not only from `serve_disaggregated` on.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         events: whether the sandbox's own control loops record events.
-        typed: whether ``spec.scheduling`` is acted upon, by Workloads of Kubernetes.
+        typed: whether ``spec.scheduling`` is acted upon, by Workloads of Kubernetes unless groups are ganged.
         workload_api: whether these are served then.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
@@ -148,7 +148,7 @@ class Cluster(OperatedCluster):
             random=Random(random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),
             gang=gang,
-            workloads=typed and workload_api,
+            workloads=typed and workload_api and not gang,
             features=Features(max_unavailable_statefulset=parallel),
         )
         self.drills = Drills(self.sandbox)
@@ -221,7 +221,7 @@ class Cluster(OperatedCluster):
 
 
 def _configuration(*, gang: bool, elect: bool, typed: bool = False) -> Configuration:
-    provider = "kubernetes" if typed else "volcano" if gang else ""
+    provider = "volcano" if gang else "kubernetes" if typed else ""
     return Configuration.model_validate(
         {
             "clientConnection": {"qps": -1, "burst": 1},

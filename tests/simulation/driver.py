@@ -14,7 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.errors import ApiError
 from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.virtual_time import run as run_virtually

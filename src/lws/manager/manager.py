@@ -37,8 +37,8 @@ from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
 from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import Controllers, build
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import (
     broken_informers,
@@ -104,8 +104,8 @@ class ControllerManager(Process):
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self.make_client(fenced, self._limiter, field_manager=FIELD_MANAGER)
         self.registry = InformerRegistry(self.client, clock=clock, random=self.chance(), resync=settings.resync)
-        typed = settings.configuration.typed_scheduling
-        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers), typed=typed)
+        typed, api = settings.configuration.typed_scheduling, settings.policies.workload_api
+        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers), typed=typed, api=api)
         events = self.make_client(fenced, self._limiter, field_manager=None)
         self.recorder = self.make_recorder(events, COMPONENT)
         self._recorders = [self.recorder]
@@ -161,7 +161,7 @@ class ControllerManager(Process):
             if informer is not None and informer.unavailable:
                 unavailable[kind] = informer.unavailable
         gate = configuration.feature_gates.get(GATE, False)
-        return Support(gate, configuration.scheduler_provider, unavailable)
+        return Support(gate, configuration.scheduler_provider, unavailable, self.caches.api)
 
     # How it is built.
 

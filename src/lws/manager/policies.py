@@ -9,9 +9,11 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from lws.api.leaderworkerset import gangs
 from lws.api.leaderworkerset.policies import BY_MEMBER, EVACUATIONS, PolicySource, Rule, SetPolicies, parse
+from lws.api.leaderworkerset.workloadapi import GROUP, V1BETA1, VERSIONS, WorkloadApi
 from lws.manager.section import Section, Text
 
 _ABOUT_SETS: Final = frozenset(BY_MEMBER) - {"rollout"}
+_CAN_BE_OFF: Final = ("restart_backoff", "group_recovery_grace")
 
 
 def _as_text(value: Any) -> str:
@@ -29,7 +31,7 @@ def _as_text(value: Any) -> str:
 def _checked(value: Any, info: ValidationInfo) -> str:
     """The text that an annotation would have, known to be of the accepted form; YAML reads a bare ``off`` as false."""
     assert info.field_name is not None
-    off = info.field_name == "restart_backoff" and value is False
+    off = info.field_name in _CAN_BE_OFF and value is False
     text = "off" if off else _as_text(value)
     parse(BY_MEMBER[info.field_name], text)
     return text
@@ -51,6 +53,7 @@ class ChosenForSets(Section):
     surge_fallback: Value = None
     evacuate: Value = None
     disruption_budget: Value = None
+    group_recovery_grace: Value = None
 
     def values(self, base: SetPolicies) -> Mapping[str, Any]:
         """The members that say something, over those that hold otherwise."""
@@ -76,6 +79,7 @@ class Policies(ChosenForSets):
 
     evacuations: int = Field(EVACUATIONS, ge=1)
     gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
+    workload_version: Text = V1BETA1.version
     rules: tuple[PolicyRule, ...] = ()
 
     @field_validator("gang_schedulers")
@@ -84,6 +88,18 @@ class Policies(ChosenForSets):
         if not value or not all(value):
             raise ValueError("at least one schedulerName is needed, such as volcano, and none may be empty")
         return value
+
+    @field_validator("workload_version")
+    @classmethod
+    def _known_version(cls, value: str) -> str:
+        if value not in VERSIONS:
+            raise ValueError(f"{value!r} is no version of {GROUP} with Workloads: use {' or '.join(VERSIONS)}")
+        return value
+
+    @property
+    def workload_api(self) -> WorkloadApi:
+        """The version of ``scheduling.k8s.io`` by which ``spec.scheduling`` is acted upon (ND-31)."""
+        return VERSIONS[self.workload_version]
 
     @property
     def source(self) -> PolicySource:

@@ -242,8 +242,8 @@ class Configuration(Section):
 
     @property
     def typed_scheduling(self) -> bool:
-        """Whether ``spec.scheduling`` is acted upon: by the gate, and with Kubernetes itself as provider (next 7.1)."""
-        return self.feature_gates.get(GATE, False) and self.scheduler_provider == KUBERNETES
+        """Whether ``spec.scheduling`` is acted upon: by the gate, and with a provider (next 7.1)."""
+        return self.feature_gates.get(GATE, False) and bool(self.scheduler_provider)
 
 
 class Settings(BaseModel):

@@ -62,7 +62,8 @@ class RealStage:
 
     @asynccontextmanager
     async def cluster(self, **arguments: Any) -> AsyncIterator[OperatedCluster]:
-        """A cluster that serves DisaggregatedSets; ``delays`` of its nodes is the only argument."""
+        """A cluster that serves DisaggregatedSets; ``delays`` of its nodes can be chosen, and its schemas are whole."""
+        arguments.pop("slim", None)
         self._plane.cluster.loops.kubelets.delays = arguments.pop("delays", BRISK)
         assert not arguments, f"a real control plane is as it is: {arguments}"
         transports: list[Transport] = []

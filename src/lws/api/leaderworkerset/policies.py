@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX
+from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX, RECOVERY_GRACE
 from lws.api.rules import member
 from lws.apimachinery.durations import parse_duration
 from lws.apimachinery.gotext import quoted
@@ -61,6 +61,7 @@ class SetPolicies:
     surge_fallback: float = 0.0
     evacuate: bool = False
     disruption_budget: IntOrString | None = None
+    group_recovery_grace: float = 0.0
 
 
 DEFAULTS: Final = SetPolicies()
@@ -107,6 +108,11 @@ def _seconds(least: float) -> Callable[[str, Any], float]:
         return seconds
 
     return read
+
+
+def _seconds_or_off(least: float) -> Callable[[str, Any], float]:
+    seconds = _seconds(least)
+    return lambda text, base: 0.0 if text == "off" else seconds(text, base)
 
 
 def _one_of(**values: Any) -> Callable[[str, Any], Any]:
@@ -170,9 +176,16 @@ SETTINGS: Final = (
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
     Setting("evacuate", '"true" or "false"', "true", _SWITCH),
     Setting("disruption_budget", "a number of groups, or a percentage of them up to 100%", "1", _groups),
+    Setting("group_recovery_grace", '"off", or a duration of at least 10s', "5m", _seconds_or_off(10.0)),
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
 BY_MEMBER: Final[Mapping[str, Setting]] = {each.member: each for each in SETTINGS}
+
+
+GRACE_ENDS: Final = (
+    f"metadata.annotations[{RECOVERY_GRACE}]: unless the policies file grants one, groups with a container that was "
+    "ever restarted are recreated now where restartPolicy asks for it, healed ones too"
+)
 
 
 def parse(setting: Setting, text: str, base: Any = None) -> Any:
@@ -255,10 +268,17 @@ def validate(obj: JSON, old: JSON | None) -> list[str]:
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """The annotations that this write brings in and that nobody reads."""
-    before = {} if old is None else _annotations(old)
-    unknown = [key for key in _annotations(obj) if key.startswith(PREFIX) and key not in BY_KEY and key not in before]
-    return [f"metadata.annotations[{key}]: nobody reads it; {_nearest(key)}" for key in unknown]
+    """Of the annotations that this write brings in, those that nobody reads; and what it leads to (resilience 7)."""
+    before, now = {} if old is None else _annotations(old), _annotations(obj)
+    unknown = [key for key in now if key.startswith(PREFIX) and key not in BY_KEY and key not in before]
+    told = [f"metadata.annotations[{key}]: nobody reads it; {_nearest(key)}" for key in unknown]
+    return [*told, *([GRACE_ENDS] if _granted(before) and not _granted(now) else [])]
+
+
+def _granted(annotations: JSON) -> bool:
+    """Whether members of a failed group are replaced first."""
+    value = annotations.get(RECOVERY_GRACE)
+    return isinstance(value, str) and value != "off"
 
 
 def _refused(annotations: JSON, before: JSON) -> Iterator[str]:

@@ -113,9 +113,10 @@ def _looking(commands: Commands[Parser]) -> None:
     _page(commands)
     plan = _output(_command(commands, "plan", "show what a change would do, without making it"))
     plan.usage = (
-        f"{PROGRAM} plan -f FILE | plan NAME --set KEY=VALUE... | plan scale NAME N | plan drain NODE... | plan upgrade"
+        f"{PROGRAM} plan -f FILE | plan NAME --set KEY=VALUE... | plan scale NAME N|ROLE=N... | plan drain NODE..."
+        " | plan upgrade"
     )
-    plan.add_argument("words", nargs="*", metavar="NAME | scale NAME N | drain NODE... | upgrade")
+    plan.add_argument("words", nargs="*", metavar="NAME | scale NAME N|ROLE=N... | drain NODE... | upgrade")
     plan.add_argument("-f", "--filename", default="", metavar="FILE", help="the manifest to be applied; - is stdin")
     plan.add_argument(
         "--set",
@@ -123,7 +124,7 @@ def _looking(commands: Commands[Parser]) -> None:
         default=[],
         dest="assignments",
         metavar="KEY=VALUE",
-        help="image=IMAGE, replicas=N, or any path below spec, such as startupPolicy=LeaderReady",
+        help="image=IMAGE, replicas=N, or any path below spec, such as startupPolicy=LeaderReady; of a role, ROLE.KEY",
     )
 
 

@@ -319,7 +319,7 @@ class HandedBack(Part, frozen=True, kw_only=True):
     name: str
     conditions: tuple[str, ...] = ()
     budget: str = ""
-    recreated: tuple[int, ...] = ()
+    recreated: tuple[str, ...] = ()
 
 
 class HandBack(Document, frozen=True, kw_only=True, tag="HandBack"):

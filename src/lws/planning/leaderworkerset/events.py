@@ -8,6 +8,7 @@ from zlib import crc32
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent, Fold, Reference
+from lws.apimachinery.durations import format_duration
 from lws.apimachinery.names import parent_and_ordinal
 
 CREATING_REVISION = "CreatingRevision"
@@ -27,6 +28,8 @@ INVALID_RESTART_COUNTS = "InvalidGroupRestartCounts"
 REPLACEMENT_DEFERRED = "GroupReplacementDeferred"
 REPLACEMENT_ADMITTED = "GroupReplacementAdmitted"
 GROUP_BACK_OFF = "GroupBackOff"
+GROUP_HEALING = "GroupHealing"
+GROUP_HEALED = "GroupHealed"
 INVALID_POLICY = "InvalidPolicy"
 ROLLOUT_STALLED = "RolloutStalled"
 ROLLED_BACK = "RolledBack"
@@ -210,6 +213,19 @@ def group_backs_off(group: str, words: str, culprit: Reference | None, leader_ui
     """A group that waits to be recreated; an addition to the reference's events (resilience 3.2)."""
     note = f"Group {group} {words}"
     return EmitEvent("Warning", GROUP_BACK_OFF, DELETE, note, culprit, once=f"{leader_uid}/{GROUP_BACK_OFF}")
+
+
+def group_healing(group: str, how: str, seconds: float, culprit: Reference | None, once: str) -> EmitEvent:
+    """A group that is given time to get over a failure; an addition to the reference's events (resilience 7)."""
+    note = f"Group {group} failed: {how}; recreated unless it is ready again in {format_duration(seconds)}"
+    return EmitEvent("Warning", GROUP_HEALING, UPDATE, note, culprit, once=f"{once}/{GROUP_HEALING}")
+
+
+def group_healed(group: str, how: str, seconds: float, culprit: Reference | None, once: str) -> EmitEvent:
+    """A group that got over a failure; an addition to the reference's events (resilience 7)."""
+    took = f" after {format_duration(float(round(seconds)))}" if seconds >= 1 else ""
+    note = f"Group {group} is ready again{took}, and not recreated: {how}"
+    return EmitEvent("Normal", GROUP_HEALED, UPDATE, note, culprit, once=f"{once}/{GROUP_HEALED}")
 
 
 def lost_label(pod: str, uid: str) -> EmitEvent:

@@ -25,6 +25,7 @@ from lws.planning.leaderworkerset import (
     leader_deployment,
     leader_statefulset,
     ownership,
+    prerequisites,
     revisions,
     services,
     status,
@@ -37,12 +38,12 @@ from lws.planning.leaderworkerset.groups import GroupState, lives
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.moves import NOTHING, Extra, Moves
+from lws.planning.leaderworkerset.prerequisites import Problem
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
-from lws.planning.leaderworkerset.workloads import Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
@@ -158,12 +159,11 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
     actions += seen.choice.actions
-    section = snapshot.contents.sections(lws)
-    prepared = workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, 0)
+    prepared = workloads.plan(snapshot, seen.choice.key, 0)
     if prepared.problem is not None:
         problem = prepared.problem
         described = _describe(seen, now, problem=problem)
-        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=workloads.REMEDY)
+        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=prerequisites.REMEDY)
     actions += prepared.actions
     if not prepared.complete:
         return Plan(tuple(actions))
@@ -237,7 +237,7 @@ def _describe(
             policies=snapshot.policies,
             moves=seen.moves,
             budget_kept=seen.kept_budget.kept,
-            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
+            prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
 

@@ -26,6 +26,7 @@ from lws.planning.leaderworkerset import (
     worker_statefulset,
 )
 from lws.planning.leaderworkerset.failures import Review, review
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import (
     base_name,
     containers_ready,
@@ -63,6 +64,7 @@ class GroupPlan:
         judged: the deletion of the leader that was decided, though it may be put off.
         budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
         exhausted: whether the leader is deleted for good.
+        healing: what is to be remembered of a group that is given time to get over failures.
     """
 
     plan: Plan
@@ -72,12 +74,13 @@ class GroupPlan:
     judged: Delete | None = None
     budgeted: bool = False
     exhausted: bool = False
+    healing: Healing | None = None
 
     @classmethod
     def of(cls, found: Review) -> GroupPlan:
         """The plan of a review that decides."""
         marks = (found.budgeted and found.retry is None, found.exhausted)
-        return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks)
+        return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks, found.healing)
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
@@ -101,8 +104,10 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         deletion = recovery.remove(leader)
         return GroupPlan(Plan((*found.told, deletion)), found.record, found.settled, found.incident, deletion)
     plan = _complete(snapshot, lws, leader, provider)
-    actions = (*found.told, *plan.actions)
-    return GroupPlan(replace(plan, actions=actions), found.record, found.settled, found.incident)
+    retries = [each for each in (plan.requeue_after, found.retry) if each is not None]
+    plan = replace(plan, actions=(*found.told, *plan.actions), requeue_after=min(retries, default=None))
+    judged = found.deletion
+    return GroupPlan(plan, found.record, found.settled, found.incident, judged, healing=found.healing)
 
 
 def unlabelled(pod: Pod) -> Plan | None:

@@ -5,7 +5,7 @@ It stands in the set's status, and is read from there once, when a process begin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -55,8 +55,12 @@ class Records:
 
     def noting(self, failure: Failure | None, entry: GroupRestarts | None) -> Records:
         """With one more failure, and the count of its group."""
-        failures = self.failures if failure is None else (failure, *self.failures)[:MOST_FAILURES]
+        failures = self.failures if failure is None else _with(self.failures, failure)
         return Records(failures, self.restarts if entry is None else {**self.restarts, entry.index: entry})
+
+    def open(self, leader_uid: str) -> Failure | None:
+        """What is recorded of a failure of this leader's group that it has not got over."""
+        return next((each for each in self.failures if each.leader_uid == leader_uid and not each.healed), None)
 
     def acted_upon(self, leader_uid: str) -> Records:
         """Once the leader of this UID was deleted: nobody waits for it any more."""
@@ -79,6 +83,14 @@ class Records:
 
 
 NONE = Records()
+
+
+def _with(failures: Sequence[Failure], failure: Failure) -> tuple[Failure, ...]:
+    """The failures with one more, or with what became of one that its group had not got over."""
+    uid = failure.leader_uid
+    if any(each.leader_uid == uid and not each.healed for each in failures):
+        return tuple(failure if each.leader_uid == uid and not each.healed else each for each in failures)
+    return (failure, *failures)[:MOST_FAILURES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ def _left(snapshot: SetSnapshot, entry: GroupRestarts, leader: Pod | None, now: 
     if meta.uid != entry.leader_uid:
         if to_come or _revision(snapshot.records, entry) not in ("", revision_key(leader)):
             return None
-        noted = any(each.leader_uid == meta.uid for each in snapshot.records.failures)
+        noted = snapshot.records.open(meta.uid) is not None
         if meta.deleting and not noted and not _by_others(leader):
             return None
         return entry.model_copy(update={"next_retry_time": ""}) if entry.next_retry_time else entry

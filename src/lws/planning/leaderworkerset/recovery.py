@@ -53,6 +53,11 @@ class Failed:
     settled: int = 0
 
     @property
+    def leads(self) -> bool:
+        """Whether it is the leader itself."""
+        return self.pod is not None and is_leader(self.pod)
+
+    @property
     def failure(self) -> bool:
         """Whether this counts as a failure (spec 9.1)."""
         return self.gone or (self.pod is not None and failing(self.pod, self.settled))

@@ -24,6 +24,7 @@ from lws.planning.leaderworkerset import (
     hash_sets,
     leader_statefulset,
     ownership,
+    prerequisites,
     release,
     restartbudget,
     retention,
@@ -43,6 +44,7 @@ from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.moves import NOTHING, Moves
 from lws.planning.leaderworkerset.pace import max_unavailable
+from lws.planning.leaderworkerset.prerequisites import Prerequisites, Problem
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers, decide
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
@@ -50,7 +52,6 @@ from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.planning.leaderworkerset.steering import Course, Steering, steer, steered
 from lws.planning.leaderworkerset.steering import budget_of as steer_budget
-from lws.planning.leaderworkerset.workloads import Prerequisites, Problem
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulSet that is going (spec 5.8)
 
@@ -206,7 +207,7 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         described = _describe(seen, now, problem=prepared.problem)
         told = prepared.problem.event
         every = (*actions, *described.actions, told)
-        return PacedPlan(every, error=prepared.problem.message, remedy=workloads.REMEDY, look=described.look)
+        return PacedPlan(every, error=prepared.problem.message, remedy=prerequisites.REMEDY, look=described.look)
     actions += [*seen.choice.actions, *prepared.actions]
     if not prepared.complete:
         return Plan(tuple(actions))
@@ -243,9 +244,7 @@ def _earliest(*seconds: float | None) -> float | None:
 
 
 def _prerequisites(seen: _Seen) -> Prerequisites:
-    snapshot, lws = seen.snapshot, seen.snapshot.lws
-    section = snapshot.contents.sections(lws)
-    return workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, seen.decision.replicas)
+    return workloads.plan(seen.snapshot, seen.choice.key, seen.decision.replicas)
 
 
 def _describe(
@@ -267,7 +266,7 @@ def _describe(
             records=snapshot.records,
             news_age=snapshot.news_age,
             told=snapshot.told,
-            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
+            prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,

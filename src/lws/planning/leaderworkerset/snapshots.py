@@ -18,20 +18,21 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
+from lws.api.leaderworkerset.status import Failure, GroupRestarts, RolloutStatus
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
 from lws.planning.leaderworkerset.disruption import NOT_ASKED, BudgetsSeen
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Seen
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ class GroupSnapshot:
         policies: what the set has chosen.
         entry: how often the group failed, and until when it waits.
         noted: UIDs of leaders whose failure is recorded.
+        healing: what is remembered of a group that is given time to get over failures; None before the first look.
+        failure: what is recorded of one that it has not got over.
         nodes: nodes of the group's pods, None for one that does not exist.
         ended: pods of the group that are gone and tell why, by name.
         repairs: how often the number of workers was put back within an hour.
@@ -153,6 +156,8 @@ class GroupSnapshot:
     policies: SetPolicies = DEFAULTS
     entry: GroupRestarts | None = None
     noted: frozenset[str] = frozenset()
+    healing: Healing | None = None
+    failure: Failure | None = None
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     ended: Mapping[str, Pod] = field(default_factory=dict)
     repairs: int = 0

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import DisruptionBudget, StatefulSet
 from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.objects import Key
+from lws.apimachinery.objects import Key, Object
 from lws.client.api import ApiClient
+from lws.informers.informer import Informer
 from lws.planning.leaderworkerset.disruption import wanted_by
 from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
 from lws.reconcilers.leaderworkerset import replacement, triggers
+from lws.reconcilers.leaderworkerset.caches import (
+    BY_GROUP,
+    BY_LEADER,
+    LEADERS_BY_SET,
+    RETAINED_BY_SET,
+    Caches,
+    by_group,
+)
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.moves import EmptiedNodes, Places, sets_on_node
-from lws.reconcilers.leaderworkerset.observe import BY_LEADER, LEADERS_BY_SET, RETAINED_BY_SET, Caches, Observer
+from lws.reconcilers.leaderworkerset.observe import Observer
+from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
@@ -92,11 +103,14 @@ def build(
     _watch_for_workers(by_worker, caches)
     for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
+        _watch_for_grace(builder, caches, leads=leads)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
+    parents = Parents(client, caches.api, options.clock)
+    sets = LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, parents, records)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
-        by_set.build(LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, records).reconcile),
+        by_set.build(sets.reconcile),
         by_leader.build(leaders.reconcile),
         by_worker.build(WorkerPodReconciler(observer, executors[2], shared).reconcile),
         memory,
@@ -169,6 +183,19 @@ def _watch_for_retained(builder: ControllerBuilder[Key], caches: Caches, *, lead
     builder.watch(caches.pods, lambda old, new: retained(changed(old, new)))
 
 
+def _watch_for_grace(builder: ControllerBuilder[Key], caches: Caches, *, leads: bool) -> None:
+    """Every pod is judged anew when its set gives failed members another time, or none (resilience 7)."""
+
+    def members(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        if new is None or not triggers.concerns_members(old, new):
+            return triggers.NONE
+        leaders = caches.pods.store.by_index(LEADERS_BY_SET, "/".join(new.metadata.key))
+        pods = [pod for each in leaders for pod in caches.pods.store.by_index(BY_GROUP, by_group(each))]
+        return frozenset(pod.metadata.key for pod in pods if is_leader(pod) is leads)
+
+    builder.watch(caches.sets, members)
+
+
 def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:
     """A leader that waits behind others is looked at when it may be its turn (next 4.3)."""
     following = replacement.next_leader(caches)
@@ -205,20 +232,23 @@ def _watch_pod_groups(
 
 def _watch_scheduling(by_set: ControllerBuilder[Key], by_leader: ControllerBuilder[Key], caches: Caches) -> None:
     """Sets with typed scheduling go on when what they need is there, and clean up when no pod needs it (next 7.5)."""
-    if caches.workloads is None or caches.scheduling_groups is None:
+    if not caches.typed:
         return
     next_leader = replacement.next_leader(caches)
-    by_set.watch(caches.workloads, triggers.sets_of_label)
-    by_set.watch(caches.scheduling_groups, triggers.sets_of_label)
-    for informer in (caches.workloads, caches.scheduling_groups):
-        by_set.watch_availability(
-            informer, lambda: {each.metadata.key for each in caches.sets.store if each.spec.scheduling is not None}
-        )
+
+    def asking() -> set[Key]:
+        return {each.metadata.key for each in caches.sets.store if each.spec.scheduling is not None}
+
+    def gated(old: Object | None, new: Object | None) -> Keys:
+        return frozenset(each for key in triggers.sets_of_label(old, new) for each in next_leader(key))
+
     by_set.watch(caches.pods, triggers.sets_of_ended)
-    by_leader.watch(
-        caches.scheduling_groups,
-        lambda old, new: frozenset(each for key in triggers.sets_of_label(old, new) for each in next_leader(key)),
-    )
+    needed: tuple[Informer[Any] | None, ...] = (caches.workloads, caches.scheduling_groups, caches.pod_groups)
+    for informer in needed:
+        if informer is not None:
+            by_set.watch(informer, triggers.sets_of_label)
+            by_set.watch_availability(informer, asking)
+            by_leader.watch(informer, gated)
 
 
 def _watch_for_workers(builder: ControllerBuilder[Key], caches: Caches) -> None:

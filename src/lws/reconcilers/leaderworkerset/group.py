@@ -137,6 +137,8 @@ async def _run(
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
             memory.settle(leader_key, group.settled)
+            if group.healing is not None or not snapshot.policies.group_recovery_grace:
+                memory.heal(leader_key, group.healing)
         result = verdict(group.plan, await executor.run(key, group.plan, regarding(lws), outcome))
         if any(isinstance(each, Patch) and "spec" in each.change for each in group.plan.actions):
             memory.note_repair(leader_key, snapshot.now)
@@ -160,7 +162,7 @@ def _note(snapshot: GroupSnapshot, group: GroupPlan, leader_key: Key, shared: Sh
     if snapshot.lws is None or incident is None:
         return
     shared.records.note(snapshot.lws, incident)
-    if incident.failure is not None:
+    if incident.failure is not None and incident.final:
         shared.memory.note(leader_key, incident.failure.leader_uid)
 
 

@@ -21,7 +21,7 @@ from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.culprit import Cause
 from lws.planning.leaderworkerset.groups import is_hashed, pod_ready
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.telemetry.metrics import MetricsRegistry, Samples
 
 WINDOW: Final = 3600.0

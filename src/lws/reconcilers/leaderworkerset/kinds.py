@@ -14,6 +14,7 @@ from lws.api.leaderworkerset import labels, objects
 from lws.api.leaderworkerset import resources as own
 from lws.api.leaderworkerset.status import MESSAGE_BYTES
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.workloadapi import WorkloadApi
 from lws.apimachinery import resources
 from lws.informers.kinds import (
     Kind,
@@ -104,7 +105,13 @@ DISRUPTIONBUDGETS: Final = typed_kind(
     resources.PODDISRUPTIONBUDGETS, objects.DisruptionBudget, annotations=no_annotation
 )
 PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)
-WORKLOADS: Final = typed_kind(own.WORKLOADS, objects.Workload, annotations=no_annotation)
-SCHEDULING_PODGROUPS: Final = typed_kind(
-    own.SCHEDULING_PODGROUPS, objects.SchedulingPodGroup, annotations=no_annotation
-)
+
+
+def workloads(api: WorkloadApi) -> Kind[objects.Workload]:
+    """Workloads of this version of ``scheduling.k8s.io``."""
+    return typed_kind(api.workloads, objects.Workload, annotations=no_annotation)
+
+
+def scheduling_groups(api: WorkloadApi) -> Kind[objects.SchedulingPodGroup]:
+    """PodGroups of this version of ``scheduling.k8s.io``."""
+    return typed_kind(api.groups, objects.SchedulingPodGroup, annotations=no_annotation)

@@ -13,6 +13,7 @@ from typing import Final
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset import culprit
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.leader_pod import MOST_REPAIRS
 from lws.planning.leaderworkerset.members import MemberRecord
 from lws.runtime.bounded import Bounded
@@ -34,6 +35,7 @@ class GroupMemory:
         self._settled: dict[Key, Mapping[str, int]] = {}
         self._refused: dict[Key, str] = {}
         self._noted: dict[Key, str] = {}
+        self._healing: dict[Key, Healing] = {}
         self._ended: Bounded[Key, Pod] = Bounded()
         self._repairs: dict[Key, tuple[datetime, ...]] = {}
 
@@ -71,6 +73,17 @@ class GroupMemory:
         else:
             del self._released[leader]
         return left
+
+    def heal(self, leader: Key, healing: Healing | None) -> None:
+        """Keep what came of a look at a group that is given time to get over failures; None for one that is not."""
+        if healing is None:
+            self._healing.pop(leader, None)
+        else:
+            self._healing[leader] = healing
+
+    def healing(self, leader: Key) -> Healing | None:
+        """What is remembered of such a group."""
+        return self._healing.get(leader)
 
     def note(self, leader: Key, uid: str) -> None:
         """The failure of this leader's group is recorded."""
@@ -141,9 +154,10 @@ class GroupMemory:
         self._settled.pop(leader, None)
         self._refused.pop(leader, None)
         self._noted.pop(leader, None)
+        self._healing.pop(leader, None)
         self._repairs.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
         by_leader = (self._records, self._going, self._released, self._settled, self._refused, self._noted)
-        return len({leader for known in by_leader for leader in known})
+        return len({leader for known in (*by_leader, self._healing) for leader in known})

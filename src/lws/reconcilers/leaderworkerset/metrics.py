@@ -11,11 +11,11 @@ from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.culprit import Cause
 from lws.reconcilers.leaderworkerset.build import Controllers
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.durations import Durations
 from lws.reconcilers.leaderworkerset.failing import export_failing
 from lws.reconcilers.leaderworkerset.gauges import SetGauges
 from lws.reconcilers.leaderworkerset.incidents import Incidents
-from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.telemetry.metrics import MetricsRegistry
 
 

@@ -22,7 +22,7 @@ from lws.planning.leaderworkerset.disruption import NOT_ASKED, BudgetsSeen, kept
 from lws.planning.leaderworkerset.emptying import reasons
 from lws.planning.leaderworkerset.moves import RESULTS, Moves
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
-from lws.reconcilers.leaderworkerset.observe import BY_GROUP, Caches, by_group
+from lws.reconcilers.leaderworkerset.caches import BY_GROUP, Caches, by_group
 from lws.reconcilers.leaderworkerset.triggers import NONE, Keys
 
 

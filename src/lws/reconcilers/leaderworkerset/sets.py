@@ -8,21 +8,22 @@ from dataclasses import replace
 import msgspec
 
 from lws.api.leaderworkerset.objects import Deployment, StatefulSet
-from lws.api.leaderworkerset.resources import SCHEDULING_PODGROUPS, WORKLOADS
+from lws.api.leaderworkerset.resources import PODGROUPS, WORKLOADS
 from lws.apimachinery.actions import Applied, Apply, Delete, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
-from lws.planning.leaderworkerset import workloads
+from lws.planning.leaderworkerset import prerequisites
+from lws.planning.leaderworkerset.prerequisites import Problem
 from lws.planning.leaderworkerset.records import settle
 from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unprepared
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
-from lws.planning.leaderworkerset.workloads import Problem
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.moves import Places
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
+from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
 from lws.runtime.controller import Done, Verdict
@@ -41,6 +42,7 @@ class LeaderWorkerSetReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         clock: stamps conditions.
+        parents: finds the Workloads of parents.
         records: what is remembered of failures.
         places: which sets move groups.
     """
@@ -51,8 +53,10 @@ class LeaderWorkerSetReconciler:
         executor: Executor[Key],
         clock: Clock,
         places: Places,
+        parents: Parents,
         records: SetRecords | None = None,
     ) -> None:
+        self._parents = parents
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
         self._places = places
@@ -71,7 +75,11 @@ class LeaderWorkerSetReconciler:
             self._pace.forget(key)
             self._one_by_one.forget(key)
             self._records.forget(key)
+            self._parents.forget(key)
             return Done()
+        parent = await self._parents.of(snapshot.lws)
+        if parent is not None:
+            snapshot = replace(snapshot, scheduling=replace(snapshot.scheduling, parent=parent))
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
@@ -129,15 +137,16 @@ class LeaderWorkerSetReconciler:
             look = plan.look if isinstance(plan, PacedPlan) else None
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
-                self._records.wrote(snapshot.lws, plan)
+                self._records.wrote(snapshot.lws, plan, snapshot.records)
 
 
 def _problem(outcome: Outcome, error: ApiError) -> Problem | None:
     """What the failure of a pass says of typed scheduling, if it is about that."""
     resource = getattr(outcome.failed, "resource", None)
-    if resource == WORKLOADS:
-        return Problem(workloads.WORKLOAD_FAILED, str(error))
-    if resource != SCHEDULING_PODGROUPS:
+    kind = "" if resource is None else resource.kind
+    if kind == WORKLOADS.kind:
+        return Problem(prerequisites.WORKLOAD_FAILED, str(error))
+    if kind != PODGROUPS.kind:
         return None
     cleanup = isinstance(outcome.failed, Delete)
-    return Problem(workloads.CLEANUP_BLOCKED if cleanup else workloads.POD_GROUP_FAILED, str(error))
+    return Problem(prerequisites.CLEANUP_BLOCKED if cleanup else prerequisites.POD_GROUP_FAILED, str(error))

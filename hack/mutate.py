@@ -1,0 +1,228 @@
+"""Do the tests bite? Plants small faults, one at a time, and says which of them no test notices.
+
+    python -m hack.mutate                             every room, one after the other
+    python -m hack.mutate workqueue runtime.leader    one room, and one module of another
+
+mutmut plants the faults (mutants) and runs, for each, the tests that come by the function it is in. What was found is
+kept in ``build/mutate``: a run that was stopped goes on where it was, and after a change of the room's tests those that
+survived are tried again. Remove that folder to begin anew.
+
+For each module it prints how many mutants were killed: by a failing test, or because a test did not end. Any other
+is a missing test, unless ``hack/mutants.toml`` explains why none can tell it apart, or need to. The exit code is 1 if
+one is neither killed nor explained. What is logged is not mutated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+WORK: Final = ROOT / "build" / "mutate"
+EXPLANATIONS: Final = ROOT / "hack" / "mutants.toml"
+# Room -> the tests that must notice a fault in it.
+ROOMS: Final[Mapping[str, Sequence[str]]] = {
+    "workqueue": ("tests/workqueue",),
+    "informers": ("tests/informers",),
+    "runtime": ("tests/runtime",),
+    "planning": ("tests/planning",),
+}
+# What tests of these rooms read of the repository.
+_READ: Final = ("conftest.py", "config", "docs", "examples", "hack", "sandbox", "tests", "Makefile")
+# A test of speed, which tells nothing under the machinery of mutants.
+_LEFT_OUT: Final = ("test_a_hundred_thousand_keys_pass_in_linear_time",)
+_KILLED: Final = {1, 3, 24, -24, 152, 36, 255, 37}  # a test failed, or did not end
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted fault: the function, and the lines that differ there."""
+
+    function: str
+    was: str
+    becomes: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why mutants survive that are planted so; ``*`` in each of the three stands for anything."""
+
+    function: str
+    was: str
+    becomes: str
+    because: str
+
+    def explains(self, mutant: Mutant) -> bool:
+        """Whether it is about this one."""
+        pairs = ((mutant.function, self.function), (mutant.was, self.was), (mutant.becomes, self.becomes))
+        return all(fnmatchcase(text, pattern.replace("[", "[[]").replace("?", "[?]")) for text, pattern in pairs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
+    parser.add_argument("what", nargs="*", default=list(ROOMS), metavar="ROOM[.MODULE]")
+    parser.add_argument("--workers", type=int, default=1, help="mutants that are tried at the same time")
+    parser.add_argument("--report", action="store_true", help="try nothing, say what is known")
+    given = parser.parse_args(arguments)
+    explanations = read_explanations()
+    left = 0
+    for what in given.what:
+        room, _, module = what.partition(".")
+        if room not in ROOMS:
+            parser.error(f"{room} is none of {', '.join(ROOMS)}")
+        place = prepare(room)
+        if not given.report:
+            run(place, room, module, given.workers)
+        left += report(place, room, module, explanations)
+    return 1 if left else 0
+
+
+def prepare(room: str) -> Path:
+    """A folder in which mutmut finds the repository, its own settings, and what it knew before."""
+    place = WORK / room
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("src", *_READ):
+        if not (place / name).is_symlink():
+            (place / name).symlink_to(ROOT / name)
+    left_out = " and ".join(f"not {name}" for name in _LEFT_OUT)
+    options = ["-o", "timeout=0", "--hypothesis-seed=0", "-m", "not long and not nightly and not browser and not real"]
+    settings = {
+        "source_paths": ["src/"],
+        "only_mutate": [f"src/lws/{room}/*"],
+        "do_not_mutate_patterns": [r"^\s*_log\.", r"^\s*raise AssertionError"],
+        "also_copy": list(_READ),
+        "pytest_add_cli_args": [*options, "-k", left_out],
+        "pytest_add_cli_args_test_selection": list(ROOMS[room]),
+        "use_git_change_detection": False,
+        "timeout_multiplier": 12.0,
+        "timeout_constant": 2.0,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    written = "\n".join(["", "[tool.mutmut]", *lines, ""])
+    (place / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + written)
+    return place
+
+
+def run(place: Path, room: str, module: str, workers: int) -> None:
+    """Try what is not known yet.
+
+    Raises:
+        subprocess.CalledProcessError: mutmut could not; it said why.
+    """
+    forget(place, room)
+    pattern = f"lws.{room}.{module}.*" if module else ""
+    untried = [name for name, code in verdicts(place, room, module) if code is None]
+    known = any(True for _ in verdicts(place, room, module))
+    if known and not untried:
+        return
+    # Names given make mutmut try them again, those that it knows too: so only what is left, or the pattern at first.
+    names = (untried if known else [pattern]) if module else []
+    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "sandbox/src")])  # mutmut's goes before
+    command = [shutil.which("mutmut", path=str(Path(sys.executable).parent)) or "mutmut", "run"]
+    subprocess.run([*command, "--max-children", str(workers), *names], cwd=place, env=environment, check=True)
+
+
+def forget(place: Path, room: str) -> None:
+    """After a change of tests nothing is known of mutants that survived the former ones."""
+    print_of = hashlib.sha256()
+    for path in sorted(path for folder in ROOMS[room] for path in [ROOT / folder, *(ROOT / folder).rglob("*.py")]):
+        if path.is_file():
+            print_of.update(path.read_bytes())
+    kept = place / "tests.sha256"
+    before, now = kept.read_text() if kept.exists() else "", print_of.hexdigest()
+    if before == now:
+        return
+    for meta in (place / "mutants").glob(f"src/lws/{room}/**/*.meta"):
+        known = json.loads(meta.read_text())
+        codes = known["exit_code_by_key"]
+        known["exit_code_by_key"] = {name: code if code in _KILLED else None for name, code in codes.items()}
+        meta.write_text(json.dumps(known, indent=4))
+    (place / "mutants/mutmut-stats.json").unlink(missing_ok=True)
+    kept.write_text(now)
+
+
+def verdicts(place: Path, room: str, module: str) -> Iterator[tuple[str, int | None]]:
+    """Names of mutants with the code that pytest ended with; None where it was not tried."""
+    pattern = f"{module.replace('.', '/')}.py.meta" if module else "**/*.meta"
+    for meta in sorted((place / "mutants/src/lws" / room).glob(pattern)):
+        yield from json.loads(meta.read_text())["exit_code_by_key"].items()
+
+
+def report(place: Path, room: str, module: str, explanations: Iterable[Explanation]) -> int:
+    """Print scores and what survived unexplained; how many of those there are."""
+    total: dict[str, int] = {}
+    killed: dict[str, int] = {}
+    untried: dict[str, int] = {}
+    survivors: list[Mutant] = []
+    for name, code in verdicts(place, room, module):
+        where = name.rpartition(".")[0]
+        total[where] = total.get(where, 0) + 1
+        killed[where] = killed.get(where, 0) + (code in _KILLED)
+        untried[where] = untried.get(where, 0) + (code is None)
+        if code is not None and code not in _KILLED:
+            survivors.append(read_mutant(place, name))
+    unexplained = [each for each in survivors if not any(explains.explains(each) for explains in explanations)]
+    for where, count in total.items():
+        print(score(where, killed[where], count, untried[where]))
+    everything = score(f"lws.{room}{'.' * bool(module)}{module}", sum(killed.values()), sum(total.values()))
+    print(f"{everything}; {len(survivors)} survive, {len(survivors) - len(unexplained)} of them explained")
+    for each in unexplained:
+        print(f"\n[[explained]]\nfunction = {quoted(each.function)}")
+        print(f"was = {quoted(each.was)}\nbecomes = {quoted(each.becomes)}\nbecause = ''")
+    return len(unexplained)
+
+
+def quoted(text: str) -> str:
+    """As TOML has it."""
+    return f"'{text}'" if "'" not in text else json.dumps(text, ensure_ascii=False)
+
+
+def score(where: str, killed: int, total: int, untried: int = 0) -> str:
+    """One line of the report."""
+    share = 100 * killed / total if total else 100
+    return f"{where:55} {killed:5} of {total:5} killed, {share:5.1f} %" + f" ({untried} not tried)" * bool(untried)
+
+
+def read_mutant(place: Path, name: str) -> Mutant:
+    """What a mutant is, from its name."""
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+    module = name.rpartition(".")[0]
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        path = f"src/{module.replace('.', '/')}.py"
+        diff = get_diff_for_mutant(name, path=path).splitlines()[3:]
+    finally:
+        os.chdir(before)
+    was, becomes = (" ".join(line[1:].strip() for line in diff if line[:1] == sign) for sign in "-+")
+    return Mutant(function_of(name), was, becomes)
+
+
+def function_of(name: str) -> str:
+    """The function that a mutant is in: ``m.xǁCǁf__mutmut_3`` and ``m.x_f__mutmut_3`` are in ``m.C.f`` and ``m.f``."""
+    module, _, mangled = name.rpartition(".")
+    return f"{module}.{mangled.rpartition('__mutmut_')[0][2:].replace('ǁ', '.')}"
+
+
+def read_explanations() -> list[Explanation]:
+    """All that are written."""
+    written = tomllib.loads(EXPLANATIONS.read_text()) if EXPLANATIONS.exists() else {}
+    return [Explanation(**each) for each in written.get("explained", [])]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
