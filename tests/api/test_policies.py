@@ -28,6 +28,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "progress-deadline": ("", "4m59s", "60", "1 h"),
     "on-stall": ("", "hold", "Rollback", "Hold,Undo"),
     "surge-fallback": ("", "59s", "10", "never", "-10m"),
+    "evacuate": ("", "yes", "True", "drain"),
+    "disruption-budget": ("", "-1", "101%", "one", "1.5", "10 %"),
     "group-recovery-grace": ("", "9s", "5", "Off", "-5m", "5m,free=1"),
 }
 CASES = [(key, value) for key, values in BAD.items() for value in values]
