@@ -10,22 +10,20 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NODES, PODS
 from lws.errors import ConfigurationError, LwsError
 from tests.cli.sessions import Plugin
-from tests.cli.shelf import Shelf, site
+from tests.cli.shelf import NOW, Shelf, site
 from tests.virtual import virtual_time
 
 
-def shelf(
-    *, ready: str = "True", since: str = "2026-01-01T00:00:00Z", status: JSON | None = None, **chosen: str
-) -> Shelf:
+def shelf(chosen: JSON | None = None, *, ready: str = "True", status: JSON | None = None) -> Shelf:
     """A set with two groups of one pod on node n1, chosen as given."""
     found = site(2, 1)
-    condition = {"type": "Ready", "status": ready, "lastTransitionTime": since}
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": NOW}
     meta = {"name": "n1", "resourceVersion": "5"}
     found.objects[NODES] = [{"metadata": meta, "spec": {"taints": []}, "status": {"conditions": [condition]}}]
     for pod in found.objects[PODS]:
         pod["spec"] = {**(pod.get("spec") or {}), "nodeName": "n1"}
     (lws,) = found.objects[LEADERWORKERSETS]
-    lws["metadata"]["annotations"] = chosen
+    lws["metadata"]["annotations"] = chosen or {}
     lws["status"] = {**(lws.get("status") or {}), **(status or {})}
     return found
 
@@ -43,7 +41,7 @@ def shelf(
 @virtual_time
 async def test_evacuate_cordons_and_says_what_is_moved(chosen: JSON, status: JSON, how: str) -> None:
     """The node is cordoned, and each set there is named with its groups and the policy that moves them."""
-    found = shelf(status=status, **chosen)
+    found = shelf(chosen, status=status)
     assert (await Plugin(found).run("evacuate n1")).splitlines() == [
         "node/n1 cordoned",
         f"default/web: groups 0, 1: {how}",
@@ -66,7 +64,7 @@ async def test_evacuate_without_writing() -> None:
 @virtual_time
 async def test_evacuate_waits_for_what_is_moved() -> None:
     """With -w it waits until the groups are gone, and says which sets are left when the time is over."""
-    found = shelf(**{EVACUATE: "true"})
+    found = shelf({EVACUATE: "true"})
     with pytest.raises(LwsError, match="still there: default/web"):
         await Plugin(found).run("evacuate n1 -w --timeout 30s")
     assert (await Plugin(shelf()).run("evacuate n1 -w")).startswith("node/n1 cordoned")  # nothing there is moved
