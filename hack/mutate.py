@@ -4,8 +4,8 @@
     python -m hack.mutate workqueue runtime.leader    one room, and one module of another
 
 mutmut plants the faults (mutants) and runs, for each, the tests that come by the function it is in. What was found is
-kept in ``build/mutate``: a run that was stopped goes on where it was, and after a change of the room's tests those that
-survived are tried again. Remove that folder to begin anew.
+kept in ``build/mutate``: a run that was stopped goes on where it was; after a change of the room or its tests those
+that survived are tried again, and all of functions that changed. Remove that folder to begin anew.
 
 For each module it prints how many mutants were killed: by a failing test, or because a test did not end. Any other
 is a missing test, unless ``hack/mutants.toml`` explains why none can tell it apart, or need to. The exit code is 1 if
@@ -121,30 +121,29 @@ def run(place: Path, room: str, module: str, workers: int) -> None:
     Raises:
         subprocess.CalledProcessError: mutmut could not; it said why.
     """
-    forget(place, room)
-    pattern = f"lws.{room}.{module}.*" if module else ""
-    untried = [name for name, code in verdicts(place, room, module) if code is None]
-    known = any(True for _ in verdicts(place, room, module))
-    if known and not untried:
+    changed = forget(place, room)
+    known = dict(verdicts(place, room, module))
+    untried = [name for name, code in known.items() if code is None]
+    if known and not untried and not changed:
         return
-    # Names given make mutmut try them again, those that it knows too: so only what is left, or the pattern at first.
-    names = (untried if known else [pattern]) if module else []
+    # mutmut tries what is named, whatever it knows of it; without names it tries what it does not know.
+    named = untried if untried and not changed else [f"lws.{room}.{module}.*"]
+    names = named if module else []
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "sandbox/src")])  # mutmut's goes before
     command = [shutil.which("mutmut", path=str(Path(sys.executable).parent)) or "mutmut", "run"]
     subprocess.run([*command, "--max-children", str(workers), *names], cwd=place, env=environment, check=True)
 
 
-def forget(place: Path, room: str) -> None:
-    """After a change of tests nothing is known of mutants that survived the former ones."""
-    print_of = hashlib.sha256()
-    for path in sorted(path for folder in ROOMS[room] for path in [ROOT / folder, *(ROOT / folder).rglob("*.py")]):
-        if path.is_file():
-            print_of.update(path.read_bytes())
-    kept = place / "tests.sha256"
-    before, now = kept.read_text() if kept.exists() else "", print_of.hexdigest()
-    if before == now:
-        return
+def forget(place: Path, room: str) -> bool:
+    """After a change of the room or its tests nothing is known of mutants that survived; returns whether there was one.
+
+    What is known of functions that have changed mutmut forgets by itself.
+    """
+    now = fingerprint(ROOT / each for each in (f"src/lws/{room}", *ROOMS[room]))
+    kept = place / "fingerprint"
+    if kept.exists() and kept.read_text() == now:
+        return False
     for meta in (place / "mutants").glob(f"src/lws/{room}/**/*.meta"):
         known = json.loads(meta.read_text())
         codes = known["exit_code_by_key"]
@@ -152,6 +151,16 @@ def forget(place: Path, room: str) -> None:
         meta.write_text(json.dumps(known, indent=4))
     (place / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     kept.write_text(now)
+    return True
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Of all modules in these files and folders."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 def verdicts(place: Path, room: str, module: str) -> Iterator[tuple[str, int | None]]:

@@ -81,16 +81,40 @@ def test_explanations_match_brackets_as_they_are() -> None:
     assert not one.explains(Mutant("f", "a[0]", "a[1]"))
 
 
-def test_survivors_are_tried_again_after_a_change_of_tests(place: Path) -> None:
-    """With other tests than last time what was killed stays so, the rest is unknown; with the same nothing changes."""
+def test_survivors_are_tried_again_after_a_change(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other tests or sources what was killed stays so and the rest is unknown; with the same nothing changes."""
     before = dict(mutate.verdicts(place, "workqueue", ""))
-    mutate.forget(place, "workqueue")
-    after = dict(mutate.verdicts(place, "workqueue", ""))
-    assert list(after.values()) == [1, -24, None, None]
+    assert mutate.forget(place, "workqueue")
+    assert list(dict(mutate.verdicts(place, "workqueue", "")).values()) == [1, -24, None, None]
     meta = place / "mutants/src/lws/workqueue/queue.py.meta"
     meta.write_text(json.dumps({"exit_code_by_key": before}))
-    mutate.forget(place, "workqueue")
+    assert not mutate.forget(place, "workqueue")
     assert dict(mutate.verdicts(place, "workqueue", "")) == before
+    monkeypatch.setattr(mutate, "ROOMS", {"workqueue": ("tests/hack",)})
+    assert mutate.forget(place, "workqueue")
+
+
+@pytest.mark.parametrize(
+    ("module", "changed", "codes", "asked"),
+    [
+        ("", True, {}, [[]]),
+        ("", False, {"a": 1, "b": None}, [[]]),
+        ("queue", False, {"a": 1, "b": None}, [["b"]]),
+        ("queue", True, {"a": 1, "b": None}, [["lws.workqueue.queue.*"]]),
+        ("queue", True, {}, [["lws.workqueue.queue.*"]]),
+        ("queue", False, {"a": 1, "b": 0}, []),
+    ],
+)
+def test_only_what_is_unknown_is_tried(
+    monkeypatch: pytest.MonkeyPatch, module: str, changed: bool, codes: dict[str, int | None], asked: list[list[str]]
+) -> None:
+    """Of a module what is untried is named, or all after a change; of a room mutmut knows what it knows."""
+    runs: list[list[str]] = []
+    monkeypatch.setattr(mutate, "forget", lambda *_: changed)
+    monkeypatch.setattr(mutate, "verdicts", lambda *_: iter(codes.items()))
+    monkeypatch.setattr("subprocess.run", lambda command, **_: runs.append(command))
+    mutate.run(Path(), "workqueue", module, 1)
+    assert [command[command.index("1") + 1 :] for command in runs] == asked
 
 
 def test_every_explanation_gives_a_reason() -> None:

@@ -228,3 +228,52 @@ async def test_a_gang_costs_one_write_a_group_and_none_at_rest() -> None:
             await asyncio.sleep(600)
             assert len(cluster.counted()) == rest
     assert counts == {"plain": 0, "gang": 3, "first": 6}
+
+
+async def told(cluster: Cluster, name: str) -> tuple[str, str]:
+    """Reason and message of the first group in a set's status; empty if none is told of."""
+    found = (await cluster.client.get(LEADERWORKERSETS, NAMESPACE, name)).get("status") or {}
+    return next(((each["reason"], each["message"]) for each in found.get("groups", ())), ("", ""))
+
+
+@virtual_time
+async def test_g6_status_names_a_queue_that_does_not_exist() -> None:
+    """A misspelt queue is no queue to wait in: the status names it after a minute, and no more once it is corrected."""
+    async with Cluster(gang=True) as cluster:
+        await cluster.start()
+        noted = {"annotations": {labels.QUEUE_NAME: "glod"}}
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", replicas=1, size=2, metadata=noted))
+        await asyncio.sleep(90)
+        reason, message = await told(cluster, "web")
+        assert reason == "QueueMissing"
+        assert "whose queue glod does not exist" in message
+        assert message.endswith("or create Queue glod.")
+        change = {"metadata": {"annotations": {labels.QUEUE_NAME: "default"}}}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "web", change)
+        await cluster.available("web")
+        await cluster.quiet(12)
+        assert await told(cluster, "web") == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (set(), "to be admitted to queue default: resource in cluster is overused: overused cpu. Free room"),
+        pytest.param({"events", "queues"}, "to be admitted to queue default. Free room", marks=pytest.mark.long),
+    ],
+)
+@virtual_time
+async def test_g6_status_quotes_volcano(refused: set[str], words: str) -> None:
+    """The status of a set that waits quotes what Volcano says of its PodGroup; without the rights it goes without."""
+    line = Line()
+    async with Cluster(gang=True, events=True) as cluster:
+        line.refused, line.methods = refused, {"GET"}
+        await cluster.start(line.wrap)
+        await cluster.client.create(LEADERWORKERSETS, ganged("web", cpu="600", replicas=1, size=6))
+        await asyncio.sleep(1900)
+        reason, message = await told(cluster, "web")
+        assert reason == "PodGroupPending"
+        assert words in message
+        seen = len(line.writes)
+        await asyncio.sleep(1800)
+        assert len(line.writes) == seen, "the same words are no news"

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import PodGroup
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts
-from lws.planning.leaderworkerset.diagnosis.objects import Event, PodGroupReport
+from lws.planning.leaderworkerset.diagnosis.objects import Event
 from tests.planning.diagnosis_facts import SET_UID, group, pod, said, unscheduled, with_group_0
 
 OVERUSED = "resource in cluster is overused: overused cpu"
@@ -36,7 +37,7 @@ def facts(gang: GangFacts | None, leader: str = TOGETHER, worker: str = TOGETHER
 def gang(phase: str = "", queue: str = "gold", *, exists: bool | None = True, words: str = "") -> GangFacts:
     """A PodGroup in this phase."""
     raw = {"metadata": {"name": "s-0-new", "namespace": "ns"}, "spec": {"queue": queue}, "status": {"phase": phase}}
-    return GangFacts(msgspec.convert(raw, PodGroupReport), exists, words)
+    return GangFacts(msgspec.convert(raw, PodGroup), exists, words)
 
 
 REFUSED = "Failed to create pod group for leader pod s-0: podgroups is forbidden"

@@ -135,11 +135,36 @@ async def test_superseded_delays_cost_no_memory() -> None:
 
 
 @virtual_time
+async def test_delays_are_sorted_anew_only_when_most_are_superseded() -> None:
+    """As long as the superseded are no more than those that hold, and sixteen, nothing is built anew."""
+    queue: DelayingQueue[int] = DelayingQueue(Queue(clock=VirtualClock()))
+    heap = queue._heap
+    for key in range(50):
+        queue.add_after(key, 1_000 - key)
+    for seconds in range(66):
+        queue.add_after(0, 900 - seconds)
+    assert queue._heap is heap
+    queue.add_after(0, 1)
+    assert len(queue._heap) == 50
+    assert queue.delay_of(49) == pytest.approx(951)
+
+
+@virtual_time
+async def test_equal_times_keep_their_order() -> None:
+    """Keys that are delayed to the same moment come in the order in which they were first given, whatever they are."""
+    queue = new_queue()
+    for key in ("c", "b", "a", "c"):
+        queue.add_after(key, 5)
+    assert [await queue.get() for _ in range(3)] == ["c", "b", "a"]
+
+
+@virtual_time
 async def test_a_delay_of_nothing_is_no_delay() -> None:
     """A delay that is not positive adds the key at once."""
     queue = new_queue()
     queue.add_after("a", 0)
     queue.add_after("b", -1)
+    assert (queue.delay_of("a"), len(queue)) == (None, 2)
     assert [await queue.get(), await queue.get()] == ["a", "b"]
 
 
@@ -167,6 +192,9 @@ async def test_a_bucket_bounds_all_keys_together() -> None:
     """Three at once, then two a second; unused time fills it again."""
     bucket = Bucket(VirtualClock(), rate=2.0, burst=3)
     assert [bucket.take() for _ in range(5)] == pytest.approx([0, 0, 0, 0.5, 1.0])
+    for _ in range(2):
+        await asyncio.sleep(0.5)
+        assert bucket.take() == pytest.approx(1.0)
     await asyncio.sleep(100)
     assert [bucket.take() for _ in range(4)] == pytest.approx([0, 0, 0, 0.5])
 
@@ -456,6 +484,7 @@ async def test_a_retry_that_came_makes_room_for_the_next() -> None:
     queue = small_bucket()
     assert [queue.add_rate_limited("a", charged=False), queue.add_rate_limited("a", charged=False)] == [0.005, 0.005]
     assert await queue.get() == "a"
+    assert not queue._retry_at, "nothing is kept of a retry that came"
     queue.add_after("a", 30.0)
     assert queue.add_rate_limited("a", charged=False) == pytest.approx(0.01)
 
@@ -567,8 +596,11 @@ async def test_nothing_is_delayed_after_a_stop() -> None:
     """A stopped queue delays nothing, retries nothing and sets no timer, nor does a second stop."""
     queue = new_queue()
     queue.add_after("a", 5)
+    told = [queue._queue.shutting_down]
     for _ in range(2):
         queue.shut_down(drain=True)
+        told.append(queue._queue.shutting_down)
+    assert told == [False, True, True]
     queue.add_after("b", 5)
     queue.add_after("c", 0)
     queue.add_rate_limited("d")

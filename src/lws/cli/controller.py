@@ -25,7 +25,7 @@ from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight
-from lws.manager.settings import Settings
+from lws.manager.settings import SCRATCH, Settings
 from lws.manager.version import version_text
 from lws.telemetry.logs import configure_logging
 
@@ -76,6 +76,7 @@ def make_settings(flags: Flags, environ: Mapping[str, str]) -> Settings:
         development=not inside,
         start_patience=30.0 if inside else 0.0,
         notice=NOTICE_SECONDS if inside else 0.0,
+        scratch=SCRATCH if inside else "",
         hostname=socket.gethostname(),
         **({"workers": flags.workers} if flags.workers is not None else {}),
     )

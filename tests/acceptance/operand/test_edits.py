@@ -1,29 +1,22 @@
-"""Whatever way an installation came about, it is that of its object: A60; what is added to `config/` is taken over."""
+"""Whatever way an installation came about, it is that of its object: A60."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import pytest
-import yaml
-from hack.operand_objects import render
 
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import ROLES
-from lws.planning.operand.assets import parsed
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.ground import NEXT_IMAGE, ROOT, slimmed
 from tests.acceptance.operand.site import Site
 from tests.simulation.chaos import Chaos, Trouble
 from tests.virtual import virtual_time
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 # Each member of a spec, and values that an API server takes; None leaves it out.
 CHOICES: Final[dict[str, Callable[[Random], Any]]] = {
@@ -148,39 +141,3 @@ def test_a60_any_way_leads_to_the_same_installation(seed: int, edits: int) -> No
             assert manifest == expected[key], (key, spec)
 
     live()
-
-
-@virtual_time
-async def test_what_is_added_to_config_is_installed_healed_and_pruned(tmp_path: Path) -> None:
-    """An object of a scratch copy of `config/` is applied, put right and, with a release that lacks it, deleted."""
-    config = tmp_path / "config"
-    shutil.copytree(ROOT / "config", config)
-    added = {
-        "apiVersion": ROLES.api_version,
-        "kind": ROLES.kind,
-        "metadata": {"name": "added", "namespace": "system"},
-        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
-    }
-    (config / "rbac/added.yaml").write_text(yaml.safe_dump(added), encoding="utf-8")
-    listing = config / "rbac/kustomization.yaml"
-    content = yaml.safe_load(listing.read_text(encoding="utf-8"))
-    content["resources"].append("added.yaml")
-    listing.write_text(yaml.safe_dump(content), encoding="utf-8")
-    objects = slimmed(parsed(render(config)))
-    async with Site(objects=objects) as site:
-        await site.installed()
-        live = await site.get(ROLES, "lws-added")
-        assert live is not None
-        assert live["metadata"]["labels"][names.MANAGED_BY] == names.MANAGED_BY_VALUE
-        await site.client.patch(ROLES, site.namespace, "lws-added", {"rules": []})
-
-        async def healed() -> bool:
-            found = await site.get(ROLES, "lws-added")
-            return found is not None and found["rules"] == added["rules"]
-
-        await site.until(healed, seconds=5)
-        await site.operators[0].stop()
-        await site.start(image=NEXT_IMAGE, version="1.2.0", objects=slimmed(parsed(render())))
-        await asyncio.sleep(10)
-        await site.settled()
-        assert await site.get(ROLES, "lws-added") is None

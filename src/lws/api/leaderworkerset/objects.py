@@ -354,6 +354,7 @@ class PodGroupStatus(CachedStruct, frozen=True):
     """How far the scheduler is with a PodGroup; without a phase it has not looked at it."""
 
     phase: str = ""
+    conditions: tuple[Condition, ...] | None = ()
 
 
 class PodGroup(CachedStruct, frozen=True):
@@ -362,6 +363,12 @@ class PodGroup(CachedStruct, frozen=True):
     metadata: ObjectMeta
     spec: PodGroupSpec = PodGroupSpec()
     status: PodGroupStatus = PodGroupStatus()
+
+    @property
+    def unschedulable(self) -> str:
+        """Why its scheduler could not place it, by its condition; else empty."""
+        found = (one for one in self.status.conditions or () if (one.type, one.status) == ("Unschedulable", "True"))
+        return next((one.message for one in found), "")
 
 
 def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:

@@ -21,6 +21,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
+    CORE_EVENTS,
     DEPLOYMENTS,
     NODES,
     PODS,
@@ -28,7 +29,7 @@ from lws.apimachinery.resources import (
     STATEFULSETS,
     Resource,
 )
-from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
+from lws.cli.kubectl.gangs import MOST_LOOKS, read_gangs
 from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lws.api.leaderworkerset.objects import Node, Pod, PodGroup, Taint
+from lws.api.leaderworkerset.objects import Node, Pod, Taint
 from lws.api.leaderworkerset.status import GROUP_MESSAGE_BYTES, MESSAGE_BYTES, MOST_GROUPS, GroupRestarts, GroupStatus
 from lws.apimachinery.conditions import Wanted, find, timestamp, with_condition
 from lws.apimachinery.moments import after, parsed
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import culprit
 from lws.planning.leaderworkerset.diagnosis import controllerfacts, words
-from lws.planning.leaderworkerset.diagnosis.facts import Facts, Holder
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
 from lws.planning.leaderworkerset.groups import GroupState, group_name, marked
@@ -54,7 +54,7 @@ class Lookup:
     Attributes:
         members: the pods of a leader's group, the leader included.
         node: a node by name; None for one that does not exist.
-        pod_group: a PodGroup of the set's namespace by name; None where there are none for us.
+        gang: a PodGroup of the set's namespace by name, and what is said of it; None where there are none for us.
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
         emptied_since: when this process first saw a node with a taint; None for what was so when it began.
@@ -62,7 +62,7 @@ class Lookup:
 
     members: Callable[[Pod], Sequence[Pod]]
     node: Callable[[str], Node | None]
-    pod_group: Callable[[str], PodGroup | None] | None = None
+    gang: Callable[[str], GangFacts | None] | None = None
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
     emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None

@@ -1,7 +1,8 @@
 """The caches that the reconcilers of this API read, and how they are indexed.
 
-All but the sets themselves and the nodes are selected by the label ``leaderworkerset.sigs.k8s.io/name`` at the server,
-so the caches hold what belongs to LeaderWorkerSets and nothing else of the cluster.
+All but the sets themselves, the nodes and Volcano's Queues are selected at the server, by the label
+``leaderworkerset.sigs.k8s.io/name`` or, of events, by what they are about, so the caches hold what belongs to
+LeaderWorkerSets and nothing else of the cluster.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from lws.api.leaderworkerset.objects import (
     StatefulSet,
     Workload,
 )
+from lws.api.leaderworkerset.resources import PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.api.leaderworkerset.workloadapi import V1BETA1, WorkloadApi
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Object
 from lws.informers.informer import Informer
-from lws.informers.kinds import Kind
+from lws.informers.kinds import Kind, MetadataObject
 from lws.informers.registry import InformerRegistry
+from lws.planning.leaderworkerset.diagnosis.objects import Event
 from lws.planning.leaderworkerset.groups import is_hashed, is_leader
 from lws.planning.leaderworkerset.retention import held
 from lws.reconcilers.leaderworkerset import kinds
@@ -46,6 +49,7 @@ BY_LEADER = "leader"
 RETAINED_BY_SET = "retained"
 BY_HOST = "host"
 BY_POD_GROUP = "podgroup"
+BY_SUBJECT = "subject"
 
 
 def by_set(obj: Object) -> str:
@@ -88,6 +92,11 @@ def by_gang(pod: Pod) -> str:
     return f"{pod.metadata.namespace}/{mark}" if mark else ""
 
 
+def by_subject(event: Event) -> str:
+    """``<namespace>/<name>`` of what an event is about."""
+    return f"{event.metadata.namespace}/{event.involved_object.name}"
+
+
 def by_host(pod: Pod) -> str:
     """``<namespace>/<host>`` of leaders that are known by a key: what their workers are named after."""
     return f"{pod.metadata.namespace}/{pod.spec.hostname}" if is_hashed(pod) and is_leader(pod) else ""
@@ -111,6 +120,8 @@ class Caches:
     deployments: Informer[Deployment]
     budgets: Informer[DisruptionBudget]
     pod_groups: Informer[PodGroup] | None = None
+    queues: Informer[MetadataObject] | None = None
+    gang_events: Informer[Event] | None = None
     workloads: Informer[Workload] | None = None
     scheduling_groups: Informer[SchedulingPodGroup] | None = None
     typed: bool = False
@@ -165,6 +176,8 @@ class Caches:
             # Everybody's, for two over the same pods do harm; and only where some set asks for one.
             budgets=registry.informer(kinds.DISRUPTIONBUDGETS, namespace=namespace, optional=True, on_demand=True),
             pod_groups=groups,
+            queues=registry.informer(kinds.QUEUES, optional=True) if gang else None,
+            gang_events=_gang_events(registry, namespace) if gang else None,
             workloads=workloads,
             scheduling_groups=members,
             typed=typed,
@@ -173,7 +186,8 @@ class Caches:
 
     def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
-        optional = (self.budgets, self.pod_groups, self.workloads, self.scheduling_groups)
+        gangs = (self.pod_groups, self.queues, self.gang_events)
+        optional = (self.budgets, *gangs, self.workloads, self.scheduling_groups)
         return (each for each in (*every, *optional) if each is not None)
 
 
@@ -187,3 +201,11 @@ def _scheduling(registry: InformerRegistry, kind: Kind[T], namespace: str) -> In
 def _pod_groups(registry: InformerRegistry, namespace: str) -> Informer[PodGroup]:
     """PodGroups are somebody else's API: without it, only the groups that need one wait (CD-44)."""
     return registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=labels.NAME, optional=True)
+
+
+def _gang_events(registry: InformerRegistry, namespace: str) -> Informer[Event]:
+    """What is said of PodGroups, which Volcano says nowhere else (CD-115)."""
+    about = f"involvedObject.kind={PODGROUPS.kind}"
+    informer = registry.informer(kinds.GANG_EVENTS, namespace=namespace, field_selector=about, optional=True)
+    informer.add_index(BY_SUBJECT, by_subject)
+    return informer

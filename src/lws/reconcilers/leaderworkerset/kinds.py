@@ -16,15 +16,18 @@ from lws.api.leaderworkerset.status import MESSAGE_BYTES
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.api.leaderworkerset.workloadapi import WorkloadApi
 from lws.apimachinery import resources
+from lws.apimachinery.objects import Condition
 from lws.informers.kinds import (
     Kind,
     every_annotation,
+    metadata_kind,
     no_annotation,
     packed_kind,
     pool_condition,
     pool_member,
     typed_kind,
 )
+from lws.planning.leaderworkerset.diagnosis.objects import Event
 from lws.planning.leaderworkerset.emptying import of_control_plane
 
 _RUNNING: Final = objects.ContainerState(running={})
@@ -81,6 +84,19 @@ def _own_annotation(key: str) -> bool:
     return key.startswith(labels.EXTENSION)
 
 
+def _only_trouble(pod_group: objects.PodGroup) -> None:
+    """Of a PodGroup's conditions only why it could not be placed is looked at."""
+    words = pod_group.unschedulable[:MESSAGE_BYTES]
+    kept = (Condition(type="Unschedulable", status="True", message=words),) if words else ()
+    force_setattr(pod_group.status, "conditions", kept)
+
+
+def _short_event(event: Event) -> None:
+    pool_member(event, "reason")
+    pool_member(event, "type")
+    force_setattr(event, "message", event.message[:MESSAGE_BYTES])
+
+
 def _of_leaders(statefulset: objects.StatefulSet) -> bool:
     """Whether it is a leader StatefulSet, which alone has no group (spec 1.2)."""
     return not statefulset.metadata.label(labels.GROUP_INDEX)
@@ -104,7 +120,9 @@ NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=_own_annota
 DISRUPTIONBUDGETS: Final = typed_kind(
     resources.PODDISRUPTIONBUDGETS, objects.DisruptionBudget, annotations=no_annotation
 )
-PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)
+PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation, finish=_only_trouble)
+GANG_EVENTS: Final = typed_kind(resources.CORE_EVENTS, Event, annotations=no_annotation, finish=_short_event)
+QUEUES: Final = metadata_kind(own.QUEUES)
 
 
 def workloads(api: WorkloadApi) -> Kind[objects.Workload]:

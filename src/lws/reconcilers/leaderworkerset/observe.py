@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
 from lws.api.leaderworkerset.objects import (
     Node,
     Pod,
@@ -20,7 +21,8 @@ from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
 from lws.apimachinery.objects import Key
 from lws.clock import SystemClock
-from lws.planning.leaderworkerset.diagnosis.facts import Holder
+from lws.planning.leaderworkerset.diagnosis.facts import GangFacts, Holder
+from lws.planning.leaderworkerset.diagnosis.gangs import words_of
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
@@ -36,6 +38,7 @@ from lws.reconcilers.leaderworkerset.caches import (
     BY_LEADER,
     BY_POD_GROUP,
     BY_SET,
+    BY_SUBJECT,
     LEADERS_BY_SET,
     Caches,
     by_group,
@@ -120,15 +123,25 @@ class Observer:
             shown = [each.metadata.name for each in caches.pods.store.by_index(BY_LEADER, f"{namespace}/{leader}")]
             return sorted(self._memory.released((namespace, leader), shown))
 
-        present = None if groups is None or groups.unavailable else groups.store
         return Lookup(
             members,
             lambda name: nodes.get("", name),
-            None if present is None else lambda name: present.get(namespace, name),
+            None if groups is None or groups.unavailable else lambda name: self._gang(namespace, name),
             self._topology,
             unlabelled,
             self._emptied_since,
         )
+
+    def _gang(self, namespace: str, name: str) -> GangFacts | None:
+        """A PodGroup and what is said of it; None if it does not exist."""
+        groups, queues, events = self._caches.pod_groups, self._caches.queues, self._caches.gang_events
+        found = None if groups is None else groups.store.get(namespace, name)
+        if found is None:
+            return None
+        known = None if queues is None or queues.unavailable or not queues.synced else queues.store
+        about = () if events is None else events.store.by_index(BY_SUBJECT, f"{namespace}/{name}")
+        queue = found.spec.queue or DEFAULT_QUEUE
+        return GangFacts(found, None if known is None else known.get("", queue) is not None, words_of(found, about))
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
         """The domains of a node label, and the pods of groups in them."""

@@ -18,8 +18,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
-from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, NODES, PODS, STATEFULSETS
-from lws.cli.kubectl.gangs import CORE_EVENTS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, CORE_EVENTS, DEPLOYMENTS, NODES, PODS, STATEFULSETS
 from lws.cli.kubectl.reading import read_set
 from lws.informers.kinds import Kind, pool_condition, pool_member, pool_metadata, typed_kind
 from lws.planning.disaggregatedset.snapshots import Child

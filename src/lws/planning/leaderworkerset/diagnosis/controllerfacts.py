@@ -1,4 +1,4 @@
-"""The facts of a diagnosis out of what the controller caches; events are not among them."""
+"""The facts of a diagnosis out of what the controller caches; of events, only those about PodGroups are among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LEADER_READY, UNIQUE_PER_REPLICA
 from lws.apimachinery.integers import natural
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, SetFacts
-from lws.planning.leaderworkerset.diagnosis.objects import PodGroupReport, PodGroupReportStatus
 from lws.planning.leaderworkerset.groups import ABSENT, GroupState, base_name, is_leader, size_of, workers_of
 from lws.planning.leaderworkerset.rollout import Budget
 
@@ -76,18 +75,10 @@ def group(
 
 
 def _gangs(waiting: Sequence[Pod], lookup: Lookup) -> dict[str, GangFacts | None]:
-    if lookup.pod_group is None:
+    if lookup.gang is None:
         return {}
     names = {pod.metadata.annotation(labels.POD_GROUP_NAME) or "" for pod in waiting} - {""}
-    found: dict[str, GangFacts | None] = {}
-    for name in sorted(names):
-        gang = lookup.pod_group(name)
-        if gang is None:
-            found[name] = None
-            continue
-        status = PodGroupReportStatus(phase=gang.status.phase)
-        found[name] = GangFacts(PodGroupReport(metadata=gang.metadata, spec=gang.spec, status=status))
-    return found
+    return {name: lookup.gang(name) for name in sorted(names)}
 
 
 def _worker_index(pod: Pod) -> int:

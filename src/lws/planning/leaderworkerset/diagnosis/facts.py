@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Deployment, StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, PodGroup, StatefulSet
 from lws.apimachinery.objects import Condition, OwnerReference
 from lws.planning.leaderworkerset.diagnosis.objects import (
     Event,
     Metadata,
     NodeReport,
     ObjectReference,
-    PodGroupReport,
     PodReport,
     Workload,
 )
@@ -151,10 +150,10 @@ class GangFacts:
     Attributes:
         pod_group: the PodGroup.
         queue_exists: whether its queue does; None if that could not be read.
-        words: the newest event about it, or why it is unschedulable.
+        words: what its scheduler says of it (`gangs.words_of`).
     """
 
-    pod_group: PodGroupReport
+    pod_group: PodGroup
     queue_exists: bool | None = None
     words: str = ""
 
