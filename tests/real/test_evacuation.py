@@ -43,7 +43,7 @@ async def watching(world: World) -> AsyncIterator[Watched]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def by_kubectl(plane: RealPlane, folder: Path, *nodes: str) -> str:
+async def by_kubectl(world: World, plane: RealPlane, folder: Path, *nodes: str) -> str:
     """Drain nodes with kubectl, all in one; what it printed."""
     keys = plane.cluster.plane.keys
     config = folder / "kubeconfig"
@@ -55,7 +55,7 @@ async def by_kubectl(plane: RealPlane, folder: Path, *nodes: str) -> str:
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+    assert process.returncode == 0, f"{told.decode()}\n{world.told()}\n{world.notes()}"
     return told.decode()
 
 
@@ -78,7 +78,7 @@ async def drained(world: World, plane: Plane, folder: Path, *nodes: str) -> str:
     """Drain nodes, by kubectl where the plane is real."""
     try:
         if isinstance(plane, RealPlane):
-            return await by_kubectl(plane, folder, *nodes)
+            return await by_kubectl(world, plane, folder, *nodes)
         await by_evictions(world, *nodes)
         return ""
     finally:
