@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from lws.api.leaderworkerset.policies import BY_KEY, GRACE_ENDS, PolicySource, Rule, choose, parse, validate, warnings
+from lws.api.leaderworkerset.policies import (
+    BY_KEY,
+    GRACE_ENDS,
+    PolicySource,
+    Release,
+    Rule,
+    choose,
+    parse,
+    validate,
+    warnings,
+)
 from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.apimachinery.manifests import JSON
 
@@ -30,6 +40,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "surge-fallback": ("", "59s", "10", "never", "-10m"),
     "evacuate": ("", "yes", "True", "drain"),
     "disruption-budget": ("", "-1", "101%", "one", "1.5", "10 %"),
+    "release-lost-nodes-after": ("", "59s", "5", "5m,claims=some", "claims=any", "off,claims=any", "never"),
+    "avoid-suspect-nodes": ("", "yes", "True"),
     "group-recovery-grace": ("", "9s", "5", "Off", "-5m", "5m,free=1"),
 }
 CASES = [(key, value) for key, values in BAD.items() for value in values]
@@ -75,6 +87,14 @@ def test_r41_a_stored_bad_value_does_not_stop_other_edits() -> None:
     assert validate(stored, stored) == []
     assert len(validate(annotated("on-stall", "Retry"), stored)) == 1
     assert validate(annotated("on-stall", "Undo"), stored) == []
+
+
+def test_releases_are_read_with_and_without_claims() -> None:
+    """A release is off, or a duration, which may say that claims do not matter (resilience 6.2)."""
+    setting = BY_KEY[PREFIX + "release-lost-nodes-after"]
+    assert parse(setting, "off") == Release()
+    assert parse(setting, "5m") == Release(300.0)
+    assert parse(setting, "1m30s,claims=any") == Release(90.0, any_claim=True)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_node_that_is_gone_is_not_to_be_emptied() -> None:
 def found(there: Node, *pods: Pod, seen: float | None = None) -> emptying.Found:
     """Look at one group of these pods."""
     since = None if seen is None else NOW + timedelta(seconds=seen)
-    lookup = Lookup(lambda _: pods, lambda _: there, emptied_since=lambda *_: since)
+    lookup = Lookup(lambda _: pods, lambda _: {"n": there}, emptied_since=lambda *_: since)
     return emptying.look({0: pods[0]}, lookup)
 
 

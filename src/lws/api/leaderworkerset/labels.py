@@ -18,6 +18,8 @@ SUBGROUP_KEY: Final = PREFIX + "subgroup-key"
 LEVEL: Final = PREFIX + "scheduling-level"
 ROLE: Final = PREFIX + "role"  # of leader objects and worker StatefulSets, not of pods
 
+HOSTNAME: Final = "kubernetes.io/hostname"  # of nodes
+
 # Annotations.
 EXCLUSIVE_TOPOLOGY: Final = PREFIX + "exclusive-topology"
 SUBGROUP_EXCLUSIVE_TOPOLOGY: Final = PREFIX + "subgroup-exclusive-topology"

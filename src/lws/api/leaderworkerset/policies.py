@@ -47,6 +47,19 @@ class BackOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """When pods that end are let go from a node that nothing is heard of any more (resilience 6.2).
+
+    Attributes:
+        seconds: for how long nothing has been heard of it; 0 for never.
+        any_claim: whether pods are let go that mount a claim for writing.
+    """
+
+    seconds: float = 0.0
+    any_claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SetPolicies:
     """What holds for one set, every member with the meaning that it has when nobody says anything."""
 
@@ -61,6 +74,8 @@ class SetPolicies:
     surge_fallback: float = 0.0
     evacuate: bool = False
     disruption_budget: IntOrString | None = None
+    release_lost_nodes_after: Release = Release()
+    avoid_suspect_nodes: bool = False
     group_recovery_grace: float = 0.0
 
 
@@ -157,6 +172,16 @@ def _groups(text: str, _: Any) -> IntOrString:
     return _count(1_000_000)(text, None)
 
 
+_CLAIMS: Final = ",claims=any"
+
+
+def _release(text: str, _: Any) -> Release:
+    """``off``, or a duration, with what lifts the exclusion of claims."""
+    if text == "off":
+        return Release()
+    return Release(_seconds(60.0)(text.removesuffix(_CLAIMS), None), text.endswith(_CLAIMS))
+
+
 _SWITCH: Final = _one_of(true=True, false=False)
 
 SETTINGS: Final = (
@@ -176,6 +201,13 @@ SETTINGS: Final = (
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
     Setting("evacuate", '"true" or "false"', "true", _SWITCH),
     Setting("disruption_budget", "a number of groups, or a percentage of them up to 100%", "1", _groups),
+    Setting(
+        "release_lost_nodes_after",
+        f'"off", or a duration of at least 60s, which may be followed by "{_CLAIMS}"',
+        "5m",
+        _release,
+    ),
+    Setting("avoid_suspect_nodes", '"true" or "false"', "true", _SWITCH),
     Setting("group_recovery_grace", '"off", or a duration of at least 10s', "5m", _seconds_or_off(10.0)),
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
@@ -218,11 +250,29 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectNodes:
+    """What makes a node suspect, for the whole cluster; times in seconds (resilience 6.5).
+
+    Attributes:
+        threshold: how many incidents whose cause was on it do.
+        window: within which they count.
+        duration: for how long it is suspect after the last.
+        conditions: types of conditions of which one that is True does, too, while it is.
+    """
+
+    threshold: int = 3
+    window: float = 3600.0
+    duration: float = 3600.0
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySource:
-    """What the policies file says: defaults, rules of which the first that matches counts, and limits of all sets."""
+    """What the policies file says: defaults, rules of which the first that matches counts, and what is for all."""
 
     defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
+    suspect_nodes: SuspectNodes = SuspectNodes()
     evacuations: int = EVACUATIONS
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:

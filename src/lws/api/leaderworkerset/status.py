@@ -17,6 +17,7 @@ MOST_FAILURES: Final = 10
 MOST_RESTARTS: Final = 100
 MOST_GROUPS: Final = 20
 MESSAGE_BYTES: Final = 512  # of a failure
+MOST_SUSPECTS: Final = 20
 GROUP_MESSAGE_BYTES: Final = 256
 
 
@@ -96,6 +97,17 @@ class Evacuation(Model):
     without_extra: Annotated[bool, Shape({"type": "boolean"})] = Field(
         False, description="An extra group found no room, so that groups are moved within the disruption budget."
     )
+
+
+class SuspectNode(Model):
+    """A node that the set's recreated groups avoid, and why (resilience 6.5)."""
+
+    required = ("node",)
+
+    node: Annotated[str, text()] = Field("", description="Its name.")
+    reason: Annotated[str, text()] = Field("", description="Incidents, UnexpectedAdmissionError, or a condition of it.")
+    since: Annotated[str, moment()] = Field("", description="When the last of them came about.")
+    until: Annotated[str, moment()] = Field("", description="When that ends by itself, unless more comes.")
 
 
 class RolloutStatus(Model):

@@ -108,10 +108,12 @@ def look(leaders: Mapping[int, Pod], lookup: Lookup) -> Found:
     """
     affected: dict[int, Affected] = {}
     placed: list[Pod] = []
-    for index, leader in sorted(leaders.items()):
-        there = []
-        for pod in lookup.members(leader) or (leader,):
-            node = lookup.node(pod.spec.node_name) if _stands(pod) else None
+    groups = {index: lookup.members(leader) or (leader,) for index, leader in sorted(leaders.items())}
+    nodes = lookup.nodes({pod.spec.node_name for pods in groups.values() for pod in pods if _stands(pod)})
+    for index, pods in groups.items():
+        leader, there = leaders[index], []
+        for pod in pods:
+            node = nodes.get(pod.spec.node_name) if _stands(pod) else None
             why = reason(node, pod)
             if node is None or why is None:
                 continue

@@ -10,6 +10,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent, Fold, Reference
 from lws.apimachinery.durations import format_duration
 from lws.apimachinery.names import parent_and_ordinal
+from lws.planning.leaderworkerset.nodes import NOT_RELEASED
 
 CREATING_REVISION = "CreatingRevision"
 GROUPS_PROGRESSING = "GroupsProgressing"
@@ -40,6 +41,7 @@ NO_ROOM = "NoRoomToEvacuate"
 LEFT_ON_NODE = "LeftOnNode"
 DRAIN_BLOCKED = "DrainBlocked"
 BUDGET_WITHHELD = "DisruptionBudgetWithheld"
+RELEASED = "ReleasedFromLostNode"
 
 CREATE = "Create"
 UPDATE = "Update"
@@ -305,6 +307,18 @@ def budget_withheld(why: str, uid: str) -> EmitEvent:
     return EmitEvent(
         "Warning", BUDGET_WITHHELD, CREATE, note, once=f"{uid}/{BUDGET_WITHHELD}/{crc32(why.encode()):08x}"
     )
+
+
+def released(pod: Reference, node: str, since: str) -> EmitEvent:
+    """A pod that was let go from a lost node; an addition to the reference's events (resilience 6.2)."""
+    note = f"Pod {pod.name} was deleted without waiting for node {node}, of which nothing has been heard since {since}"
+    return EmitEvent("Warning", RELEASED, DELETE, note, pod)
+
+
+def not_released(pod: Reference, node: str, why: str, rule: str) -> EmitEvent:
+    """A pod that stays on a lost node, told once per rule that forbids its release (resilience 6.2)."""
+    note = f"Pod {pod.name} is not released from lost node {node}: {why}"
+    return EmitEvent("Warning", NOT_RELEASED, DELETE, note, pod, once=f"{pod.uid}/{NOT_RELEASED}/{rule}")
 
 
 def group_recreated(failed_pod: str, leader: Reference, group: str) -> EmitEvent:

@@ -11,7 +11,16 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, grace, incidents, members, recovery, restartbudget, restarts
+from lws.planning.leaderworkerset import (
+    events,
+    grace,
+    incidents,
+    lostnodes,
+    members,
+    recovery,
+    restartbudget,
+    restarts,
+)
 from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
@@ -76,7 +85,7 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     gone, told = _apart(snapshot, record, gone)
     missing = _Missing.of(snapshot, gone, record)
     settled, granted = _settled(snapshot), grace.granted(snapshot)
-    named_pod = () if pod is None else (Failed(name, pod, settled=_over(snapshot, pod, settled, granted=granted)),)
+    named_pod = () if pod is None else (_named(snapshot, name, pod, settled, granted=granted),)
     lacking: Failed | None = None
     for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
@@ -131,6 +140,12 @@ def _over(snapshot: GroupSnapshot, pod: Pod, settled: Mapping[str, int], *, gran
     """How many restarts of a pod count no more."""
     count = settled.get(pod.metadata.uid, 0)
     return max(count, grace.got_over(snapshot, pod, leads=is_leader(pod))) if granted else count
+
+
+def _named(snapshot: GroupSnapshot, name: str, pod: Pod, settled: Mapping[str, int], *, granted: bool) -> Failed:
+    """The pod in question, which has failed too if its node has been lost for long enough (resilience 6.2)."""
+    over = _over(snapshot, pod, settled, granted=granted)
+    return Failed(name, pod, settled=over, lost=lostnodes.look(snapshot, pod).lost)
 
 
 def _waited(snapshot: GroupSnapshot) -> Review | None:

@@ -7,7 +7,7 @@ replaced, cost no diagnosis before they could be reported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -53,19 +53,21 @@ class Lookup:
 
     Attributes:
         members: the pods of a leader's group, the leader included.
-        node: a node by name; None for one that does not exist.
+        nodes: nodes by name; None for one that is gone.
         gang: a PodGroup of the set's namespace by name, and what is said of it; None where there are none for us.
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
         emptied_since: when this process first saw a node with a taint; None for what was so when it began.
+        claims: what keeps a pod on its lost node, by UID.
     """
 
     members: Callable[[Pod], Sequence[Pod]]
-    node: Callable[[str], Node | None]
+    nodes: Callable[[Iterable[str]], Mapping[str, Node | None]]
     gang: Callable[[str], GangFacts | None] | None = None
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
     emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None
+    claims: Callable[[str], tuple[str, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class _Looking:
         if not self._due(since, PATIENCE):
             return
         facts = self._of_set()
-        facts, group = controllerfacts.group(self._snapshot, facts, index, leader, pods, state, self._lookup)
+        facts, group = controllerfacts.group(self._snapshot, facts, index, leader, pods, state, self._lookup, self._now)
         findings = diagnose_group(facts, group)
         finding = min(findings, key=lambda each: each.reason, default=_unknown(index))
         if _starting(finding, pods, entry) and not self._due(since, self._snapshot.policies.slow_start):

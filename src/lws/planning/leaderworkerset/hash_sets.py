@@ -237,6 +237,7 @@ def _describe(
             policies=snapshot.policies,
             moves=seen.moves,
             budget_kept=seen.kept_budget.kept,
+            suspects=snapshot.suspects,
             prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )

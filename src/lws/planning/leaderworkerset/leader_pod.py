@@ -16,6 +16,7 @@ from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import (
     events,
     group_ready,
+    lostnodes,
     ownership,
     podgroup,
     recovery,
@@ -65,6 +66,8 @@ class GroupPlan:
         budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
         exhausted: whether the leader is deleted for good.
         healing: what is to be remembered of a group that is given time to get over failures.
+        ask: a pod on a lost node that is to be read afresh before anything is decided (resilience 6.2).
+        release: lets such a pod go.
     """
 
     plan: Plan
@@ -75,6 +78,8 @@ class GroupPlan:
     budgeted: bool = False
     exhausted: bool = False
     healing: Healing | None = None
+    ask: Pod | None = None
+    release: Delete | None = None
 
     @classmethod
     def of(cls, found: Review) -> GroupPlan:
@@ -82,9 +87,25 @@ class GroupPlan:
         marks = (found.budgeted and found.retry is None, found.exhausted)
         return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks, found.healing)
 
+    def on(self, standing: lostnodes.Standing) -> GroupPlan:
+        """The same, with what becomes of the pod because its node is lost."""
+        if standing is lostnodes.NOTHING:
+            return self
+        moments = [each for each in (self.plan.requeue_after, standing.again) if each is not None]
+        plan = replace(
+            self.plan,
+            actions=(*standing.told, *self.plan.actions),
+            requeue_after=min(moments, default=None),
+        )
+        return replace(self, plan=plan, ask=standing.ask, release=standing.release)
+
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
     """Plan one pass over a leader pod: first whether its group has failed, then what it lacks."""
+    return _plan(snapshot, provider).on(lostnodes.look(snapshot, snapshot.leader))
+
+
+def _plan(snapshot: GroupSnapshot, provider: SchedulerProvider | None) -> GroupPlan:
     lws, leader = snapshot.lws, snapshot.leader
     if leader is None:
         return GroupPlan(DONE, None)

@@ -319,7 +319,8 @@ def told_of_retained(snapshot: SetSnapshot) -> tuple[EmitEvent, ...]:
     out = []
     for leader in filter(marked, snapshot.leaders):
         for pod in lookup.members(leader) or (leader,):
-            if emptying.reason(lookup.node(pod.spec.node_name), pod) is not None:
+            node = lookup.nodes([pod.spec.node_name]).get(pod.spec.node_name) if pod.spec.node_name else None
+            if emptying.reason(node, pod) is not None:
                 reference = Reference.to(PODS, pod.metadata)
                 out.append(events.drain_blocked(reference, pod.spec.node_name, name, group_name(leader)))
     return tuple(out)

@@ -272,6 +272,7 @@ def _describe(
             policies=snapshot.policies,
             moves=seen.moves,
             budget_kept=seen.kept_budget.kept,
+            suspects=snapshot.suspects,
         ),
     )
 

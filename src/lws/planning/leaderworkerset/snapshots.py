@@ -18,7 +18,7 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import Failure, GroupRestarts, RolloutStatus
+from lws.api.leaderworkerset.status import Failure, GroupRestarts, RolloutStatus, SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
@@ -28,6 +28,7 @@ from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.nodes import NodesSeen, Reread
 from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Seen
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
@@ -61,6 +62,7 @@ class SetSnapshot:
         place: whether a group of this set may be moved off a node that is to be emptied now (resilience 6.3).
         holding: whether that counts among the moves of the cluster.
         budgets: what there is of PodDisruptionBudgets.
+        suspects: nodes that its recreated groups avoid.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
@@ -87,6 +89,7 @@ class SetSnapshot:
     place: bool = True
     holding: bool = False
     budgets: BudgetsSeen = NOT_ASKED
+    suspects: tuple[SuspectNode, ...] = ()
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
@@ -130,6 +133,8 @@ class GroupSnapshot:
         nodes: nodes of the group's pods, None for one that does not exist.
         ended: pods of the group that are gone and tell why, by name.
         repairs: how often the number of workers was put back within an hour.
+        silent: nodes of the group that nothing is heard of; None without any, or if the set does not ask for releases.
+        reread: what a fresh read of its pods told in this pass, by UID.
         contents: memo of revision contents.
     """
 
@@ -161,6 +166,8 @@ class GroupSnapshot:
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     ended: Mapping[str, Pod] = field(default_factory=dict)
     repairs: int = 0
+    silent: NodesSeen | None = None
+    reread: Mapping[str, Reread] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

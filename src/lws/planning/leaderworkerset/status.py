@@ -10,6 +10,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
 from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
 from lws.apimachinery.conditions import Wanted, find, with_condition
@@ -34,7 +35,7 @@ from lws.planning.leaderworkerset.hash_status import HashCounts
 from lws.planning.leaderworkerset.moves import Moves
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.rollout import Budget
-from lws.planning.leaderworkerset.statusnews import BEYOND, news, put_off, restored
+from lws.planning.leaderworkerset.statusnews import BEYOND, RECORD_SECONDS, news, put_off, restored
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 from lws.planning.leaderworkerset.steering import Steering
 
@@ -82,6 +83,7 @@ class Circumstances:
         policies: what the set has chosen.
         moves: what is done for the sake of nodes; None if nobody looked.
         budget_kept: whether the closed budget is there.
+        suspects: nodes that its recreated groups avoid.
     """
 
     pacing: Pacing = UNKNOWN
@@ -99,6 +101,7 @@ class Circumstances:
     policies: SetPolicies = DEFAULTS
     moves: Moves | None = None
     budget_kept: bool = False
+    suspects: tuple[SuspectNode, ...] = ()
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -142,6 +145,7 @@ def plan_status(
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
             **_looked(besides, lws),
+            "suspect_nodes": besides.suspects,
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
@@ -155,7 +159,11 @@ def plan_status(
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
     pacing = besides.pacing
     counters = pacing.wait(_counters(told), _counters(after), motion)
-    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=besides.news_age)
+    # The pods that replace a group avoid suspect nodes by what statuses tell, so there that does not wait.
+    news_age = (
+        RECORD_SECONDS if besides.policies.avoid_suspect_nodes and besides.news_age is not None else besides.news_age
+    )
+    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=news_age)
     if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait, look=look)
     return StatusPlan(write(lws, after, events_on_success), look=look)

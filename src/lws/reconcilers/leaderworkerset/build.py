@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import DisruptionBudget, StatefulSet
+from lws.api.leaderworkerset.objects import DisruptionBudget, Node, Pod, StatefulSet
 from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key, Object
@@ -15,8 +15,10 @@ from lws.client.api import ApiClient
 from lws.informers.informer import Informer
 from lws.planning.leaderworkerset.disruption import wanted_by
 from lws.planning.leaderworkerset.groups import is_leader
+from lws.planning.leaderworkerset.nodes import silent
 from lws.planning.leaderworkerset.ownership import relation
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider
+from lws.planning.leaderworkerset.suspects import Suspicion
 from lws.reconcilers.leaderworkerset import replacement, triggers
 from lws.reconcilers.leaderworkerset.caches import (
     BY_GROUP,
@@ -31,11 +33,13 @@ from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.moves import EmptiedNodes, Places, sets_on_node
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from lws.reconcilers.leaderworkerset.sets import LeaderWorkerSetReconciler
+from lws.reconcilers.leaderworkerset.suspects import SuspectBook, tell
 from lws.reconcilers.leaderworkerset.triggers import Keys
 from lws.reconcilers.leaderworkerset.worker_pod import WorkerPodReconciler
 from lws.runtime.builder import ControllerBuilder, ControllerOptions
@@ -71,6 +75,8 @@ def build(
     provider: SchedulerProvider | None = None,
     groups: GroupListener | None = None,
     policies: PolicySource | None = None,
+    suspects: SuspectBook | None = None,
+    leading: Callable[[], bool] = lambda: True,
 ) -> Controllers:
     """Make all controllers. Nothing runs yet, but every change in the caches wakes its keys.
 
@@ -82,6 +88,8 @@ def build(
         provider: the gang scheduler, if there is one.
         groups: hears of recreated groups.
         policies: what the policies file says.
+        suspects: keeps which nodes are suspect.
+        leading: whether this process is the one that tells of them.
     """
     memory = GroupMemory()
     counts = GroupCounts(caches)  # before whatever it is asked for listens to the pods
@@ -94,7 +102,9 @@ def build(
     records = SetRecords(options.clock, policies, by_set.queue.add)
     emptied = EmptiedNodes(caches, options.clock)
     places = Places(caches, (policies or PolicySource()).evacuations, by_set.queue.add)
-    observer = Observer(caches, memory, provider, records, counts.terminating, emptied.since)
+    nodes = NodeMemory(caches.nodes, options.clock)
+    book = suspects or SuspectBook(caches, policies or PolicySource(), options.clock)
+    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told, emptied.since)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_nodes_and_budgets(by_set, caches, records)
@@ -102,8 +112,11 @@ def build(
     _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
     for builder, leads in ((by_leader, True), (by_worker, False)):
+        _watch_nodes(builder, caches, records, leads=leads)
+    for builder, leads in ((by_leader, True), (by_worker, False)):
         _watch_for_retained(builder, caches, leads=leads)
         _watch_for_grace(builder, caches, leads=leads)
+    _watch_suspects(by_set, caches, book, recorder, leading)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
     parents = Parents(client, caches.api, options.clock)
@@ -211,6 +224,51 @@ def _watch_for_gated(builder: ControllerBuilder[Key], caches: Caches) -> None:
     builder.watch(caches.pods, replacement.leaders_of_index)
     builder.watch(caches.sets, of_set)
     builder.watch(caches.deployments, lambda old, new: in_sets(triggers.sets_of_deployment(old, new)))
+
+
+def _watch_nodes(builder: ControllerBuilder[Key], caches: Caches, records: SetRecords, *, leads: bool) -> None:
+    """Pods on nodes of which nothing is heard any more, in sets that want them to be let go (resilience 6.2)."""
+
+    def asked(lws: LeaderWorkerSet | None) -> float:
+        return 0.0 if lws is None else records.chosen(lws).policies.release_lost_nodes_after.seconds
+
+    def of_node(old: Node | None, new: Node | None) -> Keys:
+        if old is None or silent(old) or not silent(new):
+            return triggers.NONE
+        found = [pod for pod in caches.pods.store if pod.spec.node_name == old.metadata.name]
+        sets = {key for pod in found for key in triggers.sets_of_label(None, pod)}
+        wanted = {key for key in sets if asked(caches.sets.store.get(*key))}
+        return frozenset(pod.metadata.key for pod in found if is_leader(pod) is leads and _of_one(pod, wanted))
+
+    def of_set(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> Keys:
+        if old is None or new is None or not asked(new) or asked(old) == asked(new):
+            return triggers.NONE
+        found = (pod for pod in caches.pods.store if is_leader(pod) is leads and _of_one(pod, {new.metadata.key}))
+        nodes = caches.nodes.store
+        return frozenset(pod.metadata.key for pod in found if silent(nodes.get("", pod.spec.node_name)))
+
+    builder.watch(caches.nodes, of_node)
+    builder.watch(caches.sets, of_set)
+
+
+def _watch_suspects(
+    builder: ControllerBuilder[Key], caches: Caches, book: SuspectBook, recorder: Recorder, leading: Callable[[], bool]
+) -> None:
+    """Sets that avoid suspect nodes say in their status which these are, and an event says it on the node."""
+
+    def changed(fresh: Mapping[str, Suspicion]) -> None:
+        for lws in caches.sets.store:
+            if book.asks(lws):
+                builder.queue.add(lws.metadata.key)
+        if leading():
+            tell(caches, recorder, fresh)
+
+    book.on_change(changed)
+
+
+def _of_one(pod: Pod, sets: set[Key]) -> bool:
+    """Whether the pod is of one of these sets."""
+    return not sets.isdisjoint(triggers.sets_of_label(None, pod))
 
 
 def _watch_pod_groups(

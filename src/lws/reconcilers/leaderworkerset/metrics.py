@@ -16,6 +16,7 @@ from lws.reconcilers.leaderworkerset.durations import Durations
 from lws.reconcilers.leaderworkerset.failing import export_failing
 from lws.reconcilers.leaderworkerset.gauges import SetGauges
 from lws.reconcilers.leaderworkerset.incidents import Incidents
+from lws.reconcilers.leaderworkerset.suspects import SuspectBook
 from lws.telemetry.metrics import MetricsRegistry
 
 
@@ -27,10 +28,24 @@ class DomainMetrics:
         caches: what is read and listened to.
         clock: the time of day, and spans.
         counting: whether this process is the one that counts events, for it leads. Gauges are every replica's.
+        suspects: keeps which nodes are suspect.
     """
 
-    def __init__(self, metrics: MetricsRegistry, caches: Caches, clock: Clock, counting: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        metrics: MetricsRegistry,
+        caches: Caches,
+        clock: Clock,
+        counting: Callable[[], bool],
+        suspects: SuspectBook | None = None,
+    ) -> None:
         SetGauges(metrics, caches, clock)
+        metrics.sampled_gauge(
+            "lws_suspect_node",
+            "1 for each node that groups which were recreated had better avoid, by reason.",
+            ("node", "reason"),
+            lambda: [] if suspects is None else suspects.samples(),
+        )
         self._incidents = Incidents(metrics, caches, clock, counting)
         Durations(metrics, caches, clock, counting, self._incidents.became_ready)
         self._metrics = metrics
@@ -46,6 +61,10 @@ class DomainMetrics:
             ("result",),
             lambda: controllers.places.results() if self._counting() else [],
         )
+
+    def released(self) -> None:
+        """A pod was let go from a lost node."""
+        self._incidents.released()
 
     def recreated(self, set_key: Key, leader: str, cause: Cause) -> None:
         """A group was deleted to be made anew."""

@@ -9,13 +9,13 @@ from datetime import datetime
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
 from lws.api.leaderworkerset.objects import (
-    Node,
     Pod,
     PodGroup,
     StatefulSet,
     Taint,
     controlled_by,
 )
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
@@ -44,6 +44,7 @@ from lws.reconcilers.leaderworkerset.caches import (
     by_group,
 )
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
 
 
@@ -56,6 +57,8 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        nodes: since when nodes are lost.
+        suspects: nodes that recreated groups of a set avoid.
         emptied_since: when a node was first seen with a taint.
     """
 
@@ -66,6 +69,8 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        nodes: NodeMemory | None = None,
+        suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
         emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None,
     ) -> None:
         self._caches = caches
@@ -73,6 +78,8 @@ class Observer:
         self._memory = memory
         self._terminating = terminating
         self._emptied_since = emptied_since
+        self._suspects = suspects
+        self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
         self._contents = Contents()
 
@@ -107,6 +114,7 @@ class Observer:
             told=self._records.told(lws),
             scheduling=self._scheduling(lws),
             rollout=self._records.rollout(lws),
+            suspects=self._suspects(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )
@@ -114,7 +122,6 @@ class Observer:
     def _lookup(self, namespace: str) -> Lookup:
         """How to look up what explains trouble in this namespace."""
         caches, groups = self._caches, self._caches.pod_groups
-        nodes = caches.nodes.store
 
         def members(leader: Pod) -> Sequence[Pod]:
             return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
@@ -125,11 +132,12 @@ class Observer:
 
         return Lookup(
             members,
-            lambda name: nodes.get("", name),
+            self._nodes.known,
             None if groups is None or groups.unavailable else lambda name: self._gang(namespace, name),
             self._topology,
             unlabelled,
             self._emptied_since,
+            self._memory.claims,
         )
 
     def _gang(self, namespace: str, name: str) -> GangFacts | None:
@@ -295,6 +303,8 @@ class Observer:
             healing, uid = self._memory.healing(leader_key), leader.metadata.uid
             failure = None if uid == self._memory.noted(leader_key) else records.open(uid)
             noted -= set() if failure is None else {uid}
+        pods = (*snapshot.group_pods, *snapshot.workers.values(), *(() if leader is None else (leader,)))
+        names = [pod.spec.node_name for pod in pods if pod.spec.node_name]
         return replace(
             snapshot,
             now=self._records.now(),
@@ -303,11 +313,9 @@ class Observer:
             noted=frozenset(noted),
             healing=healing,
             failure=failure,
-            nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
+            nodes=self._nodes.known(names),
             ended=self._memory.ended(leader_key),
             repairs=self._memory.repairs(leader_key, self._records.now()),
+            silent=self._nodes.seen(names) if chosen.release_lost_nodes_after.seconds else None,
+            reread=self._memory.reread(pods),
         )
-
-    def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:
-        nodes = self._caches.nodes.store
-        return {pod.spec.node_name: nodes.get("", pod.spec.node_name) for pod in pods if pod.spec.node_name}

@@ -61,6 +61,11 @@ class SetRecords:
         self._wake = wake
         self._sets: dict[Key, _OfSet] = {}
 
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        return self._clock
+
     def now(self) -> datetime:
         """The time."""
         return self._clock.now()

@@ -77,8 +77,8 @@ class LeaderWorkerSetReconciler:
             self._records.forget(key)
             self._parents.forget(key)
             return Done()
-        parent = await self._parents.of(snapshot.lws)
-        if parent is not None:
+        if snapshot.scheduling.supported and snapshot.scheduling.gangs is None:
+            parent = await self._parents.of(snapshot.lws)
             snapshot = replace(snapshot, scheduling=replace(snapshot.scheduling, parent=parent))
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)

@@ -14,6 +14,7 @@ What wakes what:
       its set, a change of the Deployment, and whatever may free a place (`reconcilers.leaderworkerset.replacement`).
       One that a restart budget holds back: an edit or the end of its set, and any change of the leader StatefulSet,
       which wake such a worker too (next 5.8). Every pod of a set whose grace for failed members changed (resilience 7).
+      Of any pod of a set that asks for it: that its node falls silent (resilience 6.2).
     * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
       whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
@@ -71,7 +72,7 @@ def sets_of_service(old: Service | None, new: Service | None) -> Keys:
 
 
 def sets_of_label(old: Object | None, new: Object | None) -> Keys:
-    """The set that a Workload or PodGroup is labelled with."""
+    """The set that an object is labelled with."""
     metas = [each.metadata for each in (old, new) if each is not None]
     return frozenset((meta.namespace, meta.label(labels.NAME)) for meta in metas if meta.label(labels.NAME))
 

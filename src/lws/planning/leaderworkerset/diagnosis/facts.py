@@ -176,6 +176,7 @@ class Facts:
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
         events_read: whether events were read at all.
+        kept: why pods are not let go from their lost nodes, by name, where that is known without events.
     """
 
     lws: SetFacts
@@ -190,6 +191,7 @@ class Facts:
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
     events_read: bool = True
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
