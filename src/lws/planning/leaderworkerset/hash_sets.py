@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
 from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
@@ -44,21 +45,22 @@ from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
+from lws.planning.leaderworkerset.steering import Course, Steering, steer, told
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, Moves]:
-    """Plan one pass over such a set; with what is to be remembered of the look at its groups, and of its moves.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, RolloutStatus | None, Moves]:
+    """Plan one pass over such a set; with what is to be remembered of its groups, its rollout and its moves.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
     first = _not_ours(snapshot, now)
     if first is not None:
-        return first, GroupsSeen(), NOTHING
+        return first, GroupsSeen(), snapshot.rollout, NOTHING
     seen = _look(snapshot, now)
-    return _roll(seen, now), seen.seen, seen.moves
+    return _roll(seen, now), seen.seen, seen.steering.rollout, seen.moves
 
 
 def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
@@ -109,6 +111,7 @@ class _Seen:
     apply: Apply | None
     counts: HashCounts
     seen: GroupsSeen
+    steering: Steering
     moves: Moves
     kept_budget: BudgetPlan
 
@@ -119,11 +122,12 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
     leaders = groups.leaders_by_number(snapshot.leaders)
     states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    steering = _steer(snapshot, Course(choice.key, budget, leaders, states, snapshot.lookup), time)
     outdated = _outdated(snapshot, choice)
     rolling = choice.armed or (outdated and any(not state.updated for state in states.values()))
     moves = evacuation.moves(snapshot, leaders, states, time, rolling=rolling)
     replicas = budget.replicas + (moves.extra is Extra.WANTED)
-    apply = _apply(snapshot, choice, replicas)
+    apply = _apply(snapshot, choice, steering, replicas)
     counts = hash_status.count(
         snapshot.leader_deployment,
         choice.key,
@@ -135,7 +139,12 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
     seen = groupstatus.look(snapshot, leaders, states, time)
-    return _Seen(snapshot, budget, choice, apply, counts, seen, moves, disruption.planned(snapshot))
+    return _Seen(snapshot, budget, choice, apply, counts, seen, steering, moves, disruption.planned(snapshot))
+
+
+def _steer(snapshot: SetSnapshot, course: Course, time: datetime) -> Steering:
+    """Pause, and surge without capacity; a deadline is the Deployment's own (resilience 1.6)."""
+    return steer(snapshot.lws, replace(snapshot.policies, progress_deadline=0.0), snapshot.rollout, course, time)
 
 
 def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
@@ -182,18 +191,19 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         actions += revisions.truncate(
             lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
         )
-    again = [
-        each
-        for each in (described.put_off, seen.seen.again, seen.moves.again, seen.kept_budget.again)
-        if each is not None
-    ]
-    return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
+    actions += told(seen.steering, snapshot.policies, lws, seen.choice.key)
+    times = (described.put_off, seen.seen.again, seen.steering.again, seen.moves.again, seen.kept_budget.again)
+    again = min((each for each in times if each is not None), default=None)
+    return PacedPlan(tuple(actions), requeue_after=again, look=described.look)
 
 
-def _apply(snapshot: SetSnapshot, choice: Choice, replicas: int) -> Apply | None:
+def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering, replicas: int) -> Apply | None:
     """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas)
+    # A Deployment that is paused before it has a ReplicaSet never gets one.
+    begun = live is not None and live.metadata.annotation(f"{leader_deployment.NOTES}revision") is not None
+    held = replace(steering, paused=steering.paused and begun)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas, held)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:
@@ -234,6 +244,7 @@ def _describe(
             news_age=snapshot.news_age,
             told=snapshot.told,
             seen=seen.seen,
+            steering=seen.steering,
             policies=snapshot.policies,
             moves=seen.moves,
             budget_kept=seen.kept_budget.kept,

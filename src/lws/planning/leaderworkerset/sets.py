@@ -79,8 +79,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
     """The same, with what is to be remembered of the look at its groups."""
     lws, statefulset = snapshot.lws, snapshot.leader_statefulset
     if lws.spec.hashed:
-        plan, found, moves = hash_sets.plan_hash_set(snapshot, now)
-        return SetPlan(plan, found, moves=moves)
+        return SetPlan(*hash_sets.plan_hash_set(snapshot, now))
     if lws.metadata.deleting:
         return SetPlan(DONE)
     if statefulset is not None:

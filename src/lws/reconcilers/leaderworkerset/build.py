@@ -30,6 +30,7 @@ from lws.reconcilers.leaderworkerset.caches import (
 )
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.moves import EmptiedNodes, Places, sets_on_node
@@ -104,7 +105,9 @@ def build(
     places = Places(caches, (policies or PolicySource()).evacuations, by_set.queue.add)
     nodes = NodeMemory(caches.nodes, options.clock)
     book = suspects or SuspectBook(caches, policies or PolicySource(), options.clock)
-    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told, emptied.since)
+    inquiries = Inquiries(client, options.clock)
+    asked = (nodes, book.told, inquiries, emptied.since)
+    observer = Observer(caches, memory, provider, records, counts.terminating, *asked)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_nodes_and_budgets(by_set, caches, records)
@@ -120,7 +123,7 @@ def build(
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
     parents = Parents(client, caches.api, options.clock)
-    sets = LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, parents, records)
+    sets = LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, parents, records, inquiries)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
         by_set.build(sets.reconcile),

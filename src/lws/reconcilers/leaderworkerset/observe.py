@@ -43,6 +43,7 @@ from lws.reconcilers.leaderworkerset.caches import (
     Caches,
     by_group,
 )
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -59,6 +60,7 @@ class Observer:
         terminating: how many groups of a set are terminating.
         nodes: since when nodes are lost.
         suspects: nodes that recreated groups of a set avoid.
+        inquiries: answers of the API server; without them nothing is asked.
         emptied_since: when a node was first seen with a taint.
     """
 
@@ -71,8 +73,10 @@ class Observer:
         terminating: Callable[[Key], int] = lambda _: 0,
         nodes: NodeMemory | None = None,
         suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
+        inquiries: Inquiries | None = None,
         emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None,
     ) -> None:
+        self._inquiries = inquiries
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
@@ -138,6 +142,8 @@ class Observer:
             unlabelled,
             self._emptied_since,
             self._memory.claims,
+            lambda workers: "" if self._inquiries is None else self._inquiries.manager(workers),
+            lambda workers: () if self._inquiries is None else self._inquiries.warnings(workers),
         )
 
     def _gang(self, namespace: str, name: str) -> GangFacts | None:
