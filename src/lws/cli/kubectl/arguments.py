@@ -57,7 +57,8 @@ class Arguments:
         since: seconds that logs go back; None is all.
         stdin: whether standard input is passed on.
         tty: whether a command runs at a terminal.
-        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, the command of ``exec``.
+        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, ``evacuate`` and ``release``, the
+            command of ``exec``.
         now: whether all is restarted at once.
         dry_run: whether nothing is to be written.
         filename: of the manifest to plan for.

@@ -20,12 +20,14 @@ from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unpre
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.reconcilers.leaderworkerset.group import regarding
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
+from lws.reconcilers.leaderworkerset.moves import Places
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
-from lws.runtime.controller import Done, Verdict
+from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 
@@ -43,6 +45,8 @@ class LeaderWorkerSetReconciler:
         clock: stamps conditions.
         parents: finds the Workloads of parents.
         records: what is remembered of failures.
+        places: which sets move groups.
+        inquiries: asks the API server for what is to be told and no cache holds.
     """
 
     def __init__(
@@ -50,12 +54,16 @@ class LeaderWorkerSetReconciler:
         observer: Observer,
         executor: Executor[Key],
         clock: Clock,
+        places: Places,
         parents: Parents,
         records: SetRecords | None = None,
+        inquiries: Inquiries | None = None,
     ) -> None:
+        self._inquiries = inquiries
         self._parents = parents
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
+        self._places = places
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -87,6 +95,7 @@ class LeaderWorkerSetReconciler:
             unready_since=since,
             one_by_one=self._one_by_one.believed(pacing.now),
         )
+        snapshot = self._places.around(snapshot)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -99,8 +108,12 @@ class LeaderWorkerSetReconciler:
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
         outcome = Outcome()
         planned = plan_set(snapshot, self._clock.now())
+        if planned.seen.asked and self._inquiries is not None:
+            await self._inquiries.ask(planned.seen.asked)
+            return RequeueAfter(0.0)  # the world went on meanwhile
         plan = planned.plan
         self._records.saw(snapshot.lws, planned)
+        self._places.planned(key, planned.moves)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:
@@ -111,6 +124,7 @@ class LeaderWorkerSetReconciler:
                 with suppress(ApiError, TransportError):
                     await self._run(key, snapshot, plan_unprepared(snapshot, self._clock.now(), problem), Outcome())
             raise
+        self._places.done(planned.moves)
         owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
