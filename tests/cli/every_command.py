@@ -58,6 +58,8 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
     "rollout undo": (Row("rollout undo vllm", (0, 1)),),
     "diff": (Row("diff vllm", (0, 1), verbatim=True),),
     "restart": (Row("restart vllm --group 0 --timeout 60s", (0, 1)),),
+    "evacuate": (Row("evacuate node-3 --dry-run"),),
+    "release": (Row("release node-3 --dry-run", (0, 1)),),
     "hand-back": (Row("hand-back vllm --dry-run"),),
     "version": (Row("version"),),
     "help": (Row("help", documents=False),),
