@@ -3,6 +3,7 @@
 # make test    the suite; PKG=informers only what is under tests/informers, COVERAGE=1 says what it leaves out
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
+# make mutate   plants faults and says which of them no test notices; ROOM=workqueue, or one module: ROOM=runtime.leader
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
 #              PARTNERS=1 Kueue, cert-manager and Go clients too
@@ -18,6 +19,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 BROWSER_STAMP := $(VENV)/.installed-browser
+MUTATE_STAMP := $(VENV)/.installed-mutate
 DOCS_VENV := $(VENV)/docs
 DOCS_STAMP := $(VENV)/.installed-docs
 ONCE ?=
@@ -41,15 +43,16 @@ PEERS ?=
 SVG ?=
 SEEDS ?= 200
 SEED ?=
+ROOM ?=
 
 # AGAIN=1 runs only what failed the last time.
 ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: test-node test-browser screenshots docs bench-page help run test test-long test-nightly control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-peer bench-sandbox clean
+.PHONY: test-node test-browser screenshots docs bench-page help run test test-long test-nightly mutate control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-peer bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -13
+	@sed -n 's/^# //p' Makefile | head -15
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -61,6 +64,10 @@ $(RUN_STAMP): sandbox/requirements.lock pyproject.toml sandbox/pyproject.toml ha
 
 $(BROWSER_STAMP): $(STAMP) requirements-browser.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-browser.lock
+	@touch $@
+
+$(MUTATE_STAMP): $(STAMP) requirements-mutate.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-mutate.lock
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP) requirements-docs.lock
@@ -92,6 +99,10 @@ test-long: $(STAMP)
 
 test-nightly: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "nightly and not real"
+
+# Takes hours for all rooms; goes on where it was stopped.
+mutate: $(MUTATE_STAMP)
+	$(BIN)/python -m hack.mutate --workers $(WORKERS) $(ROOM)
 
 # One life again tells all of it; of many, those that fail do, and how to run them again.
 simulate: $(STAMP)

@@ -14,3 +14,4 @@ lock sandbox/requirements.lock pyproject.toml sandbox/pyproject.toml         # t
 lock requirements-dev.lock pyproject.toml sandbox/pyproject.toml --group dev # all that `make check` needs
 lock requirements-browser.lock --group browser -c requirements-dev.lock      # `make test-browser`, beside the above
 lock requirements-docs.lock --group docs                                     # `make docs`
+lock requirements-mutate.lock --group mutate -c requirements-dev.lock        # `make mutate`, beside those of `check`

@@ -20,8 +20,8 @@ from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
 from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import build
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.reconcilers.leaderworkerset.observe import Caches
 from lws.reconcilers.operand.metrics import OperandMetrics
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import export_informers

@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+NIGHTLY = yaml.safe_load((ROOT / ".github/workflows/nightly.yaml").read_text())
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
 TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
@@ -41,10 +42,18 @@ def test_the_workflow_runs_targets_of_the_makefile() -> None:
     assert set(check.split()) <= used
 
 
+def test_what_takes_hours_runs_at_night() -> None:
+    """The nightly workflow has a schedule, and runs the targets that no push waits for."""
+    runs = [step["run"] for job in NIGHTLY["jobs"].values() for step in job["steps"] if "run" in step]
+    assert {run.split()[1] for run in runs} == {"test-nightly", "mutate"} <= TARGETS
+    assert NIGHTLY[True]["schedule"]  # YAML reads the word "on" so
+
+
 def test_the_workflow_may_only_read() -> None:
-    """The workflow's token cannot write, and no job raises its permissions."""
-    assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert not [job for job in WORKFLOW["jobs"].values() if "permissions" in job]
+    """No workflow's token can write, and no job raises its permissions."""
+    for workflow in (WORKFLOW, NIGHTLY):
+        assert workflow["permissions"] == {"contents": "read"}
+        assert not [job for job in workflow["jobs"].values() if "permissions" in job]
 
 
 def test_hooks_run_tools_of_the_virtual_environment_alone() -> None:

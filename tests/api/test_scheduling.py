@@ -8,6 +8,7 @@ import pytest
 
 from lws.api.leaderworkerset import labels, scheduling
 from lws.api.leaderworkerset.schedulingrules import Support, rules
+from lws.api.leaderworkerset.workloadapi import V1ALPHA2
 from lws.apimachinery.manifests import JSON
 from tests.api.lwsmaking import manifest
 
@@ -104,9 +105,6 @@ def test_n39_gate_and_provider() -> None:
         f"spec.scheduling: Forbidden: scheduling.k8s.io/v1beta1 {kind} API is not available: not served"
         for kind in ("Workload", "PodGroup")
     ]
-    assert refused({}, support=Support(True, "volcano")) == [
-        "spec.scheduling: Forbidden: the Volcano provider does not support typed scheduling"
-    ]
 
 
 def test_n42_n43_counts_of_roles() -> None:
@@ -192,7 +190,98 @@ def test_company_of_a_gang() -> None:
             "every member pod template"
         ),
     ]
-    delegated = {"annotations": {"scheduling.k8s.io/group-template-name": "t"}}
-    assert refused({}, metadata=delegated) == [
-        "metadata.annotations[scheduling.k8s.io/group-template-name]: Forbidden: delegated scheduling is not supported"
-    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, []),
+        ({"replica": {"schedulingPolicy": GANG}}, []),
+        (
+            {"schedulingPolicy": GANG},
+            [": Forbidden: the Volcano provider supports the typed API only at replica level"],
+        ),
+        ({"replica": LEAF}, [": Forbidden: the Volcano provider supports the typed API only at replica level"]),
+        (
+            {
+                "replica": {
+                    "schedulingPolicy": {"basic": {}},
+                    "schedulingConstraints": {"topology": [{"key": "rack"}]},
+                    "disruptionMode": {"all": {}},
+                }
+            },
+            [
+                ".replica.schedulingPolicy: Forbidden: the Volcano provider does not support Basic policy",
+                (
+                    ".replica.schedulingConstraints: Forbidden: the Volcano provider does not support typed "
+                    "scheduling constraints"
+                ),
+                ".replica.disruptionMode: Forbidden: the Volcano provider does not support typed disruption mode",
+            ],
+        ),
+    ],
+)
+def test_volcano_has_gangs_of_groups(asked: JSON, expected: list[str]) -> None:
+    """What its PodGroups cannot say is refused (next 7.3)."""
+    assert refused(asked, support=Support(True, "volcano")) == [f"spec.scheduling{each}" for each in expected]
+
+
+def test_older_api_has_no_gang_of_the_whole_set() -> None:
+    """Its counts do not change; gangs of groups and a set without a gang are as ever, and errors name it (ND-31)."""
+    support = Support(True, "kubernetes", api=V1ALPHA2)
+    (why,) = refused({"schedulingPolicy": GANG}, support=support)
+    assert why.startswith("spec.scheduling: Forbidden: a gang of the whole set needs scheduling.k8s.io/v1beta1")
+    assert refused({}, support=support) == refused({"schedulingPolicy": {"basic": {}}}, support=support) == []
+    (gone,) = refused({}, support=Support(True, "kubernetes", {"Workload": "no"}, V1ALPHA2))
+    assert gone == "spec.scheduling: Forbidden: scheduling.k8s.io/v1alpha2 Workload API is not available: no"
+
+
+OWNED = {"ownerReferences": [{"kind": "TrainJob", "name": "t", "uid": "u", "controller": True}]}
+TEMPLATE = "metadata.annotations[scheduling.k8s.io/group-template-name]"
+PARENT = "metadata.annotations[scheduling.k8s.io/parent-compositepodgroup]"
+
+
+@pytest.mark.parametrize(
+    ("notes", "owned", "asked", "expected"),
+    [
+        ({"group-template-name": "t"}, OWNED, {}, []),
+        ({"group-template-name": "t", "parent-compositepodgroup": "p"}, OWNED, {"schedulingPolicy": GANG}, []),
+        (
+            {"group-template-name": "t"},
+            {},
+            {},
+            [f"{TEMPLATE}: Forbidden: delegated scheduling requires a controller owner"],
+        ),
+        ({"group-template-name": ""}, OWNED, {}, [f"{TEMPLATE}: Required value: must name a parent Workload template"]),
+        (
+            {"group-template-name": "t"},
+            OWNED,
+            {"replica": LEAF},
+            [f"{TEMPLATE}: Forbidden: delegated scheduling supports only whole-LWS or replica mode"],
+        ),
+        (
+            {"parent-compositepodgroup": "p"},
+            OWNED,
+            {},
+            [f"{PARENT}: Forbidden: requires the group-template-name delegation annotation"],
+        ),
+        (
+            {"group-template-name": "t", "parent-compositepodgroup": ""},
+            OWNED,
+            {},
+            [f"{PARENT}: Required value: must name a parent CompositePodGroup"],
+        ),
+    ],
+)
+def test_delegation_names_a_parent(notes: JSON, owned: JSON, asked: JSON, expected: list[str]) -> None:
+    """The annotations go with an owner, a template and a level that a parent can plan for (next 7.3, 7.8)."""
+    noted = {"annotations": {f"scheduling.k8s.io/{key}": value for key, value in notes.items()}}
+    assert refused(asked, metadata={**noted, **owned}) == expected
+
+
+def test_pods_keep_the_incarnation_that_they_were_admitted_with() -> None:
+    """The name that a newer release of the reference gave a leader is known again; any other is not (next 7.9)."""
+    assert scheduling.noted_workload("s-h", "s-h.b2xyz") == "s-h.b2xyz"
+    for other in (None, "", "s-h", "s-h.b2xy", "s-h.b2.yz", "t-h.b2xyz", "s-h.b2xyz.b2xyz"):
+        assert scheduling.noted_workload("s-h", other) == "s-h"
+    assert scheduling.pod_group_name("s-h.b2xyz", "replica", "0", "k") == "s-h.b2xyz-0-k"

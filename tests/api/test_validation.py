@@ -382,6 +382,14 @@ def test_cd_18_no_template_is_refused_politely(obj: JSON, entry: str) -> None:
     assert both({**manifest(), **obj}) == [entry]
 
 
+@pytest.mark.parametrize("name", ["workerTemplate", "leaderTemplate"])
+def test_cd_113_no_containers_are_refused(name: str) -> None:
+    """A template with an empty list of containers, which the schema lets pass, is refused with a reason."""
+    obj = manifest()
+    obj["spec"]["leaderWorkerTemplate"][name] = {"spec": {"containers": []}}
+    assert both(obj) == [f"spec.leaderWorkerTemplate.{name}.spec.containers: Required value"]
+
+
 def test_cd_18_absent_fields_count_with_their_defaults() -> None:
     """Absent size, replicas, configuration and network, now or before, are no fault."""
     bare = manifest()
@@ -468,6 +476,13 @@ def test_spec_1_6_long_names_are_warned_of(length: int, replicas: int, warned: b
     assert validate_create(obj) == []
     assert bool(validation.warnings(obj, None)) is warned
     assert bool(validation.warnings(obj, obj)) is warned
+
+
+@pytest.mark.parametrize(("chosen", "warned"), [("true", True), ("false", False)])
+def test_spec_1_6_the_extra_group_of_a_move_needs_room_for_its_index(chosen: str, warned: bool) -> None:
+    """Resilience 6.3: index R counts where groups are moved off nodes; with 10 groups it has a digit more."""
+    metadata = {"name": "a" * 50, "annotations": {"ext.leaderworkerset.sigs.k8s.io/evacuate": chosen}}
+    assert bool(validation.warnings(manifest(metadata=metadata, replicas=10), None)) is warned
 
 
 @pytest.mark.parametrize(("surge", "size", "warned"), [(0, 2, False), (1, 2, True), ("5%", 2, True), (1, 1, False)])

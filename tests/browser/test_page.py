@@ -15,8 +15,7 @@ import pytest
 from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import NODES, PODS
-from lws.cli.kubectl.gangs import CORE_EVENTS
+from lws.apimachinery.resources import CORE_EVENTS, NODES, PODS
 from tests.browser.chromium import Browser
 from tests.browser.world import World
 from tests.simulation.cluster import manifest

@@ -10,8 +10,7 @@ from typing import Any, Final
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, STATEFULSETS, Resource
-from lws.cli.kubectl.gangs import CORE_EVENTS
+from lws.apimachinery.resources import CONTROLLERREVISIONS, CORE_EVENTS, NODES, PODS, STATEFULSETS, Resource
 from lws.client.transport import Request
 from lws.errors import BadRequestError, NotFoundError
 

@@ -12,11 +12,10 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS
+from lws.apimachinery.resources import CORE_EVENTS, PODS
 from lws.cli.kubectl import execute, suggest
 from lws.cli.kubectl.commandline import UsageError
 from lws.cli.kubectl.events import Family, Place
-from lws.cli.kubectl.gangs import CORE_EVENTS
 from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ConfigurationError
 from tests.cli.sessions import Plugin, session

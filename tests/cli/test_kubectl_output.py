@@ -13,8 +13,8 @@ import yaml
 from hack import plugin_reference
 
 from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import CORE_EVENTS
 from lws.cli.kubectl import main
-from lws.cli.kubectl.gangs import CORE_EVENTS
 from lws.errors import ConfigurationError
 from tests.cli.sessions import Plugin
 from tests.cli.shelf import Shelf, event, site

@@ -10,20 +10,25 @@ from typing import Any
 
 import pytest
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import NODES, PODDISRUPTIONBUDGETS, PODS, STATEFULSETS, Resource
+from lws.apimachinery.resources import DEPLOYMENTS, NODES, PODDISRUPTIONBUDGETS, PODS, STATEFULSETS, Resource
 from lws.cli.kubectl.arguments import parse
 from lws.cli.kubectl.commandline import UsageError
 from lws.cli.kubectl.plan import rehearsal
 from lws.cli.kubectl.plan.answer import start_up
 from lws.cli.kubectl.plan.command import prepare
 from lws.cli.kubectl.plan.edit import LAST_APPLIED, applied, assigned
-from lws.cli.kubectl.plan.rehearsal import Outcome, Request, Write
+from lws.cli.kubectl.plan.rehearsal import Outcome, Request, Roles, Write
+from lws.cli.kubectl.plan.roles import RoleCourses
 from lws.cli.kubectl.plan.world import RESOURCEQUOTAS, World, read_world
 from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ConfigurationError, ForbiddenError, NotFoundError
 from lws.planning.leaderworkerset.course import Courses, SetCourse
+from tests.api.disaggregatedset import making
 from tests.cli.sessions import session
 from tests.cli.shelf import READY, Shelf, pod, site
 from tests.cli.test_kubectl_output import validator
@@ -105,6 +110,7 @@ def test_an_applied_manifest_takes_away_what_the_last_one_had() -> None:
         ("plan lws/drain --set size=1", "plan edit", "drain", ()),
         ("plan -f x.yaml", "plan edit", "", ()),
         ("plan scale web 4", "plan scale", "web", ("4",)),
+        ("plan scale x a=4 b=5", "plan scale", "x", ("a=4", "b=5")),
         ("plan drain a b", "plan drain", "", ("a", "b")),
         ("plan upgrade", "plan upgrade", "", ()),
     ],
@@ -210,17 +216,17 @@ async def test_an_edit_is_told_with_order_worst_moment_and_room() -> None:
         "",
         "leaderworkerset default/web:",
         "  makes a new revision",
-        "  restarts group 1, in this order: 1",
+        "  restarts group 1",
         "  creates group 2",
         "  ready groups: 2 now, 1 at the worst moment, 2 at the end",
         "  pods: 4 now, at most 5, 5 at the end",
         "  cpu: 2 now, at most 2500m, 2500m at the end",
         "  nvidia.com/gpu: 8 now, at most 10, 10 at the end",
         "Estimated time: 1m1s with a start-up of 30s, assumed, for no live pod tells.",
-        "Warning: default/web: the nodes as they are have no room for 1 pods (web-2).",
+        "Warning: default/web: the nodes as they are have no room for 1 pod (web-2).",
     ]
-    assert request.edited is not None
-    assert request.edited["spec"]["replicas"] == 3
+    ((resource, edited),) = request.edited
+    assert (resource, edited["spec"]["replicas"]) == (LEADERWORKERSETS, 3)
 
 
 FORMS = [
@@ -260,14 +266,14 @@ async def test_an_upgrade_that_restarts_groups_fails_and_one_that_writes_does_no
     code, text, request = await planned("plan upgrade", site(), FORMS[-1][1])
     assert (code, request.kind) == (0, "upgrade")
     assert text.splitlines() == [
-        "This version would restart no group; it would write to 1 sets at its first pass.",
+        "This version would restart no group; it would write to 1 set at its first pass.",
         "leaderworkerset default/web:",
         "  no group restarts, is created or is removed",
         "  would patch StatefulSet web: spec.replicas, metadata.labels.a",
     ]
     code, text, _ = await planned("plan upgrade", site(), restarting())
     assert code == 1
-    assert text.startswith("This version would restart 1 groups of 1 sets at its first pass.")
+    assert text.startswith("This version would restart 1 group of 1 set at its first pass.")
     code, text, _ = await planned("plan upgrade", site(), Outcome(courses={PLACE: SetCourse(*PLACE)}))
     assert (code, text) == (0, "This version would write nothing: every set is as it wants it.\n")
 
@@ -303,11 +309,11 @@ async def test_a_manifest_is_read_from_its_file(tmp_path: Path) -> None:
     good = f"kind: Service\n---\n{header}metadata: {{name: new, namespace: prod}}\nspec: {{replicas: 1}}\n"
     file.write_text(good)
     _, _, request = await planned(f"plan -f {file}", site(), Outcome())
-    assert request.edited is not None
-    assert request.edited["metadata"] == {"name": "new", "namespace": "prod"}
+    ((resource, edited),) = request.edited
+    assert (resource, edited["metadata"]) == (LEADERWORKERSETS, {"name": "new", "namespace": "prod"})
     for text, words in (
-        ("kind: Service", "holds no LeaderWorkerSets"),
-        (good + "---\n" + good, "holds 2 LeaderWorkerSets"),
+        ("kind: Service", "holds no LeaderWorkerSets or DisaggregatedSets"),
+        (good + "---\n" + good, "holds 2 LeaderWorkerSets or"),
         (header, "without name or spec"),
         ("a: [", "is no YAML"),
     ):
@@ -320,11 +326,11 @@ async def test_a_manifest_is_read_from_its_file(tmp_path: Path) -> None:
 
 @virtual_time
 async def test_what_cannot_be_planned_is_said() -> None:
-    """A set that is not there, one of another kind, and a machine without the sandbox."""
+    """A set that is not there, and roles of one that has none."""
     with pytest.raises(NotFoundError):
         await planned("plan nobody --set size=1", site(), Outcome())
-    with pytest.raises(ConfigurationError, match="LeaderWorkerSets only"):
-        await prepare(session(site(), "plan web --set size=1", kind="disaggregatedset")[0], play=Rehearsed(Outcome()))
+    with pytest.raises(ConfigurationError, match="web is a LeaderWorkerSet and has no roles: plan scale web N"):
+        await planned("plan scale web prefill=2", site(), Outcome())
 
 
 @virtual_time
@@ -368,11 +374,170 @@ async def test_what_may_not_be_read_is_a_warning_unless_nothing_works_without_it
 
 
 @virtual_time
-async def test_sets_whose_groups_have_no_index_are_not_planned() -> None:
+async def test_sets_by_deployments_that_may_not_be_read_are_not_planned() -> None:
     """Such a set is refused by its name; elsewhere its pods only take room, and that is said."""
     keyed = site(2, 1, spec={"groupIdentity": "Hash"})
-    with pytest.raises(ConfigurationError, match="its groups are known by a key"):
-        await planned("plan web --set size=2", keyed, Outcome())
-    _, text, request = await planned("plan drain node-0", keyed, Outcome())
+    closed = Closed(keyed, DEPLOYMENTS)
+    with pytest.raises(ConfigurationError, match="web cannot be planned: its Deployment and Re"):
+        await planned("plan web --set size=2", closed, Outcome())
+    _, text, request = await planned("plan drain node-0", closed, Outcome())
     assert (len(request.world.of(PODS)), len(request.world.strangers)) == (0, 2)
-    assert "Warning: default/web is not considered: its groups are known by a key." in text.splitlines()
+    words = "default/web is not considered: its Deployment and ReplicaSets may not be read."
+    assert f"Warning: {words}" in text.splitlines()
+    _, _, request = await planned("plan web --set size=2", keyed, Outcome())
+    assert len(request.world.of(PODS)) == 2
+
+
+def keyed_course() -> SetCourse:
+    """A group that is known by a key goes, and another comes."""
+    key = "0a1b2c3d" * 5
+    raw = pod("web", 0, size=1)
+    raw["metadata"]["labels"] |= {labels.GROUP_INDEX: key, labels.GROUP_KEY: key}
+    courses = Courses()
+    courses.see("ADDED", raw)
+    courses.begin()
+    other = {labels.GROUP_INDEX: key[::-1], labels.GROUP_KEY: key[::-1]}
+    new = {**raw, "metadata": {**raw["metadata"], "uid": "new", "labels": raw["metadata"]["labels"] | other}}
+    courses.see("ADDED", new, 1.0)
+    courses.see("DELETED", raw, 9.0)
+    return courses.of(PLACE)
+
+
+@virtual_time
+async def test_groups_with_keys_are_told_by_them_and_new_ones_by_their_number() -> None:
+    """Resilience 8: which key a new group gets nobody can foresee."""
+    _, text, _ = await planned("plan scale web 2 -o wide", site(), Outcome(courses={PLACE: keyed_course()}))
+    told = [line for line in text.splitlines() if "group" in line]
+    assert told == [
+        "  creates 1 new group",
+        "  removes group 0a1b2c3d",
+        "  ready groups: 1 now, 1 at the worst moment, 1 at the end",
+        "  1s: create a new group",
+        "  9s: remove group 0a1b2c3d",
+    ]
+
+
+def disaggregated() -> Shelf:
+    """A DisaggregatedSet ``x`` beside the set ``web``; its role ``tail`` is scaled by a scaler."""
+    shelf = site()
+    roles = making.role("prefill", 2), making.role("decode", 3), making.external("tail")
+    shelf.objects[DISAGGREGATEDSETS] = [making.manifest(*roles)]
+    meta = {"name": "x-tail", "namespace": "default", "labels": role_labels.scaler("x", "tail")}
+    shelf.objects[ROLESCALERS] = [{"metadata": meta, "spec": {"replicas": 1}}]
+    return shelf
+
+
+async def planned_roles(line: str, outcome: Outcome | None = None) -> tuple[int, str, Request]:
+    """The same for the DisaggregatedSet."""
+    stream, play = io.StringIO(), Rehearsed(outcome or Outcome())
+    told, _ = session(disaggregated(), line, Terminal(stream, {}), kind="disaggregatedset")
+    return (await prepare(told, play=play))(), stream.getvalue(), play.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "images", "replicas", "slices"),
+    [
+        ("plan x --set image=registry.k8s.io/pause:4", ["4", "4", "4"], [2, 3, None], None),
+        ("plan x --set decode.image=registry.k8s.io/pause:4 --set slices=2", ["3.9", "4", "3.9"], [2, 3, None], 2),
+        ("plan x --set prefill.replicas=7", ["3.9", "3.9", "3.9"], [7, 3, None], None),
+        ("plan scale x prefill=4 decode=5", ["3.9", "3.9", "3.9"], [4, 5, None], None),
+    ],
+)
+@virtual_time
+async def test_roles_are_edited_by_name(
+    line: str, images: list[str], replicas: list[int | None], slices: int | None
+) -> None:
+    """An image goes to every role that runs one of its repository; ROLE.KEY and ROLE=N to one; slices to the set."""
+    _, _, request = await planned_roles(line)
+    ((resource, edited),) = request.edited
+    assert resource is DISAGGREGATEDSETS
+    specs = [one["spec"] for one in edited["spec"]["roles"]]
+    pods = [one["leaderWorkerTemplate"]["workerTemplate"]["spec"] for one in specs]
+    assert [one["containers"][0]["image"].partition(":")[2] for one in pods] == images
+    assert [one.get("replicas") for one in specs] == replicas
+    assert edited["spec"].get("slices") == slices
+
+
+@virtual_time
+async def test_a_role_that_others_scale_is_scaled_through_its_scaler() -> None:
+    """The set is written only if one of its own numbers changes."""
+    _, _, request = await planned_roles("plan scale x tail=4")
+    assert [(kind, one["spec"]["replicas"]) for kind, one in request.edited] == [(ROLESCALERS, 4)]
+    _, _, request = await planned_roles("plan scale x tail=4 decode=1")
+    assert [kind for kind, _ in request.edited] == [DISAGGREGATEDSETS, ROLESCALERS]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("plan scale x 4", "x has the roles prefill, decode, tail: plan scale x prefill=N"),
+        ("plan scale x head=4", "x has the roles"),
+        (
+            "plan x --set image=other:1",
+            "no role runs an image of other: write ROLE.image=IMAGE, such as prefill.im",
+        ),
+        ("plan x --set replicas=4", "cannot write replicas of a DisaggregatedSet: write slices=N, or ROLE.KEY=VALUE"),
+    ],
+)
+@virtual_time
+async def test_what_fits_no_role_names_the_roles(line: str, words: str) -> None:
+    """Every refusal says what to write instead."""
+    with pytest.raises(ConfigurationError, match=words):
+        await planned_roles(line)
+
+
+def rolled() -> Outcome:
+    """Role ``prefill`` of ``x`` rolls from one LeaderWorkerSet to another."""
+    courses, roles = Courses(), RoleCourses()
+    old, new = (pod(f"x-0-{key}-prefill", 0, size=1) for key in ("aaaa", "bbbb"))
+    for raw in (old, new):
+        raw["metadata"]["labels"] |= {role_labels.NAME: "x", role_labels.ROLE: "prefill"}
+    for each in (courses, roles):
+        each.see("ADDED", old)
+        each.begin()
+        each.see("ADDED", new, 2.0)
+        each.see("DELETED", old, 5.0)
+    places = [("default", f"x-0-{key}-prefill") for key in ("aaaa", "bbbb")]
+    place = ("default", "x")
+    return Outcome(
+        courses={each: courses.of(each) for each in places},
+        roles={place: Roles("aaaa", "bbbb", roles.whole(place), roles.of(place))},
+        owners=dict.fromkeys(places, ("x", "prefill")),
+        seconds=5.0,
+    )
+
+
+@virtual_time
+async def test_a_disaggregated_set_is_told_by_role_and_then_by_set() -> None:
+    """The worst moment of a role is over all its LeaderWorkerSets, old and new, and so is the peak of the whole."""
+    code, text, _ = await planned_roles("plan x --set slices=1 -o wide", rolled())
+    assert code == 0
+    assert text.splitlines()[text.splitlines().index("disaggregatedset default/x:") :] == [
+        "disaggregatedset default/x:",
+        "  makes revision bbbb",
+        "  role prefill: ready groups 1 now, 1 at the worst moment, 1 at the end",
+        "  pods: 1 now, at most 2, 1 at the end",
+        "  cpu: 500m now, at most 1, 500m at the end",
+        "  nvidia.com/gpu: 2 now, at most 4, 2 at the end",
+        "  2s: create group 0 of x-0-bbbb-prefill",
+        "  5s: remove group 0 of x-0-aaaa-prefill",
+        "leaderworkerset default/x-0-aaaa-prefill (role prefill of x):",
+        "  removes group 0",
+        "  ready groups: 1 now, 0 at the worst moment, 0 at the end",
+        "  pods: 1 now, at most 1, 0 at the end",
+        "  cpu: 500m now, at most 500m, 0 at the end",
+        "  nvidia.com/gpu: 2 now, at most 2, 0 at the end",
+        "  5s: remove group 0",
+        "leaderworkerset default/x-0-bbbb-prefill (role prefill of x):",
+        "  creates group 0",
+        "  ready groups: 0 now, 0 at the worst moment, 1 at the end",
+        "  pods: 0 now, at most 1, 1 at the end",
+        "  cpu: 0 now, at most 500m, 500m at the end",
+        "  nvidia.com/gpu: 0 now, at most 2, 2 at the end",
+        "  2s: create group 0",
+        "Estimated time: 5s with a start-up of 30s, assumed, for no live pod tells.",
+    ]
+    _, printed, _ = await planned_roles("plan x --set slices=1 -o json", rolled())
+    validator().validate(json.loads(printed))
+    _, names, _ = await planned_roles("plan x --set slices=1 -o name", rolled())
+    assert names.splitlines()[0] == "disaggregatedset.disaggregatedset.x-k8s.io/x"

@@ -26,6 +26,7 @@ PAGES = sorted(
         *ROOT.glob("docs/*/README.md"),
         *ROOT.glob("docs/partners/*.md"),
         *ROOT.glob("docs/operations/*.md"),
+        *ROOT.glob("docs/operator/*.md"),
         *ROOT.glob("docs/tutorials/*.md"),
         *ROOT.glob("examples/*.md"),
         *ROOT.glob("sandbox/*.md"),
@@ -57,7 +58,12 @@ def test_the_index_lists_every_page() -> None:
     """Whoever begins at docs/README.md finds each page, those of partners and of the sandbox included."""
     index = ROOT / "docs" / "README.md"
     listed = {(index.parent / target).resolve() for target, _ in LINK.findall(index.read_text())}
-    pages = {*ROOT.glob("docs/*.md"), *ROOT.glob("docs/partners/*.md"), *ROOT.glob("sandbox/*.md")} - {index}
+    pages = {
+        *ROOT.glob("docs/*.md"),
+        *(ROOT / "docs/operator").glob("*.md"),
+        *ROOT.glob("docs/partners/*.md"),
+        *ROOT.glob("sandbox/*.md"),
+    } - {index}
     assert {page for page in pages if page not in listed} == set()
 
 

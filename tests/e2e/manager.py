@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from lws.apimachinery.manifests import JSON
-from tests.e2e.conftest import LIMIT, Cluster
+from tests.e2e.conftest import LIMIT
 from tests.e2e.sites import LOCAL, NAMESPACE, Site, free_port, kubeconfig_for
 
 ENTRY_POINT: Final = (sys.executable, "-m", "lws")  # the image's
+# A pod reads its namespace beside its token; outside of one it is the default.
+ELSEWHERE: Final = "from lws.cli import controller; controller.NAMESPACE = {!r}; controller.main()"
 MOUNTED: Final = "/controller_manager_config.yaml"
 DEPLOYMENT: Final = "lws-controller-manager"
 
@@ -78,19 +80,22 @@ def manager(site: Site, folder: Path) -> Iterator[Manager]:
     Only ports, and paths outside of the folder, are others than in a pod.
     """
     cluster = site.cluster
-    pod = cluster.get("deployment", DEPLOYMENT, "-n", NAMESPACE)["spec"]["template"]["spec"]
+    pod = cluster.get("deployment", DEPLOYMENT, "-n", site.namespace)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     metrics = free_port()
     configuration = folder / "configuration.yaml"
-    configuration.write_text(_configuration(cluster, pod, container, site.port, metrics))
-    kubeconfig = kubeconfig_for(cluster, pod["serviceAccountName"], folder / "manager.kubeconfig")
+    configuration.write_text(_configuration(site, pod, container, metrics))
+    kubeconfig = kubeconfig_for(cluster, pod["serviceAccountName"], folder / "manager.kubeconfig", site.namespace)
     arguments = [argument.replace(MOUNTED, str(configuration)) for argument in container["args"]]
+    entry = container.get("command", ENTRY_POINT)
+    if site.namespace != NAMESPACE:
+        entry = (sys.executable, "-c", ELSEWHERE.format(site.namespace))
     process = subprocess.Popen(
-        [*container.get("command", ENTRY_POINT), *arguments],
+        [*entry, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=_environment(cluster, container, kubeconfig),
+        env=environment(site, container, kubeconfig),
     )
     running = Manager(process, metrics)
     try:
@@ -100,28 +105,29 @@ def manager(site: Site, folder: Path) -> Iterator[Manager]:
         running.end()
 
 
-def _configuration(cluster: Cluster, pod: JSON, container: JSON, webhook: int, metrics: int) -> str:
+def _configuration(site: Site, pod: JSON, container: JSON, metrics: int) -> str:
     """What is mounted, with ports that are free on this machine."""
     (mount,) = (each for each in container["volumeMounts"] if each["mountPath"] == MOUNTED)
     (volume,) = (each for each in pod["volumes"] if each["name"] == mount["name"])
-    files = cluster.get("configmap", volume["configMap"]["name"], "-n", NAMESPACE)["data"]
+    files = site.cluster.get("configmap", volume["configMap"]["name"], "-n", site.namespace)["data"]
     document: JSON = yaml.safe_load(files[mount["subPath"]])
     for section in ("metrics", "health"):
         assert section not in document, "then the test must keep what it says"
-    document["webhook"] = {**document.get("webhook", {}), "port": webhook}
+    document["webhook"] = {**document.get("webhook", {}), "port": site.port}
     document["metrics"] = {"bindAddress": f"{LOCAL}:{metrics}"}
     document["health"] = {"healthProbeBindAddress": f"{LOCAL}:{free_port()}"}
     return yaml.safe_dump(document)
 
 
-def _environment(cluster: Cluster, container: JSON, kubeconfig: Path) -> dict[str, str]:
+def environment(site: Site, container: JSON, kubeconfig: Path) -> dict[str, str]:
     """A pod's: what its container names, and where the API server is."""
-    fields = {"metadata.namespace": NAMESPACE}
+    fields = {"metadata.namespace": site.namespace, "metadata.name": f"{container['name']}-0"}
     own = {
         each["name"]: each["value"] if "value" in each else fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
         for each in container["env"]
     }
-    server = urlsplit(cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+    address = "jsonpath={.clusters[0].cluster.server}"
+    server = urlsplit(site.cluster.kubectl("config", "view", "--minify", "-o", address))
     return {
         **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "COVERAGE_PROCESS_START")},
         **own,

@@ -54,23 +54,25 @@ class Site:
         cluster: commands against it.
         port: where the webhook shall listen.
         host: where the API server looks for it; empty if it was told at its start.
+        namespace: of the controller.
     """
 
     cluster: Cluster
     port: int
     host: str = ""
+    namespace: str = NAMESPACE
 
     def lead(self) -> None:
         """Give the webhook's Service the machine's own address as its endpoint, where it has none yet."""
         if not self.host:
             return
-        (port,) = self.cluster.get("service", WEBHOOK, "-n", NAMESPACE)["spec"]["ports"]
+        (port,) = self.cluster.get("service", WEBHOOK, "-n", self.namespace)["spec"]["ports"]
         labels = {"kubernetes.io/service-name": WEBHOOK}
         self.cluster.apply(
             {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
-                "metadata": {"name": WEBHOOK, "namespace": NAMESPACE, "labels": labels},
+                "metadata": {"name": WEBHOOK, "namespace": self.namespace, "labels": labels},
                 "addressType": "IPv4",
                 "ports": [{"name": port.get("name", ""), "port": self.port}],
                 "endpoints": [{"addresses": [self.host]}],
@@ -86,7 +88,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def sandbox_site(folder: Path) -> Iterator[Site]:
+def sandbox_site(folder: Path, namespace: str = NAMESPACE) -> Iterator[Site]:
     """The command ``lws-sandbox start``."""
     kubeconfig, shape, port = folder / "kubeconfig", folder / "shape.yaml", free_port()
     shape.write_text(SHAPE)
@@ -100,13 +102,13 @@ def sandbox_site(folder: Path) -> Iterator[Site]:
         "--shape",
         str(shape),
     ]
-    command += ["--webhook", f"{NAMESPACE}/{WEBHOOK}={LOCAL}:{port}"]
+    command += ["--webhook", f"{namespace}/{WEBHOOK}={LOCAL}:{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             process.stdout.readline()
             assert process.stdout.readline().startswith("export KUBECONFIG=")
-            yield Site(Cluster(kubeconfig, need("kubectl")), port)
+            yield Site(Cluster(kubeconfig, need("kubectl")), port, namespace=namespace)
         finally:
             process.terminate()
             process.wait(LIMIT)
@@ -162,10 +164,10 @@ def _own_address() -> str:
     pytest.skip("this machine has no IPv4 address but loopback, which no endpoint of a Service may have")
 
 
-def kubeconfig_for(cluster: Cluster, account: str, path: Path) -> Path:
-    """A kubeconfig for a ServiceAccount of our namespace, with a token that the API server made."""
+def kubeconfig_for(cluster: Cluster, account: str, path: Path, namespace: str = NAMESPACE) -> Path:
+    """A kubeconfig for a ServiceAccount, with a token that the API server made."""
     document: JSON = json.loads(cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"))
-    document["users"][0]["user"] = {"token": token(cluster, NAMESPACE, account)}
+    document["users"][0]["user"] = {"token": token(cluster, namespace, account)}
     path.touch(mode=0o600)
     path.write_text(json.dumps(document))
     return path

@@ -336,3 +336,20 @@ def test_nodes_are_cordoned_drained_and_tainted(cluster: Cluster, namespace: str
     _wait_for_successor(cluster, "pod/s-0", where, path)
     cluster.kubectl("taint", "node", "tpu-3", "maintenance-")
     _wait_for_successor(cluster, "pod/s-0", where, "condition=Ready")
+
+
+def test_top_shows_what_pods_and_nodes_seem_to_use(cluster: Cluster) -> None:
+    """`kubectl top` answers for nodes, for pods and for their containers."""
+    nodes = cluster.kubectl("top", "nodes").splitlines()
+    assert nodes[0].split() == ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
+    assert len(nodes) == 1 + 8
+    pods = cluster.kubectl("top", "pods", "-n", "default", "-l", f"{NAME}=vllm", "--containers", "--no-headers")
+    assert {line.split()[0] for line in pods.splitlines()} == {"vllm-0", "vllm-0-1", "vllm-1", "vllm-1-1"}
+    assert "NotFound" in cluster.refused("top", "pod", "nosuch", "-n", "default")
+
+
+def test_every_namespace_has_its_account_and_the_authority(cluster: Cluster, namespace: str) -> None:
+    """A new namespace gets ServiceAccount `default` and ConfigMap `kube-root-ca.crt`."""
+    cluster.kubectl("wait", "serviceaccount/default", "-n", namespace, "--for=create", "--timeout=30s")
+    cluster.kubectl("wait", "configmap/kube-root-ca.crt", "-n", namespace, "--for=create", "--timeout=30s")
+    assert "BEGIN CERTIFICATE" in cluster.get("configmap", "kube-root-ca.crt", "-n", namespace)["data"]["ca.crt"]

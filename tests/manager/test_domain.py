@@ -19,8 +19,7 @@ from lws.informers.store import StoreWriter
 from lws.manager.metrics import Metrics
 from lws.planning.leaderworkerset.culprit import Cause
 from lws.reconcilers.leaderworkerset.build import Controllers
-from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.reconcilers.leaderworkerset.observe import (
+from lws.reconcilers.leaderworkerset.caches import (
     BY_GROUP,
     BY_LEADER,
     BY_SET,
@@ -31,6 +30,7 @@ from lws.reconcilers.leaderworkerset.observe import (
     by_set,
     leaders_by_set,
 )
+from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
 from lws.runtime.failing import Failing, FailureReason
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time

@@ -12,7 +12,7 @@ from tests.virtual import virtual_time
 
 
 @virtual_time
-async def test_a_namespace_that_goes_is_no_error() -> None:
+async def test_cd_110_a_namespace_that_goes_is_no_error() -> None:
     """Creations that a namespace in deletion refuses are nothing to do: no error, no warning, no event, no retry."""
     async with Cluster() as cluster:
         running = await cluster.start()

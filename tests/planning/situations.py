@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import PodGroup
 from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Reason
-from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodGroupReport, PodReport
+from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport
 from tests.planning.diagnosis_facts import (
     HEALTHY,
     event,
@@ -195,7 +196,7 @@ def gang(phase: str, *, queue: str = "gold", exists: bool | None = True, words: 
     def make(i: int) -> Parts:
         name = f"s-{i}-new"
         raw = {"metadata": {"name": name}, "spec": {"queue": queue}, "status": {"phase": phase}}
-        facts = GangFacts(msgspec.convert(raw, PodGroupReport), exists, words)
+        facts = GangFacts(msgspec.convert(raw, PodGroup), exists, words)
         meta = {"annotations": {labels.SIZE: "2", labels.POD_GROUP_NAME: name}}
         waits = leader(i, metadata=meta, status={"phase": "Pending"}, spec={"nodeName": ""})
         return Parts(group(i, waits, None, workers=None), gangs={name: facts})
@@ -333,7 +334,7 @@ SITUATIONS: tuple[Situation, ...] = (
     ),
     Situation(
         "the queue of a gang does not exist",
-        R.POD_GROUP_PENDING,
+        R.QUEUE_MISSING,
         "PodGroup s-{i}-new",
         "create Queue glod",
         gang("", queue="glod", exists=False),

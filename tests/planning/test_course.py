@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lws.api.leaderworkerset import labels
 from lws.apimachinery.manifests import JSON
 from lws.planning.leaderworkerset.course import Courses, SetCourse
 from tests.cli.shelf import READY, pod
@@ -33,7 +34,7 @@ def begun(groups: int = 2) -> tuple[Courses, list[JSON]]:
     return courses, pods
 
 
-def steps(course: SetCourse) -> list[tuple[float, str, int]]:
+def steps(course: SetCourse) -> list[tuple[float, str, str]]:
     """What happened, in order."""
     return [(one.seconds, one.step, one.group) for one in course.happenings]
 
@@ -49,7 +50,7 @@ def test_a_leader_that_goes_and_comes_again_is_a_restart() -> None:
     assert courses.of(PLACE).ready_after == 1
     courses.see("ADDED", renewed(worker), 9.0)
     course = courses.of(PLACE)
-    assert steps(course) == [(5.0, "restart", 0)]
+    assert steps(course) == [(5.0, "restart", "0")]
     assert (course.ready_before, course.fewest_ready, course.ready_after) == (2, 1, 2)
     assert (course.pods_before, course.most_pods, course.pods_after) == (4, 4, 4)
 
@@ -68,13 +69,13 @@ def test_creations_and_removals_are_told_from_restarts() -> None:
     courses.see("DELETED", worker, 7.0)
     course = courses.of(PLACE)
     assert steps(course) == [
-        (1.0, "create", 2),
-        (2.0, "restart", 1),
-        (4.0, "restart", 1),
-        (6.0, "remove", 2),
-        (7.0, "remove", 1),
+        (1.0, "create", "2"),
+        (2.0, "restart", "1"),
+        (4.0, "restart", "1"),
+        (6.0, "remove", "2"),
+        (7.0, "remove", "1"),
     ]
-    assert course.groups("restart") == (1, 1)
+    assert course.groups("restart") == ("1", "1")
     assert (course.most_pods, course.pods_after) == (5, 2)
 
 
@@ -108,3 +109,42 @@ def test_failed_pods_are_not_ready_and_unreadable_requests_are_none() -> None:
     assert courses.of(PLACE).requests_before == {}
     courses.see("MODIFIED", pod("web", 0, 0, size=1, status={"phase": "Failed"}), 3.0)
     assert courses.of(PLACE).ready_after == 0
+
+
+def keyed(digit: str, worker: int = 0) -> JSON:
+    """A pod of a group that is known by a key."""
+    key = digit * 40
+    raw = pod("web", 0, worker)
+    own = {**raw["metadata"]["labels"], labels.GROUP_INDEX: key, labels.GROUP_KEY: key}
+    name = f"web-{digit}-{worker}"
+    return {**raw, "metadata": {**raw["metadata"], "name": name, "uid": name, "labels": own}}
+
+
+def test_groups_that_are_known_by_a_key_have_its_first_digits_and_new_ones_no_name() -> None:
+    """Resilience 8: nobody can foresee a key; that a group comes, or a new one goes again, is told all the same."""
+    courses = Courses()
+    for worker in range(2):
+        courses.see("ADDED", keyed("a", worker))
+    courses.begin()
+    waiting = {**keyed("b"), "spec": {"nodeName": ""}, "status": PENDING}
+    courses.see("ADDED", waiting, 1.0)
+    courses.see("DELETED", keyed("a"), 2.0)
+    courses.see("ADDED", keyed("a", 1), 2.5)  # a worker that outlives its leader makes no new group
+    courses.see("ADDED", keyed("c"), 3.0)
+    courses.see("DELETED", waiting, 4.0)
+    course = courses.of(PLACE)
+    assert steps(course) == [(1.0, "create", ""), (2.0, "remove", "aaaaaaaa"), (3.0, "create", ""), (4.0, "remove", "")]
+    assert course.unplaced == ("the leader of a new group",)
+
+
+def test_pods_of_several_sets_make_one_course() -> None:
+    """Into one place, groups are named by set and group, and ready ones are counted over all of them."""
+    courses, place = Courses(), ("default", "roles")
+    courses.see("ADDED", pod("a", 0, size=1), into=place)
+    courses.see("ADDED", pod("b", 0, size=1), into=place)
+    courses.begin()
+    courses.see("DELETED", pod("b", 0, size=1), 2.0, into=place)
+    course = courses.of(place)
+    assert steps(course) == [(2.0, "remove", "b/0")]
+    assert (course.ready_before, course.fewest_ready, course.pods_after) == (2, 1, 1)
+    assert courses.places == [place]

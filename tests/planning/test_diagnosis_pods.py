@@ -322,3 +322,24 @@ def test_exclusive_topology_names_annotation_and_holders() -> None:
     )
     (sentence,) = said(replace(facts, domains=frozenset()))
     assert sentence.endswith("no node has that label: fix the annotation, or label the nodes.")
+
+
+def test_a_leader_learns_that_its_priority_frees_no_domain() -> None:
+    """A leader that outranks a group in its way learns that no scheduler takes that group out for it (B30)."""
+    meta = {"annotations": {labels.EXCLUSIVE_TOPOLOGY: "zone"}}
+    holders = (Holder("zone-a", "ns", "low", "0", 10), Holder("zone-b", "ns", "high", "0", 1000))
+    waiting = leader(status=unscheduled(NO_GPU), spec={"nodeName": "", "priority": 1000})
+    facts = with_group_0(
+        group(0, waiting, None, workers=None),
+        lws=set_facts(metadata=meta),
+        holders=holders,
+        domains=frozenset({"zone-a", "zone-b"}),
+    )
+    (sentence,) = said(facts)
+    assert sentence.endswith(
+        "zone-b by group 0 of ns/high. Priority 1000 does not help it: the scheduler preempts on one node only, so "
+        "groups of lower priority stay in zone-a. Scale down or delete their sets."
+    )
+    for priority in (1000, None):
+        others = tuple(replace(one, priority=priority) for one in holders)
+        assert "does not help" not in said(replace(facts, holders=others))[0]

@@ -214,7 +214,7 @@ def test_one_parser_reads_every_number(text: str | None, value: int | None) -> N
     assert natural(text, lowest=1) == (value or None)
 
 
-def test_an_absurd_annotation_does_not_stop_a_set() -> None:
+def test_cd_111_an_absurd_annotation_does_not_stop_a_set() -> None:
     """With 5,000 digits in ``L/replicas`` of its StatefulSet a set is still scaled, and its annotation put right."""
     world = World.at_rest(replicas=2)
     world.edit(replicas=5)

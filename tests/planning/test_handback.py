@@ -60,8 +60,16 @@ def test_only_our_budget_goes(one: JSON, ours: bool) -> None:
 def test_groups_that_the_reference_recreates_are_named() -> None:
     """A container restarted anywhere in a group, where the policy takes it for a failure; ending pods do not count."""
     pods = [member(3, 1), member(0, 2), member(1, 0), member(2, 1, deletionTimestamp="x")]
-    assert hand_back(lws(), pods).recreated == (0, 3)
+    assert hand_back(lws(), pods).recreated == ("0", "3")
+    assert hand_back(lws(policy="RecreateGroupAfterStart"), pods).recreated == ("0", "3")
     assert hand_back(lws(policy="None"), pods).recreated == ()
+
+
+def test_groups_known_by_a_key_are_named_by_its_beginning() -> None:
+    """A group with identity Hash is named as its set's status names it."""
+    pod = member(0, 1)
+    pod["metadata"]["labels"][labels.GROUP_INDEX] = "3f" * 20
+    assert hand_back(lws(), [pod]).recreated == ("3f3f3f3f",)
 
 
 def test_a_set_that_can_be_taken_as_it_is_needs_nothing() -> None:

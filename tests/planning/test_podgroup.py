@@ -8,6 +8,8 @@ import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.manifests import JSON
+from lws.planning.leaderworkerset import podgroup
+from lws.planning.leaderworkerset.metadata import owned_by_pod
 from lws.planning.leaderworkerset.podgroup import Gang
 from lws.planning.leaderworkerset.requests import min_resources, pod_requests
 from lws.planning.leaderworkerset.revisions import Contents
@@ -121,7 +123,8 @@ WHOLE = Gang("sample-0-k1", whole=True, size=3, min_member=3)
 def manifest(gang: Gang = WHOLE, live: Any = None, **spec: Any) -> dict[str, Any]:
     """The PodGroup of group 0 of a set of this size."""
     revised = making.lws(size=gang.size, metadata={"annotations": ANNOTATIONS}, **spec)
-    return Volcano().manifest(live or revised, Contents().sections(revised), making.leader(0, "k1"), gang)
+    marks, owners = podgroup.marks(revised, "0", "k1"), owned_by_pod(making.leader(0, "k1"))
+    return Volcano().manifest(live or revised, Contents().sections(revised), gang, marks, owners)
 
 
 def test_manifest_11() -> None:

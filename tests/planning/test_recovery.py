@@ -17,7 +17,7 @@ from lws.api.leaderworkerset.objects import (
 )
 from lws.apimachinery.objects import Condition, ObjectMeta
 from lws.planning.leaderworkerset import culprit
-from lws.planning.leaderworkerset.groups import is_leader
+from lws.planning.leaderworkerset.groups import is_leader, leaders_by_index
 from lws.planning.leaderworkerset.recovery import Failed, Outcome, judge, pending
 from lws.planning.leaderworkerset.worker_pod import plan_worker_pod
 from tests.planning import making
@@ -355,7 +355,7 @@ def test_cd_01_a_member_that_was_released_is_not_gone() -> None:
     assert group.leader_pass() == []
 
 
-def test_worker_relabelled_as_a_leader_is_still_a_worker() -> None:
+def test_cd_111_worker_relabelled_as_a_leader_is_still_a_worker() -> None:
     """A worker with ``worker-index=0`` written over its label leads nothing (L5); a nested leader still does."""
     pod = worker("key")
     labelled = {**(pod.metadata.labels or {}), labels.WORKER_INDEX: "0"}
@@ -363,6 +363,12 @@ def test_worker_relabelled_as_a_leader_is_still_a_worker() -> None:
     nested = worker("key", name="sample-0-0", labels=labelled)
     assert is_leader(nested)
     assert is_leader(making.leader(0, "key"))
+
+
+def test_cd_111_leader_with_another_index_counts_for_no_group() -> None:
+    """A leader whose index label was changed by hand is neither its own group nor the other one."""
+    right, wrong = making.leader(0, "key"), making.leader(1, "key", labels={labels.GROUP_INDEX: "7"})
+    assert leaders_by_index((right, wrong), "sample") == {0: right}
 
 
 def test_one_recreation_per_incident() -> None:

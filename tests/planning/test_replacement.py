@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lws.api.leaderworkerset.objects import (
 )
 from lws.apimachinery.actions import JsonPatch
 from lws.apimachinery.objects import ObjectMeta
-from lws.planning.leaderworkerset import hash_status
+from lws.planning.leaderworkerset import hash_budget, hash_status
 from lws.planning.leaderworkerset.conditions import AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import terminating_groups
 from lws.planning.leaderworkerset.replacement import Admission, first_in_rank, judge, plan
@@ -184,3 +185,34 @@ def test_n23_a_change_in_this_pass_is_not_counted_as_done() -> None:
     found = hash_status.count(deployment(**FULL), KEY, TWO, 2, changing=True, outdated=True)
     assert found.wanted_conditions(2) == (UPDATE_IN_PROGRESS, PROGRESSING)
     assert not found.available
+
+
+@pytest.mark.parametrize(("free", "kept"), [(2, {"bbb": 2, "ccc": 1}), (1, {"bbb": 2}), (0, {})])
+def test_n36_a_replacement_takes_over_the_highest_count(free: int, kept: dict[str, int]) -> None:
+    """Of equal ones the one of the smallest key; the others stay for as many replacements as there may be."""
+    stored = {f"{KEY}/aaa": 2, f"{KEY}/bbb": 2, f"{KEY}/ccc": 1}
+    notes = {labels.GROUP_RESTART_COUNTS: json.dumps(stored)}
+    lws = making.lws(
+        replicas=free + 1,
+        groupIdentity="Hash",
+        section={"maxGroupRestarts": 3},
+        metadata={"annotations": notes},
+    )
+    (claimed,) = hash_budget.claim(lws, A, [A])
+    assert counts_in(claimed) == {f"{KEY}/bbb": 2, f"{KEY}/ccc": 1, f"{KEY}/aaaaaaaa": 2}
+    admitted = hash_leader("a", age=1)
+    after = making.lws(
+        replicas=free + 1,
+        groupIdentity="Hash",
+        section={"maxGroupRestarts": 3},
+        metadata={"annotations": {labels.GROUP_RESTART_COUNTS: json.dumps(counts_in(claimed))}},
+    )
+    pruned = hash_budget.prune(after, [admitted], KEY, done=False)
+    left = counts_in(pruned[0]) if pruned else counts_in(claimed)
+    assert left == {f"{KEY}/aaaaaaaa": 2, **{f"{KEY}/{name}": count for name, count in kept.items()}}
+
+
+def counts_in(action: Any) -> dict[str, int]:
+    """The counts that a write stores."""
+    found: dict[str, int] = json.loads(action.change["metadata"]["annotations"][labels.GROUP_RESTART_COUNTS])
+    return found

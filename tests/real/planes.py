@@ -18,7 +18,7 @@ from lws.manager.settings import Settings
 from lws_sandbox import virtual_time as vt
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.runtime import Delays
-from lws_sandbox.nodes import Shape, preset
+from lws_sandbox.nodes import NodeShape, Shape, preset
 from lws_sandbox.quickstart.environment import ControllerEnv, real_env, sandbox_env, wait_effective
 from lws_sandbox.quickstart.installation import install
 from lws_sandbox.real.binaries import API_SERVER, CONTROLLER_MANAGER, Binaries
@@ -43,9 +43,10 @@ class Plane(Protocol):
         ...
 
 
-def shape(delays: Delays = BRISK) -> Shape:
+def shape(delays: Delays = BRISK, nodes: Sequence[NodeShape] = ()) -> Shape:
     """The nodes of every plane: enough for every example, and brisk unless asked otherwise."""
-    return replace(preset("small"), delays=delays)
+    found = preset("small")
+    return replace(found, delays=delays, nodes=tuple(nodes) or found.nodes)
 
 
 async def prepare(env: ControllerEnv) -> None:
@@ -121,7 +122,12 @@ class RealPlane:
 
 @contextmanager
 def real_plane(
-    binaries: Binaries, folder: Path, *flags: str, delays: Delays = BRISK, managers: Sequence[str] = ()
+    binaries: Binaries,
+    folder: Path,
+    *flags: str,
+    delays: Delays = BRISK,
+    managers: Sequence[str] = (),
+    nodes: Sequence[NodeShape] = (),
 ) -> Iterator[RealPlane]:
     """Run a real control plane.
 
@@ -131,6 +137,7 @@ def real_plane(
         flags: further ones of kube-apiserver.
         delays: of what nodes do.
         managers: further flags of kube-controller-manager.
+        nodes: other ones than those of every plane.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="real control plane", daemon=True)
@@ -138,7 +145,7 @@ def real_plane(
     made: Future[RealPlane] = Future()
     stop = asyncio.Event()
     more = {API_SERVER: flags, CONTROLLER_MANAGER: managers}
-    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, more, delays, made, stop), loop)
+    life = asyncio.run_coroutine_threadsafe(_live(binaries, folder, more, shape(delays, nodes), made, stop), loop)
     life.add_done_callback(lambda done: None if made.done() else made.set_exception(done.exception() or OSError()))
     try:
         yield made.result(START)
@@ -156,14 +163,14 @@ async def _live(
     binaries: Binaries,
     folder: Path,
     flags: Mapping[str, Sequence[str]],
-    delays: Delays,
+    nodes: Shape,
     made: Future[RealPlane],
     stop: asyncio.Event,
 ) -> None:
     random = Random(7)
     more = {**flags, API_SERVER: [*AuditLog.flags(folder), *flags[API_SERVER]]}
     async with (
-        real_cluster(binaries, shape=shape(delays), random=random, more=more) as cluster,
+        real_cluster(binaries, shape=nodes, random=random, more=more) as cluster,
         real_env(cluster, random) as env,
     ):
         await prepare(env)

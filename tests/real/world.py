@@ -17,6 +17,7 @@ from lws.apimachinery.resources import EVENTS, LEASES, NAMESPACES, NODES, PODS, 
 from lws.client.transport import Transport
 from lws.errors import NotFoundError
 from lws.manager.manager import ControllerManager
+from lws.manager.policies import Policies
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.control_loops import ControlLoops
 from lws_sandbox.quickstart.environment import ControllerEnv
@@ -100,12 +101,14 @@ class World(View):
         elect: bool = False,
         resync: float | None = None,
         configuration: JSON | None = None,
+        policies: JSON | None = None,
     ) -> Running:
-        """Start an operator, with these members in its configuration; returns when it works."""
+        """Start an operator, with these members in its configuration and policies; returns when it works."""
         transport = wrap(Recording(_Borrowed(self.env.transport), self.writes))
         members = {"clientConnection": {"qps": -1, "burst": 1}, "leaderElection": {"leaderElect": elect}}
         configured = Configuration.model_validate({**members, **(configuration or {})})
-        settings = Settings(configuration=configured, watchdog=None, hostname="test", resync=resync)
+        chosen = Policies.model_validate(policies or {})
+        settings = Settings(configuration=configured, policies=chosen, watchdog=None, hostname="test", resync=resync)
         chance = Random(self.env.rng.getrandbits(64))
         operator = ControllerManager(settings, transport, clock=self.env.clock, random=chance, sockets=False)
         running = Running(self, operator, transport)

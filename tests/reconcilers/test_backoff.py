@@ -74,7 +74,7 @@ async def ready_groups(cluster: Cluster) -> int:
 
 
 @virtual_time
-async def test_r02_third_and_fourth_failure_wait() -> None:
+async def test_r02_cd_112_third_and_fourth_failure_wait() -> None:
     """R02: two failures are acted upon at once, the third after 10 s, the fourth after 20 s; all are recorded."""
     async with running() as cluster:
         await up(cluster)

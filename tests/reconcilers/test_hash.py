@@ -24,7 +24,7 @@ from lws.apimachinery.resources import (
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ForbiddenError, NotFoundError
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.simulation.hashed import NAME, Hashed, gates, group_ready, hash_cluster, key, noted_leader, ready

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.simulation.hashed import NAME, Hashed, gates, going, hash_cluster, key, ready, revision
 from tests.virtual import virtual_time

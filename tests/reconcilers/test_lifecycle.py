@@ -10,7 +10,7 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import CONTROLLERREVISIONS, NODES, PODS, SERVICES, STATEFULSETS
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time
 

@@ -208,13 +208,17 @@ async def test_refused_deletion_forgets_no_loss(status: int) -> None:
 
 
 class Lagging(Recording):
-    """From the creation of the first worker StatefulSet on, nothing is heard of StatefulSets until released."""
+    """From the creation of the first worker StatefulSet on, nothing is heard of StatefulSets until released.
 
-    def __init__(self, inner: Transport) -> None:
+    Of another resource nothing is heard while it does not flow.
+    """
+
+    def __init__(self, inner: Transport, plural: str = STATEFULSETS.plural) -> None:
         super().__init__(inner, [])
+        self.plural = plural
         self.flowing = asyncio.Event()
         self.flowing.set()
-        self.held = False
+        self.held = plural != STATEFULSETS.plural
 
     async def send(self, request: Request) -> Response:
         """Pass on, and begin to lag."""
@@ -227,7 +231,7 @@ class Lagging(Recording):
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         """Pass on, late."""
         async with super().stream(request) as inner:
-            yield _Late(inner, self.flowing) if request.path.endswith("/statefulsets") else inner
+            yield _Late(inner, self.flowing) if request.path.endswith(f"/{self.plural}") else inner
 
 
 class _Late:
@@ -269,6 +273,55 @@ async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
         after = await settle(cluster)
         assert recreations(cluster) == {"sample-0": 1}
         assert all(after[name] != before[name] for name in after)
+
+
+@virtual_time
+async def test_n37_worker_that_is_replaced_before_its_end_is_told_restarts_its_group_once() -> None:
+    """Its successor has its name already when the watch of pods tells of both: one recreation, not none, not two."""
+    async with Cluster() as cluster:
+        made: list[Lagging] = []
+
+        def wrap(transport: Transport) -> Transport:
+            made.append(Lagging(transport, PODS.plural))
+            return made[0]
+
+        await cluster.start(wrap)
+        before = await up(cluster)
+        made[0].flowing.clear()
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0-1", grace_period_seconds=0)
+        await asyncio.sleep(10)
+        successor = (await uids(cluster))["sample-0-1"]
+        assert successor != before["sample-0-1"]
+        assert recreations(cluster) == {}
+        made[0].flowing.set()
+        after = await settle(cluster)
+        assert recreations(cluster) == {"sample-0": 1}
+        assert successor not in after.values()
+        assert all(after[name] == before[name] for name in after if name.startswith("sample-1"))
+
+
+@virtual_time
+async def test_n38_late_end_of_an_old_worker_does_nothing() -> None:
+    """The leader is another one by the time the end of its predecessor's worker is told: it stays."""
+    async with Cluster() as cluster:
+        made: list[Lagging] = []
+
+        def wrap(transport: Transport) -> Transport:
+            made.append(Lagging(transport, PODS.plural))
+            return made[0]
+
+        await cluster.start(wrap)
+        before = await up(cluster)
+        made[0].flowing.clear()
+        await cluster.client.delete(PODS, NAMESPACE, "sample-0", propagation="Foreground")
+        await asyncio.sleep(60)
+        successor = (await uids(cluster))["sample-0"]
+        assert successor != before["sample-0"]
+        made[0].flowing.set()
+        after = await settle(cluster)
+        assert recreations(cluster) == {}
+        assert after["sample-0"] == successor
+        assert all(after[name] == before[name] for name in after if name.startswith("sample-1"))
 
 
 @virtual_time

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.planning.leaderworkerset.groups import terminating_groups
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.replacement import GroupCounts
 from tests.planning import making
 

@@ -18,7 +18,7 @@ from lws.planning.leaderworkerset import leader_statefulset, worker_statefulset
 from lws.planning.leaderworkerset.metadata import owned_by_set
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.rollout import Budget, Decision
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
 

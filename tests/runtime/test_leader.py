@@ -110,7 +110,7 @@ async def test_fractions_of_a_second_do_not_let_two_lead() -> None:
 
 
 @virtual_time
-async def test_release_lets_the_next_candidate_lead_at_once() -> None:
+async def test_cd_114_release_lets_the_next_candidate_lead_at_once() -> None:
     """A released lease names no holder and is taken by the next try of another candidate."""
     server = FakeServer()
     one, two = elector(server), elector(server, "two")

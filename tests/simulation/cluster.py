@@ -62,18 +62,19 @@ def _documents(path: str) -> tuple[JSON, ...]:
     return tuple(yaml.load_all((ROOT / path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-def _crd(name: str) -> JSON:
-    (crd,) = _documents(f"config/crd/{name}.yaml")
-    return crd
+def crd(name: str) -> JSON:
+    """One of our CustomResourceDefinitions."""
+    (found,) = _documents(f"config/crd/{name}.yaml")
+    return found
 
 
 @cache
 def _slim_crd(name: str) -> JSON:
     """One of our CustomResourceDefinitions with opaque pod templates and claims."""
-    crd = copy.deepcopy(_crd(name))
-    for version in crd["spec"]["versions"]:
+    slim = copy.deepcopy(crd(name))
+    for version in slim["spec"]["versions"]:
         _slim(version["schema"]["openAPIV3Schema"])
-    return crd
+    return slim
 
 
 def _slim(schema: JSON) -> None:
@@ -113,7 +114,7 @@ class Cluster(OperatedCluster):
         served: whether they are served from the beginning, and not only from `serve_disaggregated` on.
         parallel: whether StatefulSets heed maxUnavailable, or replace one pod at a time.
         events: whether the sandbox's own control loops record events.
-        typed: whether ``spec.scheduling`` is acted upon, by Workloads of Kubernetes.
+        typed: whether ``spec.scheduling`` is acted upon, by Workloads of Kubernetes unless groups are ganged.
         workload_api: whether these are served then.
         slim: leave the schema of pod templates out of the CustomResourceDefinition, which is then read much faster.
     """
@@ -147,7 +148,7 @@ class Cluster(OperatedCluster):
             random=Random(random.getrandbits(64)),
             loops=None if loops is None else frozenset(loops),
             gang=gang,
-            workloads=typed and workload_api,
+            workloads=typed and workload_api and not gang,
             features=Features(max_unavailable_statefulset=parallel),
         )
         self.drills = Drills(self.sandbox)
@@ -197,7 +198,7 @@ class Cluster(OperatedCluster):
 
     async def _define(self, *names: str) -> None:
         for name in names:
-            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else _crd)(name))
+            await self.client.create(CUSTOMRESOURCEDEFINITIONS, (_slim_crd if self._slim else crd)(name))
         await self.until(self._established)
 
     async def _established(self) -> bool:
@@ -220,7 +221,7 @@ class Cluster(OperatedCluster):
 
 
 def _configuration(*, gang: bool, elect: bool, typed: bool = False) -> Configuration:
-    provider = "kubernetes" if typed else "volcano" if gang else ""
+    provider = "volcano" if gang else "kubernetes" if typed else ""
     return Configuration.model_validate(
         {
             "clientConnection": {"qps": -1, "burst": 1},

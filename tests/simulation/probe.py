@@ -18,7 +18,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.manager.manager import ControllerManager
-from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
+from lws.reconcilers.leaderworkerset.caches import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
 from tests.simulation.ledger import Ledger, Shape, target, uid_of
 
 

@@ -10,7 +10,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS
 from lws.planning.leaderworkerset.groupstatus import HEALTHY
-from lws.reconcilers.leaderworkerset.observe import OWN_REVISIONS
+from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.simulation.cluster import Cluster
 
 _VOLATILE: Final = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "generateName")

@@ -15,7 +15,7 @@ from lws.workqueue import (
     QueueShutDown,
     RateLimitingQueue,
 )
-from lws.workqueue.queue import LIVE_RUN
+from lws.workqueue.queue import LIVE_RUN, QueueStatistics
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
 
@@ -129,9 +129,46 @@ async def test_the_earliest_delay_holds() -> None:
 async def test_superseded_delays_cost_no_memory() -> None:
     """A key that is given ever earlier times leaves no trail in the heap."""
     queue: DelayingQueue[str] = DelayingQueue(Queue(clock=VirtualClock()))
-    for seconds in range(10_000, 1, -1):
+    for seconds in range(1_000, 1, -1):
         queue.add_after("a", seconds)
     assert len(queue._heap) < 40
+
+
+@virtual_time
+async def test_delays_are_sorted_anew_only_when_most_are_superseded() -> None:
+    """As long as the superseded are no more than those that hold, and sixteen, nothing is built anew."""
+    queue: DelayingQueue[int] = DelayingQueue(Queue(clock=VirtualClock()))
+    heap = queue._heap
+    for key in range(50):
+        queue.add_after(key, 1_000 - key)
+    for seconds in range(66):
+        queue.add_after(0, 900 - seconds)
+    assert queue._heap is heap
+    queue.add_after(0, 1)
+    assert len(queue._heap) == 50
+    assert queue.delay_of(49) == pytest.approx(951)
+
+
+@virtual_time
+async def test_an_earlier_delay_leaves_nothing_of_a_later_one() -> None:
+    """A key that came at the earlier of two times, and is delayed anew, does not come at the later of the two."""
+    queue = new_queue()
+    queue.add_after("a", 30)
+    queue.add_after("a", 10)
+    assert await queue.get() == "a"
+    queue.done("a")
+    queue.add_after("a", 50)
+    assert await queue.get() == "a"
+    assert asyncio.get_running_loop().time() == pytest.approx(60)
+
+
+@virtual_time
+async def test_equal_times_keep_their_order() -> None:
+    """Keys that are delayed to the same moment come in the order in which they were first given, whatever they are."""
+    queue = new_queue()
+    for key in ("c", "b", "a", "c"):
+        queue.add_after(key, 5)
+    assert [await queue.get() for _ in range(3)] == ["c", "b", "a"]
 
 
 @virtual_time
@@ -140,6 +177,7 @@ async def test_a_delay_of_nothing_is_no_delay() -> None:
     queue = new_queue()
     queue.add_after("a", 0)
     queue.add_after("b", -1)
+    assert (queue.delay_of("a"), len(queue)) == (None, 2)
     assert [await queue.get(), await queue.get()] == ["a", "b"]
 
 
@@ -167,6 +205,9 @@ async def test_a_bucket_bounds_all_keys_together() -> None:
     """Three at once, then two a second; unused time fills it again."""
     bucket = Bucket(VirtualClock(), rate=2.0, burst=3)
     assert [bucket.take() for _ in range(5)] == pytest.approx([0, 0, 0, 0.5, 1.0])
+    for _ in range(2):
+        await asyncio.sleep(0.5)
+        assert bucket.take() == pytest.approx(1.0)
     await asyncio.sleep(100)
     assert [bucket.take() for _ in range(4)] == pytest.approx([0, 0, 0, 0.5])
 
@@ -369,3 +410,237 @@ async def test_a_hundred_thousand_keys_pass_in_linear_time() -> None:
         queue.add(key)
     taken = [await queue.get() for _ in range(100_000)]
     assert taken == list(range(100_000))
+
+
+@virtual_time
+async def test_a_queue_knows_which_keys_wait() -> None:
+    """A key is in the queue while it waits, in either class, or will wait once its worker is done; else it is not."""
+    queue = new_queue()
+    queue.add("live")
+    queue.add("old", background=True)
+    assert ("live" in queue, "old" in queue, "other" in queue) == (True, True, False)
+    assert len(queue) == 2
+    assert await queue.get() == "live"
+    assert ("live" in queue, "old" in queue) == (False, True)
+    queue.add("live")
+    assert "live" in queue
+    assert len(queue) == 1
+
+
+@virtual_time
+async def test_statistics_count_each_class_and_measure_the_longest() -> None:
+    """All is zero at rest; else each number is of its own keys, sums are over all, and the longest is the longest."""
+    queue = new_queue()
+    for key in "ab":
+        queue.add(key)
+        await queue.get()
+        await asyncio.sleep(3)
+    queue.add("c")
+    await asyncio.sleep(2)
+    queue.add("d")
+    queue.add("e", background=True)
+    queue.add_after("f", 60)
+    assert queue.statistics() == QueueStatistics(
+        live=2,
+        background=1,
+        delayed=1,
+        in_work=2,
+        unfinished_seconds=13.0,
+        longest_seconds=8.0,
+        waiting_seconds=2.0,
+    )
+    for key in "ab":
+        queue.done(key)
+    for key in [await queue.get() for _ in range(3)]:
+        queue.done(key)
+    await queue.get()
+    queue.done("f")
+    assert queue.statistics() == QueueStatistics()
+
+
+@virtual_time
+async def test_a_delayed_key_waits_in_the_class_that_was_asked_for() -> None:
+    """A key whose time has come is a live one unless it was delayed as a background key, delayed or not."""
+    for seconds in (0.0, 5.0):
+        queue = new_queue()
+        queue.add_after("old", seconds, background=True)
+        queue.add_after("live", seconds)
+        await asyncio.sleep(10)
+        assert [await queue.get(), await queue.get()] == ["live", "old"]
+
+
+@virtual_time
+async def test_a_delayed_key_comes_when_its_time_does() -> None:
+    """Of two delayed keys the later one still waits for its time when the earlier is released."""
+    queue = new_queue()
+    queue.add_after("a", 1.0)
+    queue.add_after("b", 1.5)
+    await asyncio.sleep(1.2)
+    assert ("a" in queue, "b" in queue) == (True, False)
+    assert queue.delay_of("a") is None
+    assert queue.delay_of("b") == pytest.approx(0.3)
+
+
+@virtual_time
+async def test_a_failure_is_counted_although_the_key_is_delayed_for_another_reason() -> None:
+    """Only a retry that waits keeps a failure from being counted; any other delay gives way to the retry."""
+    queue = small_bucket()
+    queue.add_after("a", 50.0)
+    assert queue.add_rate_limited("a") == pytest.approx(0.005)
+    assert queue.retries("a") == 1
+    assert queue.delay_of("a") == pytest.approx(0.005)
+
+
+@virtual_time
+async def test_a_retry_that_came_makes_room_for_the_next() -> None:
+    """Once a retry was handed out, the next failure is counted and backs off further."""
+    queue = small_bucket()
+    assert [queue.add_rate_limited("a", charged=False), queue.add_rate_limited("a", charged=False)] == [0.005, 0.005]
+    assert await queue.get() == "a"
+    assert not queue._retry_at, "nothing is kept of a retry that came"
+    queue.forget("never failed")
+    queue.add_after("a", 30.0)
+    assert queue.add_rate_limited("a", charged=False) == pytest.approx(0.01)
+
+
+def test_back_off_is_that_of_client_go_by_default() -> None:
+    """From 5 ms, doubled up to 1000 s; doubling ends where a float would overflow."""
+    default: ExponentialBackoff[str] = ExponentialBackoff(Random(0), jitter=0.0)
+    assert [default.next_delay("a") for _ in range(3)] == [0.005, 0.01, 0.02]
+    assert [default.next_delay("a") for _ in range(40)][-1] == 1000.0
+    endless: ExponentialBackoff[str] = ExponentialBackoff(Random(0), base=1.0, cap=float("inf"), jitter=0.0)
+    assert [endless.next_delay("a") for _ in range(70)][-1] == 2.0**64
+    assert endless.failures("b") == 0
+
+
+@virtual_time
+async def test_all_keys_together_have_a_hundred_retries_a_second_after_a_thousand() -> None:
+    """The bucket of a queue lets a thousand retries through at once, and the next ones 10 ms apart."""
+    queue: RateLimitingQueue[int] = RateLimitingQueue(Random(0), clock=VirtualClock())
+    delays = [queue.add_rate_limited(key) for key in range(1_003)]
+    assert max(delays[:1_000]) <= 0.005
+    assert delays[1_000:] == pytest.approx([0.01, 0.02, 0.03])
+
+
+@virtual_time
+async def test_a_cancelled_getter_leaves_nothing_behind() -> None:
+    """Workers that are cancelled while they wait for a key are forgotten."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    getters = [asyncio.create_task(queue.get()) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert len(queue._getters) == 5
+    for getter in getters[1:]:
+        getter.cancel()
+    await asyncio.sleep(0)
+    assert len(queue._getters) == 1
+    queue.add("a")
+    assert await getters[0] == "a"
+
+
+@virtual_time
+async def test_one_background_key_follows_a_run_of_live_keys() -> None:
+    """After LIVE_RUN live keys that a background key waited for it leaves; those before it came do not count."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    for i in range(3):
+        queue.add(f"early{i}")
+        await queue.get()
+    for key in ("old0", "old1"):
+        queue.add(key, background=True)
+    for i in range(2 * LIVE_RUN):
+        queue.add(f"live{i}")
+    order = [await queue.get() for _ in range(2 * LIVE_RUN + 2)]
+    live = [f"live{i}" for i in range(2 * LIVE_RUN)]
+    assert order == [*live[:LIVE_RUN], "old0", *live[LIVE_RUN:], "old1"]
+
+
+@virtual_time
+async def test_a_key_that_is_lifted_has_waited_since_it_came() -> None:
+    """What a key waited in the background counts, and the observer hears of one addition."""
+    heard = Heard()
+    queue: Queue[str] = Queue(clock=VirtualClock(), observer=heard)
+    getting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    getting.cancel()
+    queue.add("a", background=True)
+    await asyncio.sleep(5)
+    queue.add("a", background=True)
+    queue.add("a")
+    queue.add("a", background=True)
+    assert (queue.statistics().live, queue.statistics().background) == (1, 0)
+    assert await queue.get() == "a"
+    assert heard.heard == [("added", 0.0), ("handed out", 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("additions", "live"), [([True], False), ([False], True), ([True, False], True), ([False, True], True)]
+)
+@virtual_time
+async def test_a_key_that_changed_in_work_waits_in_the_class_of_its_change(additions: list[bool], live: bool) -> None:
+    """A live change while a worker has the key makes it live, whatever other changes there were."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    queue.add("a")
+    await queue.get()
+    for background in additions:
+        queue.add("a", background)
+    queue.done("a")
+    statistics = queue.statistics()
+    assert (statistics.live, statistics.background) == (int(live), int(not live))
+
+
+@virtual_time
+async def test_a_stop_without_draining_drops_what_waits() -> None:
+    """Keys that wait, in either class or for their worker, are dropped, and workers are told at once."""
+    queue = new_queue()
+    queue.add("worked")
+    await queue.get()
+    queue.add("worked")
+    queue.add("live")
+    queue.add("old", background=True)
+    queue.shut_down(drain=False)
+    assert len(queue) == 0
+    with pytest.raises(QueueShutDown):
+        await queue.get()
+    queue.done("worked")
+    queue.add("late")
+    assert ("worked" in queue, "late" in queue) == (False, False)
+
+
+@virtual_time
+async def test_nothing_is_delayed_after_a_stop() -> None:
+    """A stopped queue delays nothing, retries nothing and sets no timer, nor does a second stop."""
+    queue = new_queue()
+    queue.add_after("a", 5)
+    told = [queue._queue.shutting_down]
+    for _ in range(2):
+        queue.shut_down(drain=True)
+        told.append(queue._queue.shutting_down)
+    assert told == [False, True, True]
+    queue.add_after("b", 5)
+    queue.add_after("c", 0)
+    queue.add_rate_limited("d")
+    assert [queue.delay_of(key) for key in "abd"] == [None] * 3
+    assert len(queue) == 0
+    assert not [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+@virtual_time
+async def test_a_retry_is_as_good_as_a_live_change() -> None:
+    """A key whose retry has come passes those that wait in the background."""
+    queue = new_queue()
+    queue.add("old", background=True)
+    queue.add_rate_limited("a")
+    await asyncio.sleep(1)
+    assert await queue.get() == "a"
+
+
+@virtual_time
+async def test_a_getter_that_was_passed_over_is_cancelled_in_peace() -> None:
+    """A worker that is cancelled, and passed over by a key before it could notice, ends as a cancelled task does."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    getters = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    getters[0].cancel()
+    queue.add("a")
+    ended = await asyncio.gather(*getters, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert ended[1] == "a"

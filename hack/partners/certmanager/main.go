@@ -1,7 +1,7 @@
 // Command certmanager runs those controllers of cert-manager that an installation of ours needs, out of its published
 // packages: its own commands are not published.
 //
-// It serves self-signed issuers, issues and renews certificates, reports their readiness, and injects authorities into
+// It serves self-signed issuers and those of an authority, issues and renews certificates, reports their readiness, and injects authorities into
 // webhook configurations. It stands in no cluster: a kubeconfig says where, and it ends with SIGINT or SIGTERM.
 package main
 
@@ -18,6 +18,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
+	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/issuing"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/keymanager"
@@ -26,6 +27,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/revisionmanager"
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	"github.com/cert-manager/cert-manager/pkg/util"
 	"github.com/cert-manager/cert-manager/pkg/util/feature"
@@ -49,6 +51,7 @@ const workers = 2
 var wanted = []string{
 	issuers.ControllerName,
 	approver.ControllerName,
+	ca.CRControllerName,
 	selfsigned.CRControllerName,
 	issuing.ControllerName,
 	keymanager.ControllerName,

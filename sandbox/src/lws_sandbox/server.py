@@ -41,6 +41,7 @@ from lws_sandbox.storage import Storage
 from lws_sandbox.user import UserInfo
 
 Review = Callable[[Call], Awaitable[JSON]]
+Computed = Callable[[Call], JSON]
 BODY_LIMIT: Final = 3 * 1024 * 1024
 WATCH_SECONDS: Final = (1800.0, 3600.0)
 LIST_PIECE: Final = 200
@@ -70,11 +71,12 @@ class ApiServer:
         self.catalog = catalog
         self.access: Access = access or OpenAccess()
         self.reviews: dict[tuple[str, str], Review] = {("", "bindings"): self._bind, **(reviews or {})}
+        self.computed: dict[tuple[str, str], Computed] = {}  # what is read and stored nowhere, by group and plural
         self.faults = Faults(random)
         self.core = Core(self.storage, clock, random, codec, admission, catalog.strategies, self._allow)
         definitions = str(CUSTOMRESOURCEDEFINITIONS)
         self.discovery = discovery.Discovery(catalog, OpenApi(catalog, lambda: self.storage.objects(definitions)))
-        self._clock = clock
+        self.clock = clock
         self._random = random
         self._watches: dict[Watch, None] = {}
         self.requests: diagnostics.RequestCounts = Counter()
@@ -187,7 +189,8 @@ class ApiServer:
         review = self.reviews.get((info.group, info.resource))
         if review is not None:
             return of_json(await review(call), 201)
-        return await self._verb(call)
+        computed = self.computed.get((info.group, info.resource))
+        return await self._verb(call) if computed is None else of_json(computed(call))
 
     async def _verb(self, call: Call) -> Reply:
         match call.info.verb:
@@ -227,14 +230,14 @@ class ApiServer:
     def _object(self, call: Call, obj: JSON, status: int = 200) -> Reply:
         form = negotiation.choose(call.headers.get("accept", ""))
         include = call.query.text("includeObject")
-        shaped = tables.shape_object(obj, call.strategy, form, self._clock.now(), include)
+        shaped = tables.shape_object(obj, call.strategy, form, self.clock.now(), include)
         return of_json(shaped, status, media=form.media, pretty=bool(call.query.flag("pretty")))
 
     async def _list(self, call: Call, page: reading.Page) -> Reply:
         form = negotiation.choose(call.headers.get("accept", ""))
         if form.target or form.media != negotiation.JSON_TYPE or call.query.flag("pretty"):
             include = call.query.text("includeObject")
-            shaped = tables.shape_page(page, call.strategy, form, self._clock.now(), include)
+            shaped = tables.shape_page(page, call.strategy, form, self.clock.now(), include)
             return of_json(shaped, media=form.media, pretty=bool(call.query.flag("pretty")))
         items: list[bytes] = []
         for index, obj in enumerate(page.items):
@@ -261,7 +264,7 @@ class ApiServer:
             def table(kind: str, obj: JSON) -> bytes:
                 if kind == "ERROR":
                     return _line(kind, obj)
-                now = self._clock.now()
+                now = self.clock.now()
                 return _line(kind, stream.bookmark(obj, now) if kind == "BOOKMARK" else stream.shape(obj, now))
 
             return table
@@ -269,7 +272,7 @@ class ApiServer:
         def plain(kind: str, obj: JSON) -> bytes:
             if kind == "ERROR":
                 return _line(kind, obj)
-            return _line(kind, tables.shape_object(obj, strategy, form, self._clock.now(), ""))
+            return _line(kind, tables.shape_object(obj, strategy, form, self.clock.now(), ""))
 
         return plain
 

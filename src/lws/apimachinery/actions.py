@@ -217,6 +217,7 @@ class Delete:
 
     ``witness`` is what the judgement rests on: unless the server still has it, the plan is not to be run. ``absent`` is
     what it takes for gone: while the server has it, under the UID if one is given, the plan is not to be run either.
+    ``grace`` is how many seconds a pod has to end; None for what its spec says.
     """
 
     resource: Resource
@@ -227,6 +228,7 @@ class Delete:
     on_success: tuple[EmitEvent, ...] = ()
     witness: Reference | None = None
     absent: Reference | None = None
+    grace: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from lws.api.leaderworkerset.pods import Avoided, nowhere
 from lws.api.leaderworkerset.schedulingrules import NOTHING, Support
 from lws.client.api import ApiClient
 from lws.clock import Clock
@@ -41,6 +42,7 @@ class Admission:
         random: jitter.
         metrics: where to count.
         scheduling: tells what there is for typed scheduling.
+        avoided: tells which hosts a new pod had better avoid.
     """
 
     def __init__(
@@ -52,12 +54,17 @@ class Admission:
         random: Random,
         metrics: Metrics,
         scheduling: Callable[[], Support] = lambda: NOTHING,
+        avoided: Avoided = nowhere,
     ) -> None:
         configuration = settings.configuration
         policy = configuration.tls.policy
         self.certificate = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
         handlers = AdmissionHandlers(
-            gang=settings.gang_schedulers, observer=metrics.webhook, random=random, scheduling=scheduling
+            gang=settings.gang_schedulers,
+            observer=metrics.webhook,
+            random=random,
+            scheduling=scheduling,
+            avoided=avoided,
         )
         metrics.webhook.expect(sorted(handlers.paths))
         self.server = WebhookServer(

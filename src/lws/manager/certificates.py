@@ -1,12 +1,15 @@
-"""Self-signed certificates for callers that do not verify, and the expiry metrics of those that are served."""
+"""Self-signed certificates for callers that do not verify, copies on disk, and the expiry metrics of what is served."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from lws.manager.metrics import Metrics
-from lws.webhook.certs import CertificateError, Pair, make_ca, make_leaf, read_certificates
+from lws.webhook.certificate import CERTIFICATE_FILE, KEY_FILE
+from lws.webhook.certs import CertificateError, Pair, dns_names, make_ca, make_leaf, read_certificates, read_pair
 
 
 def self_signed(names: Sequence[str], now: datetime) -> Pair:
@@ -14,6 +17,32 @@ def self_signed(names: Sequence[str], now: datetime) -> Pair:
     ca = make_ca(now)
     leaf = make_leaf(ca, names, now)
     return Pair(leaf.certificate + ca.certificate, leaf.key)
+
+
+def keep(folder: Path, pair: Pair) -> None:
+    """Have a copy of a certificate that a restarted process finds again; only our own user can read it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in ((KEY_FILE, pair.key), (CERTIFICATE_FILE, pair.certificate)):
+        fresh = folder / f".{name}"
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        fresh.replace(folder / name)
+
+
+def kept(folder: Path, names: Sequence[str], now: datetime) -> Pair | None:
+    """The copy that `keep` made, if it is whole, valid and bears these names."""
+    try:
+        pair = Pair((folder / CERTIFICATE_FILE).read_bytes(), (folder / KEY_FILE).read_bytes())
+        leaf, _ = read_pair(pair)
+    except (OSError, CertificateError):
+        return None
+    good = leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc and set(names) <= set(dns_names(leaf))
+    return pair if good else None
 
 
 def note_read(metrics: Metrics, name: str, served: bytes | None, *, good: bool) -> None:

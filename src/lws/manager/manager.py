@@ -37,8 +37,9 @@ from lws.reconcilers.disaggregatedset.metrics import DisaggregatedSetMetrics
 from lws.reconcilers.disaggregatedset.observe import Caches as DisaggregatedSetCaches
 from lws.reconcilers.leaderworkerset import kinds
 from lws.reconcilers.leaderworkerset.build import Controllers, build
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.reconcilers.leaderworkerset.metrics import DomainMetrics
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.suspects import SuspectBook
 from lws.runtime.builder import ControllerOptions
 from lws.runtime.caches import (
     broken_informers,
@@ -104,8 +105,9 @@ class ControllerManager(Process):
         fenced = Fence(transport, self.elector) if self.elector else transport
         self.writer = self.make_client(fenced, self._limiter, field_manager=FIELD_MANAGER)
         self.registry = InformerRegistry(self.client, clock=clock, random=self.chance(), resync=settings.resync)
-        typed = settings.configuration.typed_scheduling
-        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers), typed=typed)
+        typed, api = settings.configuration.typed_scheduling, settings.policies.workload_api
+        self.caches = Caches.of(self.registry, gang=bool(settings.gang_schedulers), typed=typed, api=api)
+        self.suspects = SuspectBook(self.caches, settings.policies.source, clock)
         events = self.make_client(fenced, self._limiter, field_manager=None)
         self.recorder = self.make_recorder(events, COMPONENT)
         self._recorders = [self.recorder]
@@ -119,7 +121,13 @@ class ControllerManager(Process):
         self.controllers = self._make_controllers(options)
         self.disaggregated = self._make_disaggregated(options, events) if settings.disaggregated else None
         self.admission = Admission(
-            settings, self.client, clock=clock, random=self.chance(), metrics=self.metrics, scheduling=self._scheduling
+            settings,
+            self.client,
+            clock=clock,
+            random=self.chance(),
+            metrics=self.metrics,
+            scheduling=self._scheduling,
+            avoided=self.suspects.avoided,
         )
         self.watchdog = Watchdog(clock, period=settings.watchdog or 1.0, lagged=self.metrics.loop_lag.observe)
         self._stopping = False
@@ -161,7 +169,7 @@ class ControllerManager(Process):
             if informer is not None and informer.unavailable:
                 unavailable[kind] = informer.unavailable
         gate = configuration.feature_gates.get(GATE, False)
-        return Support(gate, configuration.scheduler_provider, unavailable)
+        return Support(gate, configuration.scheduler_provider, unavailable, self.caches.api)
 
     # How it is built.
 
@@ -180,7 +188,7 @@ class ControllerManager(Process):
 
     def _make_controllers(self, options: ControllerOptions) -> Controllers:
         provider = PROVIDERS.get(self.settings.configuration.scheduler_provider)
-        domain = DomainMetrics(self.metrics, self.caches, self.clock, lambda: self.leading)
+        domain = DomainMetrics(self.metrics, self.caches, self.clock, lambda: self.leading, self.suspects)
         controllers = build(
             self.caches,
             self.writer,
@@ -189,6 +197,8 @@ class ControllerManager(Process):
             provider=provider(self.settings.gang_schedulers) if provider is not None else None,
             groups=domain,
             policies=self.settings.policies.source,
+            suspects=self.suspects,
+            leading=lambda: self.leading,
         )
         domain.watch(controllers)
         return controllers

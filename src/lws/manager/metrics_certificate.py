@@ -5,7 +5,8 @@ keeps its own certificates, the authority in their Secret signs a leaf for the m
 verify it by the ``ca.crt`` beside it. Until there is one, and outside a cluster, the certificate is self-signed.
 
 Guarantees: there is a certificate from the first moment; a new authority is followed within a minute; the leaf is
-renewed 90 days before its end.
+renewed 90 days before its end. A container that is restarted while the API server does not answer serves the leaf that
+it had, not one that scrapers refuse.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from lws.apimachinery.resources import SECRETS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import LwsError
-from lws.manager.certificates import note_read, self_signed
+from lws.manager.certificates import keep, kept, note_read, self_signed
 from lws.manager.metrics import Metrics
 from lws.manager.settings import METRICS_CERTIFICATES, Settings
 from lws.runtime.lifetimes import Service, background
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
-from lws.webhook.certs import CertificateError, is_due, make_leaf, read_certificates
+from lws.webhook.certs import CertificateError, Pair, is_due, make_leaf, read_certificates
 from lws.webhook.keychain import Keychain
 
 LOOK_SECONDS: Final = 60.0
@@ -55,6 +56,7 @@ class MetricsCertificate:
         self._managed = configuration.internal_cert_management
         self._namespace = settings.namespace
         self._own = self._managed.enable and settings.webhooks and not settings.development
+        self._copy = Path(settings.scratch) / "metrics" if settings.scratch and self._own else None
         self._authority = b""  # that signed what is served
 
     @property
@@ -77,9 +79,15 @@ class MetricsCertificate:
 
     def begin(self) -> None:
         """Have a certificate at once, if none is mounted."""
-        if not (Path(METRICS_CERTIFICATES) / CERTIFICATE_FILE).exists():
-            pair = self_signed(("localhost",), self._clock.now())
-            self.serving.load(pair.certificate, pair.key)
+        if (Path(METRICS_CERTIFICATES) / CERTIFICATE_FILE).exists():
+            return
+        now = self._clock.now()
+        copy = None if self._copy is None else kept(self._copy, self.names, now)
+        pair = copy or self_signed(("localhost",), now)
+        self.serving.load(pair.certificate, pair.key)
+        if copy is not None:
+            self._note(good=True)
+            _log.info("metrics certificate of before the restart loaded", names=self.names)
 
     def service(self) -> Service:
         """Have a certificate at once, and keep it."""
@@ -109,6 +117,15 @@ class MetricsCertificate:
         self._authority = authority.certificate
         self._note(good=True)
         _log.info("metrics certificate signed", names=self.names)
+        self._keep(leaf)
+
+    def _keep(self, leaf: Pair) -> None:
+        if self._copy is None:
+            return
+        try:
+            keep(self._copy, leaf)
+        except OSError as error:
+            _log.warning("the metrics certificate will not outlive a restart of the container", cause=str(error))
 
     def _due(self) -> bool:
         served = self.serving.certificate

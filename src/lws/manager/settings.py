@@ -34,6 +34,7 @@ LEASE_NAME: Final = "b8b2488c.x-k8s.io"
 WEBHOOK_PORT: Final = 9443
 WEBHOOK_CERTIFICATES: Final = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 -- the reference's own default
 METRICS_CERTIFICATES: Final = "/tmp/k8s-metrics-server/serving-certs"  # noqa: S108 -- the reference's own default
+SCRATCH: Final = "/tmp/lws-controller"  # noqa: S108 -- in the Deployment a volume that outlives its containers
 PROVIDERS: Final = ("volcano",)
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -242,8 +243,8 @@ class Configuration(Section):
 
     @property
     def typed_scheduling(self) -> bool:
-        """Whether ``spec.scheduling`` is acted upon: by the gate, and with Kubernetes itself as provider (next 7.1)."""
-        return self.feature_gates.get(GATE, False) and self.scheduler_provider == KUBERNETES
+        """Whether ``spec.scheduling`` is acted upon: by the gate, and with a provider (next 7.1)."""
+        return self.feature_gates.get(GATE, False) and bool(self.scheduler_provider)
 
 
 class Settings(BaseModel):
@@ -265,6 +266,7 @@ class Settings(BaseModel):
         start_patience: for how many seconds, at the start, the server may refuse a list before that is an error.
         notice: for how many seconds after a stop began the webhook still accepts connections: nodes need a moment to
             learn that this replica is no endpoint any more.
+        scratch: a folder that outlives a restart of the container, for what is to be found again; empty for none.
         hostname: part of the identity in events and the lease.
     """
 
@@ -283,6 +285,7 @@ class Settings(BaseModel):
     watchdog: float | None = Field(default=1.0, gt=0)
     start_patience: float = Field(default=30.0, ge=0)
     notice: float = Field(default=0.0, ge=0)
+    scratch: str = ""
     hostname: str = "localhost"
 
     @property

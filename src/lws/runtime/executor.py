@@ -339,8 +339,9 @@ class _Run(Generic[K]):
         if action.uid in self.executor._ended:
             return None
         try:
+            where, grace = (action.resource, action.namespace, action.name), action.grace
             answer = await self.executor._client.delete(
-                action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
+                *where, uid=action.uid, propagation=action.propagation, grace_period_seconds=grace
             )
         except (NotFoundError, ConflictError):
             return None  # gone, or another object has its name: both are what was wanted

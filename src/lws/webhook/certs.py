@@ -129,10 +129,19 @@ def check_leaf(leaf: x509.Certificate, ca: x509.Certificate, names: Iterable[str
         leaf.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature) as error:
         raise CertificateError("the certificate is not signed by its authority") from error
-    served = set(_dns_names(leaf))
+    served = set(dns_names(leaf))
     missing = [name for name in names if name not in served]
     if missing:
         raise CertificateError(f"the certificate does not serve {', '.join(missing)}")
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """The names that a certificate is for."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return extension.value.get_values_for_type(x509.DNSName)
 
 
 def is_due(certificate: x509.Certificate, now: datetime) -> bool:
@@ -156,14 +165,6 @@ def _general_name(name: str) -> x509.GeneralName:
 
 def _new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-
-
-def _dns_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return extension.value.get_values_for_type(x509.DNSName)
 
 
 def _builder(

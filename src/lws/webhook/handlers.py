@@ -21,7 +21,7 @@ from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import gangwarnings, policies
 from lws.api.leaderworkerset.defaults import default_leaderworkerset
 from lws.api.leaderworkerset.hashleaders import DRAWN
-from lws.api.leaderworkerset.pods import MalformedPodError, mutate_pod
+from lws.api.leaderworkerset.pods import Avoided, MalformedPodError, mutate_pod, nowhere
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.revisions import ALPHABET
 from lws.api.leaderworkerset.schedulingrules import KUBERNETES, NOTHING, Support
@@ -93,12 +93,15 @@ class AdmissionHandlers:
         observer: Observer | None = None,
         random: Random | None = None,
         scheduling: Callable[[], Support] = lambda: NOTHING,
+        avoided: Avoided = nowhere,
     ) -> None:
         """Leaders of ``gang`` schedulers are marked for their PodGroup (spec 4.5); ``observer`` hears of rejections.
 
         ``random`` draws the keys of groups (next 3.4); by default the system's own chance. ``scheduling`` tells what
-        there is for typed scheduling at the moment (next 7).
+        there is for typed scheduling at the moment (next 7), ``avoided`` which hosts a pod had better avoid
+        (resilience 6.5).
         """
+        self._avoided = avoided
         self._scheduling = scheduling
         self._gang = gang
         self._random = random or SystemRandom()
@@ -175,7 +178,8 @@ class AdmissionHandlers:
         pod = object_of(question, question.object, "object")
         try:
             typed = self._scheduling().provider == KUBERNETES
-            return Answer(patch=difference(pod, mutate_pod(pod, gang=self._gang, draw=self._draw, typed=typed)))
+            made = mutate_pod(pod, gang=self._gang, draw=self._draw, typed=typed, avoided=self._avoided)
+            return Answer(patch=difference(pod, made))
         except MalformedPodError as error:
             return refused(str(error), HTTPStatus.BAD_REQUEST)
         except AdmissionError as error:

@@ -62,7 +62,9 @@ class RealStage:
 
     @asynccontextmanager
     async def cluster(self, **arguments: Any) -> AsyncIterator[OperatedCluster]:
-        """A cluster that serves DisaggregatedSets; ``delays`` of its nodes is the only argument."""
+        """A cluster that serves DisaggregatedSets; ``delays`` of its nodes can be chosen, and nothing is left out."""
+        for whole in ("slim", "loops"):
+            arguments.pop(whole, None)
         self._plane.cluster.loops.kubelets.delays = arguments.pop("delays", BRISK)
         assert not arguments, f"a real control plane is as it is: {arguments}"
         transports: list[Transport] = []

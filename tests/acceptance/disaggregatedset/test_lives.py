@@ -165,10 +165,8 @@ async def test_many_lives(seed: int) -> None:
     await live(seed)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
-@virtual_time
-async def test_capacity_of_a_life(seed: int) -> None:
-    """However often the image changes, ready groups of a role never fall below what its pace allows."""
+async def keep_capacity(seed: int) -> None:
+    """A life of new images, looked at every quarter of a second."""
     async with site(seed=seed, nodes=1, delays=Delays(jitter=3.0)) as found:
         life = Life(found, seed)
         await found.create(*life.roles())
@@ -184,3 +182,18 @@ async def test_capacity_of_a_life(seed: int) -> None:
             unavailable = pace.get("maxUnavailable", 0)
             down = count * 25 // 100 if unavailable == "25%" else unavailable
             assert found.lowest[name] >= count - down, (seed, name)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 4))])
+@virtual_time
+async def test_capacity_of_a_life(seed: int) -> None:
+    """However often the image changes, ready groups of a role never fall below what its pace allows."""
+    await keep_capacity(seed)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(4, 204))
+@virtual_time
+async def test_capacity_of_many_lives(seed: int) -> None:
+    """The same for many more seeds."""
+    await keep_capacity(seed)

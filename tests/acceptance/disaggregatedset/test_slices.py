@@ -9,7 +9,7 @@ from lws.api.disaggregatedset import labels, names
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import PODS, SERVICES
+from lws.apimachinery.resources import NODES, PODS, SERVICES
 from lws.planning.disaggregatedset.children import manifest as child_manifest
 from lws.planning.disaggregatedset.children import owners
 from tests.acceptance.disaggregatedset.site import A, B, Site, homeless, roles, site
@@ -61,20 +61,27 @@ async def test_a30_fewer_slices() -> None:
         )
 
 
-@virtual_time
+@on_every_stage
 async def test_a31_a_slice_that_waits_holds_no_other() -> None:
     """One slice finds no room for its new groups and waits; the other finishes."""
     async with site() as found:
         await found.create(*roles(2, 2), slices=2, placementPolicy={"type": "ExclusiveSlice", "topology": TOPOLOGY})
         await found.available()
         (node,) = {pod["spec"]["nodeName"] for pod in await found.all(PODS, slice="1")}
-        await found.sandbox.drills.node_cordon(node)
-        await found.edit(*roles(2, 2, "3.10"))
-        await found.until(lambda: _done(found, 0))
-        await asyncio.sleep(60)
-        assert await found.children(slice="0") == {f"x-0-{B}-{name}": 2 for name in PAIR}
-        assert await found.children(slice="1", revision=A) == {f"x-1-{A}-{name}": 2 for name in PAIR}
-        assert await found.condition("Progressing") == ("True", "RolloutInProgress")
+        await _cordon(found, node)
+        try:
+            await found.edit(*roles(2, 2, "3.10"))
+            await found.until(lambda: _done(found, 0))
+            await found.cluster.quiet(20.0)
+            assert await found.children(slice="0") == {f"x-0-{B}-{name}": 2 for name in PAIR}
+            assert await found.children(slice="1", revision=A) == {f"x-1-{A}-{name}": 2 for name in PAIR}
+            assert await found.condition("Progressing") == ("True", "RolloutInProgress")
+        finally:
+            await _cordon(found, node, False)
+
+
+async def _cordon(found: Site, node: str, cordoned: bool = True) -> None:
+    await found.client.patch(NODES, "", node, {"spec": {"unschedulable": cordoned}})
 
 
 async def _done(found: Site, slice_: int) -> bool:
@@ -100,7 +107,7 @@ def _terms(slice_: int) -> dict[str, list[JSON]]:
     }
 
 
-@virtual_time
+@on_every_stage
 async def test_a32_placement() -> None:
     """Both templates of every slice have exactly the policy's terms, after what their author wrote."""
     own = {"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "zone"}

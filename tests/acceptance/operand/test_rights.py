@@ -29,7 +29,7 @@ from lws.planning.operand.access import Grant, covers, grants
 from lws_sandbox.user import UserInfo
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager, Tls
-from tests.acceptance.operand.ground import NAMESPACE, fixture
+from tests.acceptance.operand.ground import NAMESPACE, Ground, fixture
 from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_certificates import SLOW
 from tests.virtual import virtual_time
@@ -65,7 +65,7 @@ def installed() -> tuple[JSON, ...]:
     return tuple(each for each in render(ROOT / "config/operator/rbac") if each["kind"] in KINDS)
 
 
-async def grant(site: Site) -> None:
+async def grant(site: Ground) -> None:
     """Install it."""
     for manifest in installed():
         await site.client.create(KINDS[manifest["kind"]], manifest)
@@ -113,7 +113,7 @@ class Noting:
             self.needed.add((namespace, ("create", group, resource, "")))  # an apply may be a creation
 
 
-async def live(site: Site, noting: Noting) -> None:
+async def live(site: Ground, noting: Noting) -> None:
     """The life of an installation: take-over, monitoring, both kinds of certificates, an upgrade, drift, pruning."""
     await site.apply_cr()
     await reference.install(site)

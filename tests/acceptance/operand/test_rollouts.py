@@ -156,14 +156,19 @@ async def test_a33_pods_that_crash_in_the_soak_are_rolled_back_or_held() -> None
     for policy, reason, image in (("Rollback", "RolledBack", IMAGE), ("Hold", "RolloutFailed", NEXT_IMAGE)):
         async with Site() as site:
             await site.installed(rollout={"onFailure": policy})
-            await release(site, NEXT_IMAGE)
-            await site.becomes("Progressing", "True", "Soaking")
-            await asyncio.sleep(30)
-            await site.drills.pod_crash((await site.ready_pods())[0]["metadata"]["name"], site.namespace)
-            degraded = await site.becomes("Degraded", "True", reason)
-            assert "restarted" in degraded["message"]
+            await crash_in_the_soak(site, NEXT_IMAGE, reason, after=30)
             await asyncio.sleep(120)
             assert await image_of(site) == image
+
+
+async def crash_in_the_soak(site: Ground, image: str, reason: str, *, after: float) -> None:
+    """A release of which a pod crashes so many seconds into the soak; told with this reason."""
+    await release(site, image)
+    await site.becomes("Progressing", "True", "Soaking")
+    await asyncio.sleep(after)
+    await site.drills.pod_crash((await site.ready_pods())[0]["metadata"]["name"], site.namespace)
+    degraded = await site.becomes("Degraded", "True", reason)
+    assert "restarted" in degraded["message"]
 
 
 @virtual_time
@@ -295,7 +300,7 @@ def with_rules(change: str) -> list[Asset]:
     found = []
     for asset in slim_assets():
         manifest = copy.deepcopy(asset.manifest)
-        if asset.key == ("ClusterRole", names.MANAGER_ROLE) and not asset.component:
+        if asset.key == ("ClusterRole", names.MANAGER_ROLE):
             rules: list[JSON] = manifest["rules"]
             extra = {"apiGroups": [""], "resources": ["endpoints"], "verbs": ["get"]}
             manifest["rules"] = rules[1:] if change == "narrower" else [*rules, extra]

@@ -46,25 +46,34 @@ async def test_a21_definitions_lose_their_owner_before_anything_else_is_written(
     """A21: it is the first write; killed right after it, and the object deleted, every set lives [OD-01]."""
     async with Site(definitions=["cert-manager"]) as site:
         manager = CertManager(site)
-        await site.apply_cr()
-        await reference.install(site)
-        pods = await with_sets(site, 2)
-        running = await site.start()
-
-        async def written() -> bool:
-            return bool(site.counted())
-
-        await site.until(written, every=0.001)
-        first = site.counted()[0]
-        assert (first.resource, first.name) == ("customresourcedefinitions", names.SETS_CRD)
-        assert [each["op"] for each in orjson.loads(first.body)] == ["replace", "test", "remove"]
-        await running.crash()
-        await site.client.delete(OPERATORS, "", names.SINGLETON)
-        await asyncio.sleep(300)
-        assert await site.get(DEPLOYMENTS, names.DEPLOYMENT) is None
-        assert len((await site.client.list(LEADERWORKERSETS))["items"]) == 2
-        assert await user_pods(site) == pods
+        await released(site, rest=300)
         manager.task.cancel()
+
+
+async def released(site: Ground, *, rest: float) -> None:
+    """The first write of ours, and what lives so many seconds after the object was deleted right after it."""
+    await site.apply_cr()
+    await reference.install(site)
+    pods = await with_sets(site, 2)
+    running = await site.start()
+
+    async def written() -> bool:
+        return bool(site.counted())
+
+    await site.until(written, every=0.001)
+    first = site.counted()[0]
+    assert (first.resource, first.name) == ("customresourcedefinitions", names.SETS_CRD)
+    assert [each["op"] for each in orjson.loads(first.body)] == ["replace", "test", "remove"]
+    await running.crash()
+    await site.client.delete(OPERATORS, "", names.SINGLETON)
+
+    async def collected() -> bool:
+        return await site.get(DEPLOYMENTS, names.DEPLOYMENT) is None
+
+    await site.until(collected)
+    await asyncio.sleep(rest)
+    assert len((await site.client.list(LEADERWORKERSETS))["items"]) == 2
+    assert await user_pods(site) == pods
 
 
 @pytest.mark.parametrize("state", ["Unmanaged", "Removed"])
@@ -277,35 +286,40 @@ def test_a48_while_the_references_operator_leads_ours_waits(where: str) -> None:
     @virtual_time
     async def wait() -> None:
         async with Site() as site:
-            if where != site.namespace:
-                await site.client.create(NAMESPACES, {"metadata": {"name": where}})
-
-            async def renew() -> None:
-                meta = {"name": names.OPERATOR_LEASE, "namespace": where}
-                spec: JSON = {"holderIdentity": "openshift-lws-operator-7d9_x", "leaseDurationSeconds": 137}
-                while True:
-                    spec["renewTime"] = spec["acquireTime"] = micro_time(site.clock.now())
-                    try:
-                        live = await site.client.get(LEASES, where, names.OPERATOR_LEASE)
-                        await site.client.update(LEASES, {**live, "spec": spec})
-                    except NotFoundError:
-                        await site.client.create(LEASES, {"metadata": meta, "spec": spec})
-                    await asyncio.sleep(26)
-
-            renewing = asyncio.create_task(renew())
-            await asyncio.sleep(1)
-            running = await site.start(ready=where != site.namespace)
-            await site.apply_cr()
-            await asyncio.sleep(900)
-            assert site.counted() == []
-            if where != site.namespace:
-                value = running.operator.metrics.registry.get_sample_value("lws_operator_standby", {})
-                assert value == 1.0
-            renewing.cancel()
-            await asyncio.sleep(300)
-            await site.settled()
+            await stand_by(site, where, duration=137, rest=900)
 
     wait()
+
+
+async def stand_by(site: Ground, where: str, *, duration: int, rest: float) -> None:
+    """Another operator leads for ``rest`` seconds by a lease of this duration, and nothing is written; then we do."""
+    if where != site.namespace:
+        await site.client.create(NAMESPACES, {"metadata": {"name": where}})
+    renewing = asyncio.create_task(renew(site, where, duration))
+    await asyncio.sleep(1)
+    running = await site.start(ready=where != site.namespace)
+    await site.apply_cr()
+    await asyncio.sleep(rest)
+    assert site.counted() == []
+    if where != site.namespace:
+        value = running.operator.metrics.registry.get_sample_value("lws_operator_standby", {})
+        assert value == 1.0
+    renewing.cancel()
+    await site.settled()
+
+
+async def renew(site: Ground, where: str, duration: int) -> None:
+    """Hold the operator's lease as the reference does."""
+    meta = {"name": names.OPERATOR_LEASE, "namespace": where}
+    spec: JSON = {"holderIdentity": "openshift-lws-operator-7d9_x", "leaseDurationSeconds": duration}
+    while True:
+        spec["renewTime"] = spec["acquireTime"] = micro_time(site.clock.now())
+        try:
+            live = await site.client.get(LEASES, where, names.OPERATOR_LEASE)
+            await site.client.update(LEASES, {**live, "spec": spec})
+        except NotFoundError:
+            await site.client.create(LEASES, {"metadata": meta, "spec": spec})
+        await asyncio.sleep(duration / 5)
 
 
 @virtual_time
@@ -313,43 +327,53 @@ async def test_a54_the_references_own_checks_pass() -> None:
     """A54: tests 1 to 5 of the reference's e2e suite, replayed as API calls (operator 3.12)."""
     async with Site(definitions=["cert-manager"]) as site:
         manager = CertManager(site)
-        await site.installed()
-        await degraded_by_nothing(site)
-        placement = {"nodeSelector": {"zone": "zone-1"}, "tolerations": [{"key": "a", "operator": "Exists"}]}
-        await site.edit(nodePlacement=placement)
-        await site.settled()
-        spec = (await site.deployment())["spec"]["template"]["spec"]
-        assert {name: spec[name] for name in placement} == placement
-        await site.edit(nodePlacement=None)
-        await site.settled()
-        spec = (await site.deployment())["spec"]["template"]["spec"]
-        assert not spec.get("nodeSelector")
-        assert not spec.get("tolerations")
-        for pod in (await site.client.list(PODS, site.namespace, label_selector="control-plane=controller-manager"))[
-            "items"
-        ]:
-            await site.client.delete(PODS, site.namespace, pod["metadata"]["name"])
-        await site.until(lambda: count(site, 2), seconds=180)
-        for state in ("Unmanaged", "Removed"):
-            await site.edit(managementState=state)
-            await asyncio.sleep(5)
-            await site.client.patch(DEPLOYMENTS, site.namespace, names.DEPLOYMENT, {"spec": {"replicas": 3}})
-            await asyncio.sleep(120)
-            assert await count(site, 3)
-            await site.edit(managementState="Managed")
-            await site.until(lambda: count(site, 2), seconds=120)
-            await degraded_by_nothing(site)
+        await check(site, {"zone": "zone-1"}, rest=120)
         manager.task.cancel()
 
 
-async def count(site: Site, wanted: int) -> bool:
-    """Whether so many pods bear the label of the operand and are Ready."""
+async def check(site: Ground, selector: dict[str, str], *, rest: float) -> None:
+    """The checks; what is scaled by hand must stay so for ``rest`` seconds. Some node has the selector's labels."""
+    await site.installed()
+    await degraded_by_nothing(site)
+    placement = {"nodeSelector": selector, "tolerations": [{"key": "a", "operator": "Exists"}]}
+    await site.edit(nodePlacement=placement)
+    await site.settled()
+    spec = (await site.deployment())["spec"]["template"]["spec"]
+    assert {name: spec[name] for name in placement} == placement
+    await site.edit(nodePlacement=None)
+    await site.settled()
+    spec = (await site.deployment())["spec"]["template"]["spec"]
+    assert not spec.get("nodeSelector")
+    assert not spec.get("tolerations")
+    for pod in await labelled(site):
+        await site.client.delete(PODS, site.namespace, pod["metadata"]["name"])
+    await site.until(lambda: count(site, 2), seconds=180)
+    for state in ("Unmanaged", "Removed"):
+        await site.edit(managementState=state)
+        await asyncio.sleep(5)
+        await site.client.patch(DEPLOYMENTS, site.namespace, names.DEPLOYMENT, {"spec": {"replicas": 3}})
+        await site.until(lambda: count(site, 3), seconds=300)
+        await asyncio.sleep(rest)
+        assert await count(site, 3)
+        await site.edit(managementState="Managed")
+        await site.until(lambda: count(site, 2), seconds=120)
+        await degraded_by_nothing(site)
+
+
+async def labelled(site: Ground) -> list[JSON]:
+    """Pods with the label by which the reference's tests count."""
     found = await site.client.list(PODS, site.namespace, label_selector="control-plane=controller-manager")
-    live = [each for each in found["items"] if not each["metadata"].get("deletionTimestamp")]
+    pods: list[JSON] = found["items"]
+    return pods
+
+
+async def count(site: Ground, wanted: int) -> bool:
+    """Whether so many pods bear the label of the operand and are Ready."""
+    live = [each for each in await labelled(site) if not each["metadata"].get("deletionTimestamp")]
     return len(live) == wanted == len(await site.ready_pods())
 
 
-async def degraded_by_nothing(site: Site) -> None:
+async def degraded_by_nothing(site: Ground) -> None:
     """No condition whose type ends in Degraded is True, and Available is."""
     conditions = (await site.operator())["status"]["conditions"]
     assert not [each for each in conditions if each["type"].endswith("Degraded") and each["status"] == "True"]

@@ -9,7 +9,9 @@ import pytest
 from lws.api.disaggregatedset.revision import revision_of
 from lws.api.disaggregatedset.validation import validate, warnings
 from lws.apimachinery.actions import Patch
+from lws.apimachinery.manifests import JSON
 from lws.planning.disaggregatedset import sets
+from lws.planning.disaggregatedset.revisions import choose
 from tests.api.disaggregatedset.making import ds, external, manifest, pause, role
 from tests.planning.disaggregatedset.world import NOW, OLD, child, planned, snapshot
 
@@ -45,6 +47,19 @@ def test_n50_change_of_identity_is_a_rollout() -> None:
     specs = {each["metadata"]["name"].rpartition("-")[2]: each["spec"] for each in made if "replicas" in each["spec"]}
     assert specs["a"]["groupIdentity"] == "Hash"
     assert "groupIdentity" not in specs["b"]
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [role("a", **HASH), role("a", template=pause(maxGroupRestarts=1)), role("a", template=pause(maxGroupRestarts=0))],
+)
+def test_n50_children_of_another_identity_or_limit_are_no_stand_in(edited: JSON) -> None:
+    """Children are taken for those of a computed revision only if they are the same in this too (DD-39)."""
+    before, after = ds(role("a"), role("b")), ds(edited, role("b"))
+    old = [child(before, name, 1) for name in ("a", "b")]
+    assert choose(before, "another", old) == revision_of(before.raw_roles)
+    computed = revision_of(after.raw_roles)
+    assert choose(after, computed, old) == computed
 
 
 @pytest.mark.parametrize("revision", ["", OLD])

@@ -10,7 +10,9 @@ from random import Random
 
 from lws.api.operand.crd import LEADERWORKERSETOPERATOR, OPERATORS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import NAMESPACES
+from lws.apimachinery.resources import NAMESPACES, SERVICEACCOUNTS
+from lws.client.credentials import Identity, StaticCredentials, Tls
+from lws.client.http import HttpTransport
 from lws.client.transport import Transport
 from lws.errors import NotFoundError, TooManyRequestsError
 from lws.planning.operand.assets import assets
@@ -32,12 +34,26 @@ class RealSite(Ground):
         super().__init__(cluster.admin("test"), cluster.clock, Random(3), NAMESPACE, assets())
         self.drills = Drills(cluster)
         self.operand: Answering | None = None
-        self._cluster = cluster
+        self.cluster = cluster
         self._controller: asyncio.Task[None] | None = None
+        self._transports: list[Transport] = []
 
     def transport(self) -> Transport:
         """The one way to the server."""
-        return self._cluster.transport
+        return self.cluster.transport
+
+    async def transport_of(self, account: str) -> Transport:
+        """A way to the server as a ServiceAccount of the operator's namespace, until the end."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        answer = await self.client.create(
+            SERVICEACCOUNTS, body, namespace=self.namespace, name=account, subresource="token"
+        )
+        token = answer["status"]["token"]
+        plane = self.cluster.plane
+        identity = Identity((("authorization", f"Bearer {token}"),), Tls(str(plane.keys.ca)))
+        transport = HttpTransport(plane.url, StaticCredentials(identity))
+        self._transports.append(transport)
+        return transport
 
     async def run_operand(self) -> None:
         """Run the controller whose webhook answers; returns when it works."""
@@ -66,6 +82,8 @@ class RealSite(Ground):
         if self._controller is not None:
             self._controller.cancel()
             await asyncio.gather(self._controller, return_exceptions=True)
+        for each in self._transports:
+            await each.close()
 
     def written(self, since: int) -> list[str]:
         """What the operator wrote, and the server took, but for leases, events and dry runs."""

@@ -1,7 +1,7 @@
 """Whole lives of the operator on a real control plane, whose API server asks the operand's webhook.
 
 The definitions of cert-manager and of the Prometheus operator are the published ones; cert-manager's work is done by
-`CertManager`, for its controller is no Go module that can be required.
+`CertManager`, which needs nothing that would have to be built: `test_certmanager` has its own controllers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lws.apimachinery.resources import (
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager
 from tests.acceptance.operand.ground import IMAGE, NEXT_IMAGE, VERSION
-from tests.acceptance.operand.test_rollouts import always, image_of, release, unpullable
+from tests.acceptance.operand.test_rollouts import always, crash_in_the_soak, image_of, release, unpullable
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.acceptance.operand.test_takeover import lead, serving, upstream
 from tests.real.operand.site import RealSite, site
@@ -82,6 +82,17 @@ async def test_an_installation_is_rolled_out_back_and_away() -> None:
         await real.until(lambda: has_image(real, NEXT_IMAGE))
         assert [each["result"] for each in (await real.operator())["status"]["history"]] == ["Succeeded", "RolledBack"]
         await removed(real, pods)
+
+
+@pytest.mark.parametrize(("policy", "reason"), [("Rollback", "RolledBack"), ("Hold", "RolloutFailed")])
+async def test_pods_that_crash_in_the_soak(policy: str, reason: str) -> None:
+    """A33: a crash 30 s after all were Ready breaks the soak: taken back, or held and told of."""
+    async with site(answers=True) as real:
+        await real.installed(rollout={"onFailure": policy})
+        await crash_in_the_soak(real, NEXT_IMAGE, reason, after=30)
+        await real.until(lambda: has_image(real, IMAGE if policy == "Rollback" else NEXT_IMAGE))
+        await asyncio.sleep(20)
+        assert await image_of(real) == (IMAGE if policy == "Rollback" else NEXT_IMAGE)
 
 
 async def has_image(real: RealSite, image: str) -> bool:

@@ -15,6 +15,7 @@ from lws.apimachinery.resources import SECRETS, Resource
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.clock import SystemClock
 from lws.errors import NotFoundError
+from lws_sandbox.real.cluster import RealCluster
 from tests.real.partners.installed import HOME, HOOKS, apply, point_webhooks
 from tests.real.partners.processes import install_definitions, kubeconfig_for, process, published, until
 from tests.real.planes import RealPlane
@@ -28,13 +29,22 @@ SECRET: Final = "lws-webhook-server-cert"
 
 @asynccontextmanager
 async def certmanager(plane: RealPlane, folder: Path, *, merge: bool = True, metrics: str = "0") -> AsyncIterator[None]:
-    """Issuing, readiness and injection; ready when they have started.
+    """cert-manager beside a control plane, with its definitions."""
+    await install_definitions(plane.env.client("test-install"), published("certmanager", "deploy/crds"))
+    async with controllers(plane.cluster, folder, merge=merge, metrics=metrics):
+        yield
+
+
+@asynccontextmanager
+async def controllers(
+    cluster: RealCluster, folder: Path, *, merge: bool = True, metrics: str = "0"
+) -> AsyncIterator[None]:
+    """Issuing, readiness and injection, where the definitions are served; ready when they have started.
 
     Unless they ``merge``, a new authority takes the place of the former, as with releases before 1.19. ``metrics`` are
     served at that address.
     """
-    await install_definitions(plane.env.client("test-install"), published("certmanager", "deploy/crds"))
-    kubeconfig = kubeconfig_for(plane, "cert-manager")
+    kubeconfig = kubeconfig_for(cluster, "cert-manager")
     command = [
         need("certmanager"),
         f"--kubeconfig={kubeconfig}",

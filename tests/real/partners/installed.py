@@ -122,3 +122,36 @@ async def admitted(client: ApiClient) -> bool:
         return "networkConfig" in (await asked(client))["spec"]
     except ApiError:
         return False
+
+
+class Load:
+    """Clients that ask for admission all the time, by dry runs, each again after so many seconds."""
+
+    def __init__(self, client: ApiClient, *, clients: int = 3, every: float = 0.02) -> None:
+        self._client = client
+        self._clients = clients
+        self._every = every
+        self.answered = 0
+        self.failures: list[str] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Ask until the context is left."""
+        asking = [asyncio.create_task(self._ask()) for _ in range(self._clients)]
+        try:
+            yield
+        finally:
+            for each in asking:
+                each.cancel()
+            ended = await asyncio.gather(*asking, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
+
+    async def _ask(self) -> None:
+        while True:
+            try:
+                made = await asked(self._client)
+                assert "networkConfig" in made["spec"]  # else nobody was asked
+                self.answered += 1
+            except ApiError as error:
+                self.failures.append(str(error))
+            await asyncio.sleep(self._every)

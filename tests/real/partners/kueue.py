@@ -74,7 +74,7 @@ async def kueue(plane: RealPlane, folder: Path) -> AsyncIterator[None]:
     config.write_text(yaml.safe_dump(_configuration(hooks, probes, certificates)))
     command = [
         *(need("unshare"), "--map-root-user", "--mount", "sh", "-c", _HIDDEN, "sh", str(certificates)),
-        *(need("kueue"), f"--config={config}", f"--kubeconfig={kubeconfig_for(plane, 'kueue')}"),
+        *(need("kueue"), f"--config={config}", f"--kubeconfig={kubeconfig_for(plane.cluster, 'kueue')}"),
         *("--feature-gates=VisibilityOnDemand=false", "--zap-log-level=2"),
     ]
     async with process(command, folder, lambda: listening(hooks)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 from hack import monitoring
@@ -14,11 +16,12 @@ from hack.alerts import PLACES
 
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, SECRETS, SERVICEACCOUNTS, Resource
-from lws.client.api import ApiClient
+from lws.client.api import JSON_PATCH, ApiClient
 from lws.errors import NotFoundError
+from lws_sandbox.control import MASTERS
 from tests.manifests.render import kustomize
 from tests.real.partners.certmanager import secret
-from tests.real.partners.installed import HOME, Ports, admitted, apply, point_webhooks, replica
+from tests.real.partners.installed import HOME, HOOKS, Ports, admitted, apply, point_webhooks, replica
 from tests.real.partners.processes import free_port, listening, process, until
 from tests.real.planes import RealPlane
 from tests.tools import need
@@ -43,10 +46,18 @@ class Site:
         address: of Prometheus.
         broken: another token or name than those of the ServiceMonitor, or no binding to the role that reads.
         interval: between scrapes, in seconds.
+        rules: what Prometheus evaluates; by default what we ship.
+        mounted: where certificates of the webhook are mounted; by default the replicas make their own.
+        bundle: the authority of those.
+        api_server: whether the API server is scraped too.
     """
 
     broken: Mapping[str, str] = field(default_factory=dict)
     interval: float = 1.0
+    rules: JSON = field(default_factory=monitoring.rules)
+    mounted: Path | None = None
+    bundle: bytes = b""
+    api_server: bool = False
     address: str = ""
 
     @asynccontextmanager
@@ -55,15 +66,21 @@ class Site:
         client = plane.env.client("test-monitoring")
         ports = (Ports(), Ports())
         await _prepare(client, ports[0].webhook)
+        if self.mounted is not None:
+            await trust(client, self.bundle)
         async with AsyncExitStack() as stack:
             for each in ports:
-                await stack.enter_async_context(replica(plane, each, elect=True))
+                await stack.enter_async_context(
+                    replica(plane, each, own=self.mounted is None, folder=self.mounted, elect=True)
+                )
             await until(lambda: admitted(client), "admission")
             if "binding" in self.broken:
                 await client.delete(BINDINGS, "", "lws-prometheus-metrics-reader")
             files = await self._files(client, folder)
-            (folder / "rules.yaml").write_text(yaml.safe_dump(monitoring.rules()))
+            (folder / "rules.yaml").write_text(yaml.safe_dump(self.rules))
             document = self._document([each.metrics for each in ports], files)
+            if self.api_server:
+                document["scrape_configs"].append(_api_server(plane))
             (folder / "prometheus.yaml").write_text(yaml.safe_dump(document))
             port = free_port()
             self.address = f"127.0.0.1:{port}"
@@ -78,7 +95,7 @@ class Site:
         namespace, name = SCRAPER
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": {}}
         answer = await client.create(SERVICEACCOUNTS, asked, namespace=namespace, name=name, subresource="token")
-        authority = (await secret(client))["ca.crt"].decode()
+        authority = ((await secret(client)).get("ca.crt") or self.bundle).decode()
         made = {}
         for kind, content in (("token", answer["status"]["token"]), ("ca", authority)):
             made[kind] = folder / kind
@@ -114,6 +131,32 @@ class Site:
             "rule_files": ["rules.yaml"],
             "scrape_configs": [scrape],
         }
+
+
+def _api_server(plane: RealPlane) -> JSON:
+    """How the API server is scraped, by somebody who may."""
+    keys, url = plane.cluster.plane.keys, urlsplit(plane.cluster.plane.url)
+    keys.write_client("scraper", "scraper", (MASTERS,))
+    files = {"ca_file": keys.ca, "cert_file": keys.certificate("scraper"), "key_file": keys.key("scraper")}
+    return {
+        "job_name": "apiserver",
+        "scheme": url.scheme,
+        "tls_config": {name: str(path) for name, path in files.items()},
+        "static_configs": [{"targets": [url.netloc]}],
+    }
+
+
+async def trust(client: ApiClient, bundle: bytes) -> None:
+    """Have the API server trust an authority, as cert-manager's injector does."""
+    encoded = base64.b64encode(bundle).decode()
+    for resource in HOOKS:
+        for each in (await client.list(resource))["items"]:
+            patch = [
+                {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": encoded}
+                for index, _ in enumerate(each["webhooks"])
+            ]
+            if "lws" in each["metadata"]["name"]:
+                await client.patch(resource, "", each["metadata"]["name"], patch, content_type=JSON_PATCH)
 
 
 async def _prepare(client: ApiClient, webhook: int) -> None:

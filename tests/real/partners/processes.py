@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,8 @@ from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, Resource
 from lws.client.api import ApiClient
 from lws_sandbox.control import MASTERS
 from lws_sandbox.controllers.kubelet.runtime import Delays
+from lws_sandbox.nodes import NodeShape
+from lws_sandbox.real.cluster import RealCluster
 from lws_sandbox.real.process import Process, running
 from tests.real.conftest import need_binaries
 from tests.real.planes import BRISK, RealPlane, real_plane
@@ -29,11 +31,11 @@ Life = Callable[[RealPlane, Path], AbstractAsyncContextManager[Any]]
 
 
 @contextmanager
-def beside(life: Life, folder: Path, delays: Delays = BRISK) -> Iterator[RealPlane]:
+def beside(life: Life, folder: Path, delays: Delays = BRISK, nodes: Sequence[NodeShape] = ()) -> Iterator[RealPlane]:
     """A control plane of its own, with a partner that runs beside it."""
     for name in ("plane", "partner"):
         (folder / name).mkdir()
-    with real_plane(need_binaries(), folder / "plane", delays=delays) as plane:
+    with real_plane(need_binaries(), folder / "plane", delays=delays, nodes=nodes) as plane:
         partner = life(plane, folder / "partner")
         plane.call(partner.__aenter__())
         try:
@@ -72,10 +74,10 @@ async def _established(client: ApiClient, name: str) -> bool:
     return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 
-def kubeconfig_for(plane: RealPlane, user: str) -> Path:
+def kubeconfig_for(cluster: RealCluster, user: str) -> Path:
     """A kubeconfig of somebody who may do everything."""
-    running_plane = plane.cluster.plane
-    return running_plane.keys.write_kubeconfig(user, running_plane.url, user, (MASTERS,))
+    plane = cluster.plane
+    return plane.keys.write_kubeconfig(user, plane.url, user, (MASTERS,))
 
 
 def free_port() -> int:

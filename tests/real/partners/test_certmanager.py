@@ -27,14 +27,13 @@ from tests.real.partners.certmanager import (
     renew,
     secret,
 )
-from tests.real.partners.installed import HOME, Ports, admitted, apply, asked, point_webhooks, replica
+from tests.real.partners.installed import HOME, Load, Ports, admitted, apply, point_webhooks, replica
 from tests.real.partners.processes import beside, until
 from tests.real.planes import RealPlane
 from tests.simulation.cluster import manifest
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 LAG: Final = 3.0  # seconds that the kubelet takes; a real one takes up to ninety
-CLIENTS: Final = 3
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +41,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPlane]:
     """A control plane with cert-manager."""
     with beside(certmanager.certmanager, tmp_path_factory.mktemp("certmanager")) as running:
         yield running
-
-
-class Load:
-    """Clients that ask for admission all the time, by dry runs."""
-
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
-        self.answered = 0
-        self.failures: list[str] = []
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Ask until the context is left."""
-        asking = [asyncio.create_task(self._ask()) for _ in range(CLIENTS)]
-        try:
-            yield
-        finally:
-            for each in asking:
-                each.cancel()
-            ended = await asyncio.gather(*asking, return_exceptions=True)
-            assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
-
-    async def _ask(self) -> None:
-        while True:
-            try:
-                made = await asked(self._client)
-                assert "networkConfig" in made["spec"]  # else nobody was asked
-                self.answered += 1
-            except ApiError as error:
-                self.failures.append(str(error))
-            await asyncio.sleep(0.02)
 
 
 async def issued(client: ApiClient) -> bool:

@@ -47,7 +47,7 @@ async def run(plane: RealPlane, world: World) -> tuple[int, str, str]:
     """Run the program in the world's namespace; its exit code and what it says."""
     command = [
         need("lws-client"),
-        f"--kubeconfig={kubeconfig_for(plane, 'go-client')}",
+        f"--kubeconfig={kubeconfig_for(plane.cluster, 'go-client')}",
         f"--namespace={world.namespace}",
     ]
     pipe = asyncio.subprocess.PIPE

@@ -21,6 +21,7 @@ from lws_sandbox.real.cluster import real_cluster
 from lws_sandbox.real.control_plane import ControlPlane
 from lws_sandbox.releases import RELEASES
 from lws_sandbox.time_travel import LoopClock
+from lws_sandbox.usage import serve_usage
 
 Resolve = Callable[[str, str, int], tuple[str, int]]
 
@@ -49,6 +50,7 @@ async def _ours(options: argparse.Namespace, shape: Shape, random: Random) -> As
     sandbox = Sandbox(
         shape=shape, clock=LoopClock(), random=random, gang=options.gang, features=features, webhooks=caller
     )
+    serve_usage(sandbox.server)
     try:
         async with sandbox, on_sockets(sandbox, options.kubeconfig, host=options.host, port=options.port) as address:
             yield address, None

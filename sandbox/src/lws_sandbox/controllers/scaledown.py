@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from lws.apimachinery.manifests import JSON
-from lws_sandbox.controllers.objects import annotations_of, condition, meta, parse_time, uid_of
+from lws_sandbox.controllers.objects import annotations_of, condition, meta, name_of, parse_time, uid_of
 from lws_sandbox.controllers.pods import is_ready, phase
 
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
@@ -21,9 +21,10 @@ def by_deletion_order(pods: Iterable[JSON], now: datetime) -> list[JSON]:
     """The active pods of a set, the first to be deleted first.
 
     Without a node, pending, not ready, cheap to delete, on a node with many of the set; then among ready pods those
-    that are so for a shorter time, those restarted more often, the younger ones. Times count by powers of two.
+    that are so for a shorter time, those restarted more often, the younger ones. Times count by powers of two. What a
+    real controller leaves to chance goes by name, so that a cluster and its copy do the same.
     """
-    found = list(pods)
+    found = sorted(pods, key=name_of)
     neighbours = Counter(_node(pod) for pod in found)
 
     def compare(one: JSON, other: JSON) -> int:

@@ -81,8 +81,12 @@ async def real_env(cluster: RealCluster, rng: Random) -> AsyncIterator[Controlle
 
 
 @asynccontextmanager
-async def controller(env: ControllerEnv, settings: Settings | None = None) -> AsyncIterator[None]:
+async def controller(
+    env: ControllerEnv, settings: Settings | None = None, *, installed: bool = False
+) -> AsyncIterator[None]:
     """Install LeaderWorkerSets into a cluster and run their controller beside it, without ports of its own.
+
+    Nothing is written if they are ``installed``.
 
     A controller that loses its lease ends, as when the clock jumps; another one takes its place, as a Deployment would
     have it.
@@ -91,7 +95,8 @@ async def controller(env: ControllerEnv, settings: Settings | None = None) -> As
         ConfigurationError: the controller cannot start, or the API server does not act on what was installed.
     """
     settings = (settings or Settings(namespace=NAMESPACE, watchdog=None)).model_copy(update={"disaggregated": True})
-    await install(env.client("lws-install"), env.reach)
+    if not installed:
+        await install(env.client("lws-install"), env.reach)
     ready = asyncio.Event()
     task = asyncio.create_task(_keep_running(env, settings, ready), name="operators")
     waiting = asyncio.create_task(ready.wait(), name="operator ready")

@@ -40,6 +40,7 @@ from lws_sandbox.real.cluster import real_cluster
 from lws_sandbox.real.control_plane import ControlPlane
 from lws_sandbox.releases import RELEASES, Features
 from lws_sandbox.time_travel import LoopClock, TravellingLoop
+from lws_sandbox.usage import serve_usage
 
 LOG: Final = "run.log"
 
@@ -143,6 +144,7 @@ def settings(options: Options) -> Settings:
 async def _sandbox(options: Options) -> AsyncIterator[Environment]:
     rng = Random(0)  # noqa: S311 -- simulation, no secret
     sandbox = Sandbox(shape=options.shape, clock=LoopClock(), random=rng, gang=options.gang, features=options.features)
+    serve_usage(sandbox.server)
     async with sandbox, on_sockets(sandbox, options.kubeconfig) as address:
         yield Environment(address, sandbox_env(sandbox))
 

@@ -6,24 +6,28 @@ cordoned, and their kubelets go on, so that nothing happens there which nobody a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
+    CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
     NAMESPACES,
     NODES,
     PERSISTENTVOLUMECLAIMS,
     PODDISRUPTIONBUDGETS,
     PODS,
+    REPLICASETS,
     SERVICES,
     STATEFULSETS,
     Resource,
 )
 from lws.cli.kubectl.plan.world import PRIORITYCLASSES, World
-from lws.client.api import MERGE_PATCH
+from lws.client.api import MERGE_PATCH, ApiClient
 from lws.errors import AlreadyExistsError
 from lws_sandbox.cluster import Sandbox
 from lws_sandbox.controllers.kubelet.fleet import Fleet
@@ -34,14 +38,23 @@ from lws_sandbox.nodes import HOSTNAME, NodeShape, Shape
 # What a rehearsal copies, owners before what they own.
 COPIED: Final = (
     PRIORITYCLASSES,
+    DISAGGREGATEDSETS,
+    ROLESCALERS,
     LEADERWORKERSETS,
     CONTROLLERREVISIONS,
     PERSISTENTVOLUMECLAIMS,
     SERVICES,
     STATEFULSETS,
+    DEPLOYMENTS,
+    REPLICASETS,
     PODGROUPS,
     PODDISRUPTIONBUDGETS,
     PODS,
+)
+_DEFINITIONS: Final = (
+    CUSTOMRESOURCEDEFINITIONS.group,
+    CUSTOMRESOURCEDEFINITIONS.version,
+    CUSTOMRESOURCEDEFINITIONS.plural,
 )
 AMPLE: Final = {"cpu": "1000000", "memory": "1000Ti", "pods": "100000", "ephemeral-storage": "1000Ti"}
 _OF_KUBELETS: Final = (
@@ -88,6 +101,25 @@ def _closed(node: JSON) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") != "True" for one in conditions)
 
 
+async def define(sandbox: Sandbox, client: ApiClient, manifests: Iterable[tuple[Resource, JSON]]) -> None:
+    """Install our APIs. The definitions are our own and not validated again, which would be most of the work."""
+    for resource, manifest in manifests:
+        if resource == CUSTOMRESOURCEDEFINITIONS:
+            _define(sandbox, manifest)
+        else:
+            await client.create(resource, manifest)
+
+
+def _define(sandbox: Sandbox, manifest: JSON) -> None:
+    served = sandbox.server.catalog.find(*_DEFINITIONS)
+    assert served is not None
+    strategy, name, made = served.strategy, manifest["metadata"]["name"], copied(manifest)
+    made["metadata"] |= {"uid": name, "generation": 1}
+    made["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": ["v1"]}
+    strategy.default(made)
+    strategy.stored(sandbox.server.storage.create(strategy.storage_key, "", name, made), None)
+
+
 async def fill(sandbox: Sandbox, world: World) -> None:
     """Put the world's objects into a sandbox whose API serves our kinds."""
     client = sandbox.client(user_agent="rehearsal")
@@ -99,9 +131,10 @@ async def fill(sandbox: Sandbox, world: World) -> None:
             continue
     for name in cordoned(world):
         await client.patch(NODES, "", name, {"spec": {"unschedulable": True}}, content_type=MERGE_PATCH)
+    owners = {str(one["metadata"].get("uid")) for one in world.of(DISAGGREGATEDSETS)}
     for resource in COPIED:
         for raw in world.of(resource):
-            _store(sandbox, resource, _freed(resource, raw))
+            _store(sandbox, resource, _freed(resource, raw, owners))
     fleet = sandbox.loops.fleet
     for raw in world.strangers:
         if fleet.runs(str(raw["spec"]["nodeName"])):
@@ -122,11 +155,12 @@ def _store(sandbox: Sandbox, resource: Resource, raw: JSON) -> None:
         storage.create(strategy.storage_key, namespace, meta["name"], strategy.write(copied(whole)))
 
 
-def _freed(resource: Resource, raw: JSON) -> JSON:
-    """A set without its owners, which are not copied, and would be missed by the garbage collector."""
-    if resource is not LEADERWORKERSETS:
+def _freed(resource: Resource, raw: JSON, copied_owners: Collection[str]) -> JSON:
+    """A set without the owners that are not copied, which the garbage collector would miss."""
+    if resource not in (LEADERWORKERSETS, DISAGGREGATEDSETS):
         return raw
-    return {**raw, "metadata": {**raw["metadata"], "ownerReferences": []}}
+    kept = [one for one in raw["metadata"].get("ownerReferences") or () if one.get("uid") in copied_owners]
+    return {**raw, "metadata": {**raw["metadata"], "ownerReferences": kept}}
 
 
 def _stranger(raw: JSON) -> JSON:

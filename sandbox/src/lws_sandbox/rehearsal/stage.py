@@ -7,21 +7,28 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
 import structlog
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.apimachinery.resources import DEPLOYMENTS, PODS, STATEFULSETS, Resource
+from lws.cli.kubectl.disaggregatedset.explain import explain
+from lws.cli.kubectl.disaggregatedset.picture import look
 from lws.cli.kubectl.observe import observe
-from lws.cli.kubectl.plan.rehearsal import Outcome, Request
-from lws.cli.kubectl.plan.world import World
+from lws.cli.kubectl.plan.rehearsal import Outcome, Request, Roles
+from lws.cli.kubectl.plan.roles import RoleCourses
+from lws.cli.kubectl.plan.world import POLICIES, World
 from lws.client.api import ApiClient
 from lws.errors import ApiError, LwsError, NotFoundError
+from lws.manager.configfile import parse_policies
+from lws.manager.policies import Policies
 from lws.manager.settings import Configuration, Settings
 from lws.planning.leaderworkerset.course import Courses, Place
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, waits
@@ -32,19 +39,24 @@ from lws_sandbox.controllers.kubelet.runtime import Delays
 from lws_sandbox.drills import Drills
 from lws_sandbox.kinds import Features
 from lws_sandbox.quickstart.environment import controller, sandbox_env
-from lws_sandbox.quickstart.installation import NAMESPACE, install
+from lws_sandbox.quickstart.installation import NAMESPACE, manifests
 from lws_sandbox.rehearsal import copying
 from lws_sandbox.rehearsal.writes import Ledger, Noting
 from lws_sandbox.storage import Event
 
 SETTLING: Final = Delays(start=0.0, init=0.0, ready=0.0, stop=0.5)
 PATIENCE: Final = 400.0  # seconds without a change, besides a start, after which nothing is expected any more
+PREPARING: Final = 90.0  # seconds until the change is made
 LONGEST: Final = 30 * 86_400.0  # seconds that a rehearsal may last
 DRAIN_LIMIT: Final = 3600.0  # seconds that a drain waits for budgets, at least
+_WRITTEN: Final = ("name", "namespace", "labels", "annotations")
+_KEPT: Final = ("resourceVersion", "ownerReferences", "finalizers")
 LOOPS: Final = frozenset(
     (
         "garbage-collector-controller",
         "statefulset-controller",
+        "deployment-controller",
+        "replicaset-controller",
         "pod-garbage-collector-controller",
         "node-lifecycle-controller",
         "taint-eviction-controller",
@@ -74,6 +86,7 @@ class Stage:
         sandbox: the cluster.
         client: may do everything.
         courses: read off every change of a pod.
+        roles: the same for the roles of DisaggregatedSets.
         ledger: what the controller wrote.
         warnings: of admission.
         moved: set whenever something of a set changes.
@@ -85,6 +98,7 @@ class Stage:
     courses: Courses
     ledger: Ledger
     warnings: list[str]
+    roles: RoleCourses = field(default_factory=RoleCourses)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     start: float = 0.0
     last: float = 0.0
@@ -96,7 +110,9 @@ class Stage:
 
     def see_pod(self, event: Event) -> None:
         """A pod changed."""
-        self.courses.see(event.type, event.obj if event.type != "DELETED" else event.old or event.obj, self.elapsed)
+        pod = event.obj if event.type != "DELETED" else event.old or event.obj
+        self.courses.see(event.type, pod, self.elapsed)
+        self.roles.see(event.type, pod, self.elapsed)
         self.see(event)
 
     def see(self, _: Event) -> None:
@@ -109,6 +125,7 @@ class Stage:
         self.start = asyncio.get_running_loop().time()
         self.last = 0.0
         self.courses.begin()
+        self.roles.begin()
         self.ledger.clear()
 
     async def rest(self, patience: float) -> None:
@@ -123,9 +140,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(world: World, start_up: float, *, upgrade: bool = False) -> AsyncIterator[Stage]:
-    """The copy at rest with a controller; of an upgrade, just before the controller starts to look at it."""
-    clock = vt.VirtualClock(epoch=datetime.now(UTC))
+async def staged(request: Request) -> AsyncIterator[Stage]:
+    """The copy at rest with a controller; of an upgrade, just before the controller starts to look at it.
+
+    Everything else is ready for the change at the time of day at which it is asked for.
+    """
+    world = request.world
+    clock = vt.VirtualClock(epoch=request.now - timedelta(seconds=PREPARING))
     gang = any((pod["metadata"].get("annotations") or {}).get(labels.POD_GROUP_NAME) for pod in world.of(PODS))
     sandbox = Sandbox(
         shape=copying.shape_of(world, SETTLING),
@@ -138,22 +159,23 @@ async def staged(world: World, start_up: float, *, upgrade: bool = False) -> Asy
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(sandbox)
         env = sandbox_env(sandbox)
-        await install(env.client("rehearsal"), env.reach)
+        await copying.define(sandbox, env.client("rehearsal"), manifests(env.reach))
         await _served(env.client("rehearsal"))
         warnings: list[str] = []
         client = ApiClient(env.transport, user_agent="rehearsal", field_manager=None, warn=warnings.append)
         stage = Stage(sandbox, client, Courses(_sizes(world)), Ledger(), warnings)
         sandbox.loops.kubelets.trusting = True
-        for resource in (PODS, STATEFULSETS, LEADERWORKERSETS):
+        for resource in (PODS, STATEFULSETS, DEPLOYMENTS, LEADERWORKERSETS, DISAGGREGATEDSETS):
             sandbox.server.storage.subscribe(str(resource), stage.see_pod if resource is PODS else stage.see)
         await copying.fill(sandbox, world)
         await stage.rest(SETTLING.stop + 30.0)
-        sandbox.loops.kubelets.delays = Delays(start=0.5, init=0.5, ready=start_up, stop=0.5)
+        sandbox.loops.kubelets.delays = Delays(start=0.5, init=0.5, ready=request.start_up, stop=0.5)
         stage.begin()
         watched = replace(env, transport=Noting(env.transport, stage.ledger, sandbox.server.storage))
-        await stack.enter_async_context(controller(watched, _settings(gang)))
-        if not upgrade:
+        await stack.enter_async_context(controller(watched, _settings(gang, world.policies), installed=True))
+        if request.kind != "upgrade":
             await stage.rest(30.0)
+            await asyncio.sleep(max(0.0, PREPARING - asyncio.get_running_loop().time()))
         yield stage
 
 
@@ -167,7 +189,7 @@ async def _served(client: ApiClient) -> None:
             await asyncio.sleep(0.1)
 
 
-def _settings(gang: bool) -> Settings:
+def _settings(gang: bool, policies: str) -> Settings:
     configuration = Configuration.model_validate(
         {
             "clientConnection": {"qps": -1, "burst": 1},
@@ -175,7 +197,8 @@ def _settings(gang: bool) -> Settings:
             "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
         }
     )
-    return Settings(namespace=NAMESPACE, configuration=configuration, watchdog=None, resync=None)
+    chosen = parse_policies(policies, f"ConfigMap {'/'.join(POLICIES)}") if policies else Policies()
+    return Settings(namespace=NAMESPACE, configuration=configuration, policies=chosen, watchdog=None, resync=None)
 
 
 def _sizes(world: World) -> dict[Place, int]:
@@ -191,44 +214,44 @@ def _place(raw: Mapping[str, Any]) -> Place:
 
 
 async def _rehearse(request: Request) -> Outcome:
-    async with staged(request.world, request.start_up, upgrade=request.kind == "upgrade") as stage:
+    async with staged(request) as stage:
         patience = PATIENCE + 2 * request.start_up
         if request.kind == "upgrade":
             await stage.rest(patience)
             return await _outcome(stage, request)
         restless = tuple(place for place in stage.courses.places if stage.courses.of(place).happenings)
+        revisions = await _revisions(stage.client, request.world)
         stage.begin()
         stuck: dict[str, str] = {}
         if request.kind == "drain":
             stuck = await _drain(stage, request)
-        else:
-            refused = await _write(stage.client, request.edited or {})
-            if refused:
+        for edit in request.edited:
+            if refused := await _write(stage.client, *edit):
                 return Outcome(refused=refused, restless=restless, warnings=tuple(stage.warnings))
         await stage.rest(patience)
-        return await _outcome(stage, request, stuck, restless)
+        return await _outcome(stage, request, revisions, stuck, restless)
 
 
-async def _write(client: ApiClient, edited: JSON) -> str:
-    """Write the edited set through admission; the words of a refusal, if it is refused."""
-    given = edited["metadata"]
-    meta = {name: given[name] for name in ("name", "namespace", "labels", "annotations") if name in given}
-    wanted = {
-        "apiVersion": LEADERWORKERSETS.api_version,
-        "kind": LEADERWORKERSETS.kind,
-        **edited,
-        "metadata": meta,
-    }
+async def _revisions(client: ApiClient, world: World) -> dict[Place, str]:
+    """The revision of every DisaggregatedSet."""
+    places = [_place(one) for one in world.of(DISAGGREGATEDSETS)]
+    return {place: (await look(client, *place)).snapshot.target for place in places}
+
+
+async def _write(client: ApiClient, resource: Resource, edited: JSON) -> str:
+    """Write the edited object through admission; the words of a refusal, if it is refused."""
+    meta = {name: edited["metadata"][name] for name in _WRITTEN if name in edited["metadata"]}
+    wanted = {"apiVersion": resource.api_version, "kind": resource.kind, **edited, "metadata": meta}
     try:
-        live = await client.get(LEADERWORKERSETS, meta["namespace"], meta["name"])
+        live = await client.get(resource, meta["namespace"], meta["name"])
     except NotFoundError:
         live = None
     try:
         if live is None:
-            await client.create(LEADERWORKERSETS, wanted, field_manager="kubectl")
+            await client.create(resource, wanted, field_manager="kubectl")
         else:
-            wanted["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
-            await client.update(LEADERWORKERSETS, wanted, field_manager="kubectl")
+            kept = {name: live["metadata"][name] for name in _KEPT if name in live["metadata"]}
+            await client.update(resource, {**wanted, "metadata": {**meta, **kept}}, field_manager="kubectl")
     except ApiError as error:
         return str(error)
     return ""
@@ -250,11 +273,15 @@ async def _drain(stage: Stage, request: Request) -> dict[str, str]:
 
 
 async def _outcome(
-    stage: Stage, request: Request, stuck: Mapping[str, str] | None = None, restless: tuple[Place, ...] = ()
+    stage: Stage,
+    request: Request,
+    revisions: Mapping[Place, str] | None = None,
+    stuck: Mapping[str, str] | None = None,
+    restless: tuple[Place, ...] = (),
 ) -> Outcome:
-    places = set(stage.courses.places) | {_place(one) for one in request.world.of(LEADERWORKERSETS)}
-    if request.edited is not None:
-        places.add(_place(request.edited))
+    there = [*request.world.of(LEADERWORKERSETS), *(await stage.client.list(LEADERWORKERSETS))["items"]]
+    edited = [one for resource, one in request.edited if resource is LEADERWORKERSETS]
+    places = {*stage.courses.places, *map(_place, (*there, *edited))}
     held: dict[Place, tuple[str, ...]] = {}
     keys: dict[Place, str] = {}
     for place in sorted(places):
@@ -267,6 +294,8 @@ async def _outcome(
             held[place] = sentences(found)
     return Outcome(
         courses={place: stage.courses.of(place) for place in sorted(places)},
+        roles=await _roles(stage, request, revisions or {}),
+        owners={_place(one): owner for one in there if (owner := _owner(one))},
         waits=held,
         keys=keys,
         warnings=tuple(stage.warnings),
@@ -275,3 +304,27 @@ async def _outcome(
         seconds=stage.last,
         restless=restless,
     )
+
+
+async def _roles(stage: Stage, request: Request, revisions: Mapping[Place, str]) -> dict[Place, Roles]:
+    """How it went with the DisaggregatedSets."""
+    edited = [one for resource, one in request.edited if resource is DISAGGREGATEDSETS]
+    found = {}
+    for place in sorted({_place(one) for one in (*request.world.of(DISAGGREGATEDSETS), *edited)}):
+        picture = await look(stage.client, *place)
+        found[place] = Roles(
+            before=revisions.get(place, ""),
+            after=picture.snapshot.target,
+            whole=stage.roles.whole(place),
+            roles=stage.roles.of(place),
+            waits=explain(picture),
+            writes=stage.ledger.of_roles(place),
+        )
+    return found
+
+
+def _owner(lws: JSON) -> tuple[str, str] | None:
+    """DisaggregatedSet and role of a LeaderWorkerSet that has them."""
+    own = lws["metadata"].get("labels") or {}
+    name = own.get(role_labels.NAME)
+    return (str(name), str(own.get(role_labels.ROLE, ""))) if name else None

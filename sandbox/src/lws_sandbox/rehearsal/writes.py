@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import orjson
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
@@ -25,22 +27,28 @@ _SYSTEM: Final = ("managedFields", "resourceVersion", "generation")
 
 
 class Ledger:
-    """Writes by set, in their order."""
+    """Writes by set, in their order; those about DisaggregatedSets in ``roles``."""
 
     def __init__(self) -> None:
         self._writes: dict[Place, list[Write]] = {}
+        self._roles: dict[Place, list[Write]] = {}
 
     def clear(self) -> None:
         """Forget."""
         self._writes.clear()
+        self._roles.clear()
 
-    def note(self, place: Place, write: Write) -> None:
+    def note(self, place: Place, write: Write, *, roles: bool) -> None:
         """One more."""
-        self._writes.setdefault(place, []).append(write)
+        (self._roles if roles else self._writes).setdefault(place, []).append(write)
 
     def by_set(self) -> dict[Place, tuple[Write, ...]]:
-        """All of them."""
+        """All that were about LeaderWorkerSets."""
         return {place: tuple(writes) for place, writes in sorted(self._writes.items())}
+
+    def of_roles(self, place: Place) -> tuple[Write, ...]:
+        """Those about a DisaggregatedSet itself, its Services and scalers."""
+        return tuple(self._roles.get(place, ()))
 
 
 class Noting:
@@ -69,12 +77,11 @@ class Noting:
         known: JSON = after or before or {}
         meta = known.get("metadata") or {}
         kind = str(known.get("kind") or "")
-        own = name if kind == LEADERWORKERSETS.kind else str((meta.get("labels") or {}).get(labels.NAME, ""))
-        if own:
+        place, roles = _about(kind, meta, name)
+        if place[1]:
             changes = tuple(changed(before or {}, after or {})) if before and after else ()
-            place = (str(meta.get("namespace") or ""), own)
             shown = changes if len(changes) <= MOST else (*changes[:MOST], f"and {len(changes) - MOST} more")
-            self._ledger.note(place, Write(_VERBS[method], kind, name, shown))
+            self._ledger.note(place, Write(_VERBS[method], kind, name, shown), roles=roles)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
         """Pass on."""
@@ -83,6 +90,16 @@ class Noting:
     async def close(self) -> None:
         """Close what is inside."""
         await self._inner.close()
+
+
+def _about(kind: str, meta: JSON, name: str) -> tuple[Place, bool]:
+    """The set that an object belongs to, of an empty name for none; and whether it is a DisaggregatedSet."""
+    namespace, own = str(meta.get("namespace") or ""), meta.get("labels") or {}
+    if kind == LEADERWORKERSETS.kind:
+        return (namespace, name), False
+    if (lws := own.get(labels.NAME)) or (kind != DISAGGREGATEDSETS.kind and role_labels.NAME not in own):
+        return (namespace, str(lws or "")), False
+    return (namespace, name if kind == DISAGGREGATEDSETS.kind else str(own[role_labels.NAME])), True
 
 
 def changed(before: Any, after: Any, path: str = "") -> Iterator[str]:

@@ -1,11 +1,14 @@
-"""The affinity terms that keep a group, or a subgroup, alone in its topology domain (spec 4.4)."""
+"""Affinity terms: those that keep a group alone in its topology domain (spec 4.4), and away from suspect nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from lws.api.leaderworkerset.labels import HOSTNAME
 from lws.apimachinery.manifests import JSON, with_spec
 
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -30,6 +33,18 @@ def with_exclusive_terms(pod: JSON, topology_key: str, label: str, value: str) -
         "podAntiAffinity": _appended(affinity, "podAntiAffinity", apart),
     }
     return with_spec(pod, {"affinity": extended})
+
+
+def with_avoided_hosts(pod: JSON, hosts: Sequence[str]) -> JSON:
+    """A pod that prefers other hosts, and takes these if there are none; existing terms are kept (resilience 6.5)."""
+    if not hosts:
+        return pod
+    affinity = (pod.get("spec") or {}).get("affinity") or {}
+    of_node = affinity.get("nodeAffinity") or {}
+    expression = {"key": HOSTNAME, "operator": "NotIn", "values": list(hosts)}
+    term = {"weight": 100, "preference": {"matchExpressions": [expression]}}
+    extended = {**of_node, _PREFERRED: [*(of_node.get(_PREFERRED) or []), term]}
+    return with_spec(pod, {"affinity": {**affinity, "nodeAffinity": extended}})
 
 
 def _term(topology_key: str, expressions: list[JSON]) -> JSON:

@@ -8,6 +8,7 @@ from typing import Final
 from lws.api.leaderworkerset import labels
 
 NOT_ENQUEUED: Final = ("", "Pending")  # phases of a PodGroup that holds nothing of its queue yet
+DEFAULT_QUEUE: Final = "default"  # of a PodGroup that names none
 SCHEDULERS: Final = ("volcano",)  # the names that pods give to the provider's scheduler, unless a policy has others
 
 

@@ -18,6 +18,8 @@ SUBGROUP_KEY: Final = PREFIX + "subgroup-key"
 LEVEL: Final = PREFIX + "scheduling-level"
 ROLE: Final = PREFIX + "role"  # of leader objects and worker StatefulSets, not of pods
 
+HOSTNAME: Final = "kubernetes.io/hostname"  # of nodes
+
 # Annotations.
 EXCLUSIVE_TOPOLOGY: Final = PREFIX + "exclusive-topology"
 SUBGROUP_EXCLUSIVE_TOPOLOGY: Final = PREFIX + "subgroup-exclusive-topology"
@@ -39,6 +41,8 @@ GROUP_IDENTITY: Final = PREFIX + "group-identity"
 LEADER_ADDRESS: Final = PREFIX + "leader-address"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 POD_GROUP_NAME: Final = "scheduling.k8s.io/group-name"
+GROUP_TEMPLATE_NAME: Final = "scheduling.k8s.io/group-template-name"  # a parent's controller sets it (next 7.8)
+PARENT_POD_GROUP: Final = "scheduling.k8s.io/parent-compositepodgroup"
 QUEUE_NAME: Final = "scheduling.volcano.sh/queue-name"
 VOLCANO_PREFIX: Final = "volcano.sh/"
 KUEUE_QUEUE: Final = "kueue.x-k8s.io/queue-name"

@@ -40,6 +40,15 @@ class PodSchedulingGroup(CachedStruct, frozen=True):
     pod_group_name: str = ""
 
 
+class Toleration(CachedStruct, frozen=True):
+    """A taint that a pod puts up with; without a key every taint, without an effect every effect."""
+
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+
+
 class PodSpec(CachedStruct, frozen=True):
     """What a planner reads of a pod's spec."""
 
@@ -51,6 +60,8 @@ class PodSpec(CachedStruct, frozen=True):
     scheduling_group: PodSchedulingGroup | None = None
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
+    tolerations: tuple[Toleration, ...] | None = ()
+    priority: int | None = None
 
 
 class Waiting(CachedStruct, frozen=True):
@@ -134,10 +145,19 @@ class Pod(CachedStruct, frozen=True):
         return condition is not None and condition.status == "True"
 
 
+class LabelRequirement(CachedStruct, frozen=True):
+    """One expression of a selector."""
+
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] | None = ()
+
+
 class LabelSelector(CachedStruct, frozen=True):
-    """A selector by equality."""
+    """A selector by labels; one that says nothing selects everything."""
 
     match_labels: dict[str, str] | None = None
+    match_expressions: tuple[LabelRequirement, ...] | None = ()
 
 
 class RollingUpdate(CachedStruct, frozen=True):
@@ -253,8 +273,24 @@ class ControllerRevision(CachedStruct, frozen=True, gc=True):
     data: Any = None
 
 
+class Taint(CachedStruct, frozen=True):
+    """Keeps pods that do not tolerate it off a node."""
+
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+    time_added: str | None = None
+
+
+class NodeSpec(CachedStruct, frozen=True):
+    """What a planner reads of a node's spec."""
+
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] | None = ()
+
+
 class NodeStatus(CachedStruct, frozen=True):
-    """Conditions of a node."""
+    """Conditions of a node: Ready, and of the others those that are True."""
 
     conditions: tuple[Condition, ...] | None = ()
 
@@ -263,13 +299,34 @@ class Node(CachedStruct, frozen=True):
     """A node: its labels place groups, its readiness tells whether their pods are lost."""
 
     metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of that type, if the node has it; but for Ready, only while it is True."""
+        return next((one for one in self.status.conditions or () if one.type == type_), None)
 
     @property
     def not_ready(self) -> Condition | None:
         """The Ready condition, unless it is True."""
-        found = next((one for one in self.status.conditions or () if one.type == "Ready"), None)
+        found = self.condition("Ready")
         return found if found is not None and found.status != "True" else None
+
+
+class DisruptionBudgetSpec(CachedStruct, frozen=True):
+    """What a planner reads of a disruption budget's spec."""
+
+    selector: LabelSelector | None = None
+    max_unavailable: int | str | None = None
+    min_available: int | str | None = None
+    unhealthy_pod_eviction_policy: str = ""
+
+
+class DisruptionBudget(CachedStruct, frozen=True):
+    """A PodDisruptionBudget, ours or anybody's."""
+
+    metadata: ObjectMeta
+    spec: DisruptionBudgetSpec = DisruptionBudgetSpec()
 
 
 class Workload(CachedStruct, frozen=True, gc=True):
@@ -297,6 +354,7 @@ class PodGroupStatus(CachedStruct, frozen=True):
     """How far the scheduler is with a PodGroup; without a phase it has not looked at it."""
 
     phase: str = ""
+    conditions: tuple[Condition, ...] | None = ()
 
 
 class PodGroup(CachedStruct, frozen=True):
@@ -305,6 +363,12 @@ class PodGroup(CachedStruct, frozen=True):
     metadata: ObjectMeta
     spec: PodGroupSpec = PodGroupSpec()
     status: PodGroupStatus = PodGroupStatus()
+
+    @property
+    def unschedulable(self) -> str:
+        """Why its scheduler could not place it, by its condition; else empty."""
+        found = (one for one in self.status.conditions or () if (one.type, one.status) == ("Unschedulable", "True"))
+        return next((one.message for one in found), "")
 
 
 def controlled_by(meta: ObjectMeta, pod: Pod) -> bool:

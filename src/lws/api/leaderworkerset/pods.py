@@ -6,14 +6,14 @@ chance (next 3.4). A pod of another kind passes unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from lws.api.leaderworkerset import gangs, hashleaders, scheduling
 from lws.api.leaderworkerset import labels as keys
-from lws.api.leaderworkerset.affinity import with_exclusive_terms
+from lws.api.leaderworkerset.affinity import with_avoided_hosts, with_exclusive_terms
 from lws.api.leaderworkerset.environment import with_group_variables
 from lws.api.leaderworkerset.groupkeys import group_key, subgroup_key
 from lws.api.leaderworkerset.tpu import with_tpu_variables
@@ -35,18 +35,33 @@ LEADER_EXCLUDED: Final = "LeaderExcluded"
 UNIQUE_PER_REPLICA: Final = "UniquePerReplica"
 NO_ORDINAL: Final = -1
 
+Avoided: TypeAlias = Callable[[JSON], Sequence[str]]
+
+
+def nowhere(_: JSON) -> Sequence[str]:
+    """No host is to be avoided."""
+    return ()
+
 
 class MalformedPodError(AdmissionError):
     """A member of the pod that admission reads has not the type that the API gives it."""
 
 
-def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | None = None, typed: bool = False) -> JSON:
+def mutate_pod(
+    pod: JSON,
+    *,
+    gang: Collection[str],
+    draw: Callable[[], str] | None = None,
+    typed: bool = False,
+    avoided: Avoided = nowhere,
+) -> JSON:
     """The pod as it is to be stored; the one given is never altered.
 
     Args:
         pod: the manifest under review.
         gang: names of the schedulers that start gangs (spec 4.5); none without gang scheduling.
         typed: whether pods join their PodGroups of ``scheduling.k8s.io`` (next 7.6).
+        avoided: tells which hosts the pod had better avoid, once its place in its group is known (resilience 6.5).
         draw: gives `hashleaders.DRAWN` characters of chance; asked for a group's new key only.
 
     Raises:
@@ -59,7 +74,7 @@ def mutate_pod(pod: JSON, *, gang: Collection[str], draw: Callable[[], str] | No
     size = _group_size(pod)
     leads = labels_of(pod).get(keys.WORKER_INDEX) == keys.LEADER_INDEX
     placed = _in_gang(_leader(pod, draw), gang) if leads else _worker(pod, size)
-    placed = _in_pod_group(placed) if typed else placed
+    placed = with_avoided_hosts(_in_pod_group(placed) if typed else placed, avoided(placed))
     try:
         placed = with_tpu_variables(placed, size)
     except ValueError as error:  # a malformed quantity
@@ -183,7 +198,12 @@ class _Terms(_Loose):
     required: list[_Term] | None = msgspec.field(default=None, name="requiredDuringSchedulingIgnoredDuringExecution")
 
 
+class _NodeAffinity(_Loose):
+    preferred: list[Any] | None = msgspec.field(default=None, name="preferredDuringSchedulingIgnoredDuringExecution")
+
+
 class _Affinity(_Loose):
+    node_affinity: _NodeAffinity | None = None
     pod_affinity: _Terms | None = None
     pod_anti_affinity: _Terms | None = None
 

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias
 
-from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX
+from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX, RECOVERY_GRACE
 from lws.api.rules import member
 from lws.apimachinery.durations import parse_duration
 from lws.apimachinery.gotext import quoted
+from lws.apimachinery.intstr import IntOrString, is_percent, scaled
 from lws.apimachinery.manifests import JSON
 
 MOST_LOG_LINES: Final = 500
 MOST_REVISIONS: Final = 100
+EVACUATIONS: Final = 2  # sets of the cluster with a move at once, unless the policies file says otherwise
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 OnStall: TypeAlias = Literal["Hold", "Undo", "Ignore"]
@@ -45,6 +47,19 @@ class BackOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """When pods that end are let go from a node that nothing is heard of any more (resilience 6.2).
+
+    Attributes:
+        seconds: for how long nothing has been heard of it; 0 for never.
+        any_claim: whether pods are let go that mount a claim for writing.
+    """
+
+    seconds: float = 0.0
+    any_claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SetPolicies:
     """What holds for one set, every member with the meaning that it has when nobody says anything."""
 
@@ -57,6 +72,11 @@ class SetPolicies:
     progress_deadline: float = 0.0
     on_stall: OnStall = "Hold"
     surge_fallback: float = 0.0
+    evacuate: bool = False
+    disruption_budget: IntOrString | None = None
+    release_lost_nodes_after: Release = Release()
+    avoid_suspect_nodes: bool = False
+    group_recovery_grace: float = 0.0
 
 
 DEFAULTS: Final = SetPolicies()
@@ -105,6 +125,11 @@ def _seconds(least: float) -> Callable[[str, Any], float]:
     return read
 
 
+def _seconds_or_off(least: float) -> Callable[[str, Any], float]:
+    seconds = _seconds(least)
+    return lambda text, base: 0.0 if text == "off" else seconds(text, base)
+
+
 def _one_of(**values: Any) -> Callable[[str, Any], Any]:
     def read(text: str, _: Any) -> Any:
         if text not in values:
@@ -140,6 +165,23 @@ def _backoff(text: str, base: Any) -> BackOff:
     return result
 
 
+def _groups(text: str, _: Any) -> IntOrString:
+    """A number of groups, or a percentage of them."""
+    if is_percent(text) and scaled(text, 100, round_up=False) <= 100:
+        return text
+    return _count(1_000_000)(text, None)
+
+
+_CLAIMS: Final = ",claims=any"
+
+
+def _release(text: str, _: Any) -> Release:
+    """``off``, or a duration, with what lifts the exclusion of claims."""
+    if text == "off":
+        return Release()
+    return Release(_seconds(60.0)(text.removesuffix(_CLAIMS), None), text.endswith(_CLAIMS))
+
+
 _SWITCH: Final = _one_of(true=True, false=False)
 
 SETTINGS: Final = (
@@ -157,9 +199,25 @@ SETTINGS: Final = (
     Setting("progress_deadline", "a duration of at least 5m", "1h", _seconds(300.0)),
     Setting("on_stall", '"Hold", "Undo" or "Ignore"', "Hold", _one_of(Hold="Hold", Undo="Undo", Ignore="Ignore")),
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
+    Setting("evacuate", '"true" or "false"', "true", _SWITCH),
+    Setting("disruption_budget", "a number of groups, or a percentage of them up to 100%", "1", _groups),
+    Setting(
+        "release_lost_nodes_after",
+        f'"off", or a duration of at least 60s, which may be followed by "{_CLAIMS}"',
+        "5m",
+        _release,
+    ),
+    Setting("avoid_suspect_nodes", '"true" or "false"', "true", _SWITCH),
+    Setting("group_recovery_grace", '"off", or a duration of at least 10s', "5m", _seconds_or_off(10.0)),
 )
 BY_KEY: Final[Mapping[str, Setting]] = {each.key: each for each in SETTINGS if each.annotated}
 BY_MEMBER: Final[Mapping[str, Setting]] = {each.member: each for each in SETTINGS}
+
+
+GRACE_ENDS: Final = (
+    f"metadata.annotations[{RECOVERY_GRACE}]: unless the policies file grants one, groups with a container that was "
+    "ever restarted are recreated now where restartPolicy asks for it, healed ones too"
+)
 
 
 def parse(setting: Setting, text: str, base: Any = None) -> Any:
@@ -192,11 +250,30 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectNodes:
+    """What makes a node suspect, for the whole cluster; times in seconds (resilience 6.5).
+
+    Attributes:
+        threshold: how many incidents whose cause was on it do.
+        window: within which they count.
+        duration: for how long it is suspect after the last.
+        conditions: types of conditions of which one that is True does, too, while it is.
+    """
+
+    threshold: int = 3
+    window: float = 3600.0
+    duration: float = 3600.0
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySource:
-    """What the policies file says: defaults, and rules of which the first that matches counts."""
+    """What the policies file says: defaults, rules of which the first that matches counts, and what is for all."""
 
     defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
+    suspect_nodes: SuspectNodes = SuspectNodes()
+    evacuations: int = EVACUATIONS
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:
         """What holds for a set that says nothing itself."""
@@ -241,10 +318,17 @@ def validate(obj: JSON, old: JSON | None) -> list[str]:
 
 
 def warnings(obj: JSON, old: JSON | None) -> list[str]:
-    """The annotations that this write brings in and that nobody reads."""
-    before = {} if old is None else _annotations(old)
-    unknown = [key for key in _annotations(obj) if key.startswith(PREFIX) and key not in BY_KEY and key not in before]
-    return [f"metadata.annotations[{key}]: nobody reads it; {_nearest(key)}" for key in unknown]
+    """Of the annotations that this write brings in, those that nobody reads; and what it leads to (resilience 7)."""
+    before, now = {} if old is None else _annotations(old), _annotations(obj)
+    unknown = [key for key in now if key.startswith(PREFIX) and key not in BY_KEY and key not in before]
+    told = [f"metadata.annotations[{key}]: nobody reads it; {_nearest(key)}" for key in unknown]
+    return [*told, *([GRACE_ENDS] if _granted(before) and not _granted(now) else [])]
+
+
+def _granted(annotations: JSON) -> bool:
+    """Whether members of a failed group are replaced first."""
+    value = annotations.get(RECOVERY_GRACE)
+    return isinstance(value, str) and value != "off"
 
 
 def _refused(annotations: JSON, before: JSON) -> Iterator[str]:

@@ -5,7 +5,7 @@ All of it is JSON as it was stored. The names are made here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
@@ -20,7 +20,9 @@ LEADER: Final = "leader"
 WORKER: Final = "worker"
 GROUP_FIELDS: Final = ("schedulingPolicy", "schedulingConstraints", "disruptionMode")
 SCHEDULERS: Final = ("", "default-scheduler")  # by which pods ask for the scheduler of the Workload API
+ONLY_GROUPS: Final = "the Volcano provider supports the typed API only at replica level"
 LONGEST: Final = 253
+INCARNATION: Final = 5  # characters of what some releases add to a Workload's name
 _PRE_RELEASE: Final = "true"  # level that pods of a pre-release carry
 
 
@@ -59,6 +61,24 @@ def is_gang(section: JSON, level: str) -> bool:
     return isinstance(policy.get("gang"), dict) if isinstance(policy, dict) else level == REPLICA
 
 
+def is_gang_of_all(spec: JSON, level: str) -> bool:
+    """Whether all pods of a set are one gang."""
+    return level == LWS and is_gang(sections(member(spec, "scheduling"), LWS)[LWS], LWS)
+
+
+def gang_of_all_unsupported(version: str) -> str:
+    """Why all pods of a set cannot be one gang where counts do not change (ND-31)."""
+    return (
+        f"a gang of the whole set needs scheduling.k8s.io/v1beta1, for its count changes with the set; "
+        f"{version} has gangs of groups and roles"
+    )
+
+
+def template_of_parent(annotations: Mapping[str, str] | None) -> str:
+    """The template of a parent's Workload that the set's PodGroups are made of; empty if it has its own (next 7.8)."""
+    return (annotations or {}).get(labels.GROUP_TEMPLATE_NAME) or ""
+
+
 def members(name: str, replicas: int, size: int) -> int:
     """How many pods a PodGroup of this template has; a set without groups stands for one pod."""
     return {LWS: max(1, replicas * size), REPLICA: size, LEADER: 1}.get(name, size - 1)
@@ -91,9 +111,9 @@ def pod_templates(section: JSON) -> list[JSON]:
     return [leader, worker] if isinstance(leader, dict) else [worker]
 
 
-def is_placed(section: JSON) -> bool:
-    """Whether all pods ask for the scheduler of the Workload API (ND-28)."""
-    return all((_pod_spec(each).get("schedulerName") or "") in SCHEDULERS for each in pod_templates(section))
+def is_placed(section: JSON, schedulers: Collection[str] = SCHEDULERS) -> bool:
+    """Whether all pods ask for the provider's scheduler, by default that of the Workload API (ND-28)."""
+    return all((_pod_spec(each).get("schedulerName") or "") in schedulers for each in pod_templates(section))
 
 
 def _pod_spec(template: JSON) -> JSON:
@@ -107,6 +127,16 @@ def workload_name(set_name: str, uid: str) -> str:
         value = (value ^ byte) * FNV_PRIME & 0xFFFFFFFF
     suffix = "-" + "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in str(value))
     return set_name[: LONGEST - len(suffix)] + suffix
+
+
+def noted_workload(workload: str, noted: str | None) -> str:
+    """By which name the PodGroups of a leader's group go: of its Workload, or of an incarnation of it (next 7.9).
+
+    Newer releases of the reference give each leader of a group one of five characters; ours give none.
+    """
+    incarnation = (noted or "").removeprefix(f"{workload}.")
+    known = noted == f"{workload}.{incarnation}" and len(incarnation) == INCARNATION and incarnation.isalnum()
+    return f"{workload}.{incarnation}" if known else workload
 
 
 def pod_group_name(workload: str, level: str, index: str, key: str, role: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from lws.api.leaderworkerset import labels, scheduling
 from lws.api.leaderworkerset.scheduling import LEADER, LWS, REPLICA, ROLE, WORKER
 from lws.api.leaderworkerset.types import LEADER_READY
+from lws.api.leaderworkerset.workloadapi import GROUP, V1BETA1, WorkloadApi
 from lws.api.rules import integer, member
 from lws.apimachinery.gotext import encoded, quoted
 from lws.apimachinery.manifests import JSON
@@ -18,7 +19,6 @@ VOLCANO: Final = "volcano"
 GATE: Final = "WorkloadAwareScheduling"
 _PATH: Final = "spec.scheduling"
 _TEMPLATE: Final = "spec.leaderWorkerTemplate"
-_DELEGATION: Final = ("scheduling.k8s.io/group-template-name", "scheduling.k8s.io/parent-compositepodgroup")
 _CLAIMS: Final = ("resourceClaimName", "resourceClaimTemplateName")
 
 
@@ -30,11 +30,13 @@ class Support:
         enabled: the feature gate.
         provider: the configured scheduler provider; empty without one.
         unavailable: why the API server serves a kind no longer, or not yet, by kind.
+        api: the version of ``scheduling.k8s.io``.
     """
 
     enabled: bool = False
     provider: str = ""
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    api: WorkloadApi = V1BETA1
 
 
 NOTHING: Final = Support()
@@ -49,26 +51,64 @@ def rules(obj: JSON, old: JSON | None, support: Support) -> Iterator[str]:
         return
     if not support.enabled and before is None:
         yield _forbidden(f"requires the {GATE} feature gate")
-    yield from _provider(support, new=before is None)
-    for key in _DELEGATION:
-        if key in member(member(obj, "metadata"), "annotations"):
-            yield f"metadata.annotations[{key}]: Forbidden: delegated scheduling is not supported"
+    yield from _provider(support, asked, new=before is None)
+    if support.provider == KUBERNETES:
+        yield from _delegation(obj, asked)
     if old is not None and before is None:
         yield _forbidden("cannot add scheduling after creation")
     yield from _at_level(obj, asked, old, before)
 
 
-def _provider(support: Support, *, new: bool) -> Iterator[str]:
+def _provider(support: Support, asked: JSON, *, new: bool) -> Iterator[str]:
     if not support.provider:
         yield f"{_PATH}: Required value: requires a configured scheduler provider"
     elif support.provider == VOLCANO:
-        yield _forbidden("the Volcano provider does not support typed scheduling")
+        yield from _volcano(asked)
     elif support.provider != KUBERNETES:
         supported = f"supported values: {quoted(KUBERNETES)}, {quoted(VOLCANO)}"
         yield f"{_PATH}: Unsupported value: {quoted(support.provider)}: {supported}"
     elif new:
         for kind, error in support.unavailable.items():
-            yield _forbidden(f"scheduling.k8s.io/v1beta1 {kind} API is not available: {error}")
+            yield _forbidden(f"{GROUP}/{support.api.version} {kind} API is not available: {error}")
+        if not support.api.counts_change and scheduling.is_gang_of_all(
+            {"scheduling": asked}, scheduling.levels(asked)[0]
+        ):
+            yield _forbidden(scheduling.gang_of_all_unsupported(support.api.version))
+
+
+def _volcano(asked: JSON) -> Iterator[str]:
+    """What Volcano has no word for."""
+    if scheduling.levels(asked) != [REPLICA]:
+        yield _forbidden(scheduling.ONLY_GROUPS)
+        return
+    replica = member(asked, "replica")
+    refused = {
+        "schedulingPolicy": (" Basic policy", member(replica, "schedulingPolicy").get("basic") is not None),
+        "schedulingConstraints": (" typed scheduling constraints", bool(replica.get("schedulingConstraints"))),
+        "disruptionMode": (" typed disruption mode", bool(replica.get("disruptionMode"))),
+    }
+    for name, (what, given) in refused.items():
+        if given:
+            yield f"{_PATH}.replica.{name}: Forbidden: the Volcano provider does not support{what}"
+
+
+def _delegation(obj: JSON, asked: JSON) -> Iterator[str]:
+    """The annotations by which a parent's controller has its own Workload used (next 7.8)."""
+    meta = member(obj, "metadata")
+    notes = member(meta, "annotations")
+    template, parent = (f"metadata.annotations[{key}]" for key in (labels.GROUP_TEMPLATE_NAME, labels.PARENT_POD_GROUP))
+    if labels.GROUP_TEMPLATE_NAME in notes:
+        if not notes[labels.GROUP_TEMPLATE_NAME]:
+            yield f"{template}: Required value: must name a parent Workload template"
+        owners = meta.get("ownerReferences") or ()
+        if not any(isinstance(each, dict) and each.get("controller") is True for each in owners):
+            yield f"{template}: Forbidden: delegated scheduling requires a controller owner"
+        if ROLE in scheduling.levels(asked):
+            yield f"{template}: Forbidden: delegated scheduling supports only whole-LWS or replica mode"
+    elif labels.PARENT_POD_GROUP in notes:
+        yield f"{parent}: Forbidden: requires the group-template-name delegation annotation"
+    if labels.PARENT_POD_GROUP in notes and not notes[labels.PARENT_POD_GROUP]:
+        yield f"{parent}: Required value: must name a parent CompositePodGroup"
 
 
 def _at_level(obj: JSON, asked: JSON, old: JSON | None, before: JSON | None) -> Iterator[str]:

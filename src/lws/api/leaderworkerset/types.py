@@ -21,10 +21,13 @@ from lws.api.leaderworkerset.status import (
     MOST_FAILURES,
     MOST_GROUPS,
     MOST_RESTARTS,
+    MOST_SUSPECTS,
+    Evacuation,
     Failure,
     GroupRestarts,
     GroupStatus,
     RolloutStatus,
+    SuspectNode,
 )
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
@@ -186,6 +189,12 @@ class LeaderWorkerSetStatus(Model):
     conditions: Conditions = Field(
         (), description="Available, Progressing, UpdateInProgress, Degraded, Blocked, GroupsHealthy, Paused, Stalled."
     )
+    disruption_budget: Annotated[str, text()] = Field(
+        "", description="The PodDisruptionBudget that is kept closed for this set."
+    )
+    evacuation: Evacuation | None = Field(
+        None, description="The group that is being moved off a node that is to be emptied."
+    )
     failures: Annotated[tuple[Failure, ...], Listed({"maxItems": MOST_FAILURES})] = Field(
         (), description="Why groups were recreated, newest first."
     )
@@ -203,6 +212,9 @@ class LeaderWorkerSetStatus(Model):
         (), description="Groups that failed and are not settled again."
     )
     rollout: RolloutStatus | None = Field(None, description="What a rollout has to remember.")
+    suspect_nodes: Annotated[tuple[SuspectNode, ...], Keyed("node", {"maxItems": MOST_SUSPECTS})] = Field(
+        (), description="Nodes that recreated groups avoid, if the set asks for that."
+    )
     updated_replicas: Annotated[int, int32()] = Field(0, description="Groups of the current revision, ready or not.")
 
 

@@ -51,6 +51,12 @@ _SCRAPERS: Final[JSON] = {
         },
     },
 }
+_COMPONENTS: Final[JSON] = {
+    "type": "array",
+    "maxItems": 16,
+    "x-kubernetes-list-type": "set",
+    "items": {"type": "string", "pattern": _LABEL},
+}
 LogLevel = Annotated[str, enum("", "Normal", "Debug", "Trace", "TraceAll", default="Normal")]
 
 
@@ -100,7 +106,9 @@ class GangScheduling(Model):
 
     required = ("schedulerProvider",)
 
-    scheduler_provider: Annotated[str, enum("volcano")] = Field("", description="The scheduler; only volcano.")
+    scheduler_provider: Annotated[str, enum("volcano", "kubernetes")] = Field(
+        "", description="Volcano, or the Workload API of Kubernetes itself."
+    )
 
 
 class ClientConnection(Model):
@@ -133,6 +141,9 @@ class Operand(Model):
     )
     namespace: Annotated[str, Shape({"type": "string", "pattern": _LABEL})] = Field(
         "", description="Where the operand runs; the operator's own namespace by default. It cannot change."
+    )
+    components: Annotated[list[str], Shape(_COMPONENTS)] = Field(
+        default_factory=list, description="Components of config/ that no other member chooses, by name."
     )
     configuration: OperandConfiguration = Field(
         default_factory=OperandConfiguration, description="Members of the operand's configuration file."

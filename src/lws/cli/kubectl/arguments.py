@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +28,8 @@ KINDS: Final = {
     "disaggregatedset.disaggregatedset.x-k8s.io": DISAGGREGATEDSET,
 }
 _PLANS: Final = ("scale", "drain", "upgrade")
-_PLAN_FORMS: Final = "plan takes -f FILE, NAME --set KEY=VALUE, scale NAME N, drain NODE..., or upgrade"
+_PLAN_FORMS: Final = "plan takes -f FILE, NAME --set KEY=VALUE, scale NAME N or ROLE=N, drain NODE..., or upgrade"
+_COUNT: Final = re.compile(r"([a-z0-9-]+=)?[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Arguments:
         since: seconds that logs go back; None is all.
         stdin: whether standard input is passed on.
         tty: whether a command runs at a terminal.
-        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, the command of ``exec``.
+        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, ``evacuate`` and ``release``, the
+            command of ``exec``.
         now: whether all is restarted at once.
         dry_run: whether nothing is to be written.
         filename: of the manifest to plan for.
@@ -106,7 +109,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     global_values, rest = global_parser().parse_known_args(line)
     parser = command_parser()
     if rest[:1] == ["help"]:
-        rest = [*(word for word in rest[1:] if not word.startswith("-")), "--help"]
+        rest = [*rest[1:], "--help"]
     if rest == ["--version"]:
         rest = ["version"]
     if not rest:
@@ -185,7 +188,7 @@ def _plan(words: tuple[str, ...], given: dict[str, object]) -> tuple[str, str, s
     if form and (filename or assignments):
         raise wrong
     match form, len(words):
-        case "scale", 3 if words[2].isascii() and words[2].isdigit() and len(words[2]) < 10:
+        case "scale", count if count > 2 and all(map(_COUNT.fullmatch, words[2:])):
             return ("plan scale", *set_name(words[1]), words[2:])
         case "drain", count if count > 1:
             return "plan drain", "", "", words[1:]

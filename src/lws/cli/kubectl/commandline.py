@@ -113,9 +113,10 @@ def _looking(commands: Commands[Parser]) -> None:
     _page(commands)
     plan = _output(_command(commands, "plan", "show what a change would do, without making it"))
     plan.usage = (
-        f"{PROGRAM} plan -f FILE | plan NAME --set KEY=VALUE... | plan scale NAME N | plan drain NODE... | plan upgrade"
+        f"{PROGRAM} plan -f FILE | plan NAME --set KEY=VALUE... | plan scale NAME N|ROLE=N... | plan drain NODE..."
+        " | plan upgrade"
     )
-    plan.add_argument("words", nargs="*", metavar="NAME | scale NAME N | drain NODE... | upgrade")
+    plan.add_argument("words", nargs="*", metavar="NAME | scale NAME N|ROLE=N... | drain NODE... | upgrade")
     plan.add_argument("-f", "--filename", default="", metavar="FILE", help="the manifest to be applied; - is stdin")
     plan.add_argument(
         "--set",
@@ -123,7 +124,7 @@ def _looking(commands: Commands[Parser]) -> None:
         default=[],
         dest="assignments",
         metavar="KEY=VALUE",
-        help="image=IMAGE, replicas=N, or any path below spec, such as startupPolicy=LeaderReady",
+        help="image=IMAGE, replicas=N, or any path below spec, such as startupPolicy=LeaderReady; of a role, ROLE.KEY",
     )
 
 
@@ -180,6 +181,14 @@ def _changing(commands: Commands[Parser]) -> None:
     _group(restart, "only this group; one that gave up is recovered")
     restart.add_argument("--now", action="store_true", help="all at once")
     _waiting(restart)
+    empty = _output(_command(commands, "evacuate", "cordon nodes, and say which groups are moved off them"))
+    empty.add_argument("names", nargs="+", metavar="NODE", help="the nodes")
+    empty.add_argument("-w", "--watch", action="store_true", help="wait until the groups that are moved are gone")
+    empty.add_argument("--dry-run", action="store_true", help="write nothing, and say what would happen")
+    _waiting(empty)
+    lost = _output(_command(commands, "release", "have the pods of a lost node ended, by a taint"))
+    lost.add_argument("names", nargs=1, metavar="NODE", help="the node, which has not been ready for 30 s")
+    lost.add_argument("--dry-run", action="store_true", help="write nothing, and say what would happen")
     back = _output(_command(commands, "hand-back", "remove what the reference controller would leave behind"))
     back.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all of the namespace")
     back.add_argument("-A", "--all-namespaces", action="store_true", help="of every namespace")

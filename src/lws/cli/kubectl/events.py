@@ -12,9 +12,8 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.apimachinery.resources import CORE_EVENTS, PODS, STATEFULSETS
 from lws.cli.kubectl.documents import EventList, SetEvent
-from lws.cli.kubectl.gangs import CORE_EVENTS
 from lws.cli.kubectl.members import short_group
 from lws.cli.kubectl.plain import age, table
 from lws.cli.kubectl.session import Session

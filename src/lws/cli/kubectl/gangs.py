@@ -9,18 +9,18 @@ from typing import Final
 import msgspec
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.resources import PODGROUPS
+from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
+from lws.api.leaderworkerset.objects import PodGroup
+from lws.api.leaderworkerset.resources import PODGROUPS, QUEUES
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import Resource
+from lws.apimachinery.resources import CORE_EVENTS, Resource
 from lws.client.api import ApiClient
 from lws.errors import ForbiddenError, NotFoundError
 from lws.planning.leaderworkerset.diagnosis.facts import GangFacts
-from lws.planning.leaderworkerset.diagnosis.objects import Event, PodGroupReport, PodReport
+from lws.planning.leaderworkerset.diagnosis.gangs import words_of
+from lws.planning.leaderworkerset.diagnosis.objects import Event, PodReport
 
-CORE_EVENTS: Final = Resource("", "v1", "events", "Event")
-QUEUES: Final = Resource("scheduling.volcano.sh", "v1beta1", "queues", "Queue", namespaced=False)
 MOST_LOOKS: Final = 20  # objects of one kind that are read one by one
-_GOOD_NEWS: Final = ("Scheduled", "Running")  # reasons of events that say nothing of what is missing
 
 
 async def read_gangs(client: ApiClient, namespace: str, pods: Iterable[PodReport]) -> dict[str, GangFacts | None]:
@@ -35,25 +35,22 @@ async def _gang(client: ApiClient, namespace: str, name: str) -> tuple[bool, Gan
     seen, raw = await _look(client, PODGROUPS, namespace, name)
     if raw is None:
         return seen, None
-    pod_group = msgspec.convert(raw, PodGroupReport)
+    pod_group = msgspec.convert(raw, PodGroup)
     words, queue = await asyncio.gather(
-        _words(client, pod_group), _look(client, QUEUES, "", pod_group.spec.queue or "default")
+        _words(client, pod_group), _look(client, QUEUES, "", pod_group.spec.queue or DEFAULT_QUEUE)
     )
     return True, GangFacts(pod_group, queue[1] is not None if queue[0] else None, words)
 
 
-async def _words(client: ApiClient, pod_group: PodGroupReport) -> str:
-    """The newest event about it, or its condition Unschedulable: Volcano tells some things by Normal events."""
+async def _words(client: ApiClient, pod_group: PodGroup) -> str:
+    """What its scheduler says of it."""
     meta = pod_group.metadata
     selector = f"involvedObject.kind={PODGROUPS.kind},involvedObject.name={meta.name}"
     try:
         listed = await client.list(CORE_EVENTS, meta.namespace, field_selector=selector)
     except ForbiddenError:
         listed = {}
-    events = [msgspec.convert(each, Event) for each in listed.get("items", ())]
-    about = [each for each in events if each.involved_object.uid in ("", meta.uid) and each.reason not in _GOOD_NEWS]
-    newest = max(about, key=lambda event: event.time, default=None)
-    return newest.message if newest is not None else pod_group.unschedulable
+    return words_of(pod_group, [msgspec.convert(each, Event) for each in listed.get("items", ())])
 
 
 async def _look(client: ApiClient, resource: Resource, namespace: str, name: str) -> tuple[bool, JSON | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
@@ -15,6 +17,7 @@ from lws.client.api import JSON_PATCH
 from lws.errors import ConfigurationError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from lws.planning.leaderworkerset.handback import HandBack, hand_back
 
+_KEY = 8  # characters that are shown of a group's key
 _ATTEMPTS = 5  # of a write whose set changes under it
 
 
@@ -104,6 +107,13 @@ async def _without_conditions(session: Session, raw: JSON) -> None:
             raw = await client.get(LEADERWORKERSETS, namespace, name)
 
 
+def _named(groups: Sequence[str]) -> str:
+    """Groups as ``0-3,7``, or by the beginnings of their keys."""
+    if all(each.isdecimal() and len(each) < _KEY for each in groups):
+        return ranges([int(each) for each in groups])
+    return ", ".join(groups)
+
+
 def _text(session: Session, document: Document) -> list[str]:
     lines: list[str] = []
     would = "would be removed" if document.dry_run else "removed"
@@ -115,7 +125,7 @@ def _text(session: Session, document: Document) -> list[str]:
             parts.append(f"PodDisruptionBudget {one.budget} {would}")
         if one.recreated:
             groups = "group" if len(one.recreated) == 1 else "groups"
-            parts.append(f"the reference will recreate {groups} {ranges(one.recreated)} (a container was restarted)")
+            parts.append(f"the reference will recreate {groups} {_named(one.recreated)} (a container was restarted)")
         lines += wrapped(f"{one.namespace}/{one.name}: {'; '.join(parts)}", session.terminal.width, "  ")
     lines = lines or ["nothing to hand back: the reference can take every set as it is"]
     if any(one.conditions or one.budget for one in document.items) and not document.dry_run:

@@ -21,6 +21,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
 from lws.apimachinery.resources import (
     CONTROLLERREVISIONS,
+    CORE_EVENTS,
     DEPLOYMENTS,
     NODES,
     PODS,
@@ -28,7 +29,7 @@ from lws.apimachinery.resources import (
     STATEFULSETS,
     Resource,
 )
-from lws.cli.kubectl.gangs import CORE_EVENTS, MOST_LOOKS, read_gangs
+from lws.cli.kubectl.gangs import MOST_LOOKS, read_gangs
 from lws.cli.kubectl.members import missing
 from lws.cli.kubectl.reading import read_groups, read_set
 from lws.client.api import ApiClient
@@ -43,6 +44,7 @@ from lws.planning.leaderworkerset.diagnosis.facts import (
     SetFacts,
 )
 from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport, Workload
+from lws.planning.leaderworkerset.diagnosis.writers import scaled_by
 
 T = TypeVar("T")
 WORKLOADS: Final = tuple(
@@ -91,6 +93,8 @@ async def observe(client: ApiClient, namespace: str, name: str) -> Observation:
     leader_set = await _leader_deployment(client, lws) if lws.hashed else statefulsets.get(name)
     reports = msgspec.convert(pods["items"], tuple[PodReport, ...])
     groups, strays = read_groups(lws, leader_set, statefulsets, reports, revisions)
+    managers = {one["metadata"]["name"]: scaled_by(one["metadata"].get("managedFields") or ()) for one in sets["items"]}
+    groups = tuple(replace(group, scaled_by=managers.get(group.base, "")) for group in groups)
     about = [event for event in (events or {}).get("items", ()) if _concerns(event, name)]
     facts = Facts(lws, leader_set, groups, strays, msgspec.convert(about, tuple[Event, ...]))
     return Observation(await _explained(client, facts), revisions)
@@ -247,7 +251,7 @@ async def _holders(
     }
     domains = None if nodes is None else frozenset(domain_of.values())
     return domains, tuple(
-        Holder(domain_of[node], pod.metadata.namespace, *_place(pod))
+        Holder(domain_of[node], pod.metadata.namespace, *_place(pod), pod.spec.priority)
         for pod in msgspec.convert((placed or {}).get("items", ()), tuple[PodReport, ...])
         if (node := pod.spec.node_name) in domain_of
     )

@@ -8,7 +8,7 @@ from lws.api.disaggregatedset import labels
 from lws.api.disaggregatedset.placement import unplaced
 from lws.api.disaggregatedset.types import DisaggregatedSet
 from lws.api.leaderworkerset import normalform
-from lws.api.leaderworkerset.types import RESTART_DEFAULT, RESTART_NONE
+from lws.api.leaderworkerset.types import HASH, RESTART_DEFAULT, RESTART_NONE
 from lws.apimachinery.manifests import JSON
 from lws.planning.disaggregatedset.snapshots import Child
 
@@ -24,7 +24,7 @@ def choose(ds: DisaggregatedSet, computed: str, children: Sequence[Child]) -> st
     """
     if any(child.revision == computed for child in children):
         return computed
-    live = {role.get("name", ""): comparable(_template(role), ds.metadata.name, 0) for role in ds.raw_roles}
+    live = {role.get("name", ""): _content(role, ds.metadata.name, 0) for role in ds.raw_roles}
     groups: dict[tuple[int, str], dict[str, Child]] = {}
     for child in children:
         if child.slice is not None:
@@ -48,8 +48,14 @@ def comparable(template: JSON, name: str, slice_: int) -> JSON:
     return normalform.template(out)
 
 
-def _same(ds: DisaggregatedSet, child: Child, live: JSON) -> bool:
-    return comparable(_template({"spec": child.lws.raw_spec}), ds.metadata.name, child.slice or 0) == live
+def _same(ds: DisaggregatedSet, child: Child, live: tuple[object, ...]) -> bool:
+    return _content({"spec": child.lws.raw_spec}, ds.metadata.name, child.slice or 0) == live
+
+
+def _content(role: JSON, name: str, slice_: int) -> tuple[object, ...]:
+    """What of a role belongs to the revision: template, limit of restarts, and how groups are known (next 8.2)."""
+    template, identity = _template(role), (role.get("spec") or {}).get("groupIdentity")
+    return comparable(template, name, slice_), template.get("maxGroupRestarts"), identity == HASH
 
 
 def _template(role: JSON) -> JSON:

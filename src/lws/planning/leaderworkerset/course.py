@@ -2,6 +2,9 @@
 
 Fed with every change of pods from some moment on, it says what a rollout, a scaling or a drain did to the groups. A
 plan feeds it with the changes of a rehearsal (resilience 8); a test, with those of a cluster.
+
+A group is named by its index, or by the first eight digits of its key (resilience 1.6). A key is drawn when its group
+is made, so nobody can foresee it: a group that comes later and is known by a key has no name (resilience 8).
 """
 
 from __future__ import annotations
@@ -21,16 +24,20 @@ Place = tuple[str, str]
 """Namespace and name of a set."""
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 Step = Literal["restart", "create", "remove"]
+KEY_DIGITS: Final = 8
 _ENDED: Final = ("Failed", "Succeeded")
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """A group whose leader went, or came where none had been; ``seconds`` since the beginning."""
+    """A group whose leader went, or came where none had been; ``seconds`` since the beginning.
+
+    ``group`` is empty for one that came after the beginning and is known by a key.
+    """
 
     seconds: float
     step: Step
-    group: int
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class SetCourse:
         requests_before: what the pods requested at the beginning.
         most_requests: the most that was requested of each resource.
         requests_after: what they request at the end.
-        unplaced: pods that found no node for a while, by name.
+        unplaced: pods that found no node for a while, by name; those of groups without a name by what they are.
     """
 
     namespace: str
@@ -67,14 +74,15 @@ class SetCourse:
     requests_after: Mapping[str, str] = field(default_factory=dict)
     unplaced: tuple[str, ...] = ()
 
-    def groups(self, step: Step) -> tuple[int, ...]:
+    def groups(self, step: Step) -> tuple[str, ...]:
         """The groups to which that happened, in order; one that restarted twice is there twice."""
         return tuple(one.group for one in self.happenings if one.step == step)
 
 
 @dataclass(slots=True)
 class _Member:
-    group: int
+    group: str
+    keyed: bool
     worker: int
     size: int
     ready: bool
@@ -87,9 +95,11 @@ class _Set:
 
     def __init__(self) -> None:
         self.members: dict[str, _Member] = {}
-        self.leaders: dict[int, str] = {}  # UID of the present leader of each group
-        self.moves: list[tuple[float, int, bool]] = []  # when, which group, whether its leader came
-        self.unplaced: dict[str, None] = {}
+        self.leaders: dict[str, str] = {}  # UID of the present leader of each group
+        self.moves: list[tuple[float, str, bool]] = []  # when, which group, whether its leader came
+        self.known: set[str] = set()  # groups that there were at the beginning
+        self.nameless: set[str] = set()  # those that came later and are known by a key
+        self.unplaced: dict[str, str] = {}  # what is said of a pod, by its name
         self.ready = self.fewest = 0
         self.pods = self.most = 0
         self.requests: Resources = {}
@@ -98,21 +108,29 @@ class _Set:
     def begin(self) -> None:
         """What was seen so far is the beginning."""
         self.moves = []
+        self.known, self.nameless = {one.group for one in self.members.values()}, set()
         self.unplaced = {}
         self.fewest, self.most, self.peak = self.ready, self.pods, dict(self.requests)
 
     def see(self, change: Change, uid: str, name: str, member: _Member, *, placed: bool, at: float) -> None:
         """One change of one pod."""
         before = self.members.get(uid)
+        if member.keyed and member.group not in self.known:
+            self.nameless.add(member.group)
         if change == "DELETED":
             self.members.pop(uid, None)
         else:
             self.members[uid] = member
             if not placed:
-                self.unplaced[name] = None
+                self.unplaced[name] = self._told(name, member)
         if member.worker == 0:
             self._leader(change, uid, before, member, at)
         self._count(before, None if change == "DELETED" else member)
+
+    def _told(self, name: str, member: _Member) -> str:
+        if member.group not in self.nameless:
+            return name
+        return f"worker {member.worker} of a new group" if member.worker else "the leader of a new group"
 
     def _leader(self, change: Change, uid: str, before: _Member | None, member: _Member, at: float) -> None:
         going = change == "DELETED" or member.ending
@@ -138,8 +156,8 @@ class _Set:
 
     def _ready(self) -> int:
         """Groups whose leader and all of whose workers are ready and stay."""
-        whole: dict[int, int] = {}
-        sizes: dict[int, int] = {}
+        whole: dict[str, int] = {}
+        sizes: dict[str, int] = {}
         for one in self.members.values():
             if one.ready and not one.ending:
                 whole[one.group] = whole.get(one.group, 0) + 1
@@ -157,20 +175,24 @@ class Courses:
         self._sets: dict[Place, _Set] = {}
         self._start: dict[Place, tuple[int, int, Resources]] = {}
 
-    def see(self, change: Change, pod: JSON, at: float = 0.0) -> None:
-        """One change of one pod, ``at`` seconds after the beginning. Pods of no set are passed over."""
+    def see(self, change: Change, pod: JSON, at: float = 0.0, *, into: Place | None = None) -> None:
+        """One change of one pod, ``at`` seconds after the beginning. Pods of no set are passed over.
+
+        With ``into`` it counts there, its group named ``SET/GROUP``: so the pods of several sets make one course.
+        """
         meta = pod["metadata"]
         own = meta.get("labels") or {}
-        name, group = own.get(labels.NAME), natural(str(own.get(labels.GROUP_INDEX, "")))
+        name, group = own.get(labels.NAME), group_name(own)
         worker = natural(str(own.get(labels.WORKER_INDEX, "")))
-        if not name or group is None or worker is None:
+        if not name or not group or worker is None:
             return
         place = (str(meta.get("namespace") or ""), str(name))
         size = natural(str((meta.get("annotations") or {}).get(labels.SIZE, ""))) or self._sizes.get(place, 1)
         status, spec = pod.get("status") or {}, pod.get("spec") or {}
         conditions = {one.get("type"): one for one in status.get("conditions") or ()}
         member = _Member(
-            group=group,
+            group=group if into is None else f"{name}/{group}",
+            keyed=natural(own.get(labels.GROUP_INDEX)) is None and into is None,
             worker=worker,
             size=size,
             ready=conditions.get("Ready", {}).get("status") == "True",
@@ -178,7 +200,8 @@ class Courses:
             requests=_requests(spec),
         )
         placed = bool(spec.get("nodeName")) or conditions.get("PodScheduled", {}).get("reason") != "Unschedulable"
-        self._sets.setdefault(place, _Set()).see(change, str(meta["uid"]), meta["name"], member, placed=placed, at=at)
+        found = self._sets.setdefault(into or place, _Set())
+        found.see(change, str(meta["uid"]), meta["name"], member, placed=placed, at=at)
 
     def begin(self) -> None:
         """From now on changes count."""
@@ -203,7 +226,7 @@ class Courses:
             requests_before=_written(requests),
             most_requests=_written(one.peak),
             requests_after=_written(one.requests),
-            unplaced=tuple(sorted(one.unplaced)),
+            unplaced=tuple(sorted(one.unplaced.values())),
         )
 
     @property
@@ -212,19 +235,28 @@ class Courses:
         return sorted(self._sets)
 
 
+def group_name(own: Mapping[str, str]) -> str:
+    """The group that a pod's labels tell: its index, or the beginning of its key; empty for none."""
+    text = own.get(labels.GROUP_INDEX, "")
+    if natural(text) is not None:
+        return text
+    return text[:KEY_DIGITS] if text == own.get(labels.GROUP_KEY) else ""
+
+
 def _happenings(one: _Set) -> Iterator[Happening]:
     """A leader that goes and comes again is a restart, told when it goes; one that stays away, a removal."""
-    going: dict[int, int] = {}
+    going: dict[str, int] = {}
     for number, (at, group, came) in enumerate(one.moves):
+        told = "" if group in one.nameless else group
         if came and group in going:
             del going[group]
         elif came:
-            yield Happening(at, "create", group)
+            yield Happening(at, "create", told)
         else:
             again = any(other == group and back for _, other, back in one.moves[number + 1 :])
             if again:
                 going[group] = number
-            yield Happening(at, "restart" if again else "remove", group)
+            yield Happening(at, "restart" if again else "remove", told)
 
 
 def _requests(spec: Mapping[str, Any]) -> Resources:

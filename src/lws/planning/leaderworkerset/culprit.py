@@ -135,6 +135,11 @@ class Fault:
         return f"{where} failed ({self.reason})"
 
 
+def counts(failure: Failure) -> bool:
+    """Whether a failure that is recorded tells of the program."""
+    return failure.reason != NODE_LOST and failure.message.partition(":")[0] not in _UNCOUNTED
+
+
 def cause_of(failure: Failure) -> Cause:
     """The cause of a failure that is recorded."""
     by = failure.message.partition(":")[0]

@@ -11,7 +11,18 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Action, Delete, EmitEvent, Reference
 from lws.apimachinery.resources import PODS
-from lws.planning.leaderworkerset import events, incidents, members, recovery, restartbudget, restarts
+from lws.planning.leaderworkerset import (
+    events,
+    grace,
+    group_ready,
+    incidents,
+    lostnodes,
+    members,
+    recovery,
+    restartbudget,
+    restarts,
+)
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import group_index, is_hashed, is_leader, size_of
 from lws.planning.leaderworkerset.incidents import Incident
 from lws.planning.leaderworkerset.members import LOST, Evidence, MemberRecord
@@ -34,10 +45,12 @@ class Review:
         told: events about members that are neither well nor failed, or about a wait that begins.
         settled: by pod UID, how many restarts count no more.
         incident: the failure that makes the group be recreated, or be waited for.
-        retry: in how many seconds a group that waits is to be recreated; None if none waits.
+        retry: in how many seconds a group that waits, or is given time, is to be recreated; None if none is.
         before: what is written before the leader is deleted.
         budgeted: whether a restart budget decided, so that what it was judged by is to be read afresh (next 5.4).
         exhausted: whether this is the end of the group.
+        healing: what is to be remembered of a group that is given time to get over failures.
+        meanwhile: what is written while the group waits.
     """
 
     record: MemberRecord | None
@@ -52,6 +65,8 @@ class Review:
     before: tuple[Action, ...] = ()
     budgeted: bool = False
     exhausted: bool = False
+    healing: Healing | None = None
+    meanwhile: tuple[Action, ...] = ()
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -72,10 +87,14 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
     leader = snapshot.leader
     gone, told = _apart(snapshot, record, gone)
     missing = _Missing.of(snapshot, gone, record)
-    settled = _settled(snapshot)
-    named_pod = () if pod is None else (Failed(name, pod, settled=settled.get(pod.metadata.uid, 0)),)
+    settled, granted = _settled(snapshot), grace.granted(snapshot)
+    named_pod = () if pod is None else (_named(snapshot, name, pod, settled, granted=granted),)
+    lacking: Failed | None = None
     for failed in (*named_pod, *missing.suspect):
         outcome = _judge(snapshot, failed, missing)
+        if outcome is Outcome.RECREATE and granted and not failed.leads:
+            lacking = lacking or failed
+            continue
         if outcome is Outcome.RECREATE:
             return _decided(snapshot, failed, missing.absent, record, settled)
         if outcome is Outcome.NO_ORDINAL:
@@ -85,7 +104,51 @@ def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
         undecided = outcome is Outcome.STALE_MEMBER and snapshot.worker_statefulset is None
         if record is not None and leader is not None and outcome is not Outcome.NO_FAILURE and not undecided:
             record = members.consume(record, gone if failed.gone else _indices(failed, snapshot.base), named)
-    return _with_end(Review(record, told=told, settled=settled), snapshot, pod)
+    found = Review(record, told=told, settled=settled)
+    if granted:
+        found = _given_time(snapshot, found, lacking, missing.absent, members.Seen(gone, named))
+    return found if found.outcome.group_goes else _with_end(found, snapshot, pod)
+
+
+def _given_time(
+    snapshot: GroupSnapshot, found: Review, failed: Failed | None, absent: Reference | None, seen: members.Seen
+) -> Review:
+    """The review of a group whose members are replaced first; its leader's failures were judged (resilience 7)."""
+    leader = snapshot.leader
+    assert leader is not None
+    before, given = grace.known(snapshot, leader).failure, grace.look(snapshot, failed)
+    found = replace(found, healing=given.healing, retry=given.left)
+    if given.whole and found.record is not None:
+        found = replace(found, record=members.consume(found.record, seen.gone, seen.named))
+    if before is not None and given.left == 0.0:
+        incident = incidents.not_healed(snapshot, leader, before)
+        deletion = recovery.recreate(leader, Failed(before.pod, leader), None, told=incident.told)
+        over = replace(found, outcome=Outcome.RECREATE, deletion=deletion, incident=incident, retry=None)
+        return _spent(snapshot, over)
+    if before is not None and given.whole:
+        incident = incidents.healed(snapshot, before)
+    elif failed is not None and given.news:
+        incident = incidents.begun(snapshot, leader, failed, healed=given.whole)
+    else:
+        return found
+    found = replace(found, told=(*found.told, incident.told), incident=incident)
+    if given.whole or failed is None or incident.failure is None:
+        return found
+    left, healing = grace.left(snapshot, leader, incident.failure), replace(given.healing, failure=incident.failure)
+    deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
+    return replace(found, deletion=deletion, healing=healing, retry=left)
+
+
+def _over(snapshot: GroupSnapshot, pod: Pod, settled: Mapping[str, int], *, granted: bool) -> int:
+    """How many restarts of a pod count no more."""
+    count = settled.get(pod.metadata.uid, 0)
+    return max(count, grace.got_over(snapshot, pod, leads=is_leader(pod))) if granted else count
+
+
+def _named(snapshot: GroupSnapshot, name: str, pod: Pod, settled: Mapping[str, int], *, granted: bool) -> Failed:
+    """The pod in question, which has failed too if its node has been lost for long enough (resilience 6.2)."""
+    over = _over(snapshot, pod, settled, granted=granted)
+    return Failed(name, pod, settled=over, lost=lostnodes.look(snapshot, pod).lost)
 
 
 def _waited(snapshot: GroupSnapshot) -> Review | None:
@@ -95,7 +158,9 @@ def _waited(snapshot: GroupSnapshot) -> Review | None:
     if leader is None or retry is None or leader.metadata.deleting or recovery.tolerates(lws):
         return None
     if retry or snapshot.going == leader.metadata.uid:
-        return Review(snapshot.record, Outcome.GOING, settled=_settled(snapshot), retry=retry or None)
+        meanwhile = _not_ready(snapshot, leader) if retry else ()
+        waits = Review(snapshot.record, Outcome.GOING, settled=_settled(snapshot), meanwhile=meanwhile)
+        return replace(waits, retry=retry or None)
     found = (each for each in lws.status.failures if each.leader_uid == leader.metadata.uid)
     name = next((each.pod for each in found), leader.metadata.name)
     deletion = recovery.recreate(leader, Failed(name, leader), None)
@@ -116,9 +181,17 @@ def _decided(
     if incident.retry and not restartbudget.ends(snapshot.lws, leader):
         told = () if incident.failure is None else tuple(each for each in (incident.told, incident.waits) if each)
         deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
-        return Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
+        waits = Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
+        return replace(waits, meanwhile=_not_ready(snapshot, leader))
     deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent, incident.told)
     return _spent(snapshot, Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident))
+
+
+def _not_ready(snapshot: GroupSnapshot, leader: Pod) -> tuple[Action, ...]:
+    """By key a Deployment counts groups, so the leader of one that waits has to say that it is not ready."""
+    if not is_hashed(leader) or snapshot.worker_set_of_leader is None:
+        return ()
+    return group_ready.plan(leader, None, snapshot.now)
 
 
 def _spent(snapshot: GroupSnapshot, found: Review) -> Review:
@@ -143,7 +216,9 @@ def _with_end(found: Review, snapshot: GroupSnapshot, pod: Pod | None) -> Review
 def _settled(snapshot: GroupSnapshot) -> dict[str, int]:
     lws, leader = snapshot.lws, snapshot.leader
     assert lws is not None
-    covered = None if leader is None else _proof(snapshot, lws, leader)
+    # What a group got over under resilience 7 counts again without it.
+    looks_back = leader is not None and not snapshot.policies.group_recovery_grace
+    covered = _proof(snapshot, lws, leader) if looks_back and leader is not None else None
     pods = [*snapshot.group_pods, *([] if leader is None else [leader])]
     return restarts.settled(snapshot.settled, pods, tolerated=recovery.tolerates(lws), proof=covered)
 

@@ -220,7 +220,11 @@ def group_index(leader: Pod, set_name: str) -> int | None:
 
 def group_name(leader: Pod) -> str:
     """How status and events name a leader's group: by its index, or the beginning of its key (resilience 1.6)."""
-    index = leader.metadata.label(labels.GROUP_INDEX)
+    return shown_group(leader.metadata.label(labels.GROUP_INDEX))
+
+
+def shown_group(index: str) -> str:
+    """A group's index as it is shown; of a key its beginning."""
     return index[:8] if len(index) == _KEY_DIGITS else index
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.ownership import controller_of
+from lws.planning.leaderworkerset.groups import shown_group
 
 OUR_CONDITIONS: Final = ("Blocked", "GroupsHealthy", "Paused", "Stalled")
-_RECREATES: Final = ("", "Default", "RecreateGroupOnPodRestart")  # on a restarted container, whenever it restarted
+_TOLERATES: Final = "None"  # any other policy recreates for a restarted container, whenever it was restarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,15 @@ class HandBack:
         kept: the conditions that stay, as they are stored.
         budget: name of the PodDisruptionBudget to be deleted; empty without one.
         budget_uid: its UID.
-        recreated: groups that the reference recreates as soon as it looks: with a container that was restarted once.
+        recreated: groups that the reference recreates as soon as it looks, by index or the beginning of their key:
+            with a container that was restarted once.
     """
 
     conditions: tuple[str, ...] = ()
     kept: tuple[JSON, ...] = ()
     budget: str = ""
     budget_uid: str = ""
-    recreated: tuple[int, ...] = ()
+    recreated: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -64,17 +65,17 @@ def _closed(budget: JSON, meta: Mapping[str, Any]) -> bool:
     return budget["metadata"].get("name") == meta["name"] and owner is not None and owner.uid == meta["uid"]
 
 
-def _recreated(lws: JSON, pods: Iterable[JSON]) -> tuple[int, ...]:
+def _recreated(lws: JSON, pods: Iterable[JSON]) -> tuple[str, ...]:
     """Groups with a healed member: the reference takes any restart count for a failure (section 7, spec 9.1)."""
     template = (lws.get("spec") or {}).get("leaderWorkerTemplate") or {}
-    if (template.get("restartPolicy") or "") not in _RECREATES:
+    if template.get("restartPolicy") == _TOLERATES:
         return ()
     found = {_group(pod) for pod in pods if _restarted(pod) and not pod["metadata"].get("deletionTimestamp")}
-    return tuple(sorted(index for index in found if index is not None))
+    return tuple(sorted(found - {""}, key=lambda group: (len(group), group)))
 
 
-def _group(pod: JSON) -> int | None:
-    return natural(str((pod["metadata"].get("labels") or {}).get(labels.GROUP_INDEX, "")))
+def _group(pod: JSON) -> str:
+    return shown_group(str((pod["metadata"].get("labels") or {}).get(labels.GROUP_INDEX) or ""))
 
 
 def _restarted(pod: JSON) -> bool:

@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
 from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
+    disruption,
+    evacuation,
     events,
     groups,
     groupstatus,
     hash_budget,
+    hash_evacuation,
     hash_status,
     leader_deployment,
     leader_statefulset,
     ownership,
+    prerequisites,
     revisions,
     services,
     status,
     workloads,
 )
+from lws.planning.leaderworkerset import moves as moves_of
 from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.disruption import BudgetPlan
 from lws.planning.leaderworkerset.groups import GroupState, lives
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.moves import NOTHING, Extra, Moves
+from lws.planning.leaderworkerset.prerequisites import Problem
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
-from lws.planning.leaderworkerset.workloads import Problem
+from lws.planning.leaderworkerset.steering import Course, Steering, steer, told
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen]:
-    """Plan one pass over such a set; with what is to be remembered of the look at its groups.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, RolloutStatus | None, Moves]:
+    """Plan one pass over such a set; with what is to be remembered of its groups, its rollout and its moves.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
     first = _not_ours(snapshot, now)
     if first is not None:
-        return first, GroupsSeen()
+        return first, GroupsSeen(), snapshot.rollout, NOTHING
     seen = _look(snapshot, now)
-    return _roll(seen, now), seen.seen
+    return _roll(seen, now), seen.seen, seen.steering.rollout, seen.moves
 
 
 def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
@@ -102,25 +111,40 @@ class _Seen:
     apply: Apply | None
     counts: HashCounts
     seen: GroupsSeen
+    steering: Steering
+    moves: Moves
+    kept_budget: BudgetPlan
 
 
 def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws = snapshot.lws
     budget = Budget.of(lws)
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
-    apply = _apply(snapshot, choice)
+    leaders = groups.leaders_by_number(snapshot.leaders)
+    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    steering = _steer(snapshot, Course(choice.key, budget, leaders, states, snapshot.lookup), time)
+    outdated = _outdated(snapshot, choice)
+    rolling = choice.armed or (outdated and any(not state.updated for state in states.values()))
+    moves = evacuation.moves(snapshot, leaders, states, time, rolling=rolling)
+    replicas = budget.replicas + (moves.extra is Extra.WANTED)
+    apply = _apply(snapshot, choice, steering, replicas)
     counts = hash_status.count(
         snapshot.leader_deployment,
         choice.key,
         snapshot.leaders,
         budget.replicas,
         changing=apply is not None and not apply.look_first,
-        outdated=_outdated(snapshot, choice),
+        outdated=outdated,
+        extra=moves_of.concerns(snapshot) and not outdated,
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    leaders = groups.leaders_by_number(snapshot.leaders)
-    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
-    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time))
+    seen = groupstatus.look(snapshot, leaders, states, time)
+    return _Seen(snapshot, budget, choice, apply, counts, seen, steering, moves, disruption.planned(snapshot))
+
+
+def _steer(snapshot: SetSnapshot, course: Course, time: datetime) -> Steering:
+    """Pause, and surge without capacity; a deadline is the Deployment's own (resilience 1.6)."""
+    return steer(snapshot.lws, replace(snapshot.policies, progress_deadline=0.0), snapshot.rollout, course, time)
 
 
 def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
@@ -144,34 +168,42 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
     actions += seen.choice.actions
-    section = snapshot.contents.sections(lws)
-    prepared = workloads.plan(lws, section, snapshot.scheduling, snapshot.leaders, seen.choice.key, 0)
+    prepared = workloads.plan(snapshot, seen.choice.key, 0)
     if prepared.problem is not None:
         problem = prepared.problem
         described = _describe(seen, now, problem=problem)
-        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=workloads.REMEDY)
+        return Plan((*actions, *described.actions, problem.event), error=problem.message, remedy=prerequisites.REMEDY)
     actions += prepared.actions
     if not prepared.complete:
         return Plan(tuple(actions))
+    actions += seen.moves.marks
     actions += (seen.apply,) if seen.apply is not None else ()
+    actions += [*hash_evacuation.unmarked(snapshot.leaders, seen.moves.record), *seen.moves.deletes]
     actions += services.shared(lws, snapshot.service)
+    actions += seen.kept_budget.actions
     described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += [*seen.moves.told, *moves_of.told_of_retained(snapshot)]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if done:
         actions += revisions.truncate(
             lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
         )
-    again = [each for each in (described.put_off, seen.seen.again) if each is not None]
-    return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
+    actions += told(seen.steering, snapshot.policies, lws, seen.choice.key)
+    times = (described.put_off, seen.seen.again, seen.steering.again, seen.moves.again, seen.kept_budget.again)
+    again = min((each for each in times if each is not None), default=None)
+    return PacedPlan(tuple(actions), requeue_after=again, look=described.look)
 
 
-def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
+def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering, replicas: int) -> Apply | None:
     """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key)
+    # A Deployment that is paused before it has a ReplicaSet never gets one.
+    begun = live is not None and live.metadata.annotation(f"{leader_deployment.NOTES}revision") is not None
+    held = replace(steering, paused=steering.paused and begun)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas, held)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:
@@ -196,11 +228,10 @@ def _describe(
     seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
 ) -> StatusPlan:
     snapshot = seen.snapshot
-    deployment = snapshot.leader_deployment
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if deployment is None else deployment.status.replicas,
+        seen.counts.replicas,
         seen.counts,
         now,
         status.Circumstances(
@@ -213,8 +244,12 @@ def _describe(
             news_age=snapshot.news_age,
             told=snapshot.told,
             seen=seen.seen,
+            steering=seen.steering,
             policies=snapshot.policies,
-            prepared=workloads.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
+            moves=seen.moves,
+            budget_kept=seen.kept_budget.kept,
+            suspects=snapshot.suspects,
+            prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),
     )
 

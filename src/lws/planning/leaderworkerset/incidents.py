@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.status import MESSAGE_BYTES, Failure, GroupRestarts
 from lws.apimachinery.actions import EmitEvent, Reference
 from lws.apimachinery.conditions import timestamp
+from lws.apimachinery.moments import parsed
 from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import backoff, culprit, events, members, recovery
 from lws.planning.leaderworkerset.culprit import Cause, Fault
@@ -35,6 +36,7 @@ class Incident:
         retry: in how many seconds it is to be acted upon; 0 for at once.
         cause: as metrics tell it.
         culprit: the pod whose container's last lines may be kept; None if there is none.
+        final: whether the leader goes, or would but for a wait; else its group is given time, or has got over it.
     """
 
     failure: Failure | None
@@ -44,6 +46,7 @@ class Incident:
     retry: float = 0.0
     cause: Cause = Cause.DELETED
     culprit: Fault | None = None
+    final: bool = True
 
 
 def of_failed(snapshot: GroupSnapshot, leader: Pod, failed: Failed) -> Incident:
@@ -60,7 +63,44 @@ def of_ended_leader(snapshot: GroupSnapshot, leader: Pod) -> Incident | None:
     lost = culprit.faults(leader, snapshot.nodes, snapshot.now)
     if not (status_ended or disrupted or any(each.kind is culprit.Kind.NODE_LOST for each in lost)):
         return None
+    if snapshot.healing is not None and snapshot.healing.failure is not None:
+        return not_healed(snapshot, leader, snapshot.healing.failure)
     return _incident(snapshot, leader, [*lost], begins=False)
+
+
+def begun(snapshot: GroupSnapshot, leader: Pod, failed: Failed, *, healed: bool) -> Incident:
+    """The failure of a group that is given time to get over it, or that has already (resilience 7)."""
+    now, meta, group = snapshot.now, leader.metadata, group_name(leader)
+    over = {} if snapshot.healing is None else snapshot.healing.restarts or {}
+    found = _every_fault(replace(snapshot, settled={**(snapshot.settled or {}), **over}), leader, failed)
+    cause = culprit.first(found or [culprit.vanished(failed.name, now)])
+    failure = _failure(leader, group, cause, 0, _others(found, cause), now).model_copy(update={"healed": healed})
+    about, once = _related(cause), f"{meta.uid}/{failure.time}"
+    if healed:
+        told = events.group_healed(group, cause.words, 0.0, about, once)
+    else:
+        told = events.group_healing(group, cause.words, snapshot.policies.group_recovery_grace, about, once)
+    return Incident(failure, None, told, cause=cause.cause, culprit=cause, final=False)
+
+
+def healed(snapshot: GroupSnapshot, failure: Failure) -> Incident:
+    """The group got over its failure in time."""
+    took = (snapshot.now - (parsed(failure.time) or snapshot.now)).total_seconds()
+    once = f"{failure.leader_uid}/{failure.time}"
+    told = events.group_healed(failure.group, culprit.told(failure), took, None, once)
+    update = {"healed": True}
+    return Incident(failure.model_copy(update=update), None, told, cause=culprit.cause_of(failure), final=False)
+
+
+def not_healed(snapshot: GroupSnapshot, leader: Pod, failure: Failure) -> Incident:
+    """The group did not get over its failure in time, or its leader is ended meanwhile."""
+    entry, number = snapshot.entry, 0
+    if culprit.counts(failure):
+        entry = backoff.counted(entry, failure.group, leader.metadata.uid, snapshot.now)
+        number = entry.restarts
+    told = events.group_failed(failure.group, culprit.told(failure), number, None, leader.metadata.uid)
+    recorded = failure.model_copy(update={"restarts": number})
+    return Incident(recorded, entry, told, cause=culprit.cause_of(failure))
 
 
 def in_wait(snapshot: GroupSnapshot) -> float | None:

@@ -16,6 +16,7 @@ from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.planning.leaderworkerset import (
     events,
     group_ready,
+    lostnodes,
     ownership,
     podgroup,
     recovery,
@@ -26,6 +27,7 @@ from lws.planning.leaderworkerset import (
     worker_statefulset,
 )
 from lws.planning.leaderworkerset.failures import Review, review
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import (
     base_name,
     containers_ready,
@@ -63,6 +65,9 @@ class GroupPlan:
         judged: the deletion of the leader that was decided, though it may be put off.
         budgeted: whether set and leader are to be read afresh before the leader is deleted (next 5.4).
         exhausted: whether the leader is deleted for good.
+        healing: what is to be remembered of a group that is given time to get over failures.
+        ask: a pod on a lost node that is to be read afresh before anything is decided (resilience 6.2).
+        release: lets such a pod go.
     """
 
     plan: Plan
@@ -72,16 +77,35 @@ class GroupPlan:
     judged: Delete | None = None
     budgeted: bool = False
     exhausted: bool = False
+    healing: Healing | None = None
+    ask: Pod | None = None
+    release: Delete | None = None
 
     @classmethod
     def of(cls, found: Review) -> GroupPlan:
         """The plan of a review that decides."""
         marks = (found.budgeted and found.retry is None, found.exhausted)
-        return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks)
+        return cls(concluded(found), found.record, found.settled, found.incident, found.deletion, *marks, found.healing)
+
+    def on(self, standing: lostnodes.Standing) -> GroupPlan:
+        """The same, with what becomes of the pod because its node is lost."""
+        if standing is lostnodes.NOTHING:
+            return self
+        moments = [each for each in (self.plan.requeue_after, standing.again) if each is not None]
+        plan = replace(
+            self.plan,
+            actions=(*standing.told, *self.plan.actions),
+            requeue_after=min(moments, default=None),
+        )
+        return replace(self, plan=plan, ask=standing.ask, release=standing.release)
 
 
 def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None = None) -> GroupPlan:
     """Plan one pass over a leader pod: first whether its group has failed, then what it lacks."""
+    return _plan(snapshot, provider).on(lostnodes.look(snapshot, snapshot.leader))
+
+
+def _plan(snapshot: GroupSnapshot, provider: SchedulerProvider | None) -> GroupPlan:
     lws, leader = snapshot.lws, snapshot.leader
     if leader is None:
         return GroupPlan(DONE, None)
@@ -101,8 +125,10 @@ def plan_leader_pod(snapshot: GroupSnapshot, provider: SchedulerProvider | None 
         deletion = recovery.remove(leader)
         return GroupPlan(Plan((*found.told, deletion)), found.record, found.settled, found.incident, deletion)
     plan = _complete(snapshot, lws, leader, provider)
-    actions = (*found.told, *plan.actions)
-    return GroupPlan(replace(plan, actions=actions), found.record, found.settled, found.incident)
+    retries = [each for each in (plan.requeue_after, found.retry) if each is not None]
+    plan = replace(plan, actions=(*found.told, *plan.actions), requeue_after=min(retries, default=None))
+    judged = found.deletion
+    return GroupPlan(plan, found.record, found.settled, found.incident, judged, healing=found.healing)
 
 
 def unlabelled(pod: Pod) -> Plan | None:
@@ -119,7 +145,7 @@ def concluded(found: Review) -> Plan:
     if found.error is not None:
         return Plan(error=found.error, terminal=found.outcome is Outcome.NO_ORDINAL, remedy=found.remedy)
     if found.deletion is None or found.retry is not None:
-        return Plan(found.told, requeue_after=found.retry)
+        return Plan((*found.told, *found.meanwhile), requeue_after=found.retry)
     return Plan((*found.told, *found.before, found.deletion))
 
 

@@ -60,6 +60,19 @@ class Evidence:
     groups: int
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look finds under the names of a group's workers.
+
+    Attributes:
+        gone: indices whose expected member is gone.
+        named: the pods that are there, by index.
+    """
+
+    gone: tuple[int, ...] = ()
+    named: Mapping[int, Pod] = field(default_factory=dict)
+
+
 def evidence(lws: LeaderWorkerSet, leader_statefulset: StatefulSet | None) -> Evidence | None:
     """What the set's own status proves about its groups; None if it is not Available, or speaks of an earlier spec."""
     if lws.status.observed_generation != lws.metadata.generation:

@@ -6,7 +6,7 @@ scheduler places nothing until ``minMember`` pods exist, so that must never be m
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import PODS, Resource
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import pod_ready
+from lws.planning.leaderworkerset.metadata import owned_by_pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,24 @@ class SchedulerProvider(Protocol):
         """The names by which pods ask for it (CD-31)."""
         ...
 
-    def manifest(self, live: LeaderWorkerSet, section: JSON, leader: Pod, gang: Gang) -> JSON:
-        """The pod group of this leader.
+    def manifest(
+        self, live: LeaderWorkerSet, section: JSON, gang: Gang, marks: Mapping[str, str], owners: list[JSON]
+    ) -> JSON:
+        """The pod group of a group.
 
         Args:
             live: the live set, for its annotations.
-            section: normal form of the ``leaderWorkerTemplate`` of the leader's revision (CD-07).
-            leader: the leader pod, which owns it.
+            section: normal form of the ``leaderWorkerTemplate`` of the group's revision (CD-07).
             gang: name and numbers.
+            marks: its labels.
+            owners: its owner references.
         """
         ...
+
+
+def marks(live: LeaderWorkerSet, index: str, key: str) -> dict[str, str]:
+    """The labels of a group's PodGroup."""
+    return {labels.NAME: live.metadata.name, labels.GROUP_INDEX: index, labels.REVISION: key}
 
 
 def name_of(provider: SchedulerProvider | None, leader: Pod) -> str:
@@ -119,13 +128,18 @@ def plan_pod_group(
     gang: Gang | None,
     existing: PodGroup | None,
 ) -> tuple[Create | Patch, ...]:
-    """Create the group's PodGroup, or have it follow the group."""
-    if provider is None or gang is None:
+    """Create the group's PodGroup, or have it follow the group.
+
+    That of a set with ``spec.scheduling`` belongs to the set (`typedgangs`).
+    """
+    if provider is None or gang is None or live.spec.scheduling is not None:
         return ()
-    if existing is not None:
-        return _follow(provider, live, leader, gang, existing)
     owner = Reference.to(PODS, leader.metadata)
-    body = provider.manifest(live, section, leader, gang)
+    if existing is not None:
+        ours = not existing.metadata.deleting and controlled_by(existing.metadata, leader)
+        return follow(provider, live, gang, existing, owner) if ours else ()
+    own = marks(live, leader.metadata.label(labels.GROUP_INDEX), leader.metadata.label(labels.REVISION))
+    body = provider.manifest(live, section, gang, own, owned_by_pod(leader))
     return (Create(provider.resource, body, on_failure=(events.pod_group_failed(owner),), owner=owner),)
 
 
@@ -141,17 +155,14 @@ def _workers_join(template: JSON, name: str, schedulers: Collection[str]) -> boo
     return gangs.is_ganged(scheduler, schedulers) and gangs.may_be_marked(mark, name)
 
 
-def _follow(
-    provider: SchedulerProvider, live: LeaderWorkerSet, leader: Pod, gang: Gang, existing: PodGroup
+def follow(
+    provider: SchedulerProvider, live: LeaderWorkerSet, gang: Gang, existing: PodGroup, about: Reference
 ) -> tuple[Patch, ...]:
     """Raise minMember once the workers can exist (CD-32), and move a PodGroup that waits to another queue (CD-34).
 
-    One that an earlier leader left is about to go. One whose workers are not members was made by the reference, or by
-    an earlier release, whose admission marked workers one by one: its numbers stay.
+    One whose workers are not members was made by the reference, or by an earlier release, whose admission marked
+    workers one by one: its numbers stay. ``about`` is what an event of a failure relates to.
     """
-    meta = existing.metadata
-    if meta.deleting or not controlled_by(meta, leader):
-        return ()
     spec: JSON = {}
     if gang.whole and existing.spec.min_member != gang.min_member:
         spec["minMember"] = gang.min_member
@@ -160,7 +171,7 @@ def _follow(
         spec["queue"] = queue
     if not spec:
         return ()
-    failed = events.pod_group_not_updated(Reference.to(PODS, leader.metadata), once=live.metadata.uid)
+    meta, failed = existing.metadata, events.pod_group_not_updated(about, once=live.metadata.uid)
     change = {"spec": spec}
     return (
         Patch(

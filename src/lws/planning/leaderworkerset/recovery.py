@@ -45,17 +45,24 @@ class Failed:
         pod: the pod as it is; None when only its absence or its successor tells of it (CD-01).
         gone: the member that was expected is gone.
         settled: restarts of its containers that count no more.
+        lost: its node has been lost for so long that nothing more is waited for (resilience 6.2).
     """
 
     name: str
     pod: Pod | None
     gone: bool = False
     settled: int = 0
+    lost: bool = False
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader itself."""
+        return self.pod is not None and is_leader(self.pod)
 
     @property
     def failure(self) -> bool:
         """Whether this counts as a failure (spec 9.1)."""
-        return self.gone or (self.pod is not None and failing(self.pod, self.settled))
+        return self.gone or self.lost or (self.pod is not None and failing(self.pod, self.settled))
 
 
 def failing(pod: Pod, settled: int = 0) -> bool:

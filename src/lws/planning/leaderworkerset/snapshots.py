@@ -18,19 +18,22 @@ from lws.api.leaderworkerset.objects import (
     controlled_by,
 )
 from lws.api.leaderworkerset.policies import DEFAULTS, NOTHING_CHOSEN, Chosen, SetPolicies
-from lws.api.leaderworkerset.status import GroupRestarts, RolloutStatus
+from lws.api.leaderworkerset.status import Failure, GroupRestarts, RolloutStatus, SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
+from lws.planning.leaderworkerset.disruption import NOT_ASKED, BudgetsSeen
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.nodes import NodesSeen, Reread
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Seen
 from lws.planning.leaderworkerset.records import NONE as NO_RECORDS
 from lws.planning.leaderworkerset.records import Records
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class SetSnapshot:
         told: what our last write of the status said beyond the reference.
         scheduling: what there is of typed scheduling.
         rollout: what the rollout has to remember.
+        place: whether a group of this set may be moved off a node that is to be emptied now (resilience 6.3).
+        holding: whether that counts among the moves of the cluster.
+        budgets: what there is of PodDisruptionBudgets.
+        suspects: nodes that its recreated groups avoid.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
         contents: memo of revision contents.
@@ -79,6 +86,10 @@ class SetSnapshot:
     told: JSON = field(default_factory=dict)
     scheduling: Seen = NOTHING_SEEN
     rollout: RolloutStatus | None = None
+    place: bool = True
+    holding: bool = False
+    budgets: BudgetsSeen = NOT_ASKED
+    suspects: tuple[SuspectNode, ...] = ()
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
@@ -117,9 +128,13 @@ class GroupSnapshot:
         policies: what the set has chosen.
         entry: how often the group failed, and until when it waits.
         noted: UIDs of leaders whose failure is recorded.
+        healing: what is remembered of a group that is given time to get over failures; None before the first look.
+        failure: what is recorded of one that it has not got over.
         nodes: nodes of the group's pods, None for one that does not exist.
         ended: pods of the group that are gone and tell why, by name.
         repairs: how often the number of workers was put back within an hour.
+        silent: nodes of the group that nothing is heard of; None without any, or if the set does not ask for releases.
+        reread: what a fresh read of its pods told in this pass, by UID.
         contents: memo of revision contents.
     """
 
@@ -146,9 +161,13 @@ class GroupSnapshot:
     policies: SetPolicies = DEFAULTS
     entry: GroupRestarts | None = None
     noted: frozenset[str] = frozenset()
+    healing: Healing | None = None
+    failure: Failure | None = None
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     ended: Mapping[str, Pod] = field(default_factory=dict)
     repairs: int = 0
+    silent: NodesSeen | None = None
+    reread: Mapping[str, Reread] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
 
     @property

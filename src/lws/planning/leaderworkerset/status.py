@@ -10,6 +10,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import StatefulSet
 from lws.api.leaderworkerset.policies import DEFAULTS, SetPolicies
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.actions import EmitEvent, UpdateStatus
 from lws.apimachinery.conditions import Wanted, find, with_condition
@@ -31,9 +32,10 @@ from lws.planning.leaderworkerset.conditions import (
 from lws.planning.leaderworkerset.counts import Counts
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.moves import Moves
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.rollout import Budget
-from lws.planning.leaderworkerset.statusnews import BEYOND, news, put_off, restored
+from lws.planning.leaderworkerset.statusnews import BEYOND, RECORD_SECONDS, news, put_off, restored
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, WORTH_WAITING, Counters, Look, Motion, Pacing
 from lws.planning.leaderworkerset.steering import Steering
 
@@ -79,6 +81,9 @@ class Circumstances:
         seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
         steering: how the rollout is steered; None if nobody looked.
         policies: what the set has chosen.
+        moves: what is done for the sake of nodes; None if nobody looked.
+        budget_kept: whether the closed budget is there.
+        suspects: nodes that its recreated groups avoid.
     """
 
     pacing: Pacing = UNKNOWN
@@ -94,6 +99,9 @@ class Circumstances:
     seen: GroupsSeen | None = None
     steering: Steering | None = None
     policies: SetPolicies = DEFAULTS
+    moves: Moves | None = None
+    budget_kept: bool = False
+    suspects: tuple[SuspectNode, ...] = ()
 
 
 NOTHING_SPECIAL: Final = Circumstances()
@@ -136,7 +144,8 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
-            **_looked(besides),
+            **_looked(besides, lws),
+            "suspect_nodes": besides.suspects,
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
@@ -150,7 +159,11 @@ def plan_status(
         events_on_success = (events.condition_set(reason, message, counts.ready, budget.replicas),)
     pacing = besides.pacing
     counters = pacing.wait(_counters(told), _counters(after), motion)
-    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=besides.news_age)
+    # The pods that replace a group avoid suspect nodes by what statuses tell, so there that does not wait.
+    news_age = (
+        RECORD_SECONDS if besides.policies.avoid_suspect_nodes and besides.news_age is not None else besides.news_age
+    )
+    wait = put_off(told, after, counters=counters, age=pacing.age, news_age=news_age)
     if wait > WORTH_WAITING:
         return StatusPlan(put_off=wait, look=look)
     return StatusPlan(write(lws, after, events_on_success), look=look)
@@ -171,9 +184,12 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
-def _looked(besides: Circumstances) -> dict[str, object]:
-    """The members of the status that a look at groups and rollout gave."""
+def _looked(besides: Circumstances, lws: LeaderWorkerSet) -> dict[str, object]:
+    """The members of the status that a look at groups, rollout and nodes gave."""
     out: dict[str, object] = {}
+    if besides.moves is not None:
+        kept = lws.metadata.name if besides.budget_kept else ""
+        out |= {"evacuation": besides.moves.record, "disruption_budget": kept}
     if besides.seen is not None:
         out |= {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
     return out if besides.steering is None else {**out, "rollout": besides.steering.rollout}

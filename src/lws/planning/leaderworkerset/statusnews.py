@@ -13,15 +13,18 @@ from lws.planning.leaderworkerset import conditions, groupstatus
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
 WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
+    "disruption_budget",
+    "evacuation",
     "failures",
     "groups",
     "groups_not_shown",
     "restarts",
     "rollout",
+    "suspect_nodes",
 }  # members that are not the reference's
 
 COUNTERS: Final[Mapping[str, object]] = {"replicas": 0, "ready_replicas": 0, "updated_replicas": 0}
-GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0}
+GROUPS: Final[Mapping[str, object]] = {"groups": (), "groups_not_shown": 0, "suspect_nodes": ()}
 RECORDS: Final[Mapping[str, object]] = {"failures": (), "restarts": ()}
 
 
@@ -81,4 +84,9 @@ def _wordless(status: LeaderWorkerSetStatus) -> object:
     """What is told of groups but for messages, which may change at every attempt of a scheduler."""
     healthy = find(status.conditions, groupstatus.HEALTHY)
     groups = tuple(each.model_copy(update={"message": ""}) for each in status.groups)
-    return groups, status.groups_not_shown, None if healthy is None else (healthy.status, healthy.reason)
+    return (
+        groups,
+        status.groups_not_shown,
+        status.suspect_nodes,
+        None if healthy is None else (healthy.status, healthy.reason),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.actions import DONE
-from lws.planning.leaderworkerset import retention
+from lws.planning.leaderworkerset import lostnodes, retention
 from lws.planning.leaderworkerset.failures import review
 from lws.planning.leaderworkerset.leader_pod import GroupPlan, of_earlier_set, unlabelled
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -12,6 +12,10 @@ from lws.planning.leaderworkerset.snapshots import GroupSnapshot
 
 def plan_worker_pod(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> GroupPlan:
     """Plan one pass over a worker pod; None stands for one that is gone (CD-01)."""
+    return _plan(snapshot, name, pod).on(lostnodes.look(snapshot, pod))
+
+
+def _plan(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> GroupPlan:
     if pod is not None:
         problem = unlabelled(pod)
         if problem is not None:

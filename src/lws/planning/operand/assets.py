@@ -6,7 +6,6 @@ A component is a folder of `config/` on top of `config/default`, such as ``certm
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -39,10 +38,6 @@ class Asset:
     def key(self) -> tuple[str, str]:
         """Kind and name."""
         return self.resource.kind, name_of(self.manifest)
-
-    def wanted(self, components: Collection[str]) -> bool:
-        """Whether it belongs to an installation with these components."""
-        return (not self.component or self.component in components) and self.without.isdisjoint(components)
 
 
 @functools.cache

@@ -8,23 +8,20 @@ structure, never by text.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from lws.api.operand import names
 from lws.api.operand.names import API_VERSION, KIND, SINGLETON
-from lws.api.operand.types import CERT_MANAGER, ENABLED, INTERNAL, LeaderWorkerSetOperatorSpec
+from lws.api.operand.types import INTERNAL, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON, annotations_of, labels_of, name_of, with_annotations
 from lws.apimachinery.resources import CONFIGMAPS, CUSTOMRESOURCEDEFINITIONS, Resource
-from lws.planning.operand import certificates, configuration, deployment, monitoring, sizing
+from lws.planning.operand import certificates, components, configuration, deployment, monitoring, sizing
 from lws.planning.operand.assets import Asset
 from lws.planning.operand.facts import Facts
 from lws.yamltext import load
 
-CERT_MANAGER_COMPONENT: Final = "certmanager"
-NETWORK_POLICY_COMPONENT: Final = "networkpolicy"
-VOLCANO_COMPONENT: Final = "volcano"
 HASH_DIGITS: Final = 10  # of a configuration's digest, in the name of its ConfigMap
 
 
@@ -48,11 +45,13 @@ class Desired:
     Attributes:
         objects: in the order in which they are applied.
         config: the operand's configuration file, and the name of the ConfigMap that its pods mount.
+        invalid: what is wrong with the spec beyond any single object; empty if nothing is.
     """
 
     objects: tuple[Wanted, ...]
     config: JSON
     config_map: str
+    invalid: str = ""
 
     def get(self, kind: str, name: str) -> JSON | None:
         """One object, if it is part of the installation."""
@@ -61,8 +60,13 @@ class Desired:
 
 def desired(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[Asset]) -> Desired:
     """What the spec asks for, given the facts."""
-    chosen = _chosen(spec, facts, assets)
-    content = configuration.configuration(_base(chosen), spec, facts)
+    active = components.active(spec, facts, assets)
+    chosen = [
+        each
+        for each in components.chosen(assets, active)
+        if not monitoring.left_out(each.resource.kind, spec, facts) and not certificates.left_out(each.key, spec)
+    ]
+    content = configuration.configuration(_base(assets, active), spec, facts)
     text = configuration.rendered(content)
     digest = configuration.digest(text)
     copy = f"{names.CONFIG_MAP}-{digest[:HASH_DIGITS]}"
@@ -70,7 +74,8 @@ def desired(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[As
     objects = [Wanted(asset.resource, shaper.shaped(asset)) for asset in chosen]
     objects += [Wanted(CONFIGMAPS, shaper.config_map_copy())]
     objects += [Wanted(resource, shaper.owned(each)) for resource, each in certificates.authority(spec, facts)]
-    return Desired(tuple(sorted(objects, key=lambda each: stage(each.key))), content, copy)
+    ordered = sorted(objects, key=lambda each: stage(each.key))
+    return Desired(tuple(ordered), content, copy, components.unknown(spec, assets))
 
 
 def stage(key: tuple[str, str]) -> int:
@@ -101,29 +106,12 @@ _OTHERS: Final = 7
 _LAST: Final = 9
 
 
-def _chosen(spec: LeaderWorkerSetOperatorSpec, facts: Facts, assets: Sequence[Asset]) -> list[Asset]:
-    """One asset for each object: of two forms that are wanted, the later."""
-    components = {
-        CERT_MANAGER_COMPONENT: facts.certificates == CERT_MANAGER,
-        VOLCANO_COMPONENT: spec.operand.configuration.gang_scheduling is not None,
-        NETWORK_POLICY_COMPONENT: spec.network_policy.mode == ENABLED,
-        monitoring.COMPONENT: monitoring.monitored(spec, facts),
-        monitoring.OPERATOR_COMPONENT: monitoring.operator_monitored(spec, facts),
-    }
-    active = {name for name, wanted in components.items() if wanted}
-    active |= {each.component for each in assets if each.component and each.component not in components}
-    found = {each.key: each for each in assets if each.wanted(active)}
-    return [
-        each
-        for each in found.values()
-        if not monitoring.left_out(each.resource.kind, spec, facts) and not certificates.left_out(each.key, spec)
-    ]
-
-
-def _base(chosen: Sequence[Asset]) -> JSON:
-    """The configuration file that `config/` has."""
-    found = next(each.manifest for each in chosen if each.key == (CONFIGMAPS.kind, names.CONFIG_MAP))
-    content: JSON = load(found["data"][names.CONFIG_KEY])
+def _base(assets: Sequence[Asset], active: Collection[str]) -> JSON:
+    """The configuration file that `config/` has with these components."""
+    forms = [each for each in assets if each.key == (CONFIGMAPS.kind, names.CONFIG_MAP)]
+    contents = {each.component: load(each.manifest["data"][names.CONFIG_KEY]) for each in forms}
+    changed = [content for component, content in contents.items() if component in active]
+    content: JSON = dict(components.combined(contents[""], changed))
     content.pop("gangSchedulingManagement", None)  # from the spec alone
     return content
 

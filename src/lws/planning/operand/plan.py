@@ -33,6 +33,7 @@ from lws.planning.operand import (
 )
 from lws.planning.operand.causes import (
     CERTIFICATE_NOT_READY,
+    CONFIG_INVALID,
     CRD_NARROWED,
     FOREIGN_OBJECT,
     MISSING_DEPENDENCY,
@@ -102,6 +103,8 @@ class _Planner:
             self._out.actions.append(events.switched(recorded, self._facts.certificates))
         if self._kept_off():
             return self._out
+        if self._wanted.invalid:
+            self._out.causes.append(Cause(CONFIG_INVALID, self._wanted.invalid))
         if not self._facts.image_told:
             self._out.causes.append(Cause(OPERAND_IMAGE_MISSING, _NO_IMAGE))
         for each in self._wanted.objects:

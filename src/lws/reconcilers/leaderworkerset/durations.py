@@ -18,7 +18,7 @@ from lws.apimachinery.objects import Condition, Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import is_hashed, pod_ready
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.telemetry.metrics import MetricsRegistry
 
 ROLLOUT_BUCKETS: Final = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.objects import Key
 from lws.reconcilers.leaderworkerset.build import Controllers
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.runtime.failing import Failing
 from lws.telemetry.metrics import MetricsRegistry
 

@@ -26,7 +26,7 @@ from lws.planning.leaderworkerset.culprit import node_lost
 from lws.planning.leaderworkerset.groups import marked
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
-from lws.reconcilers.leaderworkerset.observe import BY_GROUP, BY_SET, LEADERS_BY_SET, Caches, by_group
+from lws.reconcilers.leaderworkerset.caches import BY_GROUP, BY_SET, LEADERS_BY_SET, Caches, by_group
 from lws.telemetry.metrics import MetricDescription, MetricsRegistry, Samples
 
 ONE: Final = ("namespace", "name")

@@ -9,12 +9,14 @@ from typing import Protocol
 import msgspec
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
-from lws.apimachinery.actions import Delete, EmitEvent, Patch, Reference
+from lws.apimachinery.actions import Delete, EmitEvent, Patch, Plan, Reference
 from lws.apimachinery.objects import Key, ObjectMeta
-from lws.apimachinery.resources import PODS
+from lws.apimachinery.resources import NODES, PODS
 from lws.errors import StaleError
+from lws.planning.leaderworkerset import nodes
 from lws.planning.leaderworkerset.culprit import Cause, Fault, cause_of
 from lws.planning.leaderworkerset.leader_pod import GroupPlan
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot
@@ -31,6 +33,10 @@ class GroupListener(Protocol):
 
     def recreated(self, set_key: Key, leader: str, cause: Cause) -> None:
         """The deletion of the leader of this name was accepted."""
+        ...
+
+    def released(self) -> None:
+        """A pod was let go from a lost node."""
         ...
 
 
@@ -92,8 +98,12 @@ async def carry_out(
     """
     outcome = Outcome() if outcome is None else outcome
     box = shared.box
-    snapshot, group = await _judged(leader_key, look, executor, shared.memory)
+    try:
+        snapshot, group = await _judged(leader_key, look, executor, shared.memory)
+    finally:
+        shared.memory.forget_reread(key)
     _note(snapshot, group, leader_key, shared)
+    await _let_go(key, snapshot, group, executor, shared)
     lws, fault = snapshot.lws, _readable(snapshot, group)
     if fault is not None and lws is not None and box is not None:
         text = await box.read(lws, fault, snapshot.policies.failure_log_lines)
@@ -103,6 +113,15 @@ async def carry_out(
         finally:
             await box.keep(lws, fault, text)
     return await _run(key, leader_key, snapshot, group, executor, shared, outcome)
+
+
+async def _let_go(key: Key, snapshot: GroupSnapshot, group: GroupPlan, executor: Executor[Key], shared: Shared) -> None:
+    """Let the pod go from its lost node; whatever else is planned does without it."""
+    if group.release is None:
+        return
+    outcome = await executor.run(key, Plan((group.release,)), regarding(snapshot.lws))
+    if outcome.deleted and shared.listener is not None:
+        shared.listener.released()
 
 
 def _readable(snapshot: GroupSnapshot, group: GroupPlan) -> Fault | None:
@@ -137,6 +156,8 @@ async def _run(
         memory.remember(leader_key, group.record)
         if group.settled is not None and snapshot.leader is not None:
             memory.settle(leader_key, group.settled)
+            if group.healing is not None or not snapshot.policies.group_recovery_grace:
+                memory.heal(leader_key, group.healing)
         result = verdict(group.plan, await executor.run(key, group.plan, regarding(lws), outcome))
         if any(isinstance(each, Patch) and "spec" in each.change for each in group.plan.actions):
             memory.note_repair(leader_key, snapshot.now)
@@ -160,7 +181,7 @@ def _note(snapshot: GroupSnapshot, group: GroupPlan, leader_key: Key, shared: Sh
     if snapshot.lws is None or incident is None:
         return
     shared.records.note(snapshot.lws, incident)
-    if incident.failure is not None:
+    if incident.failure is not None and incident.final:
         shared.memory.note(leader_key, incident.failure.leader_uid)
 
 
@@ -185,9 +206,13 @@ async def _judged(
 ) -> tuple[GroupSnapshot, GroupPlan]:
     """The snapshot and its plan; judged again once its witness was heard, which takes a while."""
     heard: set[Reference] = set()
-    fresh = False
+    fresh, asked = False, False
     while True:
         snapshot, group = look()
+        if group.ask is not None and not asked:
+            await _read_afresh(group.ask, executor, memory)
+            asked = True
+            continue
         judged = group.judged
         if judged is None:
             return snapshot, group
@@ -202,6 +227,13 @@ async def _judged(
             fresh = True
         else:
             return snapshot, group
+
+
+async def _read_afresh(pod: Pod, executor: Executor[Key], memory: GroupMemory) -> None:
+    """A pod and its node as the server has them: nothing is let go on what caches show (resilience 6.2)."""
+    live = await executor.find(Reference.to(PODS, pod.metadata))
+    node = await executor.find(Reference(NODES, "", pod.spec.node_name))
+    memory.note_reread(pod.metadata, nodes.reread(pod, live, node))
 
 
 async def _confirm_fresh(snapshot: GroupSnapshot, executor: Executor[Key]) -> None:

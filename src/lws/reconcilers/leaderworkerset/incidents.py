@@ -21,7 +21,7 @@ from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.planning.leaderworkerset.culprit import Cause
 from lws.planning.leaderworkerset.groups import is_hashed, pod_ready
-from lws.reconcilers.leaderworkerset.observe import Caches
+from lws.reconcilers.leaderworkerset.caches import Caches
 from lws.telemetry.metrics import MetricsRegistry, Samples
 
 WINDOW: Final = 3600.0
@@ -44,6 +44,7 @@ class Incidents:
         self._clock = clock
         self._counting = counting
         self._recreations: dict[Key, Counter[Cause]] = {}
+        self._released = 0
         self._lost = dict.fromkeys(Cause, 0.0)  # seconds
         self._recreating: dict[Key, dict[str, tuple[Cause, float]]] = {}  # by set and leader: since when
         self._failures: dict[Key, dict[str, deque[float]]] = {}  # by set and leader: when
@@ -60,6 +61,12 @@ class Incidents:
             ("reason",),
             lambda: [((cause,), self._lost[cause]) for cause in Cause] if self._counting() else [],
         )
+        metrics.sampled_counter(
+            "lws_released_pods",
+            "Pods that were deleted without waiting for their lost node.",
+            (),
+            lambda: [((), float(self._released))] if self._counting() else [],
+        )
         metrics.sampled_gauge(
             "lws_group_failures_max",
             "Most failures of any one group of the set within the last hour: recreations, restarts in place, and losses"
@@ -75,6 +82,10 @@ class Incidents:
         self._recreations.setdefault(set_key, Counter())[cause] += 1
         self._recreating.setdefault(set_key, {})[leader] = (cause, self._clock.monotonic())
         self._failed(set_key, leader)
+
+    def released(self) -> None:
+        """A pod was let go from a lost node."""
+        self._released += 1
 
     def became_ready(self, set_key: Key, leader: str) -> None:
         """A group is ready. One that is known by a key has another name than the one that it replaces."""

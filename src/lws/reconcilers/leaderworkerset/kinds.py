@@ -1,6 +1,6 @@
 """What the LeaderWorkerSet controllers watch, and how small it is kept.
 
-Of annotations, pods keep those that planners read; Services, Nodes and PodGroups keep none.
+Of annotations, pods keep those that planners read and nodes those of ours; Services and PodGroups keep none.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from lws.api.leaderworkerset import labels, objects
 from lws.api.leaderworkerset import resources as own
 from lws.api.leaderworkerset.status import MESSAGE_BYTES
 from lws.api.leaderworkerset.types import LeaderWorkerSet
+from lws.api.leaderworkerset.workloadapi import WorkloadApi
 from lws.apimachinery import resources
+from lws.apimachinery.objects import Condition
 from lws.informers.kinds import (
     Kind,
     every_annotation,
+    metadata_kind,
     no_annotation,
     packed_kind,
     pool_condition,
     pool_member,
     typed_kind,
 )
+from lws.planning.leaderworkerset.diagnosis.objects import Event
+from lws.planning.leaderworkerset.emptying import of_control_plane
 
 _RUNNING: Final = objects.ContainerState(running={})
 
@@ -41,6 +46,11 @@ def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)
+    kept = tuple(each for each in pod.spec.tolerations or () if not of_control_plane(each.key))  # every pod has these
+    for toleration in kept:
+        for member in ("key", "operator", "value", "effect"):
+            pool_member(toleration, member)
+    force_setattr(pod.spec, "tolerations", kept)
     for container in (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())):
         _shrink(container)
 
@@ -59,12 +69,32 @@ def _shrink(container: objects.ContainerStatus) -> None:
             force_setattr(ended, "message", ended.message[:MESSAGE_BYTES])
 
 
-def _only_readiness(node: objects.Node) -> None:
-    """Of a node's conditions only Ready is looked at."""
-    ready = tuple(each for each in node.status.conditions or () if each.type == "Ready")
-    for condition in ready:
+def _shrink_node(node: objects.Node) -> None:
+    """Keep little of a node: its readiness, and of the conditions that tell of trouble those that are True."""
+    told = tuple(each for each in node.status.conditions or () if each.type == "Ready" or each.status == "True")
+    for condition in told:
         pool_condition(condition)
-    force_setattr(node.status, "conditions", ready)
+    force_setattr(node.status, "conditions", told)
+    for taint in node.spec.taints or ():
+        for member in ("key", "value", "effect"):
+            pool_member(taint, member)
+
+
+def _own_annotation(key: str) -> bool:
+    return key.startswith(labels.EXTENSION)
+
+
+def _only_trouble(pod_group: objects.PodGroup) -> None:
+    """Of a PodGroup's conditions only why it could not be placed is looked at."""
+    words = pod_group.unschedulable[:MESSAGE_BYTES]
+    kept = (Condition(type="Unschedulable", status="True", message=words),) if words else ()
+    force_setattr(pod_group.status, "conditions", kept)
+
+
+def _short_event(event: Event) -> None:
+    pool_member(event, "reason")
+    pool_member(event, "type")
+    force_setattr(event, "message", event.message[:MESSAGE_BYTES])
 
 
 def _of_leaders(statefulset: objects.StatefulSet) -> bool:
@@ -86,9 +116,20 @@ SERVICES: Final = typed_kind(resources.SERVICES, objects.Service, annotations=no
 CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
 )
-NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=no_annotation, finish=_only_readiness)
-PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation)
-WORKLOADS: Final = typed_kind(own.WORKLOADS, objects.Workload, annotations=no_annotation)
-SCHEDULING_PODGROUPS: Final = typed_kind(
-    own.SCHEDULING_PODGROUPS, objects.SchedulingPodGroup, annotations=no_annotation
+NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=_own_annotation, finish=_shrink_node)
+DISRUPTIONBUDGETS: Final = typed_kind(
+    resources.PODDISRUPTIONBUDGETS, objects.DisruptionBudget, annotations=no_annotation
 )
+PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation, finish=_only_trouble)
+GANG_EVENTS: Final = typed_kind(resources.CORE_EVENTS, Event, annotations=no_annotation, finish=_short_event)
+QUEUES: Final = metadata_kind(own.QUEUES)
+
+
+def workloads(api: WorkloadApi) -> Kind[objects.Workload]:
+    """Workloads of this version of ``scheduling.k8s.io``."""
+    return typed_kind(api.workloads, objects.Workload, annotations=no_annotation)
+
+
+def scheduling_groups(api: WorkloadApi) -> Kind[objects.SchedulingPodGroup]:
+    """PodGroups of this version of ``scheduling.k8s.io``."""
+    return typed_kind(api.groups, objects.SchedulingPodGroup, annotations=no_annotation)

@@ -6,15 +6,17 @@ All of it may be lost at any time: records are seeded again from what is seen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
-from lws.apimachinery.objects import Key
+from lws.apimachinery.objects import Key, ObjectMeta
 from lws.planning.leaderworkerset import culprit
+from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.leader_pod import MOST_REPAIRS
 from lws.planning.leaderworkerset.members import MemberRecord
+from lws.planning.leaderworkerset.nodes import Reread
 from lws.runtime.bounded import Bounded
 
 REPAIR_SECONDS: Final = 3600.0
@@ -34,8 +36,11 @@ class GroupMemory:
         self._settled: dict[Key, Mapping[str, int]] = {}
         self._refused: dict[Key, str] = {}
         self._noted: dict[Key, str] = {}
+        self._healing: dict[Key, Healing] = {}
         self._ended: Bounded[Key, Pod] = Bounded()
         self._repairs: dict[Key, tuple[datetime, ...]] = {}
+        self._rereads: dict[Key, tuple[str, Reread]] = {}
+        self._claims: Bounded[str, tuple[str, ...]] = Bounded()
 
     def record(self, leader: Key) -> MemberRecord | None:
         """What is remembered of the group's members."""
@@ -72,6 +77,17 @@ class GroupMemory:
             del self._released[leader]
         return left
 
+    def heal(self, leader: Key, healing: Healing | None) -> None:
+        """Keep what came of a look at a group that is given time to get over failures; None for one that is not."""
+        if healing is None:
+            self._healing.pop(leader, None)
+        else:
+            self._healing[leader] = healing
+
+    def healing(self, leader: Key) -> Healing | None:
+        """What is remembered of such a group."""
+        return self._healing.get(leader)
+
     def note(self, leader: Key, uid: str) -> None:
         """The failure of this leader's group is recorded."""
         self._noted[leader] = uid
@@ -102,6 +118,33 @@ class GroupMemory:
     def repairs(self, leader: Key, now: datetime) -> int:
         """How often that was done within an hour."""
         return sum(1 for each in self._repairs.get(leader, ()) if (now - each).total_seconds() < REPAIR_SECONDS)
+
+    def note_reread(self, meta: ObjectMeta, reread: Reread) -> None:
+        """A pod and its node were read afresh; what it mounts never changes."""
+        self._rereads[meta.key] = (meta.uid, reread)
+        if reread.claims:
+            self._claims.put(meta.uid, reread.claims)
+
+    def reread(self, pods: Iterable[Pod]) -> dict[str, Reread]:
+        """By UID, what a fresh read told of these pods until it is forgotten; of what they mount, for good."""
+        if not self._rereads and not len(self._claims):
+            return {}
+        metas = [pod.metadata for pod in pods]
+        known = {
+            meta.uid: Reread(same=False, claims=found, fresh=False)
+            for meta in metas
+            if (found := self.claims(meta.uid))
+        }
+        read = [(meta.uid, self._rereads.get(meta.key)) for meta in metas]
+        return known | {uid: found[1] for uid, found in read if found is not None and found[0] == uid}
+
+    def forget_reread(self, pod: Key) -> None:
+        """What was read is not fresh any more."""
+        self._rereads.pop(pod, None)
+
+    def claims(self, uid: str) -> tuple[str, ...]:
+        """Claims that a pod on a lost node mounts for writing, if that was read."""
+        return self._claims.get(uid) or ()
 
     def note_refusal(self, leader: Key, words: str) -> bool:
         """Why the server refused the group's PodGroup, empty if it did not; whether that is news."""
@@ -141,9 +184,10 @@ class GroupMemory:
         self._settled.pop(leader, None)
         self._refused.pop(leader, None)
         self._noted.pop(leader, None)
+        self._healing.pop(leader, None)
         self._repairs.pop(leader, None)
 
     def __len__(self) -> int:
         """How many groups are remembered."""
         by_leader = (self._records, self._going, self._released, self._settled, self._refused, self._noted)
-        return len({leader for known in by_leader for leader in known})
+        return len({leader for known in (*by_leader, self._healing) for leader in known})

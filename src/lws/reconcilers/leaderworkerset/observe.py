@@ -1,165 +1,52 @@
-"""The caches, and the snapshots taken from them. Nothing here asks the API server.
-
-All but the sets themselves and the nodes are selected by the label ``leaderworkerset.sigs.k8s.io/name`` at the server,
-so the caches hold what belongs to LeaderWorkerSets and nothing else of the cluster.
-"""
+"""The snapshots taken from the caches. Nothing here asks the API server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from datetime import datetime
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
 from lws.api.leaderworkerset.objects import (
-    ControllerRevision,
-    Deployment,
-    Node,
     Pod,
     PodGroup,
-    SchedulingPodGroup,
-    Service,
     StatefulSet,
-    Workload,
+    Taint,
     controlled_by,
 )
+from lws.api.leaderworkerset.status import SuspectNode
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.names import parent_and_ordinal
-from lws.apimachinery.objects import Key, Object
+from lws.apimachinery.objects import Key
 from lws.clock import SystemClock
-from lws.informers.informer import Informer
-from lws.informers.kinds import Kind
-from lws.informers.registry import InformerRegistry
-from lws.planning.leaderworkerset.diagnosis.facts import Holder
+from lws.planning.leaderworkerset.diagnosis.facts import GangFacts, Holder
+from lws.planning.leaderworkerset.diagnosis.gangs import words_of
 from lws.planning.leaderworkerset.groups import base_name, gated, group_name, is_hashed, is_leader, marked, size_of
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.podgroup import SchedulerProvider, is_complete, name_of
-from lws.planning.leaderworkerset.retention import held
+from lws.planning.leaderworkerset.prerequisites import NOTHING_SEEN, Gangs, Seen
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.services import service_name
 from lws.planning.leaderworkerset.snapshots import GroupSnapshot, SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import UNKNOWN, Pacing
-from lws.planning.leaderworkerset.workloads import NOTHING_SEEN, Seen, groups_of
-from lws.reconcilers.leaderworkerset import kinds
+from lws.planning.leaderworkerset.workloads import groups_of
+from lws.reconcilers.leaderworkerset.caches import (
+    BY_GROUP,
+    BY_HOST,
+    BY_LEADER,
+    BY_POD_GROUP,
+    BY_SET,
+    BY_SUBJECT,
+    LEADERS_BY_SET,
+    Caches,
+    by_group,
+)
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
-
-T = TypeVar("T", bound=Object)
-
-# Our revisions, and not those that the StatefulSet controller makes of our StatefulSets: they bear our labels too.
-OWN_REVISIONS = f"{labels.NAME},!controller.kubernetes.io/hash"
-
-BY_SET = "set"
-LEADERS_BY_SET = "leaders"
-BY_GROUP = "group"
-BY_LEADER = "leader"
-RETAINED_BY_SET = "retained"
-BY_HOST = "host"
-BY_POD_GROUP = "podgroup"
-
-
-def by_set(obj: Object) -> str:
-    """``<namespace>/<set>`` by label; nothing for an empty label."""
-    name = obj.metadata.label(labels.NAME)
-    return f"{obj.metadata.namespace}/{name}" if name else ""
-
-
-def leaders_by_set(pod: Pod) -> str:
-    """`by_set` for leader pods only."""
-    return by_set(pod) if is_leader(pod) else ""
-
-
-def retained_by_set(pod: Pod) -> str:
-    """`by_set` for the pods that a restart budget holds back (next 5.3)."""
-    return by_set(pod) if held(pod) else ""
-
-
-def by_group(pod: Pod) -> str:
-    """``<namespace>/<set>/<group index>`` by labels (spec 9.3)."""
-    meta = pod.metadata
-    return f"{meta.namespace}/{meta.label(labels.NAME)}/{meta.label(labels.GROUP_INDEX)}"
-
-
-def by_leader(pod: Pod) -> str:
-    """``<namespace>/<base>`` by the name of a pod that is no leader; the leader's name where groups have an index."""
-    parent, ordinal = parent_and_ordinal(pod.metadata.name)
-    return f"{pod.metadata.namespace}/{parent}" if ordinal >= 0 and not is_leader(pod) else ""
-
-
-def by_pod_group(pod: Pod) -> str:
-    """``<namespace>/<PodGroup>`` of pods in one of ``scheduling.k8s.io``."""
-    group = pod.spec.scheduling_group
-    return f"{pod.metadata.namespace}/{group.pod_group_name}" if group is not None and group.pod_group_name else ""
-
-
-def by_host(pod: Pod) -> str:
-    """``<namespace>/<host>`` of leaders that are known by a key: what their workers are named after."""
-    return f"{pod.metadata.namespace}/{pod.spec.hostname}" if is_hashed(pod) and is_leader(pod) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Caches:
-    """The informers that reconcilers read."""
-
-    sets: Informer[LeaderWorkerSet]
-    statefulsets: Informer[StatefulSet]
-    pods: Informer[Pod]
-    services: Informer[Service]
-    revisions: Informer[ControllerRevision]
-    nodes: Informer[Node]
-    deployments: Informer[Deployment]
-    pod_groups: Informer[PodGroup] | None = None
-    workloads: Informer[Workload] | None = None
-    scheduling_groups: Informer[SchedulingPodGroup] | None = None
-
-    @classmethod
-    def of(cls, registry: InformerRegistry, *, gang: bool = False, typed: bool = False, namespace: str = "") -> Caches:
-        """Ask the registry for every informer, with its indexes; PodGroups only with the scheduling they are for."""
-        ours = labels.NAME
-        pods = registry.informer(kinds.PODS, namespace=namespace, label_selector=ours)
-        pods.add_index(LEADERS_BY_SET, leaders_by_set)
-        pods.add_index(RETAINED_BY_SET, retained_by_set)
-        pods.add_index(BY_GROUP, by_group)
-        pods.add_index(BY_LEADER, by_leader)
-        pods.add_index(BY_HOST, by_host)
-        if typed:
-            pods.add_index(BY_POD_GROUP, by_pod_group)
-        statefulsets = registry.informer(kinds.STATEFULSETS, namespace=namespace, label_selector=ours)
-        statefulsets.add_index(BY_SET, by_set)
-        revisions = registry.informer(kinds.CONTROLLERREVISIONS, namespace=namespace, label_selector=OWN_REVISIONS)
-        revisions.add_index(BY_SET, by_set)
-        groups = _pod_groups(registry, namespace) if gang else None
-        return cls(
-            sets=registry.informer(kinds.LEADERWORKERSETS, namespace=namespace),
-            statefulsets=statefulsets,
-            pods=pods,
-            services=registry.informer(kinds.SERVICES, namespace=namespace, label_selector=ours),
-            revisions=revisions,
-            nodes=registry.informer(kinds.NODES),
-            # Optional, so that sets whose groups have an index do without the right to read them.
-            deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
-            pod_groups=groups,
-            workloads=_scheduling(registry, kinds.WORKLOADS, namespace) if typed else None,
-            scheduling_groups=_scheduling(registry, kinds.SCHEDULING_PODGROUPS, namespace) if typed else None,
-        )
-
-    def __iter__(self) -> Iterator[Informer[Any]]:
-        every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
-        optional = (self.pod_groups, self.workloads, self.scheduling_groups)
-        return (each for each in (*every, *optional) if each is not None)
-
-
-def _scheduling(registry: InformerRegistry, kind: Kind[T], namespace: str) -> Informer[T]:
-    """The API of Kubernetes for placing pods together, which older servers lack and newer ones may not serve."""
-    informer = registry.informer(kind, namespace=namespace, label_selector=labels.NAME, optional=True)
-    informer.add_index(BY_SET, by_set)
-    return informer
-
-
-def _pod_groups(registry: InformerRegistry, namespace: str) -> Informer[PodGroup]:
-    """PodGroups are somebody else's API: without it, only the groups that need one wait (CD-44)."""
-    return registry.informer(kinds.PODGROUPS, namespace=namespace, label_selector=labels.NAME, optional=True)
 
 
 class Observer:
@@ -171,6 +58,10 @@ class Observer:
         provider: the gang scheduler, if there is one.
         records: what is remembered of the failures of sets.
         terminating: how many groups of a set are terminating.
+        nodes: since when nodes are lost.
+        suspects: nodes that recreated groups of a set avoid.
+        inquiries: answers of the API server; without them nothing is asked.
+        emptied_since: when a node was first seen with a taint.
     """
 
     def __init__(
@@ -180,11 +71,19 @@ class Observer:
         provider: SchedulerProvider | None = None,
         records: SetRecords | None = None,
         terminating: Callable[[Key], int] = lambda _: 0,
+        nodes: NodeMemory | None = None,
+        suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
+        inquiries: Inquiries | None = None,
+        emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None,
     ) -> None:
+        self._inquiries = inquiries
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._emptied_since = emptied_since
+        self._suspects = suspects
+        self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
         self._contents = Contents()
 
@@ -219,6 +118,7 @@ class Observer:
             told=self._records.told(lws),
             scheduling=self._scheduling(lws),
             rollout=self._records.rollout(lws),
+            suspects=self._suspects(lws),
             lookup=self._lookup(namespace),
             contents=self._contents,
         )
@@ -226,7 +126,6 @@ class Observer:
     def _lookup(self, namespace: str) -> Lookup:
         """How to look up what explains trouble in this namespace."""
         caches, groups = self._caches, self._caches.pod_groups
-        nodes = caches.nodes.store
 
         def members(leader: Pod) -> Sequence[Pod]:
             return tuple(caches.pods.store.by_index(BY_GROUP, by_group(leader)))
@@ -235,14 +134,28 @@ class Observer:
             shown = [each.metadata.name for each in caches.pods.store.by_index(BY_LEADER, f"{namespace}/{leader}")]
             return sorted(self._memory.released((namespace, leader), shown))
 
-        present = None if groups is None or groups.unavailable else groups.store
         return Lookup(
             members,
-            lambda name: nodes.get("", name),
-            None if present is None else lambda name: present.get(namespace, name),
+            self._nodes.known,
+            None if groups is None or groups.unavailable else lambda name: self._gang(namespace, name),
             self._topology,
             unlabelled,
+            self._emptied_since,
+            self._memory.claims,
+            lambda workers: "" if self._inquiries is None else self._inquiries.manager(workers),
+            lambda workers: () if self._inquiries is None else self._inquiries.warnings(workers),
         )
+
+    def _gang(self, namespace: str, name: str) -> GangFacts | None:
+        """A PodGroup and what is said of it; None if it does not exist."""
+        groups, queues, events = self._caches.pod_groups, self._caches.queues, self._caches.gang_events
+        found = None if groups is None else groups.store.get(namespace, name)
+        if found is None:
+            return None
+        known = None if queues is None or queues.unavailable or not queues.synced else queues.store
+        about = () if events is None else events.store.by_index(BY_SUBJECT, f"{namespace}/{name}")
+        queue = found.spec.queue or DEFAULT_QUEUE
+        return GangFacts(found, None if known is None else known.get("", queue) is not None, words_of(found, about))
 
     def _topology(self, key: str) -> tuple[frozenset[str], tuple[Holder, ...]]:
         """The domains of a node label, and the pods of groups in them."""
@@ -255,6 +168,7 @@ class Observer:
                 pod.metadata.namespace,
                 pod.metadata.label(labels.NAME),
                 pod.metadata.label(labels.GROUP_INDEX),
+                pod.spec.priority,
             )
             for pod in held
         )
@@ -262,23 +176,39 @@ class Observer:
     def _scheduling(self, lws: LeaderWorkerSet) -> Seen:
         """What there is of typed scheduling, for a set that asks for it."""
         caches, where = self._caches, "/".join(lws.metadata.key)
-        if lws.spec.scheduling is None or caches.workloads is None or caches.scheduling_groups is None:
+        if lws.spec.scheduling is None or not caches.typed:
+            return NOTHING_SEEN
+        if caches.pod_groups is not None and self._provider is not None:
+            gangs = {each.metadata.name: each for each in caches.pod_groups.store.by_index(BY_SET, where)}
+            return Seen(
+                supported=True,
+                unavailable=caches.pod_groups.unavailable,
+                in_use=self._named(lws, gangs),
+                gangs=Gangs(self._provider, gangs),
+            )
+        if caches.workloads is None or caches.scheduling_groups is None:
             return NOTHING_SEEN
         groups = {each.metadata.name: each for each in caches.scheduling_groups.store.by_index(BY_SET, where)}
-        namespace, named = lws.metadata.namespace, caches.pods.store
         return Seen(
             supported=True,
             unavailable=caches.workloads.unavailable or caches.scheduling_groups.unavailable,
+            api=caches.api,
             workloads=tuple(caches.workloads.store.by_index(BY_SET, where)),
             groups=groups,
-            in_use=frozenset(name for name in groups if named.by_index(BY_POD_GROUP, f"{namespace}/{name}")),
+            in_use=self._named(lws, groups),
         )
 
+    def _named(self, lws: LeaderWorkerSet, groups: Iterable[str]) -> frozenset[str]:
+        """Those of these PodGroups that some pod names."""
+        namespace, pods = lws.metadata.namespace, self._caches.pods.store
+        return frozenset(name for name in groups if pods.by_index(BY_POD_GROUP, f"{namespace}/{name}"))
+
     def _unprepared(self, leader: Pod) -> str:
-        """The PodGroup of ``scheduling.k8s.io`` that a gated leader lacks; empty if it lacks none."""
+        """The PodGroup of its set that a gated leader lacks; empty if it lacks none."""
         groups = self._caches.scheduling_groups
         if groups is None:
-            return ""
+            typed = self._caches.typed and leader.metadata.annotation(labels.SCHEDULING_LEVEL)
+            return name_of(self._provider, leader) if typed and self._lacks_pod_group(leader) else ""
         names = groups_of(leader)
         return next((name for name in names if groups.store.get(leader.metadata.namespace, name) is None), "")
 
@@ -372,18 +302,26 @@ class Observer:
         if snapshot.lws is None:
             return snapshot
         records, leader = self._records.of(snapshot.lws), snapshot.leader
-        noted = {each.leader_uid for each in records.failures} | {self._memory.noted(leader_key)}
+        noted = {each.leader_uid for each in records.failures if not each.healed} | {self._memory.noted(leader_key)}
+        chosen = self._records.chosen(snapshot.lws).policies
+        healing, failure = None, None
+        if chosen.group_recovery_grace and leader is not None:
+            healing, uid = self._memory.healing(leader_key), leader.metadata.uid
+            failure = None if uid == self._memory.noted(leader_key) else records.open(uid)
+            noted -= set() if failure is None else {uid}
+        pods = (*snapshot.group_pods, *snapshot.workers.values(), *(() if leader is None else (leader,)))
+        names = [pod.spec.node_name for pod in pods if pod.spec.node_name]
         return replace(
             snapshot,
             now=self._records.now(),
-            policies=self._records.chosen(snapshot.lws).policies,
+            policies=chosen,
             entry=None if leader is None else records.restarts.get(group_name(leader)),
             noted=frozenset(noted),
-            nodes=self._nodes((*snapshot.group_pods, *(() if leader is None else (leader,)))),
+            healing=healing,
+            failure=failure,
+            nodes=self._nodes.known(names),
             ended=self._memory.ended(leader_key),
             repairs=self._memory.repairs(leader_key, self._records.now()),
+            silent=self._nodes.seen(names) if chosen.release_lost_nodes_after.seconds else None,
+            reread=self._memory.reread(pods),
         )
-
-    def _nodes(self, pods: Iterable[Pod]) -> dict[str, Node | None]:
-        nodes = self._caches.nodes.store
-        return {pod.spec.node_name: nodes.get("", pod.spec.node_name) for pod in pods if pod.spec.node_name}

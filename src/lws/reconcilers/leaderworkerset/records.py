@@ -61,6 +61,11 @@ class SetRecords:
         self._wake = wake
         self._sets: dict[Key, _OfSet] = {}
 
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        return self._clock
+
     def now(self) -> datetime:
         """The time."""
         return self._clock.now()
@@ -123,12 +128,13 @@ class SetRecords:
         """What our last write of the status said beyond the reference."""
         return self._of(lws).told
 
-    def wrote(self, lws: LeaderWorkerSet, plan: Plan) -> None:
-        """The status was written as the plan has it."""
+    def wrote(self, lws: LeaderWorkerSet, plan: Plan, records: Records) -> None:
+        """The status was written as the plan has it, which was made when these were the failures."""
         written = next((each for each in plan.actions if isinstance(each, UpdateStatus)), None)
         if written is not None:
             known = self._of(lws)
-            known.changed_at = None
+            if known.records == records:
+                known.changed_at = None
             known.told = {name: value for name, value in written.status.items() if name in _BEYOND}
 
     def forget(self, key: Key) -> None:

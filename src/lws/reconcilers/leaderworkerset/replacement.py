@@ -15,7 +15,7 @@ from lws.api.leaderworkerset.objects import Pod
 from lws.apimachinery.objects import Key
 from lws.planning.leaderworkerset.groups import gated, group_of, is_hashed, is_leader, leads, marked, passing
 from lws.planning.leaderworkerset.replacement import first_in_rank
-from lws.reconcilers.leaderworkerset.observe import LEADERS_BY_SET, Caches
+from lws.reconcilers.leaderworkerset.caches import LEADERS_BY_SET, Caches
 from lws.reconcilers.leaderworkerset.triggers import NONE, Keys
 
 

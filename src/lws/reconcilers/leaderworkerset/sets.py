@@ -8,23 +8,26 @@ from dataclasses import replace
 import msgspec
 
 from lws.api.leaderworkerset.objects import Deployment, StatefulSet
-from lws.api.leaderworkerset.resources import SCHEDULING_PODGROUPS, WORKLOADS
+from lws.api.leaderworkerset.resources import PODGROUPS, WORKLOADS
 from lws.apimachinery.actions import Applied, Apply, Delete, Plan
 from lws.apimachinery.objects import Key
 from lws.clock import Clock
 from lws.errors import ApiError, ConflictError, TransportError
-from lws.planning.leaderworkerset import workloads
+from lws.planning.leaderworkerset import prerequisites
+from lws.planning.leaderworkerset.prerequisites import Problem
 from lws.planning.leaderworkerset.records import settle
 from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unprepared
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
-from lws.planning.leaderworkerset.workloads import Problem
 from lws.reconcilers.leaderworkerset.group import regarding
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
+from lws.reconcilers.leaderworkerset.moves import Places
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
+from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
-from lws.runtime.controller import Done, Verdict
+from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 
@@ -40,14 +43,27 @@ class LeaderWorkerSetReconciler:
         observer: takes snapshots.
         executor: carries out plans.
         clock: stamps conditions.
+        parents: finds the Workloads of parents.
         records: what is remembered of failures.
+        places: which sets move groups.
+        inquiries: asks the API server for what is to be told and no cache holds.
     """
 
     def __init__(
-        self, observer: Observer, executor: Executor[Key], clock: Clock, records: SetRecords | None = None
+        self,
+        observer: Observer,
+        executor: Executor[Key],
+        clock: Clock,
+        places: Places,
+        parents: Parents,
+        records: SetRecords | None = None,
+        inquiries: Inquiries | None = None,
     ) -> None:
+        self._inquiries = inquiries
+        self._parents = parents
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
+        self._places = places
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -63,7 +79,11 @@ class LeaderWorkerSetReconciler:
             self._pace.forget(key)
             self._one_by_one.forget(key)
             self._records.forget(key)
+            self._parents.forget(key)
             return Done()
+        if snapshot.scheduling.supported and snapshot.scheduling.gangs is None:
+            parent = await self._parents.of(snapshot.lws)
+            snapshot = replace(snapshot, scheduling=replace(snapshot.scheduling, parent=parent))
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
         news_age = self._records.news_age(snapshot.lws)
@@ -75,6 +95,7 @@ class LeaderWorkerSetReconciler:
             unready_since=since,
             one_by_one=self._one_by_one.believed(pacing.now),
         )
+        snapshot = self._places.around(snapshot)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -87,8 +108,12 @@ class LeaderWorkerSetReconciler:
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
         outcome = Outcome()
         planned = plan_set(snapshot, self._clock.now())
+        if planned.seen.asked and self._inquiries is not None:
+            await self._inquiries.ask(planned.seen.asked)
+            return RequeueAfter(0.0)  # the world went on meanwhile
         plan = planned.plan
         self._records.saw(snapshot.lws, planned)
+        self._places.planned(key, planned.moves)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:
@@ -99,6 +124,7 @@ class LeaderWorkerSetReconciler:
                 with suppress(ApiError, TransportError):
                     await self._run(key, snapshot, plan_unprepared(snapshot, self._clock.now(), problem), Outcome())
             raise
+        self._places.done(planned.moves)
         owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
@@ -118,15 +144,16 @@ class LeaderWorkerSetReconciler:
             look = plan.look if isinstance(plan, PacedPlan) else None
             self._pace.looked(key, look, outcome, begun, self._clock.monotonic())
             if outcome.status_written:
-                self._records.wrote(snapshot.lws, plan)
+                self._records.wrote(snapshot.lws, plan, snapshot.records)
 
 
 def _problem(outcome: Outcome, error: ApiError) -> Problem | None:
     """What the failure of a pass says of typed scheduling, if it is about that."""
     resource = getattr(outcome.failed, "resource", None)
-    if resource == WORKLOADS:
-        return Problem(workloads.WORKLOAD_FAILED, str(error))
-    if resource != SCHEDULING_PODGROUPS:
+    kind = "" if resource is None else resource.kind
+    if kind == WORKLOADS.kind:
+        return Problem(prerequisites.WORKLOAD_FAILED, str(error))
+    if kind != PODGROUPS.kind:
         return None
     cleanup = isinstance(outcome.failed, Delete)
-    return Problem(workloads.CLEANUP_BLOCKED if cleanup else workloads.POD_GROUP_FAILED, str(error))
+    return Problem(prerequisites.CLEANUP_BLOCKED if cleanup else prerequisites.POD_GROUP_FAILED, str(error))

@@ -13,7 +13,8 @@ What wakes what:
       there; and a PodGroup that changed in what follows its group. The gated leader that is next in rank: an edit of
       its set, a change of the Deployment, and whatever may free a place (`reconcilers.leaderworkerset.replacement`).
       One that a restart budget holds back: an edit or the end of its set, and any change of the leader StatefulSet,
-      which wake such a worker too (next 5.8).
+      which wake such a worker too (next 5.8). Every pod of a set whose grace for failed members changed (resilience 7).
+      Of any pod of a set that asks for it: that its node falls silent (resilience 6.2).
     * a worker pod: any change of it, its end included (CD-01); the coming of the StatefulSet of its group, which tells
       whether it belongs: that comes by another watch, and may be later than the pod and its failure.
 """
@@ -25,6 +26,7 @@ from typing import TypeAlias
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Pod, PodGroup, Service, StatefulSet
+from lws.api.leaderworkerset.policykeys import RECOVERY_GRACE
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.names import parent_and_ordinal
@@ -70,14 +72,14 @@ def sets_of_service(old: Service | None, new: Service | None) -> Keys:
 
 
 def sets_of_label(old: Object | None, new: Object | None) -> Keys:
-    """The set that a Workload or PodGroup is labelled with."""
+    """The set that an object is labelled with."""
     metas = [each.metadata for each in (old, new) if each is not None]
     return frozenset((meta.namespace, meta.label(labels.NAME)) for meta in metas if meta.label(labels.NAME))
 
 
 def sets_of_ended(old: Pod | None, new: Pod | None) -> Keys:
-    """The set of a pod that is gone and was placed with others: their PodGroup may be of no more use."""
-    if old is None or new is not None or old.spec.scheduling_group is None:
+    """The set of a pod that is gone and was placed with others: their PodGroup may be of no more use (next 7.9)."""
+    if old is None or new is not None or not old.metadata.annotation(labels.SCHEDULING_LEVEL):
         return NONE
     return frozenset({(old.metadata.namespace, old.metadata.label(labels.NAME))})
 
@@ -117,6 +119,15 @@ def concerns_leaders(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -
 def _start(lws: LeaderWorkerSet) -> tuple[str, str]:
     """What groups start by: when workers do, and in which queue their PodGroups wait."""
     return lws.spec.startup_policy, lws.metadata.annotation(labels.QUEUE_NAME) or ""
+
+
+def concerns_members(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:
+    """Whether every pod of a set is to be judged anew: what was no failure may be one now (resilience 7)."""
+    return old is not None and new is not None and _grace(old) != _grace(new)
+
+
+def _grace(lws: LeaderWorkerSet) -> str:
+    return lws.metadata.annotation(RECOVERY_GRACE) or ""
 
 
 def concerns_retained(old: LeaderWorkerSet | None, new: LeaderWorkerSet | None) -> bool:

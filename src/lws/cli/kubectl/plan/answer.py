@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import labels
-from lws.apimachinery.integers import natural
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.quantity import Quantity, QuantityError
-from lws.apimachinery.resources import PODS, STATEFULSETS
+from lws.apimachinery.resources import DEPLOYMENTS, PODS, STATEFULSETS
 from lws.cli.kubectl.plan import documents as made
-from lws.cli.kubectl.plan.rehearsal import START_UP, Outcome, Request
+from lws.cli.kubectl.plan.rehearsal import START_UP, Outcome, Request, Roles, Write
 from lws.cli.kubectl.plan.world import RESOURCEQUOTAS, World
-from lws.planning.leaderworkerset.course import Place, SetCourse
+from lws.planning.leaderworkerset.course import Place, SetCourse, group_name
 
 Change = Literal["edit", "scale", "drain", "upgrade"]
 
@@ -33,7 +35,9 @@ class StartUp:
 def start_up(world: World, place: Place | None = None) -> StartUp:
     """The median over the ready pods of a set, or of all, whose containers were never restarted."""
     taken = [
-        seconds for pod in world.of(PODS) if place in (None, _set_of(pod)) and (seconds := _taken(pod)) is not None
+        seconds
+        for pod in world.of(PODS)
+        if place in (None, _set_of(pod), _roles_of(pod)) and (seconds := _taken(pod)) is not None
     ]
     return StartUp(float(median(taken)), measured=True) if taken else StartUp()
 
@@ -56,17 +60,21 @@ def _taken(pod: JSON) -> float | None:
 
 def answer(change: Change, request: Request, outcome: Outcome, took: StartUp, diff: str = "") -> made.Plan:
     """The document of ``plan``: the sets to which something happens, and the one that is edited."""
-    edited = None if request.edited is None else _place(request.edited)
-    sets = [
-        planned_set(request, outcome, place)
-        for place in sorted(outcome.courses)
-        if place == edited or _touched(change, request, outcome, place)
-    ]
+    edited = {(resource, _place(one)) for resource, one in request.edited}
     return made.Plan(
         change=change,
         refused=outcome.refused,
         diff=diff,
-        sets=tuple(sets),
+        sets=tuple(
+            planned_set(request, outcome, place)
+            for place in sorted(outcome.courses)
+            if (LEADERWORKERSETS, place) in edited or _touched(change, request, outcome, place)
+        ),
+        disaggregated_sets=tuple(
+            planned_roles(change, place, roles)
+            for place, roles in sorted(outcome.roles.items())
+            if (DISAGGREGATEDSETS, place) in edited or roles.whole.happenings or (change == "upgrade" and roles.writes)
+        ),
         stuck=tuple(made.StuckNode(node=node, reason=reason) for node, reason in sorted(outcome.stuck.items())),
         warnings=tuple(dict.fromkeys(_warnings(request, outcome))),
         estimated_seconds=round(outcome.seconds, 1),
@@ -83,10 +91,12 @@ def _touched(change: Change, request: Request, outcome: Outcome, place: Place) -
 
 def planned_set(request: Request, outcome: Outcome, place: Place) -> made.PlannedSet:
     """One set of the answer."""
-    course = outcome.courses[place]
+    course, (owner, role) = outcome.courses[place], outcome.owners.get(place, ("", ""))
     return made.PlannedSet(
         namespace=place[0],
         name=place[1],
+        disaggregated_set=owner,
+        role=role,
         new_revision=place in outcome.keys and outcome.keys[place] != _key(request.world, place),
         affected=tuple(_affected(request, place)),
         restarted=course.groups("restart"),
@@ -95,33 +105,67 @@ def planned_set(request: Request, outcome: Outcome, place: Place) -> made.Planne
         ready_before=course.ready_before,
         fewest_ready=course.fewest_ready,
         ready_after=course.ready_after,
-        pods_before=course.pods_before,
-        most_pods=course.most_pods,
-        pods_after=course.pods_after,
-        requests_before=dict(course.requests_before),
-        most_requests=dict(course.most_requests),
-        requests_after=dict(course.requests_after),
+        **_peak(course),
         unplaced=course.unplaced,
         waits=outcome.waits.get(place, ()),
-        writes=tuple(
-            made.PlannedWrite(verb=one.verb, object_kind=one.kind, object_name=one.name, changes=one.changes)
-            for one in (outcome.writes.get(place, ()) if request.kind == "upgrade" else ())
-        ),
+        writes=_writes(outcome.writes.get(place, ()) if request.kind == "upgrade" else ()),
         course=tuple(
             made.Moment(seconds=round(one.seconds, 1), step=one.step, group=one.group) for one in course.happenings
         ),
     )
 
 
-def _affected(request: Request, place: Place) -> list[int]:
-    """Groups of a set with a pod on a node that is drained."""
+def planned_roles(change: Change, place: Place, roles: Roles) -> made.PlannedRoles:
+    """One DisaggregatedSet of the answer."""
+    return made.PlannedRoles(
+        namespace=place[0],
+        name=place[1],
+        new_revision=roles.before != roles.after and change != "upgrade",
+        revision=roles.after,
+        roles=tuple(
+            made.PlannedRole(
+                name=name, ready_before=one.ready_before, fewest_ready=one.fewest_ready, ready_after=one.ready_after
+            )
+            for name, one in roles.roles.items()
+        ),
+        **_peak(roles.whole),
+        waits=roles.waits,
+        writes=_writes(roles.writes if change == "upgrade" else ()),
+        course=tuple(
+            made.RoleMoment(seconds=round(one.seconds, 1), step=one.step, set=where, group=group)
+            for one in roles.whole.happenings
+            for where, _, group in (one.group.partition("/"),)
+        ),
+    )
+
+
+def _peak(course: SetCourse) -> dict[str, Any]:
+    return {
+        "pods_before": course.pods_before,
+        "most_pods": course.most_pods,
+        "pods_after": course.pods_after,
+        "requests_before": dict(course.requests_before),
+        "most_requests": dict(course.most_requests),
+        "requests_after": dict(course.requests_after),
+    }
+
+
+def _writes(writes: Iterable[Write]) -> tuple[made.PlannedWrite, ...]:
+    return tuple(
+        made.PlannedWrite(verb=one.verb, object_kind=one.kind, object_name=one.name, changes=one.changes)
+        for one in writes
+    )
+
+
+def _affected(request: Request, place: Place) -> list[str]:
+    """Groups of a set with a pod on a node that is drained, those with an index in its order."""
     if request.kind != "drain":
         return []
     on = [
         pod for pod in request.world.of(PODS) if _set_of(pod) == place and pod["spec"].get("nodeName") in request.nodes
     ]
-    groups = {natural(str((pod["metadata"].get("labels") or {}).get(labels.GROUP_INDEX, ""))) for pod in on}
-    return sorted(group for group in groups if group is not None)
+    groups = {group_name(pod["metadata"].get("labels") or {}) for pod in on} - {""}
+    return sorted(groups, key=lambda group: (len(group), group))
 
 
 def _warnings(request: Request, outcome: Outcome) -> Iterator[str]:
@@ -132,7 +176,10 @@ def _warnings(request: Request, outcome: Outcome) -> Iterator[str]:
     for place, course in sorted(outcome.courses.items()):
         if course.unplaced:
             some = ", ".join(course.unplaced[:3]) + (" and more" if len(course.unplaced) > 3 else "")
-            yield f"{'/'.join(place)}: the nodes as they are have no room for {len(course.unplaced)} pods ({some})."
+            many = counted(len(course.unplaced), "pod")
+            yield f"{'/'.join(place)}: the nodes as they are have no room for {many} ({some})."
+    own = (course for place, course in sorted(outcome.courses.items()) if place not in outcome.owners)
+    for course in (*own, *(roles.whole for _, roles in sorted(outcome.roles.items()))):
         yield from _quotas(request.world, course)
 
 
@@ -171,8 +218,13 @@ def difference(live: JSON | None, edited: JSON) -> str:
 
 
 def _key(world: World, place: Place) -> str:
-    found = (one for one in world.of(STATEFULSETS) if _place(one) == place)
+    found = (one for one in (*world.of(STATEFULSETS), *world.of(DEPLOYMENTS)) if _place(one) == place)
     return str((next(found, {}).get("metadata") or {}).get("labels", {}).get(labels.REVISION, ""))
+
+
+def _roles_of(pod: JSON) -> Place:
+    meta = pod["metadata"]
+    return str(meta.get("namespace") or ""), str((meta.get("labels") or {}).get(role_labels.NAME, ""))
 
 
 def _set_of(pod: JSON) -> Place:
@@ -182,6 +234,11 @@ def _set_of(pod: JSON) -> Place:
 
 def _place(raw: Mapping[str, JSON]) -> Place:
     return str(raw["metadata"].get("namespace") or ""), str(raw["metadata"]["name"])
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def total(sets: Iterable[made.PlannedSet]) -> tuple[int, int]:

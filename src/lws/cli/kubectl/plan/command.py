@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.cli.kubectl.arguments import DISAGGREGATEDSET
 from lws.cli.kubectl.plan.answer import Change, StartUp, answer, difference, start_up
-from lws.cli.kubectl.plan.edit import applied, assigned
+from lws.cli.kubectl.plan.edit import Edit, applied, assigned, scaled
 from lws.cli.kubectl.plan.rehearsal import Outcome, Request, check_installed, rehearse
-from lws.cli.kubectl.plan.world import World, hashed, read_world
+from lws.cli.kubectl.plan.world import World, read_world
 from lws.cli.kubectl.session import Session, full_name
 from lws.errors import ConfigurationError, NotFoundError
-from lws.planning.leaderworkerset.course import Place
 from lws.yamltext import YamlError, load_all
 
+_PLANNED: Final = {"LeaderWorkerSet": LEADERWORKERSETS, "DisaggregatedSet": DISAGGREGATEDSETS}
 Rehearse = Callable[[Request], Outcome]
 
 
@@ -33,8 +36,6 @@ async def prepare(session: Session, *, play: Rehearse = rehearse) -> Callable[[]
     if play is rehearse:
         check_installed()
     change: Change = session.arguments.command.split()[1]  # type: ignore[assignment]
-    if session.kind == DISAGGREGATEDSET:
-        raise ConfigurationError("plan knows LeaderWorkerSets only")
     manifest = _manifest(session) if session.arguments.filename else None
     namespace = str((manifest or {}).get("metadata", {}).get("namespace") or session.namespace)
     world = await read_world(session.client, "" if change in ("drain", "upgrade") else namespace)
@@ -45,25 +46,29 @@ async def prepare(session: Session, *, play: Rehearse = rehearse) -> Callable[[]
 def _request(
     session: Session, change: Change, world: World, manifest: JSON | None, namespace: str
 ) -> tuple[Request, str, StartUp]:
-    asked = session.arguments
+    asked, now = session.arguments, datetime.now(UTC)
     if change in ("drain", "upgrade"):
         took = start_up(world)
-        return Request(change, world, nodes=_nodes(world, asked.words), start_up=took.seconds), "", took
+        return Request(change, world, now, nodes=_nodes(world, asked.words), start_up=took.seconds), "", took
+    resource = _PLANNED[session.set_kind if manifest is None else str(manifest["kind"])]
     name = asked.name if manifest is None else str(manifest["metadata"]["name"])
-    live = world.lws(namespace, name)
+    live = world.find(resource, namespace, name)
     if manifest is not None:
-        edited = applied(live, {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}})
-    elif live is None and any(text.startswith(f"{namespace}/{name} ") for text in world.missing):
-        raise ConfigurationError(f"{name} cannot be planned: its groups are known by a key, and have no order")
+        wanted = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+        edited: tuple[Edit, ...] = ((resource, applied(live, wanted)),)
     elif live is None:
-        raise NotFoundError(404, "NotFound", f'leaderworkersets.leaderworkerset.x-k8s.io "{name}" not found')
+        unread = next((text for text in world.missing if text.startswith(f"{namespace}/{name} ")), "")
+        if unread:
+            raise ConfigurationError(f"{name} cannot be planned: {unread.partition(': ')[2]}")
+        raise NotFoundError(404, "NotFound", f'{resource} "{name}" not found')
+    elif change == "scale":
+        edited = scaled(live, world.of(ROLESCALERS), asked.words)
     else:
-        edited = assigned(live, [f"replicas={asked.words[0]}"] if change == "scale" else asked.assignments)
-    if hashed(edited):
-        raise ConfigurationError(f"{name} cannot be planned: its groups are known by a key, and have no order")
-    place: Place = (namespace, name)
-    took = start_up(world, place)
-    return Request("edit", world, edited=edited, start_up=took.seconds), difference(live, edited), took
+        edited = ((resource, assigned(live, asked.assignments)),)
+    took = start_up(world, (namespace, name))
+    diffs = [difference(world.find(kind, namespace, str(one["metadata"]["name"])), one) for kind, one in edited]
+    diff = "\n".join(text for text in diffs if text)
+    return Request("edit", world, now, edited=edited, start_up=took.seconds), diff, took
 
 
 def _nodes(world: World, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -77,7 +82,7 @@ def _nodes(world: World, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _manifest(session: Session) -> JSON:
-    """The one LeaderWorkerSet of the file.
+    """The one set of the file.
 
     Raises:
         ConfigurationError: it cannot be read, or holds none or several.
@@ -90,11 +95,12 @@ def _manifest(session: Session) -> JSON:
         raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except YamlError as error:
         raise ConfigurationError(f"{path} is no YAML: {error}") from error
-    sets = [one for one in documents if one.get("kind") == "LeaderWorkerSet"]
-    if len(sets) == 1 and not ((sets[0].get("metadata") or {}).get("name") and isinstance(sets[0].get("spec"), dict)):
-        raise ConfigurationError(f"{path} holds a LeaderWorkerSet without name or spec")
+    sets = [one for one in documents if one.get("kind") in _PLANNED]
+    kinds = "LeaderWorkerSets or DisaggregatedSets"
     if len(sets) != 1:
-        raise ConfigurationError(f"{path} holds {len(sets) or 'no'} LeaderWorkerSets; plan takes one at a time")
+        raise ConfigurationError(f"{path} holds {len(sets) or 'no'} {kinds}; plan takes one at a time")
+    if not ((sets[0].get("metadata") or {}).get("name") and isinstance(sets[0].get("spec"), dict)):
+        raise ConfigurationError(f"{path} holds a {sets[0]['kind']} without name or spec")
     return sets[0]
 
 
@@ -102,9 +108,11 @@ def _finish(session: Session, change: Change, request: Request, outcome: Outcome
     from lws.cli.kubectl.plan.text import lines
 
     plan = answer(change, request, outcome, took, diff)
-    names = [full_name("LeaderWorkerSet", one.name) for one in plan.sets]
+    names = [full_name("DisaggregatedSet", one.name) for one in plan.disaggregated_sets]
+    names += [full_name("LeaderWorkerSet", one.name) for one in plan.sets]
     session.show(lambda: plan, lambda: lines(plan, session.terminal.width, wide=session.wide), names)
     if change == "upgrade":
         return 1 if any(one.restarted or one.removed for one in plan.sets) else 0
-    bad = plan.refused or plan.stuck or (change != "drain" and any(one.waits for one in plan.sets))
+    held = any(one.waits for one in plan.sets) or any(one.waits for one in plan.disaggregated_sets)
+    bad = plan.refused or plan.stuck or (change != "drain" and held)
     return 1 if bad else 0

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import Resource
 from lws.errors import ConfigurationError
 
+Edit = tuple[Resource, JSON]
+"""What an object is, and how it would be written."""
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _SHORT: Final = {
     "size": "leaderWorkerTemplate.size",
@@ -24,21 +30,81 @@ def assigned(live: JSON, assignments: Sequence[str]) -> JSON:
     """The set with ``KEY=VALUE`` set: ``image``, a short name such as ``replicas``, or a dotted path below ``spec``.
 
     ``image`` is that of every container whose image has the same repository, else of the first container of leader and
-    workers. Values are JSON where they read as such, else text.
+    workers. Values are JSON where they read as such, else text. Of a DisaggregatedSet ``ROLE.KEY`` sets that of one
+    role, and ``image`` alone that of every role that runs such an image.
 
     Raises:
         ConfigurationError: an assignment has no such form, or leads through something that is no object.
     """
     changed = copy.deepcopy(live)
+    roles = {str(one.get("name")): one for one in changed["spec"].get("roles") or ()}
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigurationError("--set wants KEY=VALUE, such as image=app:2 or replicas=4")
-        if key == "image":
-            _set_image(changed["spec"], value)
+        role, dot, member = key.partition(".")
+        if dot and role in roles:
+            _assign(roles[role].setdefault("spec", {}), member, value)
+        elif not roles:
+            _assign(changed["spec"], key, value)
+        elif key == "image":
+            _set_images(roles, value)
         else:
-            _set_path(changed["spec"], _SHORT.get(key, key.removeprefix("spec.")).split("."), _value(value))
+            _assign_shared(changed["spec"], roles, key, value)
     return changed
+
+
+def scaled(live: JSON, scalers: Sequence[JSON], counts: Sequence[str]) -> tuple[Edit, ...]:
+    """What a scaling writes: the LeaderWorkerSet, of ``N``; the DisaggregatedSet and scalers of roles, of ``ROLE=N``.
+
+    Raises:
+        ConfigurationError: the words do not fit the set, or a role's scaler does not exist yet.
+    """
+    roles = {str(one.get("name")): one for one in live["spec"].get("roles") or ()}
+    name = live["metadata"]["name"]
+    given = [text.partition("=")[::2] for text in counts]
+    if not roles:
+        if len(given) != 1 or given[0][1]:
+            raise ConfigurationError(f"{name} is a LeaderWorkerSet and has no roles: plan scale {name} N")
+        return ((LEADERWORKERSETS, assigned(live, [f"replicas={given[0][0]}"])),)
+    unknown = [role for role, count in given if role not in roles or not count]
+    if unknown:
+        some = next(iter(roles))
+        raise ConfigurationError(f"{name} has the roles {', '.join(roles)}: plan scale {name} {some}=N")
+    external = {role for role, _ in given if (roles[role].get("scaling") or {}).get("mode") == "External"}
+    own = [f"{role}.replicas={count}" for role, count in given if role not in external]
+    edited = [(DISAGGREGATEDSETS, assigned(live, own))] if own else []
+    told = [(ROLESCALERS, _scaler(live, scalers, role, count)) for role, count in given if role in external]
+    return (*edited, *told)
+
+
+def _scaler(live: JSON, scalers: Sequence[JSON], role: str, count: str) -> JSON:
+    """The scaler of an External role, with so many replicas."""
+    wanted = role_labels.scaler(str(live["metadata"]["name"]), role)
+    for one in scalers:
+        own = one["metadata"].get("labels") or {}
+        if all(own.get(key) == value for key, value in wanted.items()):
+            return {**one, "spec": {**(one.get("spec") or {}), "replicas": int(count)}}
+    raise ConfigurationError(f"role {role} is scaled by its DisaggregatedSetRoleScaler, which does not exist yet")
+
+
+def _assign(spec: JSON, key: str, value: str) -> None:
+    """Set a member of a LeaderWorkerSet's spec."""
+    if key == "image":
+        _set_image(spec, value)
+    else:
+        _set_path(spec, _SHORT.get(key, key.removeprefix("spec.")).split("."), _value(value))
+
+
+def _assign_shared(spec: JSON, roles: Iterable[str], key: str, value: str) -> None:
+    """Set a member of a DisaggregatedSet that is no role's."""
+    path = key.removeprefix("spec.").split(".")
+    if path[0] not in ("slices", "placementPolicy"):
+        some = next(iter(roles))
+        raise ConfigurationError(
+            f"--set cannot write {key} of a DisaggregatedSet: write slices=N, or ROLE.KEY=VALUE as {some}.replicas=4"
+        )
+    _set_path(spec, path, _value(value))
 
 
 def _value(text: str) -> Any:
@@ -58,13 +124,32 @@ def _set_path(spec: JSON, path: Sequence[str], value: Any) -> None:
 
 
 def _set_image(spec: JSON, image: str) -> None:
-    template = spec.get("leaderWorkerTemplate") or {}
-    pods = [(template.get(part) or {}).get("spec") or {} for part in ("leaderTemplate", "workerTemplate")]
-    containers = [one for pod in pods for one in pod.get("containers") or ()]
-    same = [one for one in containers if _repository(str(one.get("image", ""))) == _repository(image)]
-    first = [pod["containers"][0] for pod in pods if pod.get("containers")]
-    for container in same or first:
+    first = [pod["containers"][0] for pod in _pods(spec) if pod.get("containers")]
+    for container in _running(spec, image) or first:
         container["image"] = image
+
+
+def _set_images(roles: Mapping[str, JSON], image: str) -> None:
+    found = [container for role in roles.values() for container in _running(role.get("spec") or {}, image)]
+    if not found:
+        some = next(iter(roles))
+        raise ConfigurationError(
+            f"no role runs an image of {_repository(image)}: write ROLE.image=IMAGE, such as {some}.image={image}"
+        )
+    for container in found:
+        container["image"] = image
+
+
+def _pods(spec: JSON) -> list[JSON]:
+    """The specs of leader and worker pods."""
+    template = spec.get("leaderWorkerTemplate") or {}
+    return [(template.get(part) or {}).get("spec") or {} for part in ("leaderTemplate", "workerTemplate")]
+
+
+def _running(spec: JSON, image: str) -> list[JSON]:
+    """Containers whose image has the same repository."""
+    containers = [one for pod in _pods(spec) for one in pod.get("containers") or ()]
+    return [one for one in containers if _repository(str(one.get("image", ""))) == _repository(image)]
 
 
 def _repository(image: str) -> str:

@@ -9,9 +9,10 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal, cast
 
-from lws.apimachinery.manifests import JSON
+from lws.cli.kubectl.plan.edit import Edit
 from lws.cli.kubectl.plan.world import World
 from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.course import Place, SetCourse
@@ -29,14 +30,16 @@ class Request:
     Attributes:
         kind: of the change.
         world: a copy of the cluster.
-        edited: of an edit: the set as it would be written.
+        now: the time of day there: which Hash group goes first is a matter of ages.
+        edited: of an edit: the objects as they would be written; sets, or scalers of roles.
         nodes: of a drain.
         start_up: seconds from a container's start until its pod is ready.
     """
 
     kind: Kind
     world: World
-    edited: JSON | None = None
+    now: datetime
+    edited: tuple[Edit, ...] = ()
     nodes: tuple[str, ...] = ()
     start_up: float = START_UP
 
@@ -52,12 +55,35 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Roles:
+    """How it went with a DisaggregatedSet.
+
+    Attributes:
+        before: its revision when the change was made; empty for a new one.
+        after: its revision at the end.
+        whole: the course of all its pods.
+        roles: the courses of each role's pods, by role.
+        waits: what it waits for at the end; empty if it is as wanted.
+        writes: of the controller to itself, its Services and its scalers.
+    """
+
+    before: str = ""
+    after: str = ""
+    whole: SetCourse = field(default_factory=lambda: SetCourse("", ""))
+    roles: Mapping[str, SetCourse] = field(default_factory=dict)
+    waits: tuple[str, ...] = ()
+    writes: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How it went.
 
     Attributes:
-        courses: of every set of the world, and of a new one.
-        waits: sets that are not as wanted at the end, with what they wait for.
+        courses: of every LeaderWorkerSet of the world, and of new ones.
+        roles: of every DisaggregatedSet of the world, and of a new one.
+        owners: DisaggregatedSet and role of the LeaderWorkerSets that have one.
+        waits: LeaderWorkerSets that are not as wanted at the end, with what they wait for.
         keys: of the sets' current revisions at the end.
         refused: the words with which the edit was refused; empty if it was not.
         warnings: of admission.
@@ -68,6 +94,8 @@ class Outcome:
     """
 
     courses: Mapping[Place, SetCourse] = field(default_factory=dict)
+    roles: Mapping[Place, Roles] = field(default_factory=dict)
+    owners: Mapping[Place, tuple[str, str]] = field(default_factory=dict)
     waits: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[Place, str] = field(default_factory=dict)
     refused: str = ""

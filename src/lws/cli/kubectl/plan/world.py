@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from lws.api.disaggregatedset import labels as role_labels
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
+    CONFIGMAPS,
     CONTROLLERREVISIONS,
+    DEPLOYMENTS,
     NODES,
     PERSISTENTVOLUMECLAIMS,
     PODDISRUPTIONBUDGETS,
     PODS,
+    REPLICASETS,
     SERVICES,
     STATEFULSETS,
     Resource,
@@ -25,9 +30,20 @@ from lws.errors import ForbiddenError, NotFoundError
 
 PRIORITYCLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 RESOURCEQUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
+POLICIES: Final = ("lws-system", "lws-policies")
 PAGE: Final = 500
 HASH: Final = "Hash"
-_OWN: Final = (STATEFULSETS, PODS, CONTROLLERREVISIONS, SERVICES, PERSISTENTVOLUMECLAIMS, PODGROUPS)
+_KEYED: Final = (DEPLOYMENTS, REPLICASETS)
+_OWN: Final = (
+    STATEFULSETS,
+    PODS,
+    CONTROLLERREVISIONS,
+    SERVICES,
+    PERSISTENTVOLUMECLAIMS,
+    PODGROUPS,
+    *_KEYED,
+)
+_NEEDED: Final = (LEADERWORKERSETS, PODS, STATEFULSETS, CONTROLLERREVISIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +54,42 @@ class World:
         objects: by resource; foreign pods are in `strangers`.
         strangers: pods of no set that are on nodes and hold resources there.
         missing: what could not be read, as sentences.
+        policies: the text of the controller's policies file; empty if it has none (resilience 1.2).
     """
 
     objects: Mapping[Resource, Sequence[JSON]] = field(default_factory=dict)
     strangers: Sequence[JSON] = ()
     missing: tuple[str, ...] = ()
+    policies: str = ""
 
     def of(self, resource: Resource) -> Sequence[JSON]:
         """The objects of a resource."""
         return self.objects.get(resource, ())
 
+    def find(self, resource: Resource, namespace: str, name: str) -> JSON | None:
+        """One object, if it exists."""
+        found = (one for one in self.of(resource) if _place(one) == (namespace, name))
+        return next(found, None)
+
     def lws(self, namespace: str, name: str) -> JSON | None:
         """One set, if it exists."""
-        place = (namespace, name)
-        found = (one for one in self.of(LEADERWORKERSETS) if _place(one) == place)
-        return next(found, None)
+        return self.find(LEADERWORKERSETS, namespace, name)
 
 
 async def read_world(client: ApiClient, namespace: str) -> World:
     """Read the sets of a namespace, or with an empty one of all, and the nodes with all that runs on them.
 
-    What may not be read is left out, and said in ``missing``; sets and their pods must be readable.
+    What may not be read is left out, and said in ``missing``; sets with their pods, StatefulSets and revisions must be
+    readable.
 
     Raises:
-        ForbiddenError: sets or pods may not be read.
+        ForbiddenError: they may not be read.
     """
     own = {resource: _listed(client, resource, namespace, labels.NAME) for resource in _OWN}
     plain = {
         LEADERWORKERSETS: _listed(client, LEADERWORKERSETS, namespace),
+        DISAGGREGATEDSETS: _listed(client, DISAGGREGATEDSETS, namespace),
+        ROLESCALERS: _listed(client, ROLESCALERS, namespace),
         NODES: _listed(client, NODES, ""),
         PODDISRUPTIONBUDGETS: _listed(client, PODDISRUPTIONBUDGETS, namespace),
         PRIORITYCLASSES: _listed(client, PRIORITYCLASSES, ""),
@@ -74,22 +98,22 @@ async def read_world(client: ApiClient, namespace: str) -> World:
     reading = {**own, **plain}
     *found, others = await asyncio.gather(*reading.values(), _listed(client, PODS, "", f"!{labels.NAME}"))
     objects = dict(zip(reading, found, strict=True))
-    for resource in (LEADERWORKERSETS, PODS):
+    for resource in _NEEDED:
         if objects[resource] is None:
             await client.list(resource, namespace, limit=1)  # raises what says why
+    if objects[DISAGGREGATEDSETS]:
+        routes = await _listed(client, SERVICES, namespace, role_labels.NAME)
+        objects[SERVICES] = [*(objects[SERVICES] or ()), *(routes or ())]
     read = {resource: listed or () for resource, listed in objects.items()}
     strangers = [pod for pod in others or () if (pod.get("spec") or {}).get("nodeName")]
-    return without_hashed(World(read, strangers, tuple(_missing(objects, others))))
-
-
-def hashed(lws: JSON) -> bool:
-    """Whether a set's groups are known by a key: a plan tells groups by their index."""
-    return (lws.get("spec") or {}).get("groupIdentity") == HASH
+    policies, unread = await _policies(client)
+    world = World(read, strangers, (*_missing(objects, others), *unread), policies)
+    return without_hashed(world) if any(objects[one] is None for one in _KEYED) else world
 
 
 def without_hashed(world: World) -> World:
-    """The world with the pods of sets that cannot be planned as strangers, and a sentence for each such set."""
-    gone = {_place(one) for one in world.of(LEADERWORKERSETS) if hashed(one)}
+    """The world where Deployments may not be read: pods of sets that have one only take room, which is said."""
+    gone = {_place(one) for one in world.of(LEADERWORKERSETS) if (one.get("spec") or {}).get("groupIdentity") == HASH}
     if not gone:
         return world
     kept = {
@@ -97,8 +121,22 @@ def without_hashed(world: World) -> World:
         for resource, listed in world.objects.items()
     }
     pods = [pod for pod in world.of(PODS) if _set_of(pod) in gone and (pod.get("spec") or {}).get("nodeName")]
-    told = [f"{namespace}/{name} is not considered: its groups are known by a key." for namespace, name in sorted(gone)]
-    return World(kept, [*world.strangers, *pods], (*world.missing, *told))
+    told = [
+        f"{namespace}/{name} is not considered: its Deployment and ReplicaSets may not be read."
+        for namespace, name in sorted(gone)
+    ]
+    return World(kept, [*world.strangers, *pods], (*world.missing, *told), world.policies)
+
+
+async def _policies(client: ApiClient) -> tuple[str, list[str]]:
+    """The policies file, from where the shipped manifests have it; and a sentence if it may not be read."""
+    try:
+        found = await client.get(CONFIGMAPS, *POLICIES)
+    except NotFoundError:
+        return "", []
+    except ForbiddenError:
+        return "", [f"Not considered, for it may not be read: ConfigMap {'/'.join(POLICIES)}."]
+    return str((found.get("data") or {}).get("policies.yaml") or ""), []
 
 
 def _missing(objects: Mapping[Resource, Sequence[JSON] | None], others: Sequence[JSON] | None) -> list[str]:
@@ -107,9 +145,15 @@ def _missing(objects: Mapping[Resource, Sequence[JSON] | None], others: Sequence
         texts.append("Nodes may not be read: room on them is not considered.")
     elif others is None:
         texts.append("Pods of other namespaces may not be read: nodes may have less room than assumed.")
+    if objects[DISAGGREGATEDSETS] is None and any(map(_of_roles, objects[LEADERWORKERSETS] or ())):
+        texts.append("DisaggregatedSets may not be read: their LeaderWorkerSets are planned as if they had no owner.")
     unread = {PODDISRUPTIONBUDGETS: "disruption budgets", RESOURCEQUOTAS: "quotas"}
     hidden = [words for one, words in unread.items() if objects[one] is None]
     return [*texts, *(f"Not considered, for they may not be read: {words}." for words in hidden)]
+
+
+def _of_roles(lws: JSON) -> bool:
+    return role_labels.NAME in (lws["metadata"].get("labels") or {})
 
 
 async def _listed(client: ApiClient, resource: Resource, namespace: str, selector: str = "") -> list[JSON] | None:

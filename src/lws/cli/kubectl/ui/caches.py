@@ -135,7 +135,8 @@ def holders(domains: dict[str, str], pods: Any) -> Iterator[Holder]:
         domain = domains.get(pod.spec.node_name)
         if domain is not None:
             meta = pod.metadata
-            yield Holder(domain, meta.namespace, meta.label(labels.NAME), meta.label(labels.GROUP_INDEX))
+            name, group = meta.label(labels.NAME), meta.label(labels.GROUP_INDEX)
+            yield Holder(domain, meta.namespace, name, group, pod.spec.priority)
 
 
 def _listen(informer: Informer[Any], touches: Callable[[Any], list[Touched]], listener: Listener) -> None:

@@ -14,7 +14,8 @@ from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.diagnosis.quoting import listed
 
 if TYPE_CHECKING:
-    from lws.cli.kubectl.ui.kinds import SetRecord, Taint
+    from lws.api.leaderworkerset.objects import Taint
+    from lws.cli.kubectl.ui.kinds import SetRecord
     from lws.cli.kubectl.ui.places import NodeUse
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl.plan.answer import answer, difference, start_up
 from lws.cli.kubectl.plan.rehearsal import Request, check_installed, rehearse
@@ -31,7 +33,7 @@ async def foresee(client: ApiClient, namespace: str, name: str, patch: Patch) ->
     if live is None:
         raise NotFoundError(404, "NotFound", f"{name} does not exist any more")
     edited, took = patched(live, patch), start_up(world, (namespace, name))
-    request = Request("edit", world, edited=edited, start_up=took.seconds)
+    request = Request("edit", world, datetime.now(UTC), edited=((LEADERWORKERSETS, edited),), start_up=took.seconds)
     outcome = await asyncio.to_thread(rehearse, request)
     return lines(answer("edit", request, outcome, took, difference(live, edited)), None)
 

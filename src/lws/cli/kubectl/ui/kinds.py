@@ -17,9 +17,8 @@ from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, Node
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.objects import CachedStruct, ObjectMeta
-from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, NODES, PODS, STATEFULSETS
-from lws.cli.kubectl.gangs import CORE_EVENTS
+from lws.apimachinery.objects import ObjectMeta
+from lws.apimachinery.resources import CONTROLLERREVISIONS, CORE_EVENTS, DEPLOYMENTS, NODES, PODS, STATEFULSETS
 from lws.cli.kubectl.reading import read_set
 from lws.informers.kinds import Kind, pool_condition, pool_member, pool_metadata, typed_kind
 from lws.planning.disaggregatedset.snapshots import Child
@@ -81,21 +80,6 @@ class ScalerRecord:
         self.metadata: ObjectMeta = self.model.metadata
 
 
-class Taint(CachedStruct, frozen=True):
-    """Keeps pods off a node."""
-
-    key: str = ""
-    value: str = ""
-    effect: str = ""
-
-
-class PlaceSpec(CachedStruct, frozen=True):
-    """What of a node's spec says whether pods may come."""
-
-    unschedulable: bool = False
-    taints: tuple[Taint, ...] | None = ()
-
-
 class PlaceStatus(NodeStatus, frozen=True):
     """Conditions, and what there is to allocate."""
 
@@ -105,7 +89,6 @@ class PlaceStatus(NodeStatus, frozen=True):
 class Place(NodeReport, frozen=True):
     """A node."""
 
-    spec: PlaceSpec = PlaceSpec()
     status: PlaceStatus = PlaceStatus()
 
 

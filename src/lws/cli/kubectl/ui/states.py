@@ -40,6 +40,7 @@ _STUCK: Final = (
     Reason.LOST_LABEL,
     Reason.FAILED_CREATE,
     Reason.TOPOLOGY_HELD,
+    Reason.QUEUE_MISSING,
     Reason.IMAGE_PULL,
     Reason.UNADMITTED,
 )

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Deployment, StatefulSet
+from lws.api.leaderworkerset.objects import Deployment, PodGroup, StatefulSet
 from lws.apimachinery.objects import Condition, OwnerReference
 from lws.planning.leaderworkerset.diagnosis.objects import (
     Event,
     Metadata,
     NodeReport,
     ObjectReference,
-    PodGroupReport,
     PodReport,
     Workload,
 )
@@ -102,6 +101,7 @@ class GroupFacts:
         workers: its other pods, by worker index.
         worker_set: the StatefulSet that has the name of its workers, whoever owns it.
         unlabelled: workers that are there without our label, by name.
+        scaled_by: the field manager that wrote the replicas of the StatefulSet; empty if nobody looked.
     """
 
     index: int
@@ -112,6 +112,7 @@ class GroupFacts:
     worker_set: StatefulSet | None = None
     base: str = ""
     unlabelled: tuple[str, ...] = ()
+    scaled_by: str = ""
 
     @property
     def pods(self) -> tuple[PodReport, ...]:
@@ -132,6 +133,7 @@ class Holder:
     namespace: str
     set_name: str
     group: str
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +152,10 @@ class GangFacts:
     Attributes:
         pod_group: the PodGroup.
         queue_exists: whether its queue does; None if that could not be read.
-        words: the newest event about it, or why it is unschedulable.
+        words: what its scheduler says of it (`gangs.words_of`).
     """
 
-    pod_group: PodGroupReport
+    pod_group: PodGroup
     queue_exists: bool | None = None
     words: str = ""
 
@@ -176,6 +178,7 @@ class Facts:
         foreign: what is in the way.
         gangs: PodGroups of pods without a node, by name; None stands for one that does not exist.
         events_read: whether events were read at all.
+        kept: why pods are not let go from their lost nodes, by name, where that is known without events.
     """
 
     lws: SetFacts
@@ -190,6 +193,7 @@ class Facts:
     foreign: tuple[ForeignObject, ...] = ()
     gangs: Mapping[str, GangFacts | None] = field(default_factory=dict)
     events_read: bool = True
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

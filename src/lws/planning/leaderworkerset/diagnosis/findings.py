@@ -22,6 +22,7 @@ class Reason(IntEnum):
     WAITING_FOR_NAMES = auto()
     WAITING_FOR_LEADER = auto()
     TOPOLOGY_HELD = auto()
+    QUEUE_MISSING = auto()
     POD_GROUP_PENDING = auto()
     GATED = auto()
     UNSCHEDULABLE = auto()

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.gangs import NOT_ENQUEUED
+from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE, NOT_ENQUEUED
+from lws.api.leaderworkerset.objects import PodGroup
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
-from lws.planning.leaderworkerset.diagnosis.objects import ObjectReference, PodReport
+from lws.planning.leaderworkerset.diagnosis.objects import Event, ObjectReference, PodReport
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon
 
 _OF_THE_GROUP = ("pod group is not ready", "can possibly be assigned")
 """What Volcano says of a member that fits, or of all at once: not why the group waits."""
+_GOOD_NEWS: Final = ("Scheduled", "Running")  # reasons of events that say nothing of what is missing
+
+
+def words_of(pod_group: PodGroup, events: Iterable[Event]) -> str:
+    """What its scheduler says of a PodGroup that waits; empty if nothing.
+
+    Volcano tells some things by Normal events, others by condition ``Unschedulable``, and counts its pods by both: what
+    names a cause goes before what merely counts, and the newest event before older ones and the condition.
+
+    Args:
+        pod_group: the PodGroup.
+        events: about it, or about an earlier one of its name.
+    """
+    about = [each for each in events if each.involved_object.uid in ("", pod_group.metadata.uid)]
+    news = sorted((each for each in about if each.reason not in _GOOD_NEWS), key=lambda each: each.time, reverse=True)
+    said = [message for message in (*(each.message for each in news), pod_group.unschedulable) if message]
+    return next((each for each in said if not _counts(each)), said[0] if said else "")
+
+
+def _counts(message: str) -> bool:
+    return any(part in message for part in _OF_THE_GROUP)
 
 
 def waiting_member(facts: Facts, pod: PodReport) -> Finding | None:
@@ -38,11 +63,11 @@ def _missing(facts: Facts, pod: PodReport, name: str) -> Finding:
 
 
 def _not_enqueued(name: str, gang: GangFacts) -> Finding:
-    queue = gang.pod_group.spec.queue or "default"
+    queue = gang.pod_group.spec.queue or DEFAULT_QUEUE
     if gang.queue_exists is False:
         text = f"waits for PodGroup {name}, whose queue {queue} does not exist"
         remedy = f"Correct the set's annotation {labels.QUEUE_NAME}, or create Queue {queue}."
-        return Finding(Reason.POD_GROUP_PENDING, text, remedy)
+        return Finding(Reason.QUEUE_MISSING, text, remedy)
     if not gang.pod_group.status.phase:
         text = f"waits for PodGroup {name}, which the scheduler has not looked at yet"
         return Finding(Reason.POD_GROUP_PENDING, text, f"See that Volcano runs, and that Queue {queue} is open.")
@@ -72,4 +97,4 @@ def _own_reason(pod: PodReport) -> str:
     """Why this very pod finds no node; empty if its condition speaks of the group only."""
     scheduled = pod.condition("PodScheduled")
     message = scheduled.message if scheduled is not None and scheduled.status == "False" else ""
-    return "" if any(part in message for part in _OF_THE_GROUP) else message
+    return "" if _counts(message) else message

@@ -6,7 +6,6 @@ from lws.api.leaderworkerset.objects import ContainerStateTerminated as Terminat
 from lws.api.leaderworkerset.objects import ContainerStatus as ContainerReport
 from lws.api.leaderworkerset.objects import Node as NodeReport
 from lws.api.leaderworkerset.objects import Pod as PodReport
-from lws.api.leaderworkerset.objects import PodGroup, PodGroupStatus
 from lws.apimachinery.objects import CachedStruct, Condition
 from lws.apimachinery.objects import ObjectMeta as Metadata
 
@@ -17,8 +16,6 @@ __all__ = [
     "Metadata",
     "NodeReport",
     "ObjectReference",
-    "PodGroupReport",
-    "PodGroupReportStatus",
     "PodReport",
     "Terminated",
     "Workload",
@@ -76,21 +73,3 @@ class Workload(CachedStruct, frozen=True):
     def condition(self, type_: str) -> Condition | None:
         """The condition of that type, if it has one."""
         return next((one for one in self.status.conditions or () if one.type == type_), None)
-
-
-class PodGroupReportStatus(PodGroupStatus, frozen=True):
-    """Phase and conditions of a PodGroup."""
-
-    conditions: tuple[Condition, ...] | None = ()
-
-
-class PodGroupReport(PodGroup, frozen=True):
-    """A PodGroup as its scheduler reports it."""
-
-    status: PodGroupReportStatus = PodGroupReportStatus()
-
-    @property
-    def unschedulable(self) -> str:
-        """Why its scheduler could not place it, by its condition; else empty."""
-        found = (one for one in self.status.conditions or () if (one.type, one.status) == ("Unschedulable", "True"))
-        return next((one.message for one in found), "")

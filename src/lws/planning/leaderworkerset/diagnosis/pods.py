@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lws.planning.leaderworkerset.diagnosis import containers, scheduling
-from lws.planning.leaderworkerset.diagnosis.facts import Facts
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, pod_reference
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, listed
 from lws.planning.leaderworkerset.groups import is_leader
+from lws.planning.leaderworkerset.nodes import MOUNTS, NOT_RELEASED
 
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 _PROPAGATION = ("foregroundDeletion", "orphan")
@@ -46,10 +47,11 @@ def _lost_node(facts: Facts, pod: PodReport) -> Finding | None:
     name = pod.spec.node_name
     if name not in facts.nodes:
         return None
-    node = facts.nodes[name]
+    node, kept = facts.nodes[name], _kept(facts, pod)
+    stays = f", and is not released: {kept}" if kept else ""
     if node is None:
         remedy = f"Delete the pod with --force if the machine of node {name} is gone."
-        return Finding(Reason.NODE_LOST, f"is on node {name}, which no longer exists", remedy)
+        return Finding(Reason.NODE_LOST, f"is on node {name}, which no longer exists{stays}", remedy)
     condition = node.not_ready
     if condition is None:
         return None
@@ -58,7 +60,18 @@ def _lost_node(facts: Facts, pod: PodReport) -> Finding | None:
         f"If the machine is gone, delete Node {name}; if it is shut down for good, "
         f"`kubectl taint node {name} {OUT_OF_SERVICE}`."
     )
-    return Finding(Reason.NODE_LOST, f"is on node {name}, which is not ready{since}", remedy)
+    if kept:  # the same in fewer words: a message of the status has little room
+        remedy = f"If its machine is off, delete Node {name}, or taint it {OUT_OF_SERVICE.partition('=')[0]}."
+    return Finding(Reason.NODE_LOST, f"is on node {name}, which is not ready{since}{stays}", remedy)
+
+
+def _kept(facts: Facts, pod: PodReport) -> str:
+    """Why a pod is not let go from its lost node, by what is known or by the event that told it (resilience 6.2)."""
+    if pod.metadata.name in facts.kept:
+        return facts.kept[pod.metadata.name]
+    told = (each.message for each in facts.warnings(pod_reference(pod)) if each.reason == NOT_RELEASED)
+    why = (note.partition(": ")[2].partition("; ")[0] for note in told)
+    return next((each for each in why if each.startswith(MOUNTS)), "")
 
 
 def _ending(pod: PodReport) -> Finding:

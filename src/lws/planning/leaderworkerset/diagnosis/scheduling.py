@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.integers import natural
 from lws.planning.leaderworkerset.diagnosis import gangs
-from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, WORKLOAD, Facts
+from lws.planning.leaderworkerset.diagnosis.facts import QUEUE, WORKLOAD, Facts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.quoting import after_colon, listed, quoted
@@ -82,12 +83,27 @@ def _held_domains(facts: Facts, pod: PodReport) -> str:
     if facts.domains is not None and not facts.domains:
         return f"{asked}, and no node has that label: fix the annotation, or label the nodes."
     own = (facts.lws.metadata.namespace, facts.lws.name, pod.metadata.label(labels.GROUP_INDEX))
+    others = [one for one in facts.holders if (one.namespace, one.set_name, one.group) != own]
     holders: dict[str, str] = {}
-    for one in facts.holders:
-        if (one.namespace, one.set_name, one.group) != own:
-            holders.setdefault(one.domain, f"{one.domain} by group {one.group} of {one.namespace}/{one.set_name}")
+    for one in others:
+        holders.setdefault(one.domain, f"{one.domain} by group {one.group} of {one.namespace}/{one.set_name}")
     if not holders:
         return f"{asked}."
     free = sorted(facts.domains - set(holders)) if facts.domains is not None else []
     rest = f"; {listed(free)} has no other group, but the pod does not fit there" if free else ""
-    return f"{asked}; taken: {listed(holders[domain] for domain in sorted(holders))}{rest}."
+    taken = listed(holders[domain] for domain in sorted(holders))
+    return f"{asked}; taken: {taken}{rest}.{_outranked(pod, others)}"
+
+
+def _outranked(pod: PodReport, others: Sequence[Holder]) -> str:
+    """Priority alone frees no domain: the scheduler preempts on one node, and a group holds several (spec 13.1)."""
+    mine = pod.spec.priority
+    if mine is None:
+        return ""
+    lower = {one.domain for one in others if one.priority is not None and one.priority < mine}
+    if not lower:
+        return ""
+    return (
+        f" Priority {mine} does not help it: the scheduler preempts on one node only, so groups of lower priority "
+        f"stay in {listed(sorted(lower))}. Scale down or delete their sets."
+    )

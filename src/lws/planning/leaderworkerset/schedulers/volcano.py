@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lws.api.leaderworkerset import gangs, labels
-from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import PODGROUPS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import Resource
-from lws.planning.leaderworkerset.metadata import owned_by_pod, with_strings
+from lws.planning.leaderworkerset.metadata import with_strings
 from lws.planning.leaderworkerset.podgroup import Gang
 from lws.planning.leaderworkerset.requests import min_resources
 from lws.planning.leaderworkerset.templates import leader_template
@@ -32,8 +31,10 @@ class Volcano:
         """PodGroups of Volcano."""
         return PODGROUPS
 
-    def manifest(self, live: LeaderWorkerSet, section: JSON, leader: Pod, gang: Gang) -> JSON:
-        """The PodGroup of this leader."""
+    def manifest(
+        self, live: LeaderWorkerSet, section: JSON, gang: Gang, marks: Mapping[str, str], owners: list[JSON]
+    ) -> JSON:
+        """The PodGroup of a group."""
         annotations = live.metadata.annotations or {}
         spec: JSON = {"minMember": gang.min_member, "minResources": min_resources(section, gang.members)}
         if annotations.get(labels.QUEUE_NAME):
@@ -41,18 +42,12 @@ class Volcano:
         priority = _priority_class(section)
         if priority:
             spec["priorityClassName"] = priority
-        meta = leader.metadata
-        metadata = {"name": gang.name, "namespace": meta.namespace, "ownerReferences": owned_by_pod(leader)}
-        ours = {
-            labels.NAME: live.metadata.name,
-            labels.GROUP_INDEX: meta.label(labels.GROUP_INDEX),
-            labels.REVISION: meta.label(labels.REVISION),
-        }
+        metadata = {"name": gang.name, "namespace": live.metadata.namespace, "ownerReferences": owners}
         inherited = {key: value for key, value in annotations.items() if key.startswith(labels.VOLCANO_PREFIX)}
         return {
             "apiVersion": PODGROUPS.api_version,
             "kind": PODGROUPS.kind,
-            "metadata": with_strings(metadata, ours, inherited),
+            "metadata": with_strings(metadata, marks, inherited),
             "spec": spec,
         }
 

@@ -1,0 +1,135 @@
+"""The operator, installed, upgraded and removed by the commands of its pages, with the rights of its bundle."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.conftest import EXAMPLE, LIMIT, ROOT
+from tests.e2e.manager import Manager, environment, manager
+from tests.e2e.sites import Site, kubeconfig_for, sandbox_site
+
+HOME: Final = "openshift-lws-operator"
+OPERATOR: Final = "openshift-lws-operator"
+BLOCK: Final = re.compile(r"```console\n(.*?)```", re.DOTALL)
+PATIENCE: Final = 240.0
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where somebody sits who follows a page: a folder with `config/`, and a terminal."""
+
+    site: Site
+    folder: Path
+
+    def run(self, commands: str, *, status: int = 0) -> str:
+        """Run commands as they stand there; what they print."""
+        tools = [str(Path(sys.executable).parent), str(Path(self.site.cluster.kubectl_path).parent)]
+        environ = {**os.environ, "KUBECONFIG": str(self.site.cluster.kubeconfig)}
+        environ["PATH"] = os.pathsep.join([*tools, os.environ["PATH"]])
+        done = subprocess.run(
+            ["bash", "-uc", commands],
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == status, f"{commands}{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def blocks(page: str) -> list[str]:
+    """The blocks of commands on a page."""
+    return BLOCK.findall((ROOT / f"docs/operator/{page}.md").read_text())
+
+
+@contextmanager
+def operator(site: Site, folder: Path, **more: str) -> Iterator[Manager]:
+    """The operator as its Deployment describes it, with its account's rights; ports are others than in a pod."""
+    (container,) = site.cluster.get("deployment", OPERATOR, "-n", HOME)["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["/usr/bin/lws-operator"]
+    kubeconfig = kubeconfig_for(site.cluster, OPERATOR, folder / "operator.kubeconfig", HOME)
+    flags = ["--listen=0", "--health-probe-bind-address=0", "--log-format=json"]
+    entry = [sys.executable, "-c", "import sys; from lws.cli.operator import main; sys.exit(main())"]
+    process = subprocess.Popen(
+        [*entry, *container["args"], *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment(site, container, kubeconfig), **more},
+    )
+    running = Manager(process, 0)
+    try:
+        running.says("leading")
+        yield running
+        process.terminate()
+        process.wait(LIMIT)
+    finally:
+        running.end()
+
+
+def test_it_is_installed_upgraded_and_removed_as_the_pages_say(tmp_path: Path) -> None:
+    """Every command for kubectl, in order: available; previewed, approved and upgraded; gone, but no set."""
+    folder = tmp_path / "clone"
+    shutil.copytree(ROOT / "config", folder / "config")
+    with sandbox_site(tmp_path, HOME) as site, ExitStack() as stack:
+        desk = Desk(site, folder)
+        image, apply, look = blocks("kubernetes")
+        desk.run(image)
+        manifests, sample, available = apply.splitlines()
+        desk.run(manifests)
+        with operator(site, tmp_path):
+            desk.run(sample)
+            site.cluster.kubectl("wait", "--for=create", "deployment/lws-controller-manager", "-n", HOME)
+            stack.enter_context(manager(site, tmp_path))
+            desk.run(available)
+            assert "Managed" in desk.run(look)
+            desk.run(f"kubectl apply -f {EXAMPLE}")
+            preview, approve, *_ = blocks("upgrade")
+            assert "containers[manager].image" in desk.run(preview, status=1)
+            desk.run(approve)
+            change(site, '{"spec": {"rollout": {"soakSeconds": 5}}}')
+        upgraded(desk, tmp_path)
+        removed(desk)
+
+
+def change(site: Site, patch: str) -> None:
+    """Merge something into the object."""
+    site.cluster.kubectl("patch", "leaderworkersetoperator", "cluster", "--type=merge", f"--patch={patch}")
+
+
+def upgraded(desk: Desk, folder: Path) -> None:
+    """The rest of the page on upgrades: the next operator waits, is approved, and rolls out."""
+    _, _, replace, plan, approval = blocks("upgrade")
+    desk.run(replace)
+    with operator(desk.site, folder, OPERAND_VERSION="0.2.0"):
+        assert "registry.example/lws:v0.2.0" in desk.run(plan)
+        desk.run(approval)
+        remove, _, _, controller = blocks("remove")
+        desk.run(controller)
+        change(desk.site, '{"spec": {"managementState": "Managed"}}')
+        desk.run("kubectl wait leaderworkersetoperator cluster --for condition=Available --timeout 3m")
+        desk.run(remove)
+        desk.run(f"kubectl wait --for=delete deployment/lws-controller-manager -n {HOME} --timeout 1m")
+
+
+def removed(desk: Desk) -> None:
+    """What is left once the operator is gone, too: sets, their definition and their pods."""
+    _, kubectl, _, _ = blocks("remove")
+    desk.run(kubectl)
+    assert "leaderworkerset.leaderworkerset.x-k8s.io/" in desk.run("kubectl get leaderworkersets -o name")
+    assert "pod/" in desk.run("kubectl get pods -o name")
+    assert desk.site.cluster.refused("get", "leaderworkersetoperators")
