@@ -1,0 +1,104 @@
+"""Nodes that are lost, against a real API server too: there a node is an object whose status somebody writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from lws.api.leaderworkerset.policykeys import PREFIX
+from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.apimachinery.manifests import JSON
+from lws.apimachinery.resources import NODES, PODS
+from lws.cli.kubectl.observe import observe
+from lws.client.api import STRATEGIC_MERGE_PATCH
+from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
+from lws.planning.leaderworkerset.diagnosis.words import sentences
+from tests.real.planes import Plane
+from tests.real.world import World
+
+RELEASE = 60.0  # seconds; the shortest that is allowed
+
+
+async def tell(world: World, node: str, status: str) -> None:
+    """Have a node's Ready condition say this from now on."""
+    now = world.env.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry = {"type": "Ready", "status": status, "reason": "Told", "lastTransitionTime": now}
+    change = {"status": {"conditions": [entry]}}
+    await world.client.patch(NODES, "", node, change, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+
+
+@asynccontextmanager
+async def stopped(world: World, *nodes: str) -> AsyncIterator[None]:
+    """The kubelets of these nodes do nothing meanwhile."""
+    fleet = world.loops.fleet
+    fleet.failed.update(nodes)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            fleet.failed.discard(node)
+            await tell(world, node, "True")
+            world.loops.kubelets.wake_node(node)
+
+
+def node_of(world: World, pod: str) -> str:
+    """Where a pod is; empty if it is nowhere yet."""
+    found = world.get(PODS, pod)
+    return "" if found is None else str(found["spec"].get("nodeName", ""))
+
+
+def ended(world: World) -> list[str]:
+    """Pods that were ended without grace."""
+    deletions = [each for each in world.counted() if each.method == "DELETE" and each.resource == "pods"]
+    return [each.name for each in deletions if b'"gracePeriodSeconds":0' in each.body]
+
+
+async def group_of(world: World, index: str) -> JSON:
+    """What the status tells of a group that is not as wanted."""
+
+    def told() -> list[JSON]:
+        lws = world.get(LEADERWORKERSETS, "sample")
+        groups = ((lws or {}).get("status") or {}).get("groups", ())
+        return [each for each in groups if each["index"] == index and each["reason"] == "NodeLost"]
+
+    await world.until(lambda: bool(told()), f"group {index} in the status")
+    return told()[0]
+
+
+def test_r09_r10_r37_lost_nodes_are_named_and_only_silent_ones_let_go(plane: Plane) -> None:
+    """R09, R10, R37: nothing ends before its time; then the silent node's pod alone; the other node is named."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.create(replicas=2, size=3, metadata={"annotations": {f"{PREFIX}release-lost-nodes-after": "60s"}})
+        await world.settled("sample")
+        silent, before = node_of(world, "sample-0-2"), world.uids()
+        others = (f"sample-1-{index}" for index in (2, 1))
+        reporting, pod = next((node, each) for each in others if (node := node_of(world, each)) != silent)
+        async with stopped(world, silent, reporting):
+            await tell(world, silent, "Unknown")
+            await tell(world, reporting, "False")
+            begun = world.env.clock.now()
+            await asyncio.sleep(RELEASE - 8)
+            assert world.uids() == before
+            assert ended(world) == []
+            await world.replaced("sample-0-2", before)
+            made = world.get(PODS, "sample-0-2")
+            assert made is not None
+            created = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
+            assert (created - begun).total_seconds() >= RELEASE - 2  # its stamp has no fractions
+            await world.until(lambda: bool(node_of(world, "sample-0-2")), "a node for the new pod")
+            assert node_of(world, "sample-0-2") != silent
+            assert "sample-0-2" in ended(world)
+            assert any(f"without waiting for node {silent}" in note for note in world.notes("ReleasedFromLostNode"))
+            told = await group_of(world, "1")
+            assert (told["node"], told["pod"]) == (reporting, pod)
+            assert f"is on node {reporting}, which is not ready since" in told["message"]
+            said = sentences(diagnose((await observe(world.client, world.namespace, "sample")).facts))
+            assert any(f"is on node {reporting}, which is not ready since" in each for each in said)
+            assert pod not in ended(world)
+        await world.settled("sample")
+
+    plane.run(scenario)
