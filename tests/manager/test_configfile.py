@@ -10,6 +10,7 @@ import pytest
 
 from lws.api.leaderworkerset.policies import BackOff, SetPolicies, choose
 from lws.api.leaderworkerset.policykeys import PREFIX
+from lws.api.leaderworkerset.workloadapi import V1ALPHA2, V1BETA1
 from lws.errors import ConfigurationError
 from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.settings import Configuration, Settings
@@ -285,11 +286,20 @@ def test_g3_gang_schedulers_come_from_the_policies_file(tmp_path: Path) -> None:
     assert Settings().gang_schedulers == ()
 
 
+def test_nd_31_version_of_the_workload_api_comes_from_the_policies_file(tmp_path: Path) -> None:
+    """The one of Kubernetes 1.37 unless it says another."""
+    path = tmp_path / "policies.yaml"
+    path.write_text("policies: {workloadVersion: v1alpha2}\n")
+    assert read_policies(str(path)).workload_api == V1ALPHA2
+    assert Settings().policies.workload_api == V1BETA1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("policies: {gangScheduler: [a]}\n", "unknown field 'policies.gangScheduler'; did you mean 'gangSchedulers'?"),
         ("policies: {gangSchedulers: []}\n", "policies.gangSchedulers: at least one schedulerName is needed"),
+        ("policies: {workloadVersion: v1}\n", "policies.workloadVersion: 'v1' is no version of scheduling.k8s.io"),
         ("policies: {gangSchedulers: volcano}\n", "policies.gangSchedulers must be a list, not the text 'volcano'"),
         ("- a\n", "must hold one object of policies, not a list"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import PodGroup
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts
+from lws.planning.leaderworkerset.diagnosis.gangs import words_of
 from lws.planning.leaderworkerset.diagnosis.objects import Event
 from tests.planning.diagnosis_facts import SET_UID, group, pod, said, unscheduled, with_group_0
 
@@ -99,3 +100,33 @@ def test_what_could_not_be_read_changes_nothing() -> None:
     """Without rights to PodGroups the pods' own conditions are quoted, as before."""
     text = " ".join(said(replace(facts(None), gangs={})))
     assert f"finds no node: {TOGETHER}" in text
+
+
+COUNTED = "6/6 tasks in gang unschedulable: pod group is not ready, 6 Pending, 6 minAvailable; Pending: 6 Unschedulable"
+QUOTA = "queue resource quota insufficient: insufficient cpu"
+
+
+def told(message: str, second: int, *, reason: str = "Unschedulable", uid: str = "u") -> Event:
+    """An event about the PodGroup, last seen in this second."""
+    about = {"kind": "PodGroup", "name": "s-0-new", "uid": uid}
+    raw = {"metadata": {"name": "e", "namespace": "ns"}, "reason": reason, "message": message, "involvedObject": about}
+    return msgspec.convert({**raw, "lastTimestamp": f"2026-01-01T00:00:{second:02}Z"}, Event)
+
+
+@pytest.mark.parametrize(
+    ("events", "condition", "words"),
+    [
+        ([told(QUOTA, 9), told(COUNTED, 9)], COUNTED, QUOTA),  # what Volcano says each second, in either order
+        ([told(COUNTED, 9), told(QUOTA, 9)], COUNTED, QUOTA),
+        ([told(OVERUSED, 3), told(QUOTA, 9)], COUNTED, QUOTA),
+        ([told(QUOTA, 3), told("pod group is ready", 9, reason="Scheduled")], "", QUOTA),
+        ([told(QUOTA, 9, uid="of an earlier one")], COUNTED, COUNTED),
+        ([told(COUNTED, 9)], "", COUNTED),
+        ([], "", ""),
+    ],
+)
+def test_g6_of_what_volcano_says_the_cause_is_quoted(events: list[Event], condition: str, words: str) -> None:
+    """A cause goes before a count of pods, news before what was; events about an earlier PodGroup do not count."""
+    conditions = [{"type": "Unschedulable", "status": "True", "message": condition}] if condition else []
+    raw = {"metadata": {"name": "s-0-new", "uid": "u"}, "status": {"conditions": conditions}}
+    assert words_of(msgspec.convert(raw, PodGroup), events) == words

@@ -167,7 +167,10 @@ async def test_r11_scaled_workers_are_reported_and_left_alone(count: int) -> Non
         assert await replicas(cluster) == count
         (group,) = (await status(cluster))["groups"]
         assert (group["index"], group["reason"]) == ("1", "WorkersScaled")
+        assert f"has {count} replicas (sandbox scaled it), but its group has 3 workers" in group["message"]
         assert "`kubectl scale statefulset sample-1 --replicas=3`" in group["message"]
+        said = sentences(diagnose((await observe(cluster.client, NAMESPACE, "sample")).facts))
+        assert any(f"has {count} replicas (sandbox scaled it)" in each for each in said)
         assert {each.resource for each in cluster.counted(before)} == {"leaderworkersets/status"}
 
 

@@ -208,3 +208,15 @@ async def test_two_workloads_of_a_parent_are_one_too_many() -> None:
         assert why.endswith("controller-owner chain: default/train and default/train-2")
         with pytest.raises(ForbiddenError, match="requires a controller owner"):
             await cluster.client.create(LEADERWORKERSETS, manifest("other", scheduling={}, size=2, metadata=notes))
+
+
+@virtual_time
+async def test_a_parent_is_looked_for_only_where_workloads_are_made() -> None:
+    """With Volcano the annotation says nothing, and nobody asks for a Workload."""
+    async with running(typed=True, gang=True) as cluster:
+        _, owners = await _family(cluster)
+        metadata = {"ownerReferences": owners, "annotations": {labels.GROUP_TEMPLATE_NAME: "nodes"}}
+        await cluster.client.create(LEADERWORKERSETS, ganged(replicas=1, size=2, metadata=metadata))
+        await cluster.available("sample")
+        assert len(await groups(cluster)) == 1
+        assert await cluster.events("ParentWorkloadNotReady") == []

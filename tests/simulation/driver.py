@@ -105,6 +105,7 @@ class Simulation:
             (1, user.startup),
             (1, user.network),
             (2, user.annotate),
+            (7, user.choose),
             (1, user.recreate),
             (1, user.recover),
             (8, faults.delete_pod),
@@ -164,6 +165,7 @@ class Simulation:
         await world.settled()
         if not [each for each in world.cluster.operators if not each.task.done()]:
             await world.start()
+        await self._user.choose_nothing()
         rolling = {"rolloutStrategy": {"rollingUpdateConfiguration": {"partition": 0, "maxUnavailable": 1}}}
         self._tell("calm: " + await self._user.patch({"spec": rolling}))
         unrest: list[str] = []
@@ -204,7 +206,7 @@ class Simulation:
         if found is None:
             return ["the set is not there"]
         pods, sets = await cluster.all(PODS, selector), await cluster.all(STATEFULSETS, selector)
-        problems = expectation(found, pods, sets, found)
+        problems = expectation(found, pods, sets, found) + self._world.ledger.rules.rested(found)
         revisions = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
         keys = {each["metadata"]["labels"][labels.REVISION] for each in revisions}
         used = {each["metadata"]["labels"].get(labels.REVISION) for each in sets}

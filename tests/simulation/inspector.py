@@ -110,6 +110,7 @@ class Inspector:
         numbers = {each.told for each in shapes if str(each.replicas) == _recorded(body)}
         self._paced(name, namespace, live, body, numbers, most)
         self._armed(name, live, body)
+        ledger.rules.applied(body, live)
         last = ledger.partitions.get((uid, key))
         highest = max(max(each.partition, each.replicas + each.surge) for each in shapes)
         if last is not None and partition > last and partition > highest:
@@ -204,6 +205,7 @@ class Inspector:
             ledger.complain(f"revision {name} is deleted whichever it is")
         if revision is None or revision["metadata"]["uid"] != uid:
             return
+        ledger.rules.truncated(revision)
         named, key = _labels(revision)[labels.NAME], _key(revision)
         leader_set = ledger.get(STATEFULSETS, namespace, named)
         if leader_set is not None and "deletionTimestamp" not in leader_set["metadata"]:
@@ -241,6 +243,7 @@ class Inspector:
             self._ledger.complain(f"pod {name} is no leader of ours")
         if uid not in self._ledger.failed:
             self._ledger.complain(f"pod {name} is deleted though nothing befell its group")
+        self._ledger.rules.recreated(live)
         self._budgets.deleted(live, body)
 
     def _described(self, body: JSON, namespace: str, name: str) -> None:

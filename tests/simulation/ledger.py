@@ -16,6 +16,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request
 from lws_sandbox.storage import Event, Storage
+from tests.simulation.policies import PolicyRules, leads
 
 HEARSAY: Final = 5.0  # seconds within which an operator need not have heard of a change
 DYING_SECONDS: Final = 5.0  # a deletion younger than this may not have been heard of
@@ -84,6 +85,8 @@ class Ledger:
         charges: set UID, entry and leader UID of every restart that was charged.
         relimited: whether some set was written with another restart budget than before.
         violations: what was found, with its time.
+        made: when each set was first written, by UID.
+        rules: what sets have chosen beyond the reference.
     """
 
     now: Callable[[], datetime]
@@ -97,10 +100,13 @@ class Ledger:
     charges: set[tuple[str, str, str]] = field(default_factory=set)
     relimited: bool = False
     violations: list[str] = field(default_factory=list)
+    made: dict[str, float] = field(default_factory=dict)
+    rules: PolicyRules = field(init=False)
     _leaders: dict[str, str] = field(default_factory=dict)  # UID of a worker StatefulSet -> UID of its leader
 
     def __post_init__(self) -> None:
         """Hear of everything that befalls pods."""
+        self.rules = PolicyRules(self)
         self.storage.subscribe(str(STATEFULSETS), self._statefulset_changed)
         self.storage.subscribe(str(PODS), self._pod_changed)
 
@@ -111,6 +117,7 @@ class Ledger:
     def edited(self, lws: JSON) -> None:
         """A set was written by its user."""
         uid = lws["metadata"]["uid"]
+        self.made.setdefault(uid, self.elapsed())
         if uid not in self.shapes:  # pods of a former namesake are still being collected
             self.shapes[uid] = [each for shapes in self.shapes.values() for each in shapes[-1:]]
         self.shapes[uid].append(Shape.of(lws))
@@ -136,6 +143,7 @@ class Ledger:
 
     def look(self) -> None:
         """The invariants of the cluster as a whole."""
+        self.rules.looked()
         for lws in self.storage.objects(str(LEADERWORKERSETS)):
             shapes = self.shapes[lws["metadata"]["uid"]]
             name = lws["metadata"]["name"]
@@ -163,7 +171,9 @@ class Ledger:
         if event.type != "DELETED" and "deletionTimestamp" not in pod["metadata"] and not restarted(pod):
             return
         uid, owner = pod["metadata"]["uid"], controller(pod)
-        self.failed.add(self._leaders.get(owner["uid"], uid) if owner is not None else uid)
+        leader = self._leaders.get(owner["uid"], uid) if owner is not None else uid
+        self.failed.add(leader)
+        self.rules.happened(leader, leads=leads(pod))
 
 
 def controller(obj: JSON) -> JSON | None:

@@ -13,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.errors import NotFoundError
 from tests.simulation.cluster import NAMESPACE, manifest
+from tests.simulation.policies import CHOICES, NOTHING
 from tests.simulation.world import NAME, World
 
 POLICIES: Final = ("RecreateGroupOnPodRestart", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None")
@@ -51,6 +52,7 @@ class User:
             ),
         )
         world.ledger.edited(made)
+        world.ledger.rules.chose(NOTHING)
         return f"created: {_summary(made)}"
 
     def _identity(self) -> JSON:
@@ -132,6 +134,18 @@ class User:
         entries = {f"note-{random.randint(0, 2)}": random.choice(["a", "b", None])}
         where = random.choice(["annotations", "labels"])
         return f"{where} {entries}: " + await self.patch({"metadata": {where: entries}})
+
+    async def choose(self) -> str:
+        """Choose, or choose no more, something that goes beyond the reference."""
+        chosen = self._world.random.choice(CHOICES)
+        told = await self.patch({"metadata": {"annotations": chosen}})
+        self._world.ledger.rules.chose(chosen)
+        return f"chosen {chosen}: {told}"
+
+    async def choose_nothing(self) -> None:
+        """Choose nothing any more."""
+        await self.patch({"metadata": {"annotations": NOTHING}})
+        self._world.ledger.rules.chose(NOTHING)
 
     async def recreate(self) -> str:
         """Delete the set, and create another one of its name."""

@@ -17,6 +17,7 @@ from lws_sandbox.controllers.workload_plan import (
     plan_deployment,
     plan_replicaset,
     resized,
+    with_failure,
 )
 
 
@@ -161,6 +162,21 @@ def test_conditions_tell_how_far_it_is() -> None:
         ["MinimumReplicasUnavailable", "ReplicaSetUpdated"],
         ["MinimumReplicasAvailable", "NewReplicaSetAvailable"],
     ]
+
+
+def test_pods_that_are_refused_are_told_of_until_they_are_not() -> None:
+    """A replica set has the first error of a row, its deployment the newest set's, and neither once pods are made."""
+    told = with_failure([], "no", missing=True, now=NOW)
+    assert [(each["reason"], each["message"]) for each in told] == [("FailedCreate", "no")]
+    assert with_failure(told, "again", missing=True, now=NOW) == told
+    assert with_failure([], "no", missing=False, now=NOW)[0]["reason"] == "FailedDelete"
+    assert with_failure(told, "", missing=True, now=NOW) == []
+    deployment, newest = _deployment(), {**_set("app:1", 4, 2)}
+    newest["status"] = {**newest["status"], "conditions": told}
+    failing = plan_deployment(deployment, [newest], NOW).status["conditions"]
+    assert [each["message"] for each in failing if each["type"] == "ReplicaFailure"] == ["no"]
+    mended = plan_deployment({**deployment, "status": {"conditions": failing}}, [_set("app:1", 4, 4)], NOW).status
+    assert "ReplicaFailure" not in {each["type"] for each in mended["conditions"]}
 
 
 def test_old_replicasets_are_kept_as_history() -> None:

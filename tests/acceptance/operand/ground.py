@@ -256,9 +256,10 @@ class Ground:
         return await self.operator()
 
     async def said(self) -> str:
-        """All conditions as text, for whoever waited in vain."""
+        """All conditions as text, and operators that ended, for whoever waited in vain."""
         conditions = ((await self.operator()).get("status") or {}).get("conditions") or ()
-        return "\n".join(f"{each['type']} {each['status']} {each.get('message')}" for each in conditions)
+        told = [f"{each['type']} {each['status']} {each.get('message')}" for each in conditions]
+        return "\n".join([*told, *(f"an operator ended: {each.task}" for each in self.operators if each.task.done())])
 
     # Looking.
 

@@ -11,7 +11,7 @@ import pytest
 
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
-from tests.acceptance.operand.certmanager import CertManager
+from tests.acceptance.operand.certmanager import CertManager, Tls
 from tests.acceptance.operand.site import Site
 from tests.simulation.chaos import Chaos, Trouble
 from tests.virtual import virtual_time
@@ -81,7 +81,7 @@ async def wander(seed: int, edits: int) -> tuple[JSON, dict[tuple[str, str], JSO
     """Edit at random, with faults and restarts; the last spec, with the mode that was decided, and what is applied."""
     chance = Random(seed)
     async with Site(seed, definitions=["cert-manager", "service-monitor", "prometheus-rule"]) as site:
-        manager = CertManager(site)
+        manager, tls = CertManager(site), Tls(site)
         trouble = Trouble()
         spec: JSON = {}
 
@@ -89,8 +89,17 @@ async def wander(seed: int, edits: int) -> tuple[JSON, dict[tuple[str, str], JSO
             chaos = Chaos(site.sandbox.transport(), Random(chance.getrandbits(64)), trouble)
             await site.start(transport=chaos, ready=False, hostname=f"operator-{chance.getrandbits(16)}")
 
+        async def supervise() -> None:
+            """Start a process anew that ended, as one does that could not renew its lease (OD-19)."""
+            while True:
+                for running in [each for each in site.operators if each.task.done()]:
+                    await running.stop()
+                    await begin()
+                await asyncio.sleep(5)
+
         await site.apply_cr()
         await begin()
+        supervising = asyncio.create_task(supervise(), name="supervisor")
         for _ in range(edits):
             chosen = chance.sample(sorted(CHOICES), chance.randint(1, 4))
             spec |= {member: CHOICES[member](chance) for member in chosen}
@@ -108,14 +117,16 @@ async def wander(seed: int, edits: int) -> tuple[JSON, dict[tuple[str, str], JSO
         found = await site.settled(seconds=3600)
         await asyncio.sleep(60)
         assert await site.is_condition("Degraded", "False"), await site.condition("Degraded")
+        supervising.cancel()
         manager.task.cancel()
+        await tls.stop()
         return spec | {"certificates": {"mode": found["status"]["certificates"]["mode"]}}, applied(site)
 
 
 async def fresh(spec: JSON) -> dict[tuple[str, str], JSON]:
     """What a first installation of a spec applies."""
     async with Site(definitions=["cert-manager", "service-monitor", "prometheus-rule"]) as site:
-        manager = CertManager(site)
+        manager, tls = CertManager(site), Tls(site)
         await site.apply_cr()
         await site.replace(spec)
         await site.start()
@@ -123,6 +134,7 @@ async def fresh(spec: JSON) -> dict[tuple[str, str], JSON]:
         await site.settled(seconds=1200)
         await asyncio.sleep(60)
         manager.task.cancel()
+        await tls.stop()
         return applied(site)
 
 

@@ -18,12 +18,14 @@ from lws.apimachinery.resources import (
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
     PODS,
+    Resource,
 )
 from lws.errors import InvalidError
 from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, Ground, fixture, operator_manifest, workload
 from tests.acceptance.operand.site import Site
 from tests.virtual import virtual_time
 
+RESOURCEQUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 pytestmark = pytest.mark.long
 
 
@@ -214,6 +216,24 @@ async def test_a46_crash_loops_and_lack_of_memory_are_named() -> None:
 
 
 @pytest.mark.long
+@virtual_time
+async def test_a46_pods_that_a_quota_refuses_are_told_of() -> None:
+    """A46: refused by quota, the new pods are told of in its words; the old ones serve, and with room all is well."""
+    async with Site() as site:
+        await site.installed()
+        quota = {"metadata": {"name": "tight", "namespace": NAMESPACE}, "spec": {"hard": {"pods": "2"}}}
+        await site.client.create(RESOURCEQUOTAS, quota)
+        await asyncio.sleep(30)
+        await site.edit(logLevel="Debug")
+        degraded = await site.becomes("Degraded", "True", "OperandFailing")
+        assert "pods are refused" in degraded["message"]
+        assert "exceeded quota: tight" in degraded["message"]
+        assert await site.is_condition("Available", "True")
+        await site.client.delete(RESOURCEQUOTAS, NAMESPACE, "tight")
+        await site.becomes("Degraded", "False", seconds=900)
+        await site.settled()
+
+
 @virtual_time
 async def test_a46_sizing_auto_gives_more_memory_after_a_lack_of_it() -> None:
     """A46: after a pod was killed for its memory the next tier is rolled out, once, and stays through a release."""

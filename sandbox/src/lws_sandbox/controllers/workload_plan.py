@@ -27,6 +27,7 @@ from lws_sandbox.copying import copied
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
+REPLICA_FAILURE: Final = "ReplicaFailure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,10 @@ def _deployment_status(deployment: JSON, newest: JSON | None, replicasets: Seque
     conditions = (deployment.get("status") or {}).get("conditions") or []
     conditions = _note(conditions, _availability(enough), now)
     conditions = _note(conditions, _progress(deployment, newest, complete), now)
+    conditions = [each for each in conditions if each["type"] != REPLICA_FAILURE]
+    conditions += [
+        {**each, "lastUpdateTime": each["lastTransitionTime"]} for each in _failures(newest, replicasets)[:1]
+    ]
     return {
         "observedGeneration": meta(deployment).get("generation", 0),
         "replicas": replicas,
@@ -205,6 +210,28 @@ def _deployment_status(deployment: JSON, newest: JSON | None, replicasets: Seque
         "terminatingReplicas": total("terminatingReplicas", replicasets),
         "conditions": conditions,
     }
+
+
+def with_failure(conditions: Sequence[JSON], failed: str, missing: bool, now: datetime) -> list[JSON]:
+    """A replica set's conditions once pods could not be made, or else deleted, in the words of the error; empty: could.
+
+    The first failure of a row is told until there is none.
+    """
+    known = any(each["type"] == REPLICA_FAILURE for each in conditions)
+    if failed and not known:
+        reason = "FailedCreate" if missing else "FailedDelete"
+        entry = {"type": REPLICA_FAILURE, "status": "True", "reason": reason, "message": failed}
+        return set_condition([*conditions], entry, now)
+    return [each for each in conditions if failed or each["type"] != REPLICA_FAILURE]
+
+
+def _failures(newest: JSON | None, replicasets: Sequence[JSON]) -> list[JSON]:
+    """Failures of the newest replica set, or else of the others."""
+    for group in ([newest] if newest is not None else [], replicasets):
+        told = (each for one in group for each in (one.get("status") or {}).get("conditions") or ())
+        if found := [each for each in told if each["type"] == REPLICA_FAILURE]:
+            return found
+    return []
 
 
 def _availability(enough: bool) -> JSON:

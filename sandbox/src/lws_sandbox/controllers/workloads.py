@@ -36,6 +36,7 @@ from lws_sandbox.controllers.workload_plan import (
     plan_deployment,
     plan_replicaset,
     resized,
+    with_failure,
 )
 
 _BATCH = 20
@@ -82,7 +83,10 @@ class ReplicaSetLoop(KeyedLoop[Key]):
         now = self._clock.now()
         plan = plan_replicaset(replicaset, pods, now)
         failure = await self._run(key, replicaset, plan)
-        await self._write_status(key, replicaset, plan.status)
+        before = (replicaset.get("status") or {}).get("conditions") or []
+        conditions = with_failure(before, str(failure or ""), bool(plan.create), now)
+        told = {"conditions": conditions} if conditions or before else {}
+        await self._write_status(key, replicaset, plan.status | told)
         if failure is not None:
             raise failure
         minimum = int(replicaset["spec"].get("minReadySeconds") or 0)

@@ -44,6 +44,7 @@ from lws.planning.leaderworkerset.diagnosis.facts import (
     SetFacts,
 )
 from lws.planning.leaderworkerset.diagnosis.objects import Event, NodeReport, PodReport, Workload
+from lws.planning.leaderworkerset.diagnosis.writers import scaled_by
 
 T = TypeVar("T")
 WORKLOADS: Final = tuple(
@@ -92,6 +93,8 @@ async def observe(client: ApiClient, namespace: str, name: str) -> Observation:
     leader_set = await _leader_deployment(client, lws) if lws.hashed else statefulsets.get(name)
     reports = msgspec.convert(pods["items"], tuple[PodReport, ...])
     groups, strays = read_groups(lws, leader_set, statefulsets, reports, revisions)
+    managers = {one["metadata"]["name"]: scaled_by(one["metadata"].get("managedFields") or ()) for one in sets["items"]}
+    groups = tuple(replace(group, scaled_by=managers.get(group.base, "")) for group in groups)
     about = [event for event in (events or {}).get("items", ()) if _concerns(event, name)]
     facts = Facts(lws, leader_set, groups, strays, msgspec.convert(about, tuple[Event, ...]))
     return Observation(await _explained(client, facts), revisions)

@@ -14,6 +14,7 @@ from lws.apimachinery.resources import PODS
 from lws.planning.leaderworkerset import (
     events,
     grace,
+    group_ready,
     incidents,
     lostnodes,
     members,
@@ -49,6 +50,7 @@ class Review:
         budgeted: whether a restart budget decided, so that what it was judged by is to be read afresh (next 5.4).
         exhausted: whether this is the end of the group.
         healing: what is to be remembered of a group that is given time to get over failures.
+        meanwhile: what is written while the group waits.
     """
 
     record: MemberRecord | None
@@ -64,6 +66,7 @@ class Review:
     budgeted: bool = False
     exhausted: bool = False
     healing: Healing | None = None
+    meanwhile: tuple[Action, ...] = ()
 
 
 def review(snapshot: GroupSnapshot, name: str, pod: Pod | None) -> Review:
@@ -155,7 +158,9 @@ def _waited(snapshot: GroupSnapshot) -> Review | None:
     if leader is None or retry is None or leader.metadata.deleting or recovery.tolerates(lws):
         return None
     if retry or snapshot.going == leader.metadata.uid:
-        return Review(snapshot.record, Outcome.GOING, settled=_settled(snapshot), retry=retry or None)
+        meanwhile = _not_ready(snapshot, leader) if retry else ()
+        waits = Review(snapshot.record, Outcome.GOING, settled=_settled(snapshot), meanwhile=meanwhile)
+        return replace(waits, retry=retry or None)
     found = (each for each in lws.status.failures if each.leader_uid == leader.metadata.uid)
     name = next((each.pod for each in found), leader.metadata.name)
     deletion = recovery.recreate(leader, Failed(name, leader), None)
@@ -176,9 +181,17 @@ def _decided(
     if incident.retry and not restartbudget.ends(snapshot.lws, leader):
         told = () if incident.failure is None else tuple(each for each in (incident.told, incident.waits) if each)
         deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent)
-        return Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
+        waits = Review(record, Outcome.GOING, deletion, None, told, settled, incident, incident.retry)
+        return replace(waits, meanwhile=_not_ready(snapshot, leader))
     deletion = recovery.recreate(leader, failed, snapshot.worker_set_of_leader, absent, incident.told)
     return _spent(snapshot, Review(record, Outcome.RECREATE, deletion, settled=settled, incident=incident))
+
+
+def _not_ready(snapshot: GroupSnapshot, leader: Pod) -> tuple[Action, ...]:
+    """By key a Deployment counts groups, so the leader of one that waits has to say that it is not ready."""
+    if not is_hashed(leader) or snapshot.worker_set_of_leader is None:
+        return ()
+    return group_ready.plan(leader, None, snapshot.now)
 
 
 def _spent(snapshot: GroupSnapshot, found: Review) -> Review:

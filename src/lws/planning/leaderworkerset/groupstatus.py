@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from lws.api.leaderworkerset.objects import Node, Pod
+from lws.api.leaderworkerset.objects import Node, Pod, StatefulSet
 from lws.api.leaderworkerset.status import GROUP_MESSAGE_BYTES, MESSAGE_BYTES, MOST_GROUPS, GroupRestarts, GroupStatus
 from lws.apimachinery.conditions import Wanted, find, timestamp, with_condition
 from lws.apimachinery.moments import after, parsed
 from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import culprit
 from lws.planning.leaderworkerset.diagnosis import controllerfacts, words
-from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, Holder
+from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, Holder
 from lws.planning.leaderworkerset.diagnosis.findings import Finding, Reason
 from lws.planning.leaderworkerset.diagnosis.groups import diagnose_group
-from lws.planning.leaderworkerset.groups import GroupState, group_name, marked
+from lws.planning.leaderworkerset.diagnosis.objects import Event
+from lws.planning.leaderworkerset.groups import GroupState, group_name, marked, workers_scaled
 from lws.planning.leaderworkerset.incidents import shortened
 from lws.planning.leaderworkerset.restarts import restarts
 
@@ -47,6 +49,21 @@ _SLOW: Final = frozenset(
 _ABSENT: Final = GroupState()
 
 
+class Topic(Enum):
+    """What can be asked of the API server about a StatefulSet."""
+
+    MANAGER = auto()
+    WARNINGS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that is to be told and that no cache holds."""
+
+    topic: Topic
+    about: StatefulSet
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """How to look up what only trouble makes worth looking at.
@@ -58,6 +75,8 @@ class Lookup:
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
         claims: what keeps a pod on its lost node, by UID.
+        manager: who scaled a StatefulSet; None if that is to be asked for.
+        warnings: events that warn about a StatefulSet; None if they are to be asked for.
     """
 
     members: Callable[[Pod], Sequence[Pod]]
@@ -66,6 +85,8 @@ class Lookup:
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
     claims: Callable[[str], tuple[str, ...]] = lambda _: ()
+    manager: Callable[[StatefulSet], str | None] = lambda _: ""
+    warnings: Callable[[StatefulSet], tuple[Event, ...] | None] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class GroupsSeen:
         reasons: of all of them, how often each.
         again: in how many seconds to look again; None if all is well.
         since: since when groups are known to be not as wanted, for those of which no object tells, by index.
+        asked: what is to be asked for before this is told.
     """
 
     groups: tuple[GroupStatus, ...] = ()
@@ -87,6 +109,7 @@ class GroupsSeen:
     reasons: Mapping[Reason, int] = field(default_factory=dict)
     again: float | None = None
     since: Mapping[int, datetime] = field(default_factory=dict)
+    asked: tuple[Question, ...] = ()
 
 
 def look(
@@ -129,6 +152,7 @@ class _Looking:
         self._again: list[float] = []
         self._facts: Facts | None = None
         self._since: dict[int, datetime] = {}
+        self._asked: list[Question] = []
 
     def at(self, index: int, leader: Pod, state: GroupState) -> None:
         """Look at one group that has a leader."""
@@ -149,6 +173,7 @@ class _Looking:
             return
         facts = self._of_set()
         facts, group = controllerfacts.group(self._snapshot, facts, index, leader, pods, state, self._lookup, self._now)
+        facts, group = self._answered(facts, group, group.worker_set)
         findings = diagnose_group(facts, group)
         finding = min(findings, key=lambda each: each.reason, default=_unknown(index))
         if _starting(finding, pods, entry) and not self._due(since, self._snapshot.policies.slow_start):
@@ -180,8 +205,9 @@ class _Looking:
         if not self._due(since, PATIENCE):
             return
         self._again.append(LOOK_AGAIN)
-        facts = self._of_set()
-        (finding,) = diagnose_group(facts, controllerfacts.missing(index))
+        made_by = self._snapshot.leader_statefulset
+        facts, group = self._answered(self._of_set(), controllerfacts.missing(index), made_by)
+        (finding,) = diagnose_group(facts, group)
         status = GroupStatus(
             index="new" if self._snapshot.lws.spec.hashed else str(index),
             state="Missing",
@@ -197,7 +223,23 @@ class _Looking:
         """What was found."""
         shown = sorted(self._told, key=lambda each: (len(each.index), each.index))
         again = min(self._again, default=None)
-        return GroupsSeen(tuple(shown), self._hidden, total, self._reasons, again, self._since)
+        asked = tuple(self._asked)
+        return GroupsSeen(tuple(shown), self._hidden, total, self._reasons, again, self._since, asked)
+
+    def _answered(self, facts: Facts, group: GroupFacts, workers: StatefulSet | None) -> tuple[Facts, GroupFacts]:
+        """The facts with what had to be asked for: who scaled the workers, and why pods are missing."""
+        if workers is None:
+            return facts, group
+        if group.worker_set is not None and workers_scaled(workers):
+            manager = self._lookup.manager(workers)
+            group = replace(group, scaled_by=manager or "")
+            self._asked += [Question(Topic.MANAGER, workers)] if manager is None else []
+        wanted = 1 if workers.spec.replicas is None else workers.spec.replicas
+        if group.worker_set is None or len(group.workers) < wanted:
+            events = self._lookup.warnings(workers)
+            facts = replace(facts, events=(*facts.events, *(events or ())))
+            self._asked += [Question(Topic.WARNINGS, workers)] if events is None else []
+        return facts, group
 
     def _tell(self, reason: Reason, status: Callable[[], GroupStatus]) -> None:
         self._reasons[reason] += 1

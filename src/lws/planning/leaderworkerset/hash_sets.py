@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
+from lws.api.leaderworkerset.status import RolloutStatus
 from lws.apimachinery.actions import DONE, FOREIGN_RECHECK, Action, Apply, Patch, Plan, Reference
 from lws.apimachinery.conditions import find
 from lws.apimachinery.ownership import Relation
@@ -38,21 +39,22 @@ from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
+from lws.planning.leaderworkerset.steering import Course, Steering, steer, told
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen]:
-    """Plan one pass over such a set; with what is to be remembered of the look at its groups.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, RolloutStatus | None]:
+    """Plan one pass over such a set; with what is to be remembered of the look at its groups, and of its rollout.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
     first = _not_ours(snapshot, now)
     if first is not None:
-        return first, GroupsSeen()
+        return first, GroupsSeen(), snapshot.rollout
     seen = _look(snapshot, now)
-    return _roll(seen, now), seen.seen
+    return _roll(seen, now), seen.seen, seen.steering.rollout
 
 
 def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
@@ -103,13 +105,17 @@ class _Seen:
     apply: Apply | None
     counts: HashCounts
     seen: GroupsSeen
+    steering: Steering
 
 
 def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     lws = snapshot.lws
     budget = Budget.of(lws)
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
-    apply = _apply(snapshot, choice)
+    leaders = groups.leaders_by_number(snapshot.leaders)
+    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
+    steering = _steer(snapshot, Course(choice.key, budget, leaders, states, snapshot.lookup), time)
+    apply = _apply(snapshot, choice, steering)
     counts = hash_status.count(
         snapshot.leader_deployment,
         choice.key,
@@ -119,9 +125,12 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
         outdated=_outdated(snapshot, choice),
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    leaders = groups.leaders_by_number(snapshot.leaders)
-    states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
-    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time))
+    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time), steering)
+
+
+def _steer(snapshot: SetSnapshot, course: Course, time: datetime) -> Steering:
+    """Pause, and surge without capacity; a deadline is the Deployment's own (resilience 1.6)."""
+    return steer(snapshot.lws, replace(snapshot.policies, progress_deadline=0.0), snapshot.rollout, course, time)
 
 
 def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
@@ -164,14 +173,18 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         actions += revisions.truncate(
             lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
         )
-    again = [each for each in (described.put_off, seen.seen.again) if each is not None]
+    actions += told(seen.steering, snapshot.policies, lws, seen.choice.key)
+    again = [each for each in (described.put_off, seen.seen.again, seen.steering.again) if each is not None]
     return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
 
 
-def _apply(snapshot: SetSnapshot, choice: Choice) -> Apply | None:
+def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering) -> Apply | None:
     """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key)
+    # A Deployment that is paused before it has a ReplicaSet never gets one.
+    begun = live is not None and live.metadata.annotation(f"{leader_deployment.NOTES}revision") is not None
+    held = replace(steering, paused=steering.paused and begun)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, held)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:
@@ -213,6 +226,7 @@ def _describe(
             news_age=snapshot.news_age,
             told=snapshot.told,
             seen=seen.seen,
+            steering=seen.steering,
             policies=snapshot.policies,
             suspects=snapshot.suspects,
             prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,

@@ -16,18 +16,21 @@ from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import leader_statefulset, templates
 from lws.planning.leaderworkerset.leader_statefulset import selector
 from lws.planning.leaderworkerset.metadata import of_leader_object
+from lws.planning.leaderworkerset.steering import Steering
 
 NOTES: Final = "deployment.kubernetes.io/"  # annotations that the Deployment controller keeps
 
 
-def manifest(lws: LeaderWorkerSet, section: JSON, key: str) -> JSON:
+def manifest(lws: LeaderWorkerSet, section: JSON, key: str, steering: Steering | None = None) -> JSON:
     """Exactly the fields that are applied; none more.
 
     Args:
         lws: the live object.
         section: normal form of its ``leaderWorkerTemplate``.
         key: the current revision key.
+        steering: how the rollout is steered (resilience 1.6); ``paused`` is sent only where it is.
     """
+    steering = steering or Steering()
     template = templates.pod_template(
         templates.leader_template(section),
         {**selector(lws), labels.REVISION: key},
@@ -40,17 +43,19 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str) -> JSON:
         "spec": {
             "replicas": lws.spec.replicas,
             "selector": {"matchLabels": selector(lws)},
-            "strategy": {"type": ROLLING_UPDATE, "rollingUpdate": _pace(lws)},
+            "strategy": {"type": ROLLING_UPDATE, "rollingUpdate": _pace(lws, steering)},
+            **({"paused": True} if steering.paused else {}),
             "template": {**template, "spec": _pod_spec(lws, template.get("spec") or {})},
         },
     }
 
 
-def _pace(lws: LeaderWorkerSet) -> JSON:
-    """As the user wrote it, but for a pair of zeros, which no server takes (ND-10)."""
+def _pace(lws: LeaderWorkerSet, steering: Steering) -> JSON:
+    """As the user wrote it, but for a pair of zeros, which no server takes (ND-10), and surge that finds no room."""
     rolling = lws.spec.rollout_strategy.rolling_update_configuration
     unavailable, surge = rolling.max_unavailable, rolling.max_surge
-    return {"maxUnavailable": 1 if _none(unavailable) and _none(surge) else unavailable, "maxSurge": surge}
+    one = steering.fallback or (_none(unavailable) and _none(surge))
+    return {"maxUnavailable": 1 if one else unavailable, "maxSurge": surge}
 
 
 def _none(value: Any) -> bool:

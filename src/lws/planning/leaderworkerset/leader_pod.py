@@ -145,7 +145,7 @@ def concluded(found: Review) -> Plan:
     if found.error is not None:
         return Plan(error=found.error, terminal=found.outcome is Outcome.NO_ORDINAL, remedy=found.remedy)
     if found.deletion is None or found.retry is not None:
-        return Plan(found.told, requeue_after=found.retry)
+        return Plan((*found.told, *found.meanwhile), requeue_after=found.retry)
     return Plan((*found.told, *found.before, found.deletion))
 
 

@@ -5,7 +5,7 @@ It stands in the set's status, and is read from there once, when a process begin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet, LeaderWorkerSetStatus
 from lws.apimachinery.moments import after, parsed
 from lws.planning.leaderworkerset import backoff, culprit
 from lws.planning.leaderworkerset.groups import (
+    gated,
     group_name,
     lives,
     own_leaders,
@@ -139,9 +140,37 @@ def settle(snapshot: SetSnapshot, ready_since: Mapping[str, datetime], now: date
             again.append((over - now).total_seconds())
         kept[group] = left
     if hashed:
-        kept = _bounded(kept, leaders, snapshot.lws.spec.replicas)
+        kept = _bounded(_passed_on(kept, living, records), leaders, snapshot.lws.spec.replicas)
     found = records if kept == records.restarts else replace(records, restarts=kept)
     return Settled(found, since, min(again, default=None))
+
+
+def _passed_on(
+    kept: Mapping[str, GroupRestarts], living: Iterable[Pod], records: Records
+) -> Mapping[str, GroupRestarts]:
+    """By key: counts of groups that are gone pass to leaders that came after, the highest first (as in next 5.7)."""
+    leaders = sorted((pod for pod in living if not gated(pod)), key=lambda pod: (_created(pod), pod.metadata.name))
+    names = {group_name(pod) for pod in leaders}
+    unowned = sorted((kept[each] for each in kept if each not in names), key=lambda each: (-each.restarts, each.index))
+    out = dict(kept)
+    for pod in leaders:
+        name = group_name(pod)
+        fits = (each for each in unowned if _created(pod) >= each.time and _same(records, each, pod))
+        found = None if name in out else next(fits, None)
+        if found is not None:
+            unowned.remove(found)
+            del out[found.index]
+            out[name] = found.model_copy(update={"index": name, "next_retry_time": ""})
+    return out
+
+
+def _created(pod: Pod) -> str:
+    return pod.metadata.creation_timestamp or ""
+
+
+def _same(records: Records, entry: GroupRestarts, pod: Pod) -> bool:
+    """Whether a leader is of the revision that failed."""
+    return _revision(records, entry) in ("", revision_key(pod))
 
 
 def _bounded(kept: Mapping[str, GroupRestarts], leaders: Mapping[str, Pod], replicas: int) -> dict[str, GroupRestarts]:

@@ -56,7 +56,8 @@ def unknown(spec: LeaderWorkerSetOperatorSpec, assets: Iterable[Asset]) -> str:
         if name in CHOSEN_BY:
             return f"{where}: {name} is chosen by {CHOSEN_BY[name]}; set that instead"
         if name not in known:
-            return f"{where}: this release has no component {name}; it has {', '.join(known) or 'none'}"
+            choices = ", ".join(known) or "none"
+            return f"{where}: this release has no component {name}; choose among {choices}, or remove it"
     return ""
 
 

@@ -16,6 +16,8 @@ _PATHS: Final = (
     (re.compile(r"^spec\.replicas"), "spec.operand.replicas"),
 )
 
+_SECTIONS: Final = {"tls": "spec.tls", "clientConnection": "spec.operand.configuration.clientConnection"}
+
 
 def source(field: str) -> str:
     """The field that decides a field of the Deployment; the Deployment's own where none does."""
@@ -29,3 +31,11 @@ def refusal(causes: Iterable[JSON], message: str) -> str:
     """What the API server says of an invalid Deployment, in terms of the LeaderWorkerSetOperator."""
     told = [f"{source(each['field'])}: {each.get('message')}" for each in causes if each.get("field")]
     return "; ".join(told) or message
+
+
+def of_configuration(problem: str, overrides: JSON) -> str:
+    """The field of the LeaderWorkerSetOperator that made the configuration file invalid: its own, or the overrides."""
+    for section, field in _SECTIONS.items():
+        if f"{section}." in problem and section not in overrides:
+            return field
+    return "spec.unsupportedConfigOverrides"

@@ -29,6 +29,7 @@ from lws.reconcilers.leaderworkerset.caches import (
 )
 from lws.reconcilers.leaderworkerset.forensics import BlackBox
 from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.nodes import NodeMemory
@@ -97,9 +98,10 @@ def build(
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
+    inquiries = Inquiries(client, options.clock)
     nodes = NodeMemory(caches.nodes, options.clock)
     book = suspects or SuspectBook(caches, policies or PolicySource(), options.clock)
-    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told)
+    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told, inquiries)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
     _watch_for_leaders(by_leader, caches)
@@ -114,7 +116,7 @@ def build(
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
     sets = LeaderWorkerSetReconciler(
-        observer, executors[0], options.clock, Parents(client, caches.api, options.clock), records
+        observer, executors[0], options.clock, Parents(client, caches.api, options.clock), records, inquiries
     )
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(

@@ -41,6 +41,7 @@ from lws.reconcilers.leaderworkerset.caches import (
     Caches,
     by_group,
 )
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
 from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.records import SetRecords
@@ -57,6 +58,7 @@ class Observer:
         terminating: how many groups of a set are terminating.
         nodes: since when nodes are lost.
         suspects: nodes that recreated groups of a set avoid.
+        inquiries: answers of the API server; without them nothing is asked.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class Observer:
         terminating: Callable[[Key], int] = lambda _: 0,
         nodes: NodeMemory | None = None,
         suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
+        inquiries: Inquiries | None = None,
     ) -> None:
+        self._inquiries = inquiries
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
@@ -132,6 +136,8 @@ class Observer:
             self._topology,
             unlabelled,
             self._memory.claims,
+            lambda workers: "" if self._inquiries is None else self._inquiries.manager(workers),
+            lambda workers: () if self._inquiries is None else self._inquiries.warnings(workers),
         )
 
     def _gang(self, namespace: str, name: str) -> GangFacts | None:

@@ -54,7 +54,7 @@ class Parents:
 
     async def of(self, lws: LeaderWorkerSet) -> Parent | None:
         """The Workload for this set; None if the set does not say that it has a parent."""
-        if lws.spec.scheduling is None or not scheduling.template_of_parent(lws.metadata.annotations):
+        if not scheduling.template_of_parent(lws.metadata.annotations):
             return None
         key, now = lws.metadata.key, self._clock.monotonic()
         uid, at, parent = self._found.get(key, ("", 0.0, Parent()))

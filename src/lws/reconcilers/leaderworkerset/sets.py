@@ -20,12 +20,13 @@ from lws.planning.leaderworkerset.sets import plan_refused, plan_set, plan_unpre
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.reconcilers.leaderworkerset.group import regarding
+from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.parents import Parents
 from lws.reconcilers.leaderworkerset.records import SetRecords
 from lws.reconcilers.leaderworkerset.statuspace import StatusPace
-from lws.runtime.controller import Done, Verdict
+from lws.runtime.controller import Done, RequeueAfter, Verdict
 from lws.runtime.executor import Executor
 from lws.runtime.outcomes import PASSING, FoundError, Outcome, sooner, verdict
 
@@ -43,6 +44,7 @@ class LeaderWorkerSetReconciler:
         clock: stamps conditions.
         parents: finds the Workloads of parents.
         records: what is remembered of failures.
+        inquiries: asks the API server for what is to be told and no cache holds.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class LeaderWorkerSetReconciler:
         clock: Clock,
         parents: Parents,
         records: SetRecords | None = None,
+        inquiries: Inquiries | None = None,
     ) -> None:
+        self._inquiries = inquiries
         self._parents = parents
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
@@ -73,8 +77,8 @@ class LeaderWorkerSetReconciler:
             self._records.forget(key)
             self._parents.forget(key)
             return Done()
-        parent = await self._parents.of(snapshot.lws)
-        if parent is not None:
+        if snapshot.scheduling.supported and snapshot.scheduling.gangs is None:
+            parent = await self._parents.of(snapshot.lws)
             snapshot = replace(snapshot, scheduling=replace(snapshot.scheduling, parent=parent))
         settled = settle(snapshot, self._records.ready_since(snapshot.lws), self._clock.now())
         self._records.settle(snapshot.lws, settled)
@@ -99,6 +103,9 @@ class LeaderWorkerSetReconciler:
     async def _pass(self, key: Key, snapshot: SetSnapshot) -> Verdict:
         outcome = Outcome()
         planned = plan_set(snapshot, self._clock.now())
+        if planned.seen.asked and self._inquiries is not None:
+            await self._inquiries.ask(planned.seen.asked)
+            return RequeueAfter(0.0)  # the world went on meanwhile
         plan = planned.plan
         self._records.saw(snapshot.lws, planned)
         try:

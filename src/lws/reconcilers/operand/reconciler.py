@@ -241,7 +241,7 @@ class OperandReconciler:
         wanted = observation.wanted
         found = self._memory.refused((each.key, each.manifest) for each in wanted.objects)
         if problem := self._validate(wanted.config):
-            where = "spec.unsupportedConfigOverrides"
+            where = paths.of_configuration(problem, observation.world.operator.spec.unsupported_config_overrides or {})
             cause = Cause(CONFIG_INVALID, f"the configuration would be invalid: {problem}; correct {where}")
             deployment = (DEPLOYMENTS.kind, names.DEPLOYMENT)
             found |= dict.fromkeys(

@@ -101,6 +101,7 @@ class GroupFacts:
         workers: its other pods, by worker index.
         worker_set: the StatefulSet that has the name of its workers, whoever owns it.
         unlabelled: workers that are there without our label, by name.
+        scaled_by: the field manager that wrote the replicas of the StatefulSet; empty if nobody looked.
     """
 
     index: int
@@ -111,6 +112,7 @@ class GroupFacts:
     worker_set: StatefulSet | None = None
     base: str = ""
     unlabelled: tuple[str, ...] = ()
+    scaled_by: str = ""
 
     @property
     def pods(self) -> tuple[PodReport, ...]:

@@ -204,7 +204,8 @@ def _worker_pods(facts: Facts, group: GroupFacts, workers: StatefulSet) -> Itera
     name = workers.metadata.name
     meant = workers_wanted(workers)
     if meant is not None and wanted != meant:
-        text = f"has {wanted} replicas, but its group has {meant} workers"
+        who = f" ({group.scaled_by} scaled it)" if group.scaled_by else ""
+        text = f"has {wanted} replicas{who}, but its group has {meant} workers"
         remedy = f"Scale it back: `kubectl scale statefulset {name} --replicas={meant}`."
         yield _about(group, ("StatefulSet", name), Reason.WORKERS_SCALED, text, remedy)
     if group.unlabelled:
@@ -240,7 +241,7 @@ def _refused(
     if _LABEL_LIMIT in words:
         remedy = "Shorten the name of the set: with its highest group index it may have 51 characters."
         return _about(group, subject, Reason.NAME_TOO_LONG, said, remedy)
-    if creator and not facts.events_read:
+    if creator and not words and not facts.events_read:
         if too_long_for(facts.lws.name, group.size, group.index + 1):
             remedy = "Shorten the name of the set: with its highest group index it may have 51 characters."
             return _about(group, subject, Reason.NAME_TOO_LONG, said, remedy)
