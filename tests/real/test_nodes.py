@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import NODES, PODS
+from lws.apimachinery.resources import LEASES, NODES, PODS
 from lws.cli.kubectl.observe import observe
 from lws.client.api import STRATEGIC_MERGE_PATCH
+from lws.errors import NotFoundError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.real.planes import Plane
@@ -29,15 +30,27 @@ async def tell(world: World, node: str, status: str) -> None:
     await world.client.patch(NODES, "", node, change, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
 
 
+async def renew(world: World, node: str) -> None:
+    """Keep a node heard of, as the lease of a kubelet that lives does."""
+    while True:
+        now = world.env.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with suppress(NotFoundError):  # without heartbeats there are no leases
+            await world.client.patch(LEASES, "kube-node-lease", node, {"spec": {"renewTime": now}})
+        await asyncio.sleep(10)
+
+
 @asynccontextmanager
-async def stopped(world: World, *nodes: str) -> AsyncIterator[None]:
-    """The kubelets of these nodes do nothing meanwhile."""
+async def stopped(world: World, silent: str, reporting: str) -> AsyncIterator[None]:
+    """The kubelets of these nodes do nothing meanwhile; of one something is heard still."""
     fleet = world.loops.fleet
-    fleet.failed.update(nodes)
+    fleet.failed.update((silent, reporting))
+    renewing = asyncio.create_task(renew(world, reporting))
     try:
         yield
     finally:
-        for node in nodes:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        for node in (silent, reporting):
             fleet.failed.discard(node)
             await tell(world, node, "True")
             world.loops.kubelets.wake_node(node)
