@@ -42,7 +42,15 @@ ROOMS: Final[Mapping[str, Sequence[str]]] = {
 _READ: Final = ("conftest.py", "config", "docs", "examples", "hack", "sandbox", "tests", "Makefile")
 # A test of speed, which tells nothing under the machinery of mutants.
 _LEFT_OUT: Final = ("test_a_hundred_thousand_keys_pass_in_linear_time",)
-_KILLED: Final = {1, 3, 24, -24, 152, 36, 255, 37}  # a test failed, or did not end
+# On a busy machine examples take long, which is no reason to call a mutant killed.
+_PATIENCE: Final = """\
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("patient")
+"""
+_FAILED, _HUNG, _UNTRIED = {1, 3, 37}, {24, -24, 36, 152, 255}, {None, 2}
+_KILLED: Final = _FAILED | _HUNG
 
 
 @dataclass(frozen=True)
@@ -97,12 +105,21 @@ def prepare(room: str) -> Path:
         if not (place / name).is_symlink():
             (place / name).symlink_to(ROOT / name)
     left_out = " and ".join(f"not {name}" for name in _LEFT_OUT)
-    options = ["-o", "timeout=0", "--hypothesis-seed=0", "-m", "not long and not nightly and not browser and not real"]
+    (place / "patience.py").write_text(_PATIENCE)
+    options = [
+        "-p",
+        "patience",
+        "-o",
+        "timeout=0",
+        "--hypothesis-seed=0",
+        "-m",
+        "not long and not nightly and not browser and not real",
+    ]
     settings = {
         "source_paths": ["src/"],
         "only_mutate": [f"src/lws/{room}/*"],
         "do_not_mutate_patterns": [r"^\s*_log\.", r"^\s*raise AssertionError"],
-        "also_copy": list(_READ),
+        "also_copy": [*_READ, "patience.py"],
         "pytest_add_cli_args": [*options, "-k", left_out],
         "pytest_add_cli_args_test_selection": list(ROOMS[room]),
         "use_git_change_detection": False,
@@ -172,21 +189,15 @@ def verdicts(place: Path, room: str, module: str) -> Iterator[tuple[str, int | N
 
 def report(place: Path, room: str, module: str, explanations: Iterable[Explanation]) -> int:
     """Print scores and what survived unexplained; how many of those there are."""
-    total: dict[str, int] = {}
-    killed: dict[str, int] = {}
-    untried: dict[str, int] = {}
-    survivors: list[Mutant] = []
-    for name, code in verdicts(place, room, module):
-        where = name.rpartition(".")[0]
-        total[where] = total.get(where, 0) + 1
-        killed[where] = killed.get(where, 0) + (code in _KILLED)
-        untried[where] = untried.get(where, 0) + (code is None)
-        if code is not None and code not in _KILLED:
-            survivors.append(read_mutant(place, name))
+    found = list(verdicts(place, room, module))
+    survivors = [read_mutant(place, name) for name, code in found if code not in _KILLED | _UNTRIED]
     unexplained = [each for each in survivors if not any(explains.explains(each) for explains in explanations)]
-    for where, count in total.items():
-        print(score(where, killed[where], count, untried[where]))
-    everything = score(f"lws.{room}{'.' * bool(module)}{module}", sum(killed.values()), sum(total.values()))
+    modules: dict[str, list[int | None]] = {}
+    for name, code in found:
+        modules.setdefault(name.rpartition(".")[0], []).append(code)
+    for where, codes in modules.items():
+        print(score(where, codes))
+    everything = score(f"lws.{room}{'.' * bool(module)}{module}", [code for _, code in found])
     print(f"{everything}; {len(survivors)} survive, {len(survivors) - len(unexplained)} of them explained")
     for each in unexplained:
         print(f"\n[[explained]]\nfunction = {quoted(each.function)}")
@@ -199,10 +210,12 @@ def quoted(text: str) -> str:
     return f"'{text}'" if "'" not in text else json.dumps(text, ensure_ascii=False)
 
 
-def score(where: str, killed: int, total: int, untried: int = 0) -> str:
+def score(where: str, codes: Sequence[int | None]) -> str:
     """One line of the report."""
-    share = 100 * killed / total if total else 100
-    return f"{where:55} {killed:5} of {total:5} killed, {share:5.1f} %" + f" ({untried} not tried)" * bool(untried)
+    killed, hung, untried = (sum(code in kind for code in codes) for kind in (_KILLED, _HUNG, _UNTRIED))
+    share = 100 * killed / len(codes) if codes else 100
+    more = f", {hung} of them by not ending" * bool(hung) + f"; {untried} not tried" * bool(untried)
+    return f"{where:55} {killed:5} of {len(codes):5} killed, {share:5.1f} %{more}"
 
 
 def read_mutant(place: Path, name: str) -> Mutant:

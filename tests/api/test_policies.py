@@ -38,6 +38,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "progress-deadline": ("", "4m59s", "60", "1 h"),
     "on-stall": ("", "hold", "Rollback", "Hold,Undo"),
     "surge-fallback": ("", "59s", "10", "never", "-10m"),
+    "evacuate": ("", "yes", "True", "drain"),
+    "disruption-budget": ("", "-1", "101%", "one", "1.5", "10 %"),
     "release-lost-nodes-after": ("", "59s", "5", "5m,claims=some", "claims=any", "off,claims=any", "never"),
     "avoid-suspect-nodes": ("", "yes", "True"),
     "group-recovery-grace": ("", "9s", "5", "Off", "-5m", "5m,free=1"),

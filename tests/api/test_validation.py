@@ -478,6 +478,13 @@ def test_spec_1_6_long_names_are_warned_of(length: int, replicas: int, warned: b
     assert bool(validation.warnings(obj, obj)) is warned
 
 
+@pytest.mark.parametrize(("chosen", "warned"), [("true", True), ("false", False)])
+def test_spec_1_6_the_extra_group_of_a_move_needs_room_for_its_index(chosen: str, warned: bool) -> None:
+    """Resilience 6.3: index R counts where groups are moved off nodes; with 10 groups it has a digit more."""
+    metadata = {"name": "a" * 50, "annotations": {"ext.leaderworkerset.sigs.k8s.io/evacuate": chosen}}
+    assert bool(validation.warnings(manifest(metadata=metadata, replicas=10), None)) is warned
+
+
 @pytest.mark.parametrize(("surge", "size", "warned"), [(0, 2, False), (1, 2, True), ("5%", 2, True), (1, 1, False)])
 def test_spec_1_6_surge_needs_room_for_its_index(surge: int | str, size: int, warned: bool) -> None:
     """Index R - 1 + S counts, on the update that sets the surge too; a group of one pod has no worker to name."""

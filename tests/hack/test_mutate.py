@@ -65,7 +65,7 @@ def test_survivors_that_nobody_explains_are_told(place: Path, capsys: pytest.Cap
     """The score counts what was killed; a survivor is printed as the entry that would explain it, and counted."""
     assert mutate.report(place, "workqueue", "", []) == 2
     told = capsys.readouterr().out
-    assert "    2 of     4 killed,  50.0 %; 2 survive, 0 of them explained" in told
+    assert "    2 of     4 killed,  50.0 %, 1 of them by not ending; 2 survive, 0 of them explained" in told
     (entry, _) = tomllib.loads(told[told.index("[[") :])["explained"]
     assert (entry["function"], entry["was"]) == ("lws.workqueue.queue.Queue._take", "x < 1")
     because = Explanation("lws.workqueue.queue.Queue._take", "x < *", "x <= 1", "there is no 1")

@@ -226,13 +226,16 @@ async def cost(*, gang: bool, **more: Any) -> tuple[int, int]:
         return len(creation), len(cluster.counted()) - before
 
 
+@pytest.mark.parametrize(
+    ("policy", "extra"), [("LeaderCreated", 3), pytest.param("LeaderReady", 6, marks=pytest.mark.long)]
+)
 @virtual_time
-async def test_a_gang_costs_one_write_a_group_and_none_at_rest() -> None:
+async def test_a_gang_costs_one_write_a_group_and_none_at_rest(policy: str, extra: int) -> None:
     """Creation costs one write a group more than without a gang, where workers wait one more, and rest costs none."""
-    for what, more, extra in (("LeaderCreated", {}, 3), ("LeaderReady", READY, 6)):
-        (plain, _), (found, rest) = await cost(gang=False, **more), await cost(gang=True, **more)
-        said = figure(f"{what}: 3 groups cost {plain} writes, as gangs {found}; {rest} in 10 minutes of rest")
-        assert (found - plain, rest) == (extra, 0), said
+    plain, _ = await cost(gang=False, startupPolicy=policy)
+    found, rest = await cost(gang=True, startupPolicy=policy)
+    said = figure(f"{policy}: 3 groups cost {plain} writes, as gangs {found}; {rest} in 10 minutes of rest")
+    assert (found - plain, rest) == (extra, 0), said
 
 
 async def told(cluster: Cluster, name: str) -> tuple[str, str]:
@@ -260,11 +263,12 @@ async def test_g6_status_names_a_queue_that_does_not_exist() -> None:
         assert await told(cluster, "web") == ("", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("refused", "words"),
     [
         (set(), "to be admitted to queue default: resource in cluster is overused: overused cpu. Free room"),
-        pytest.param({"events", "queues"}, "to be admitted to queue default. Free room", marks=pytest.mark.long),
+        ({"events", "queues"}, "to be admitted to queue default. Free room"),
     ],
 )
 @virtual_time

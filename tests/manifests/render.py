@@ -20,6 +20,7 @@ DISAGGREGATED = "enableDisaggregatedSet=true"
 CHART_VALUES = {
     "default": (DISAGGREGATED,),
     "overlays/cert-manager": (DISAGGREGATED, "enableCertManager=true"),
+    "overlays/disruption": (DISAGGREGATED, "disruption=true"),
     "overlays/forensics": (DISAGGREGATED, "forensics=true"),
     "overlays/network-policy": (DISAGGREGATED, "enableNetworkPolicy=true"),
     "overlays/prometheus": (DISAGGREGATED, "enablePrometheus=true"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws.runtime.freshness import Ledger
@@ -83,6 +83,7 @@ def test_another_history_ends_the_waiting() -> None:
     assert not ledger.stale("a")
 
 
+@settings(deadline=None)  # of the machine, which may be busy
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("pq"), st.integers(11, 40)), max_size=20))
 def test_every_key_is_fresh_in_the_end(writes: list[tuple[str, str, int]]) -> None:
     """Whatever was written, once the cache has seen it all no key is stale and each that was has been woken."""

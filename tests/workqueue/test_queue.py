@@ -485,6 +485,7 @@ async def test_a_retry_that_came_makes_room_for_the_next() -> None:
     assert [queue.add_rate_limited("a", charged=False), queue.add_rate_limited("a", charged=False)] == [0.005, 0.005]
     assert await queue.get() == "a"
     assert not queue._retry_at, "nothing is kept of a retry that came"
+    queue.forget("never failed")
     queue.add_after("a", 30.0)
     assert queue.add_rate_limited("a", charged=False) == pytest.approx(0.01)
 
@@ -607,3 +608,26 @@ async def test_nothing_is_delayed_after_a_stop() -> None:
     assert [queue.delay_of(key) for key in "abd"] == [None] * 3
     assert len(queue) == 0
     assert not [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+@virtual_time
+async def test_a_retry_is_as_good_as_a_live_change() -> None:
+    """A key whose retry has come passes those that wait in the background."""
+    queue = new_queue()
+    queue.add("old", background=True)
+    queue.add_rate_limited("a")
+    await asyncio.sleep(1)
+    assert await queue.get() == "a"
+
+
+@virtual_time
+async def test_a_getter_that_was_passed_over_is_cancelled_in_peace() -> None:
+    """A worker that is cancelled, and passed over by a key before it could notice, ends as a cancelled task does."""
+    queue: Queue[str] = Queue(clock=VirtualClock())
+    getters = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    getters[0].cancel()
+    queue.add("a")
+    ended = await asyncio.gather(*getters, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert ended[1] == "a"

@@ -1,7 +1,8 @@
-"""How an informer is doing: what is wrong, since when, and whether a restart could help."""
+"""How an informer is doing: its counts, what is wrong, since when, and whether a restart could help."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from lws.apimachinery.resources import Resource
@@ -10,6 +11,17 @@ from lws.informers.inputs import Trouble
 from lws.informers.requests import remedy
 
 FAULT_GRACE: Final = 60.0  # seconds that a broken connection may last before it is unhealthy
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the start."""
+
+    events: int = 0  # changes passed to handlers
+    lists: int = 0
+    watches: int = 0
+    faults: int = 0
+    unreadable: int = 0
 
 
 class WatchHealth:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from random import Random
 from typing import Final, Generic, TypeVar
 
@@ -27,7 +26,7 @@ from lws.informers import inputs
 from lws.informers.backoff import Backoff
 from lws.informers.decode import Bookmark, GarbledPageError, Lines
 from lws.informers.handlers import Handler, Handlers
-from lws.informers.health import FAULT_GRACE, WatchHealth
+from lws.informers.health import FAULT_GRACE, Counters, WatchHealth
 from lws.informers.kinds import Kind
 from lws.informers.requests import Selection, page_request, refusal, watch_request
 from lws.informers.store import Change, IndexFunction, StoreReader, StoreWriter
@@ -43,17 +42,6 @@ BOOKMARK_SILENCE: Final = 120.0  # as is silence for twice the time between two 
 LIST_SILENCE: Final = 30.0  # silence within a list is a fault
 
 
-@dataclass(slots=True)
-class Counters:
-    """Counts since the start."""
-
-    events: int = 0  # changes passed to handlers
-    lists: int = 0
-    watches: int = 0
-    faults: int = 0
-    unreadable: int = 0
-
-
 class Informer(Generic[T]):
     """Keeps the objects of one selection.
 
@@ -65,6 +53,7 @@ class Informer(Generic[T]):
         random: for jitter.
         resync: seconds between resyncs; None for never.
         optional: whether the process does without these objects while the server does not serve or grant them.
+        on_demand: whether nothing is asked for before somebody wants it; see `demand`.
     """
 
     def __init__(
@@ -77,10 +66,12 @@ class Informer(Generic[T]):
         random: Random,
         resync: float | None = None,
         optional: bool = False,
+        on_demand: bool = False,
     ) -> None:
         self.kind = kind
         self.selection = selection
         self.optional = optional
+        self.on_demand = on_demand
         self.counters = Counters()
         self._client = client
         self._clock = clock
@@ -94,6 +85,8 @@ class Informer(Generic[T]):
         self._progress: list[Callable[[], None]] = []
         self._synced = asyncio.Event()
         self._settled = asyncio.Event()  # synced, or optional and found to be unavailable
+        self._demanded = asyncio.Event()
+        (self._settled if on_demand else self._demanded).set()
         self._availability: list[Callable[[], None]] = []
         self._health = WatchHealth(kind.resource, clock, optional=optional)
         self._bookmarks = False  # whether this server was seen to send them
@@ -186,8 +179,13 @@ class Informer(Generic[T]):
 
     # Running.
 
+    def demand(self) -> None:
+        """Have an informer on demand begin. Idempotent."""
+        self._demanded.set()
+
     async def run(self) -> None:
         """Follow the server until cancelled."""
+        await self._demanded.wait()
         resync = asyncio.create_task(self._resync_forever()) if self._resync else None
         failures = 0
         try:

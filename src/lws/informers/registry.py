@@ -66,11 +66,13 @@ class InformerRegistry:
         label_selector: str = "",
         field_selector: str = "",
         optional: bool = False,
+        on_demand: bool = False,
     ) -> Informer[T]:
         """The informer for these objects; while the registry runs, a new one is started at once.
 
         An ``optional`` one does not keep the process from starting, or from being ready, while the server does not
-        serve its resource or does not grant it; see `Informer.unavailable`.
+        serve its resource or does not grant it; see `Informer.unavailable`. One ``on_demand`` asks for nothing before
+        `Informer.demand`, and nobody waits for it.
         """
         selection = Selection(namespace, label_selector, field_selector)
         key = (id(kind), selection)
@@ -83,6 +85,7 @@ class InformerRegistry:
                 random=Random(self._random.getrandbits(64)),  # noqa: S311 -- jitter, no secret
                 resync=self._resync,
                 optional=optional,
+                on_demand=on_demand,
             )
             self._informers[key] = informer
             if self._group is not None:
@@ -105,8 +108,10 @@ class InformerRegistry:
 
     @property
     def synced(self) -> bool:
-        """Whether every informer is, but for optional ones that are unavailable."""
-        return all(informer.synced or informer.unavailable for informer in self._informers.values())
+        """Whether every informer is, but for optional ones that are unavailable, and those on demand."""
+        return all(
+            informer.synced or informer.unavailable or informer.on_demand for informer in self._informers.values()
+        )
 
     async def wait_synced(self) -> None:
         """Wait until every informer that there is now is synced."""

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lws.api.leaderworkerset import gangs
-from lws.api.leaderworkerset.policies import BY_MEMBER, PolicySource, Rule, SetPolicies, SuspectNodes, parse
+from lws.api.leaderworkerset.policies import (
+    BY_MEMBER,
+    EVACUATIONS,
+    PolicySource,
+    Rule,
+    SetPolicies,
+    SuspectNodes,
+    parse,
+)
 from lws.api.leaderworkerset.workloadapi import GROUP, V1BETA1, VERSIONS, WorkloadApi
 from lws.apimachinery.durations import parse_duration
 from lws.manager.section import Section, Text
@@ -54,6 +62,8 @@ class ChosenForSets(Section):
     progress_deadline: Value = None
     on_stall: Value = None
     surge_fallback: Value = None
+    evacuate: Value = None
+    disruption_budget: Value = None
     release_lost_nodes_after: Value = None
     avoid_suspect_nodes: Value = None
     group_recovery_grace: Value = None
@@ -103,6 +113,7 @@ class SuspectNodesSection(Section):
 class Policies(ChosenForSets):
     """Cluster-wide defaults, and rules of which the first that matches a set counts."""
 
+    evacuations: int = Field(EVACUATIONS, ge=1)
     suspect_nodes: SuspectNodesSection = SuspectNodesSection()
     gang_schedulers: tuple[Text, ...] = gangs.SCHEDULERS
     workload_version: Text = V1BETA1.version
@@ -132,7 +143,7 @@ class Policies(ChosenForSets):
         """As planners want it."""
         defaults = SetPolicies(**self.values(SetPolicies()))
         rules = tuple(Rule(each.namespaces, each.labels, each.values(defaults)) for each in self.rules)
-        return PolicySource(defaults, rules, SuspectNodes(**dict(self.suspect_nodes)))
+        return PolicySource(defaults, rules, SuspectNodes(**dict(self.suspect_nodes)), self.evacuations)
 
 
 class PoliciesFile(Section):

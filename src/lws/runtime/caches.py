@@ -62,7 +62,7 @@ async def _synced(registry: InformerRegistry, clock: Clock, patience: float) -> 
 
 def unsynced(registry: InformerRegistry) -> str | None:
     """Which caches are not synced, and what stands in the way; None if all are, or are optional and unavailable."""
-    missing = sorted(str(each.kind) for each in registry if not (each.synced or each.unavailable))
+    missing = sorted(str(each.kind) for each in registry if not (each.synced or each.unavailable or each.on_demand))
     troubles = "; ".join(registry.troubles)
     return f"not synced: {', '.join(missing)}{f' ({troubles})' if troubles else ''}" if missing else None
 

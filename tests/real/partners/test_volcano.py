@@ -261,6 +261,7 @@ def test_a_leader_pod_alone_is_marked_if_it_names_the_scheduler(plane: RealPlane
                 }
                 made = await world.client.create(PODS, pod)
                 marks[name] = made["metadata"]["annotations"].get(labels.POD_GROUP_NAME)
+                await world.delete_pod(f"{name}-pod-0")
             assert marks == {"test-0": "test-0-1", "test-1": None}
 
     plane.run(scenario)

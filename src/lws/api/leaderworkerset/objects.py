@@ -40,6 +40,15 @@ class PodSchedulingGroup(CachedStruct, frozen=True):
     pod_group_name: str = ""
 
 
+class Toleration(CachedStruct, frozen=True):
+    """A taint that a pod puts up with; without a key every taint, without an effect every effect."""
+
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+
+
 class PodSpec(CachedStruct, frozen=True):
     """What a planner reads of a pod's spec."""
 
@@ -51,6 +60,7 @@ class PodSpec(CachedStruct, frozen=True):
     scheduling_group: PodSchedulingGroup | None = None
     containers: tuple[Container, ...] | None = ()
     init_containers: tuple[Container, ...] | None = ()
+    tolerations: tuple[Toleration, ...] | None = ()
     priority: int | None = None
 
 
@@ -135,10 +145,19 @@ class Pod(CachedStruct, frozen=True):
         return condition is not None and condition.status == "True"
 
 
+class LabelRequirement(CachedStruct, frozen=True):
+    """One expression of a selector."""
+
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] | None = ()
+
+
 class LabelSelector(CachedStruct, frozen=True):
-    """A selector by equality."""
+    """A selector by labels; one that says nothing selects everything."""
 
     match_labels: dict[str, str] | None = None
+    match_expressions: tuple[LabelRequirement, ...] | None = ()
 
 
 class RollingUpdate(CachedStruct, frozen=True):
@@ -260,6 +279,7 @@ class Taint(CachedStruct, frozen=True):
     key: str = ""
     value: str = ""
     effect: str = ""
+    time_added: str | None = None
 
 
 class NodeSpec(CachedStruct, frozen=True):
@@ -291,6 +311,22 @@ class Node(CachedStruct, frozen=True):
         """The Ready condition, unless it is True."""
         found = self.condition("Ready")
         return found if found is not None and found.status != "True" else None
+
+
+class DisruptionBudgetSpec(CachedStruct, frozen=True):
+    """What a planner reads of a disruption budget's spec."""
+
+    selector: LabelSelector | None = None
+    max_unavailable: int | str | None = None
+    min_available: int | str | None = None
+    unhealthy_pod_eviction_policy: str = ""
+
+
+class DisruptionBudget(CachedStruct, frozen=True):
+    """A PodDisruptionBudget, ours or anybody's."""
+
+    metadata: ObjectMeta
+    spec: DisruptionBudgetSpec = DisruptionBudgetSpec()
 
 
 class Workload(CachedStruct, frozen=True, gc=True):

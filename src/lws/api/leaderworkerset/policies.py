@@ -16,10 +16,12 @@ from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX, RECOVERY_GRACE
 from lws.api.rules import member
 from lws.apimachinery.durations import parse_duration
 from lws.apimachinery.gotext import quoted
+from lws.apimachinery.intstr import IntOrString, is_percent, scaled
 from lws.apimachinery.manifests import JSON
 
 MOST_LOG_LINES: Final = 500
 MOST_REVISIONS: Final = 100
+EVACUATIONS: Final = 2  # sets of the cluster with a move at once, unless the policies file says otherwise
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 OnStall: TypeAlias = Literal["Hold", "Undo", "Ignore"]
@@ -70,6 +72,8 @@ class SetPolicies:
     progress_deadline: float = 0.0
     on_stall: OnStall = "Hold"
     surge_fallback: float = 0.0
+    evacuate: bool = False
+    disruption_budget: IntOrString | None = None
     release_lost_nodes_after: Release = Release()
     avoid_suspect_nodes: bool = False
     group_recovery_grace: float = 0.0
@@ -161,6 +165,13 @@ def _backoff(text: str, base: Any) -> BackOff:
     return result
 
 
+def _groups(text: str, _: Any) -> IntOrString:
+    """A number of groups, or a percentage of them."""
+    if is_percent(text) and scaled(text, 100, round_up=False) <= 100:
+        return text
+    return _count(1_000_000)(text, None)
+
+
 _CLAIMS: Final = ",claims=any"
 
 
@@ -188,6 +199,8 @@ SETTINGS: Final = (
     Setting("progress_deadline", "a duration of at least 5m", "1h", _seconds(300.0)),
     Setting("on_stall", '"Hold", "Undo" or "Ignore"', "Hold", _one_of(Hold="Hold", Undo="Undo", Ignore="Ignore")),
     Setting("surge_fallback", "a duration of at least 60s", "10m", _seconds(60.0)),
+    Setting("evacuate", '"true" or "false"', "true", _SWITCH),
+    Setting("disruption_budget", "a number of groups, or a percentage of them up to 100%", "1", _groups),
     Setting(
         "release_lost_nodes_after",
         f'"off", or a duration of at least 60s, which may be followed by "{_CLAIMS}"',
@@ -260,6 +273,7 @@ class PolicySource:
     defaults: SetPolicies = DEFAULTS
     rules: tuple[Rule, ...] = ()
     suspect_nodes: SuspectNodes = SuspectNodes()
+    evacuations: int = EVACUATIONS
 
     def without_annotations(self, namespace: str, labels: Mapping[str, str]) -> SetPolicies:
         """What holds for a set that says nothing itself."""

@@ -1,4 +1,4 @@
-"""What the status of a LeaderWorkerSet says beyond counters and conditions (resilience 2.2, 3.1, 4, 5).
+"""What the status of a LeaderWorkerSet says beyond counters and conditions (resilience 2.2, 3.1, 4, 5, 6.3).
 
 A group is named by its index, as text: with group identity Hash it is the beginning of its key. Times are as the API
 writes them. A server whose CustomResourceDefinition is the reference's prunes all of this.
@@ -82,6 +82,21 @@ class GroupStatus(Model):
     since: Annotated[str, moment()] = Field("", description="Since when the group has not been ready.")
     restarts: Annotated[int, int32()] = Field(0, description="Failures since the group was last settled.")
     next_retry_time: Annotated[str, moment()] = Field("", description="When it will be recreated, while it waits.")
+
+
+class Evacuation(Model):
+    """The group that is being moved off a node that is to be emptied (resilience 6.3)."""
+
+    required = ("group",)
+
+    group: Annotated[str, text()] = Field("", description="The group, by its index.")
+    leader_uid: Annotated[str, text()] = Field(
+        "", description="UID of the leader pod that it had when it was chosen.", alias="leaderUID"
+    )
+    since: Annotated[str, moment()] = Field("", description="When it was chosen.")
+    without_extra: Annotated[bool, Shape({"type": "boolean"})] = Field(
+        False, description="An extra group found no room, so that groups are moved within the disruption budget."
+    )
 
 
 class SuspectNode(Model):

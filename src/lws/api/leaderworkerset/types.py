@@ -22,6 +22,7 @@ from lws.api.leaderworkerset.status import (
     MOST_GROUPS,
     MOST_RESTARTS,
     MOST_SUSPECTS,
+    Evacuation,
     Failure,
     GroupRestarts,
     GroupStatus,
@@ -187,6 +188,12 @@ class LeaderWorkerSetStatus(Model):
 
     conditions: Conditions = Field(
         (), description="Available, Progressing, UpdateInProgress, Degraded, Blocked, GroupsHealthy, Paused, Stalled."
+    )
+    disruption_budget: Annotated[str, text()] = Field(
+        "", description="The PodDisruptionBudget that is kept closed for this set."
+    )
+    evacuation: Evacuation | None = Field(
+        None, description="The group that is being moved off a node that is to be emptied."
     )
     failures: Annotated[tuple[Failure, ...], Listed({"maxItems": MOST_FAILURES})] = Field(
         (), description="Why groups were recreated, newest first."

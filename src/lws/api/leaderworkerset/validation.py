@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lws.api.leaderworkerset import groupidentity, labels, normalform, schedulingrules, types
+from lws.api.leaderworkerset import groupidentity, labels, normalform, policykeys, schedulingrules, types
 from lws.api.leaderworkerset.namelengths import LONGEST_STATEFULSET_NAME, too_long_for
 from lws.api.leaderworkerset.schedulingrules import NOTHING, Support
 from lws.api.rules import int_or_percent, int_or_string, integer, member
@@ -85,12 +85,13 @@ def _surge(obj: JSON) -> int | str:
 
 
 def _most_groups(obj: JSON) -> int:
-    """How many groups there may be at once: those of a surge included, and one for a set that will be scaled."""
+    """How many groups there may be at once: with those of a surge, or the one that stands in for one that is moved."""
     replicas = max(_replicas(obj), 1)
+    extra = int(_annotations(obj).get(policykeys.EVACUATE) == "true")
     try:
-        return replicas + min(replicas, max(scaled(_surge(obj), replicas, round_up=True), 0))
+        return replicas + max(extra, min(replicas, scaled(_surge(obj), replicas, round_up=True)))
     except ValueError:
-        return replicas
+        return replicas + extra
 
 
 def _topology_keys(annotations: JSON, before: JSON) -> Iterator[str]:

@@ -57,7 +57,8 @@ class Arguments:
         since: seconds that logs go back; None is all.
         stdin: whether standard input is passed on.
         tty: whether a command runs at a terminal.
-        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, the command of ``exec``.
+        words: revisions of ``diff``, sets of ``hand-back``, nodes of ``plan drain``, ``evacuate`` and ``release``, the
+            command of ``exec``.
         now: whether all is restarted at once.
         dry_run: whether nothing is to be written.
         filename: of the manifest to plan for.
@@ -108,7 +109,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     global_values, rest = global_parser().parse_known_args(line)
     parser = command_parser()
     if rest[:1] == ["help"]:
-        rest = [*(word for word in rest[1:] if not word.startswith("-")), "--help"]
+        rest = [*rest[1:], "--help"]
     if rest == ["--version"]:
         rest = ["version"]
     if not rest:

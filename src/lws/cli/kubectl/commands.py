@@ -114,6 +114,10 @@ def _acting(session: Session) -> Awaitable[int] | None:
             from lws.cli.kubectl import handback
 
             return handback.run(session)
+        case "evacuate" | "release" as command:
+            from lws.cli.kubectl import nodes
+
+            return nodes.evacuate(session) if command == "evacuate" else nodes.release(session)
     return None
 
 

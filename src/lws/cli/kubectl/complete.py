@@ -170,6 +170,8 @@ def _positional(place: Place) -> Suggestions:
     if command in ((), ("version",), ("list",), ("help",)):
         listed = (_commands(command_parser()) or []) if command == ("help",) else []
         return _matching(place.last, [f"{name}\t{text}" for name, text in listed]), NO_FILES
+    if command in (("evacuate",), ("release",)):
+        return _of_cluster(place, suggest.nodes), NO_FILES
     if count == 0 or command == ("hand-back",):
         return _of_cluster(place, suggest.sets), NO_FILES
     if command == ("diff",) and count < 3:

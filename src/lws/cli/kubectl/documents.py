@@ -329,6 +329,32 @@ class HandBack(Document, frozen=True, kw_only=True, tag="HandBack"):
     items: tuple[HandedBack, ...] = ()
 
 
+class MovedSet(Part, frozen=True, kw_only=True):
+    """The groups of one set on nodes that are to be emptied, and how they come off them."""
+
+    namespace: str
+    name: str
+    groups: tuple[str, ...]
+    moved: bool
+    how: str
+
+
+class Evacuation(Document, frozen=True, kw_only=True, tag="Evacuation"):
+    """The nodes that ``evacuate`` cordoned, or with ``--dry-run`` would cordon, and the groups there."""
+
+    nodes: tuple[str, ...]
+    dry_run: bool
+    items: tuple[MovedSet, ...] = ()
+
+
+class Release(Document, frozen=True, kw_only=True, tag="Release"):
+    """The lost node that ``release`` tainted, or with ``--dry-run`` would taint, and the pods of sets there."""
+
+    node: str
+    dry_run: bool
+    pods: tuple[str, ...] = ()
+
+
 class Version(Document, frozen=True, kw_only=True, tag="Version"):
     """The version of the plugin."""
 

@@ -18,7 +18,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import EmitEvent
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.groups import ABSENT, GroupState
-from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers
+from lws.planning.leaderworkerset.rollout import Decision, LeaderNumbers
 
 NAMED: Final = 3  # groups that a message names; of more it tells the number
 
@@ -38,10 +38,10 @@ class Blocker:
     event: EmitEvent
 
 
-def name_too_long(lws: LeaderWorkerSet, budget: Budget, surging: bool) -> Blocker | None:
-    """The name leaves no room for the index of some group, at a scaling or in a rollout with surge (spec 1.6)."""
+def name_too_long(lws: LeaderWorkerSet, groups: int) -> Blocker | None:
+    """The name leaves no room for the index of one of so many groups (spec 1.6)."""
     first = first_index_without_pods(lws.metadata.name, lws.spec.leader_worker_template.size)
-    if first is None or first >= (budget.burst if surging else budget.replicas):
+    if first is None or first >= groups:
         return None
     whose = f"groups from index {first} on" if first else "its groups"
     remedy = f"a StatefulSet's name must not be longer than {LONGEST_STATEFULSET_NAME} characters, so use a shorter one"

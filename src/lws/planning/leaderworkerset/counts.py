@@ -40,6 +40,10 @@ class Counts:
             return self
         return replace(self, exhausted=len(indices), stopped=sum(index < budget.replicas for index in indices))
 
+    def capped(self, replicas: int) -> Counts:
+        """The counts with no more groups than are wanted: an extra one stands in for one that is moved."""
+        return replace(self, ready=min(self.ready, replicas), updated=min(self.updated, replicas))
+
     def wanted_conditions(self, replicas: int) -> tuple[str, ...]:
         """Condition types to be True (spec 8.2, next 5.4)."""
         if self.moved < self.current:

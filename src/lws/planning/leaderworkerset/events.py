@@ -36,6 +36,11 @@ ROLLOUT_STALLED = "RolloutStalled"
 ROLLED_BACK = "RolledBack"
 WORKERS_SCALED = "WorkersScaled"
 SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
+EVACUATE_GROUP = "EvacuateGroup"
+NO_ROOM = "NoRoomToEvacuate"
+LEFT_ON_NODE = "LeftOnNode"
+DRAIN_BLOCKED = "DrainBlocked"
+BUDGET_WITHHELD = "DisruptionBudgetWithheld"
 RELEASED = "ReleasedFromLostNode"
 
 CREATE = "Create"
@@ -261,6 +266,47 @@ def surge_unschedulable(once: str) -> EmitEvent:
     """Surge without capacity; an addition to the reference's events (resilience 5)."""
     note = "Groups of the new revision find no room: groups are taken down one by one, as if maxUnavailable were 1"
     return EmitEvent("Warning", SURGE_UNSCHEDULABLE, UPDATE, note, once=once)
+
+
+def group_made_in_advance(groups: str, nodes: str, once: str) -> EmitEvent:
+    """A move begins; an addition to the reference's events (resilience 6.3)."""
+    note = f"Nodes to be emptied: {nodes}. {groups} is moved once an extra group is ready"
+    return EmitEvent("Normal", EVACUATE_GROUP, CREATE, note, once=once)
+
+
+def group_moved(group: str, nodes: str, pods: str, leader: Reference) -> EmitEvent:
+    """Pods of a group are deleted for the sake of their nodes; likewise (resilience 6.3, 6.4)."""
+    note = f"Nodes to be emptied: {nodes}. Deleted {pods} to move group {group}"
+    return EmitEvent("Normal", EVACUATE_GROUP, DELETE, note, leader)
+
+
+def no_room_to_evacuate(group: str, why: str, then: str, once: str) -> EmitEvent:
+    """A move for which there is no room; likewise (resilience 6.3)."""
+    note = f"Group {group} cannot be moved: {why}; {then}"
+    return EmitEvent("Warning", NO_ROOM, UPDATE, note, once=once)
+
+
+def left_on_node(pod: Reference, node: str) -> EmitEvent:
+    """A pod that somebody placed on a node that was to be emptied; likewise (resilience 6.3)."""
+    note = f"Pod {pod.name} came to node {node} after that was to be emptied for a minute, and is left there"
+    return EmitEvent("Warning", LEFT_ON_NODE, UPDATE, note, pod, once=f"{pod.uid}/{LEFT_ON_NODE}")
+
+
+def drain_blocked(pod: Reference, node: str, name: str, group: str) -> EmitEvent:
+    """A pod that is kept as evidence keeps its node from being emptied; likewise (resilience 6.4)."""
+    note = (
+        f"Pod {pod.name} of group {group}, whose restart budget is exhausted, is kept on node {node} and blocks its "
+        f"drain: `kubectl lws restart {name} --group {group}` recreates the group"
+    )
+    return EmitEvent("Warning", DRAIN_BLOCKED, UPDATE, note, pod, once=f"{pod.uid}/{DRAIN_BLOCKED}")
+
+
+def budget_withheld(why: str, uid: str) -> EmitEvent:
+    """The closed budget is not there though the set asks for it; likewise (resilience 6.4)."""
+    note = f"No closed PodDisruptionBudget is kept, so that a drain may evict pods of several groups at once: {why}"
+    return EmitEvent(
+        "Warning", BUDGET_WITHHELD, CREATE, note, once=f"{uid}/{BUDGET_WITHHELD}/{crc32(why.encode()):08x}"
+    )
 
 
 def released(pod: Reference, node: str, since: str) -> EmitEvent:

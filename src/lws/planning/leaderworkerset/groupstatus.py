@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from lws.api.leaderworkerset.objects import Node, Pod, StatefulSet
+from lws.api.leaderworkerset.objects import Node, Pod, StatefulSet, Taint
 from lws.api.leaderworkerset.status import GROUP_MESSAGE_BYTES, MESSAGE_BYTES, MOST_GROUPS, GroupRestarts, GroupStatus
 from lws.apimachinery.conditions import Wanted, find, timestamp, with_condition
 from lws.apimachinery.moments import after, parsed
@@ -74,6 +74,7 @@ class Lookup:
         gang: a PodGroup of the set's namespace by name, and what is said of it; None where there are none for us.
         topology: values that a node label has, and the pods in these domains.
         unlabelled: workers of a leader that are there without their label, by name of the leader.
+        emptied_since: when this process first saw a node with a taint; None for what was so when it began.
         claims: what keeps a pod on its lost node, by UID.
         manager: who scaled a StatefulSet; None if that is to be asked for.
         warnings: events that warn about a StatefulSet; None if they are to be asked for.
@@ -84,6 +85,7 @@ class Lookup:
     gang: Callable[[str], GangFacts | None] | None = None
     topology: Callable[[str], tuple[frozenset[str], tuple[Holder, ...]]] = lambda _: (frozenset(), ())
     unlabelled: Callable[[str], Sequence[str]] = lambda _: ()
+    emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None
     claims: Callable[[str], tuple[str, ...]] = lambda _: ()
     manager: Callable[[StatefulSet], str | None] = lambda _: ""
     warnings: Callable[[StatefulSet], tuple[Event, ...] | None] = lambda _: ()
@@ -168,7 +170,7 @@ class _Looking:
         if self._young(leader):
             return
         pods = self._lookup.members(leader) or [leader]
-        since = min(filter(None, (_unready_since(pod) for pod in pods)), default=seen)
+        since = min(filter(None, (unready_since(pod) for pod in pods)), default=seen)
         if not self._due(since, PATIENCE):
             return
         facts = self._of_set()
@@ -279,7 +281,7 @@ def _unknown(index: int) -> Finding:
     return Finding(Reason.NOT_READY, "the group has not been counted as ready yet", group=index)
 
 
-def _unready_since(pod: Pod) -> datetime | None:
+def unready_since(pod: Pod) -> datetime | None:
     """Since when a pod is not as wanted; None if it is. One that ends may take its grace."""
     if pod.metadata.deleting:
         return parsed(pod.metadata.deletion_timestamp)

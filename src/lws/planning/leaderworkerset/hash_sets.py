@@ -15,10 +15,13 @@ from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import DEPLOYMENTS
 from lws.planning.leaderworkerset import (
     blockers,
+    disruption,
+    evacuation,
     events,
     groups,
     groupstatus,
     hash_budget,
+    hash_evacuation,
     hash_status,
     leader_deployment,
     leader_statefulset,
@@ -29,10 +32,13 @@ from lws.planning.leaderworkerset import (
     status,
     workloads,
 )
+from lws.planning.leaderworkerset import moves as moves_of
 from lws.planning.leaderworkerset.conditions import DEPLOYMENT, UPDATE_IN_PROGRESS
+from lws.planning.leaderworkerset.disruption import BudgetPlan
 from lws.planning.leaderworkerset.groups import GroupState, lives
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.moves import NOTHING, Extra, Moves
 from lws.planning.leaderworkerset.prerequisites import Problem
 from lws.planning.leaderworkerset.revisions import Choice
 from lws.planning.leaderworkerset.rollout import Budget
@@ -44,17 +50,17 @@ from lws.planning.leaderworkerset.steering import Course, Steering, steer, told
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
 
-def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, RolloutStatus | None]:
-    """Plan one pass over such a set; with what is to be remembered of the look at its groups, and of its rollout.
+def plan_hash_set(snapshot: SetSnapshot, now: datetime) -> tuple[Plan, GroupsSeen, RolloutStatus | None, Moves]:
+    """Plan one pass over such a set; with what is to be remembered of its groups, its rollout and its moves.
 
     Raises:
         TerminalError: the set cannot be planned for until it is edited.
     """
     first = _not_ours(snapshot, now)
     if first is not None:
-        return first, GroupsSeen(), snapshot.rollout
+        return first, GroupsSeen(), snapshot.rollout, NOTHING
     seen = _look(snapshot, now)
-    return _roll(seen, now), seen.seen, seen.steering.rollout
+    return _roll(seen, now), seen.seen, seen.steering.rollout, seen.moves
 
 
 def _not_ours(snapshot: SetSnapshot, now: datetime) -> Plan | None:
@@ -106,6 +112,8 @@ class _Seen:
     counts: HashCounts
     seen: GroupsSeen
     steering: Steering
+    moves: Moves
+    kept_budget: BudgetPlan
 
 
 def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
@@ -115,17 +123,23 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     leaders = groups.leaders_by_number(snapshot.leaders)
     states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
     steering = _steer(snapshot, Course(choice.key, budget, leaders, states, snapshot.lookup), time)
-    apply = _apply(snapshot, choice, steering)
+    outdated = _outdated(snapshot, choice)
+    rolling = choice.armed or (outdated and any(not state.updated for state in states.values()))
+    moves = evacuation.moves(snapshot, leaders, states, time, rolling=rolling)
+    replicas = budget.replicas + (moves.extra is Extra.WANTED)
+    apply = _apply(snapshot, choice, steering, replicas)
     counts = hash_status.count(
         snapshot.leader_deployment,
         choice.key,
         snapshot.leaders,
         budget.replicas,
         changing=apply is not None and not apply.look_first,
-        outdated=_outdated(snapshot, choice),
+        outdated=outdated,
+        extra=moves_of.concerns(snapshot) and not outdated,
         exhausted=[pod for pod in snapshot.leaders if groups.marked(pod)],
     )
-    return _Seen(snapshot, budget, choice, apply, counts, groupstatus.look(snapshot, leaders, states, time), steering)
+    seen = groupstatus.look(snapshot, leaders, states, time)
+    return _Seen(snapshot, budget, choice, apply, counts, seen, steering, moves, disruption.planned(snapshot))
 
 
 def _steer(snapshot: SetSnapshot, course: Course, time: datetime) -> Steering:
@@ -162,11 +176,15 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
     actions += prepared.actions
     if not prepared.complete:
         return Plan(tuple(actions))
+    actions += seen.moves.marks
     actions += (seen.apply,) if seen.apply is not None else ()
+    actions += [*hash_evacuation.unmarked(snapshot.leaders, seen.moves.record), *seen.moves.deletes]
     actions += services.shared(lws, snapshot.service)
+    actions += seen.kept_budget.actions
     described = StatusPlan() if pruned else _describe(seen, now)  # its own event brings the pass that writes it
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += [*seen.moves.told, *moves_of.told_of_retained(snapshot)]
     unadmitted = blockers.unadmitted(lws, [pod for pod in snapshot.leaders if lives(pod)])
     actions += [unadmitted] if unadmitted is not None else []
     if done:
@@ -174,17 +192,18 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
             lws, snapshot.revisions, seen.choice.key, snapshot.leaders, snapshot.policies.revision_history_limit
         )
     actions += told(seen.steering, snapshot.policies, lws, seen.choice.key)
-    again = [each for each in (described.put_off, seen.seen.again, seen.steering.again) if each is not None]
-    return PacedPlan(tuple(actions), requeue_after=min(again, default=None), look=described.look)
+    times = (described.put_off, seen.seen.again, seen.steering.again, seen.moves.again, seen.kept_budget.again)
+    again = min((each for each in times if each is not None), default=None)
+    return PacedPlan(tuple(actions), requeue_after=again, look=described.look)
 
 
-def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering) -> Apply | None:
+def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering, replicas: int) -> Apply | None:
     """The apply of the Deployment, with the events that go with it; None if it would change nothing."""
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
     # A Deployment that is paused before it has a ReplicaSet never gets one.
     begun = live is not None and live.metadata.annotation(f"{leader_deployment.NOTES}revision") is not None
     held = replace(steering, paused=steering.paused and begun)
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, held)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas, held)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:
@@ -209,11 +228,10 @@ def _describe(
     seen: _Seen, now: datetime, refusal: status.Refusal | None = None, *, problem: Problem | None = None
 ) -> StatusPlan:
     snapshot = seen.snapshot
-    deployment = snapshot.leader_deployment
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        0 if deployment is None else deployment.status.replicas,
+        seen.counts.replicas,
         seen.counts,
         now,
         status.Circumstances(
@@ -228,6 +246,8 @@ def _describe(
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,
+            moves=seen.moves,
+            budget_kept=seen.kept_budget.kept,
             suspects=snapshot.suspects,
             prepared=prerequisites.condition(problem) if snapshot.lws.spec.scheduling is not None else None,
         ),

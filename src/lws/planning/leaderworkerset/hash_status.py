@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from lws.api.leaderworkerset.objects import Deployment, DeploymentStatus, Pod
 from lws.planning.leaderworkerset.conditions import AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.groups import lives, pod_ready, revision_key
@@ -16,7 +18,8 @@ class HashCounts:
     """What `lws.planning.leaderworkerset.counts.Counts` is for groups that have an index.
 
     Attributes:
-        ready: ready groups, by the Deployment.
+        replicas: groups that exist, by the Deployment.
+        ready: ready ones.
         updated: groups of its template.
         serving: ready groups that count for Available.
         moved: wanted groups of its template, ready or not.
@@ -26,6 +29,7 @@ class HashCounts:
         progressing: whether something is still to move.
     """
 
+    replicas: int = 0
     ready: int = 0
     updated: int = 0
     serving: int = 0
@@ -64,6 +68,7 @@ def count(
     changing: bool,
     outdated: bool,
     exhausted: Sequence[Pod] = (),
+    extra: bool = False,
 ) -> HashCounts:
     """Count by the Deployment, and look at the leaders for what it does not tell.
 
@@ -76,9 +81,12 @@ def count(
         outdated: whether a revision of another key exists: without one nothing is updated, however far the Deployment
             is behind (ND-19).
         exhausted: leaders whose automatic recovery has stopped.
+        extra: whether a group beyond those that are wanted only stands in for one that is moved (resilience 6.3).
     """
     status = DeploymentStatus() if deployment is None else deployment.status
     seen = deployment is not None and not changing and status.observed_generation >= deployment.metadata.generation
+    if extra:
+        seen, status = deployment is not None, _capped(status, replicas)
     current = sum(revision_key(pod) == key for pod in leaders)
     old = any(revision_key(pod) != key and lives(pod) for pod in leaders)
     is_current = seen and not old and (not leaders or current >= replicas)
@@ -88,6 +96,7 @@ def count(
     counted = (status.replicas, serving, status.updated_replicas)
     behind = serving + len(exhausted) < max(replicas, status.replicas)
     return HashCounts(
+        replicas=status.replicas,
         ready=status.ready_replicas,
         updated=status.updated_replicas,
         serving=serving,
@@ -96,4 +105,13 @@ def count(
         updating=updating,
         available=is_current and not exhausted and counted == (replicas,) * 3,
         progressing=(updating and not exhausted) or behind,
+    )
+
+
+def _capped(status: DeploymentStatus, replicas: int) -> DeploymentStatus:
+    return structs.replace(
+        status,
+        replicas=min(status.replicas, replicas),
+        ready_replicas=min(status.ready_replicas, replicas),
+        updated_replicas=min(status.updated_replicas, replicas),
     )

@@ -21,13 +21,14 @@ from lws.planning.leaderworkerset.steering import Steering
 NOTES: Final = "deployment.kubernetes.io/"  # annotations that the Deployment controller keeps
 
 
-def manifest(lws: LeaderWorkerSet, section: JSON, key: str, steering: Steering | None = None) -> JSON:
+def manifest(lws: LeaderWorkerSet, section: JSON, key: str, replicas: int, steering: Steering | None = None) -> JSON:
     """Exactly the fields that are applied; none more.
 
     Args:
         lws: the live object.
         section: normal form of its ``leaderWorkerTemplate``.
         key: the current revision key.
+        replicas: how many groups there are to be.
         steering: how the rollout is steered (resilience 1.6); ``paused`` is sent only where it is.
     """
     steering = steering or Steering()
@@ -41,7 +42,7 @@ def manifest(lws: LeaderWorkerSet, section: JSON, key: str, steering: Steering |
         "kind": DEPLOYMENTS.kind,
         "metadata": of_leader_object(lws, key),
         "spec": {
-            "replicas": lws.spec.replicas,
+            "replicas": replicas,
             "selector": {"matchLabels": selector(lws)},
             "strategy": {"type": ROLLING_UPDATE, "rollingUpdate": _pace(lws, steering)},
             **({"paused": True} if steering.paused else {}),

@@ -46,7 +46,12 @@ class Admission:
 
 
 def judge(
-    lws: LeaderWorkerSet, deployment: Deployment | None, leader: Pod, leaders: Sequence[Pod], terminating: int
+    lws: LeaderWorkerSet,
+    deployment: Deployment | None,
+    leader: Pod,
+    leaders: Sequence[Pod],
+    terminating: int,
+    extra: int = 0,
 ) -> Admission:
     """The table of next 4.3, first match wins.
 
@@ -56,6 +61,7 @@ def judge(
         leader: the gated leader.
         leaders: every leader pod of the set.
         terminating: T.
+        extra: how many more groups than the set wants there may be.
     """
     key, own = "" if deployment is None else revision_key(deployment), revision_key(leader)
     if key and own and own != key:
@@ -66,7 +72,7 @@ def judge(
     before = [pod for pod in waiting if rank_order(pod, key) < rank_order(leader, key)]
     of_key = [pod for pod in live if revision_key(pod) == own]
     places = sum(not gated(pod) for pod in of_key) + sum(revision_key(pod) == own for pod in (*before, *ended))
-    if places >= lws.spec.replicas:
+    if places >= lws.spec.replicas + extra:
         return Admission(False)
     block = len(ended) if lws.spec.group_replacement_policy == IMMEDIATE else terminating
     if block > 0 and len(before) >= len(waiting) - block:
@@ -88,7 +94,9 @@ def plan(snapshot: GroupSnapshot, leader: Pod) -> tuple[bool, tuple[Action, ...]
     if snapshot.unprepared:
         return False, ()
     if is_hashed(leader):
-        found = judge(snapshot.lws, snapshot.leader_deployment, leader, snapshot.peers, snapshot.terminating)
+        found = judge(
+            snapshot.lws, snapshot.leader_deployment, leader, snapshot.peers, snapshot.terminating, _extra(snapshot)
+        )
     else:
         found = judge_by_index(leader, snapshot.group_pods)
     reference = Reference.to(PODS, leader.metadata)
@@ -96,6 +104,14 @@ def plan(snapshot: GroupSnapshot, leader: Pod) -> tuple[bool, tuple[Action, ...]
         claimed = hash_budget.claim(snapshot.lws, leader, snapshot.peers) if is_hashed(leader) else ()
         return True, (*claimed, lift(leader, events.replacement_admitted(reference)))
     return False, (events.replacement_deferred(reference, found.block),) if found.block else ()
+
+
+def _extra(snapshot: GroupSnapshot) -> int:
+    """Whether the Deployment makes one more, which stands in for a group that is to be moved (resilience 6.3)."""
+    lws, deployment = snapshot.lws, snapshot.leader_deployment
+    if lws is None or deployment is None or not snapshot.policies.evacuate:
+        return 0
+    return int(deployment.spec.replicas == lws.spec.replicas + 1)
 
 
 def lift(leader: Pod, told: EmitEvent) -> JsonPatch:

@@ -16,6 +16,8 @@ from lws.apimachinery.ownership import Relation
 from lws.apimachinery.resources import STATEFULSETS
 from lws.planning.leaderworkerset import (
     blockers,
+    disruption,
+    evacuation,
     events,
     groups,
     groupstatus,
@@ -33,11 +35,14 @@ from lws.planning.leaderworkerset import (
     undoing,
     workloads,
 )
+from lws.planning.leaderworkerset import moves as moves_of
 from lws.planning.leaderworkerset.blockers import Blocker
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
 from lws.planning.leaderworkerset.counts import Counts, count
+from lws.planning.leaderworkerset.disruption import BudgetPlan
 from lws.planning.leaderworkerset.groups import GroupState
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
+from lws.planning.leaderworkerset.moves import NOTHING, Moves
 from lws.planning.leaderworkerset.pace import max_unavailable
 from lws.planning.leaderworkerset.prerequisites import Prerequisites, Problem
 from lws.planning.leaderworkerset.revisions import Choice
@@ -53,11 +58,12 @@ DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader StatefulS
 
 @dataclass(frozen=True, slots=True)
 class SetPlan:
-    """A plan, and what is to be remembered of looking at the set's groups and its rollout."""
+    """A plan, and what is to be remembered of looking at the set's groups, its rollout and its moves."""
 
     plan: Plan
     seen: GroupsSeen = field(default_factory=GroupsSeen)
     rollout: RolloutStatus | None = None
+    moves: Moves = NOTHING
 
 
 def plan_leaderworkerset(snapshot: SetSnapshot, now: datetime) -> Plan:
@@ -85,7 +91,7 @@ def plan_set(snapshot: SetSnapshot, now: datetime) -> SetPlan:
         if relation is Relation.FOREIGN:
             return SetPlan(_blocked(snapshot, now))
     seen = _look(snapshot, now)
-    return SetPlan(_roll(seen, now), seen.seen, seen.steering.rollout)
+    return SetPlan(_roll(seen, now), seen.seen, seen.steering.rollout, seen.moves)
 
 
 def plan_unprepared(snapshot: SetSnapshot, now: datetime, problem: Problem) -> Plan:
@@ -127,12 +133,21 @@ class _Seen:
     counts: Counts
     seen: GroupsSeen
     steering: Steering
+    moves: Moves
+    capped: bool  # whether the extra group of a move is not counted beside the one that it stands in for
+
+    @property
+    def kept_budget(self) -> BudgetPlan:
+        """What becomes of the closed budget."""
+        return disruption.planned(self.snapshot)
 
     @property
     def blocker(self) -> Blocker | None:
         """What keeps the set from becoming Available."""
         lws = self.snapshot.lws
-        long = blockers.name_too_long(lws, self.budget, self.choice.surging)
+        groups_made = self.budget.burst if self.choice.surging else self.budget.replicas
+        extra = self.budget.replicas + 1 if self.snapshot.policies.evacuate and self.budget.replicas else 0
+        long = blockers.name_too_long(lws, max(groups_made, extra))
         if long is not None or self.now is None:
             return long
         return blockers.rollout_waiting(lws, self.choice.key, self.now, self.decision, self.states)
@@ -157,9 +172,14 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     every = groups.leaders_by_index((*ending, *leaders), lws.metadata.name)
     decision = steered(steered_by, snapshot.policies, decision, now, replace(course, leaders=every))
     counts = count(lws, budget, choice.key, leaders, *belongings, waiting)
+    rolling = choice.armed or counts.moved < counts.current or (surging and counts.done < counts.current)
+    moves = evacuation.moves(snapshot, every, states, time, rolling=rolling)
+    decision = evacuation.steered(moves, budget, decision, now, armed=choice.armed)
+    capped = not surging and moves_of.concerns(snapshot)
+    counts = counts.capped(budget.replicas) if capped else counts
     counts = counts.with_exhausted(restartbudget.exhausted_groups(snapshot.leaders, lws.metadata.name), budget)
     seen = groupstatus.look(snapshot, every, states, time)
-    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen, steered_by)
+    return _Seen(snapshot, budget, choice, leaders, now, states, decision, counts, seen, steered_by, moves, capped)
 
 
 def _surging(snapshot: SetSnapshot, choice: Choice, leaders: Mapping[int, Pod]) -> bool:
@@ -200,18 +220,20 @@ def _roll(seen: _Seen, now: datetime) -> Plan:
         seen.leaders,
         one_by_one=snapshot.one_by_one,
     )
-    actions += released.deletes
+    actions += [*released.deletes, *seen.moves.deletes]
     actions += services.shared(lws, snapshot.service)
+    actions += seen.kept_budget.actions
     # A set that was pruned has another version now: its own event brings the pass that writes the status.
     described = StatusPlan() if pruned else _describe(seen, now)
     actions += described.actions
     actions += [events.invalid_policy(key, value, why, lws.metadata.uid) for key, value, why in snapshot.chosen.bad]
+    actions += [*seen.moves.told, *moves_of.told_of_retained(snapshot)]
     actions += steering.told(seen.steering, snapshot.policies, lws, seen.choice.key)
     actions += [each for each in (seen.blocker and seen.blocker.event, blockers.unadmitted(lws, seen.leaders)) if each]
     if done:
         kept = snapshot.policies.revision_history_limit
         actions += revisions.truncate(lws, snapshot.revisions, seen.choice.key, snapshot.leaders, kept)
-    again = _earliest(described.put_off, seen.seen.again, seen.steering.again)
+    again = _earliest(described.put_off, seen.seen.again, seen.steering.again, seen.moves.again, seen.kept_budget.again)
     return PacedPlan(tuple(actions), requeue_after=again, look=described.look, owed=released.owed)
 
 
@@ -231,7 +253,7 @@ def _describe(
     return status.plan_status(
         snapshot.lws,
         seen.budget,
-        status.replicas_of(snapshot.lws, snapshot.leader_statefulset),
+        _replicas(seen),
         seen.counts,
         now,
         status.Circumstances(
@@ -247,9 +269,17 @@ def _describe(
             seen=seen.seen,
             steering=seen.steering,
             policies=snapshot.policies,
+            moves=seen.moves,
+            budget_kept=seen.kept_budget.kept,
             suspects=snapshot.suspects,
         ),
     )
+
+
+def _replicas(seen: _Seen) -> int:
+    """How many groups the status tells of."""
+    replicas = status.replicas_of(seen.snapshot.lws, seen.snapshot.leader_statefulset)
+    return min(replicas, seen.budget.replicas) if seen.capped else replicas
 
 
 def _moving(seen: _Seen) -> bool:

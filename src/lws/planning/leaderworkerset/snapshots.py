@@ -23,6 +23,7 @@ from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.actions import Applied
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.moments import EPOCH
+from lws.planning.leaderworkerset.disruption import NOT_ASKED, BudgetsSeen
 from lws.planning.leaderworkerset.grace import Healing
 from lws.planning.leaderworkerset.groups import base_name
 from lws.planning.leaderworkerset.groupstatus import Lookup
@@ -58,6 +59,9 @@ class SetSnapshot:
         told: what our last write of the status said beyond the reference.
         scheduling: what there is of typed scheduling.
         rollout: what the rollout has to remember.
+        place: whether a group of this set may be moved off a node that is to be emptied now (resilience 6.3).
+        holding: whether that counts among the moves of the cluster.
+        budgets: what there is of PodDisruptionBudgets.
         suspects: nodes that its recreated groups avoid.
         lookup: looks up what explains trouble; None leaves status.groups as it is.
         unready_since: since when groups are known to be not as wanted of which no object tells, by index.
@@ -82,6 +86,9 @@ class SetSnapshot:
     told: JSON = field(default_factory=dict)
     scheduling: Seen = NOTHING_SEEN
     rollout: RolloutStatus | None = None
+    place: bool = True
+    holding: bool = False
+    budgets: BudgetsSeen = NOT_ASKED
     suspects: tuple[SuspectNode, ...] = ()
     lookup: Lookup | None = None
     unready_since: Mapping[int, datetime] = field(default_factory=dict)

@@ -32,6 +32,7 @@ from lws.planning.leaderworkerset.conditions import (
 from lws.planning.leaderworkerset.counts import Counts
 from lws.planning.leaderworkerset.groupstatus import GroupsSeen
 from lws.planning.leaderworkerset.hash_status import HashCounts
+from lws.planning.leaderworkerset.moves import Moves
 from lws.planning.leaderworkerset.records import NONE, Records
 from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.statusnews import BEYOND, RECORD_SECONDS, news, put_off, restored
@@ -80,6 +81,8 @@ class Circumstances:
         seen: which groups are not as wanted; None if nobody looked, and what is told of them stays.
         steering: how the rollout is steered; None if nobody looked.
         policies: what the set has chosen.
+        moves: what is done for the sake of nodes; None if nobody looked.
+        budget_kept: whether the closed budget is there.
         suspects: nodes that its recreated groups avoid.
     """
 
@@ -96,6 +99,8 @@ class Circumstances:
     seen: GroupsSeen | None = None
     steering: Steering | None = None
     policies: SetPolicies = DEFAULTS
+    moves: Moves | None = None
+    budget_kept: bool = False
     suspects: tuple[SuspectNode, ...] = ()
 
 
@@ -139,8 +144,8 @@ def plan_status(
             "hpa_pod_selector": lws.status.hpa_pod_selector or pod_selector(lws.metadata.name),
             "failures": besides.records.failures,
             "restarts": besides.records.written_restarts,
+            **_looked(besides, lws),
             "suspect_nodes": besides.suspects,
-            **_looked(besides),
         }
     )
     motion = _motion(after) if besides.moving else Motion.NONE
@@ -179,9 +184,12 @@ def _motion(status: LeaderWorkerSetStatus) -> Motion:
     return Motion.RECOVERY if known else Motion.CREATION
 
 
-def _looked(besides: Circumstances) -> dict[str, object]:
-    """The members of the status that a look at groups and rollout gave."""
+def _looked(besides: Circumstances, lws: LeaderWorkerSet) -> dict[str, object]:
+    """The members of the status that a look at groups, rollout and nodes gave."""
     out: dict[str, object] = {}
+    if besides.moves is not None:
+        kept = lws.metadata.name if besides.budget_kept else ""
+        out |= {"evacuation": besides.moves.record, "disruption_budget": kept}
     if besides.seen is not None:
         out |= {"groups": besides.seen.groups, "groups_not_shown": besides.seen.hidden}
     return out if besides.steering is None else {**out, "rollout": besides.steering.rollout}

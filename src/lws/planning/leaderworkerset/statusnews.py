@@ -13,6 +13,8 @@ from lws.planning.leaderworkerset import conditions, groupstatus
 RECORD_SECONDS: Final = 10.0  # how long what is remembered of failures may wait for a write that happens anyway
 WORDS_SECONDS: Final = 300.0  # how long a mere change of messages about groups waits after a write
 BEYOND: Final = {
+    "disruption_budget",
+    "evacuation",
     "failures",
     "groups",
     "groups_not_shown",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws.api.leaderworkerset import labels
-from lws.api.leaderworkerset.objects import Node, Pod, StatefulSet
+from lws.api.leaderworkerset.objects import DisruptionBudget, Node, Pod, StatefulSet
 from lws.api.leaderworkerset.policies import PolicySource
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.objects import Key, Object
 from lws.client.api import ApiClient
 from lws.informers.informer import Informer
+from lws.planning.leaderworkerset.disruption import wanted_by
 from lws.planning.leaderworkerset.groups import is_leader
 from lws.planning.leaderworkerset.nodes import silent
 from lws.planning.leaderworkerset.ownership import relation
@@ -32,6 +33,7 @@ from lws.reconcilers.leaderworkerset.group import GroupListener, Shared
 from lws.reconcilers.leaderworkerset.inquiries import Inquiries
 from lws.reconcilers.leaderworkerset.leader_pod import LeaderPodReconciler
 from lws.reconcilers.leaderworkerset.memory import GroupMemory
+from lws.reconcilers.leaderworkerset.moves import EmptiedNodes, Places, sets_on_node
 from lws.reconcilers.leaderworkerset.nodes import NodeMemory
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.parents import Parents
@@ -59,6 +61,7 @@ class Controllers:
     workers: Controller[Key]
     memory: GroupMemory
     records: SetRecords
+    places: Places
 
     def __iter__(self) -> Iterator[Controller[Key]]:
         return iter((self.sets, self.leaders, self.workers))
@@ -98,12 +101,16 @@ def build(
         builder.read(*caches)
     by_set, by_leader, by_worker = builders
     records = SetRecords(options.clock, policies, by_set.queue.add)
-    inquiries = Inquiries(client, options.clock)
+    emptied = EmptiedNodes(caches, options.clock)
+    places = Places(caches, (policies or PolicySource()).evacuations, by_set.queue.add)
     nodes = NodeMemory(caches.nodes, options.clock)
     book = suspects or SuspectBook(caches, policies or PolicySource(), options.clock)
-    observer = Observer(caches, memory, provider, records, counts.terminating, nodes, book.told, inquiries)
+    inquiries = Inquiries(client, options.clock)
+    asked = (nodes, book.told, inquiries, emptied.since)
+    observer = Observer(caches, memory, provider, records, counts.terminating, *asked)
     shared = Shared(memory, records, groups, BlackBox(client, recorder, options.clock))
     _watch_for_sets(by_set, caches)
+    _watch_nodes_and_budgets(by_set, caches, records)
     _watch_for_leaders(by_leader, caches)
     _watch_for_gated(by_leader, caches)
     _watch_for_workers(by_worker, caches)
@@ -115,9 +122,8 @@ def build(
     _watch_suspects(by_set, caches, book, recorder, leading)
     _watch_pod_groups(by_set, by_leader, caches, observer)
     _watch_scheduling(by_set, by_leader, caches)
-    sets = LeaderWorkerSetReconciler(
-        observer, executors[0], options.clock, Parents(client, caches.api, options.clock), records, inquiries
-    )
+    parents = Parents(client, caches.api, options.clock)
+    sets = LeaderWorkerSetReconciler(observer, executors[0], options.clock, places, parents, records, inquiries)
     leaders = LeaderPodReconciler(observer, executors[1], shared, provider, by_set.queue.add)
     return Controllers(
         by_set.build(sets.reconcile),
@@ -125,6 +131,27 @@ def build(
         by_worker.build(WorkerPodReconciler(observer, executors[2], shared).reconcile),
         memory,
         records,
+        places,
+    )
+
+
+def _watch_nodes_and_budgets(builder: ControllerBuilder[Key], caches: Caches, records: SetRecords) -> None:
+    """Sets that move groups are looked at when a node is to be emptied, or a budget came or went (resilience 6)."""
+
+    def concerned(lws: LeaderWorkerSet) -> bool:
+        status = lws.status
+        chosen = records.chosen(lws).policies
+        return wanted_by(chosen) or status.evacuation is not None or bool(status.disruption_budget)
+
+    def of_budget(old: DisruptionBudget | None, new: DisruptionBudget | None) -> Keys:
+        namespaces = {each.metadata.namespace for each in (old, new) if each is not None}
+        found = (lws for namespace in namespaces for lws in caches.sets.store.list(namespace))
+        return frozenset(lws.metadata.key for lws in found if concerned(lws))
+
+    builder.watch(caches.nodes, sets_on_node(caches, concerned))
+    builder.watch(caches.budgets, of_budget)
+    builder.watch_availability(
+        caches.budgets, lambda: {lws.metadata.key for lws in caches.sets.store if concerned(lws)}
     )
 
 

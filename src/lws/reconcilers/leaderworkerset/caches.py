@@ -15,6 +15,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import (
     ControllerRevision,
     Deployment,
+    DisruptionBudget,
     Node,
     Pod,
     PodGroup,
@@ -117,6 +118,7 @@ class Caches:
     revisions: Informer[ControllerRevision]
     nodes: Informer[Node]
     deployments: Informer[Deployment]
+    budgets: Informer[DisruptionBudget]
     pod_groups: Informer[PodGroup] | None = None
     queues: Informer[MetadataObject] | None = None
     gang_events: Informer[Event] | None = None
@@ -171,6 +173,8 @@ class Caches:
             nodes=registry.informer(kinds.NODES),
             # Optional, so that sets whose groups have an index do without the right to read them.
             deployments=registry.informer(kinds.DEPLOYMENTS, namespace=namespace, label_selector=ours, optional=True),
+            # Everybody's, for two over the same pods do harm; and only where some set asks for one.
+            budgets=registry.informer(kinds.DISRUPTIONBUDGETS, namespace=namespace, optional=True, on_demand=True),
             pod_groups=groups,
             queues=registry.informer(kinds.QUEUES, optional=True) if gang else None,
             gang_events=_gang_events(registry, namespace) if gang else None,
@@ -183,7 +187,7 @@ class Caches:
     def __iter__(self) -> Iterator[Informer[Any]]:
         every = (self.sets, self.statefulsets, self.pods, self.services, self.revisions, self.nodes, self.deployments)
         gangs = (self.pod_groups, self.queues, self.gang_events)
-        optional = (*gangs, self.workloads, self.scheduling_groups)
+        optional = (self.budgets, *gangs, self.workloads, self.scheduling_groups)
         return (each for each in (*every, *optional) if each is not None)
 
 

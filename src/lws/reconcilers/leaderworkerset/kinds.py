@@ -28,6 +28,7 @@ from lws.informers.kinds import (
     typed_kind,
 )
 from lws.planning.leaderworkerset.diagnosis.objects import Event
+from lws.planning.leaderworkerset.emptying import of_control_plane
 
 _RUNNING: Final = objects.ContainerState(running={})
 
@@ -45,6 +46,11 @@ def _pool_pod(pod: objects.Pod) -> None:
     pool_member(pod.status, "phase")
     for condition in pod.status.conditions or ():
         pool_condition(condition)
+    kept = tuple(each for each in pod.spec.tolerations or () if not of_control_plane(each.key))  # every pod has these
+    for toleration in kept:
+        for member in ("key", "operator", "value", "effect"):
+            pool_member(toleration, member)
+    force_setattr(pod.spec, "tolerations", kept)
     for container in (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ())):
         _shrink(container)
 
@@ -111,6 +117,9 @@ CONTROLLERREVISIONS: Final = typed_kind(
     resources.CONTROLLERREVISIONS, objects.ControllerRevision, annotations=every_annotation
 )
 NODES: Final = typed_kind(resources.NODES, objects.Node, annotations=_own_annotation, finish=_shrink_node)
+DISRUPTIONBUDGETS: Final = typed_kind(
+    resources.PODDISRUPTIONBUDGETS, objects.DisruptionBudget, annotations=no_annotation
+)
 PODGROUPS: Final = typed_kind(own.PODGROUPS, objects.PodGroup, annotations=no_annotation, finish=_only_trouble)
 GANG_EVENTS: Final = typed_kind(resources.CORE_EVENTS, Event, annotations=no_annotation, finish=_short_event)
 QUEUES: Final = metadata_kind(own.QUEUES)

@@ -49,11 +49,18 @@ class DomainMetrics:
         self._incidents = Incidents(metrics, caches, clock, counting)
         Durations(metrics, caches, clock, counting, self._incidents.became_ready)
         self._metrics = metrics
+        self._counting = counting
         self._caches = caches
 
     def watch(self, controllers: Controllers) -> None:
         """Export what these controllers, which were made after it, fail at."""
         export_failing(self._metrics, self._caches, controllers)
+        self._metrics.sampled_counter(
+            "lws_evacuations",
+            "Moves of groups off nodes that are to be emptied, by how they ended.",
+            ("result",),
+            lambda: controllers.places.results() if self._counting() else [],
+        )
 
     def released(self) -> None:
         """A pod was let go from a lost node."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.gangs import DEFAULT_QUEUE
@@ -11,6 +12,7 @@ from lws.api.leaderworkerset.objects import (
     Pod,
     PodGroup,
     StatefulSet,
+    Taint,
     controlled_by,
 )
 from lws.api.leaderworkerset.status import SuspectNode
@@ -59,6 +61,7 @@ class Observer:
         nodes: since when nodes are lost.
         suspects: nodes that recreated groups of a set avoid.
         inquiries: answers of the API server; without them nothing is asked.
+        emptied_since: when a node was first seen with a taint.
     """
 
     def __init__(
@@ -71,12 +74,14 @@ class Observer:
         nodes: NodeMemory | None = None,
         suspects: Callable[[LeaderWorkerSet], tuple[SuspectNode, ...]] = lambda _: (),
         inquiries: Inquiries | None = None,
+        emptied_since: Callable[[str, Taint], datetime | None] = lambda *_: None,
     ) -> None:
         self._inquiries = inquiries
         self._caches = caches
         self._records = SetRecords(SystemClock()) if records is None else records
         self._memory = memory
         self._terminating = terminating
+        self._emptied_since = emptied_since
         self._suspects = suspects
         self._nodes = nodes or NodeMemory(caches.nodes, self._records.clock)
         self._provider = provider
@@ -135,6 +140,7 @@ class Observer:
             None if groups is None or groups.unavailable else lambda name: self._gang(namespace, name),
             self._topology,
             unlabelled,
+            self._emptied_since,
             self._memory.claims,
             lambda workers: "" if self._inquiries is None else self._inquiries.manager(workers),
             lambda workers: () if self._inquiries is None else self._inquiries.warnings(workers),

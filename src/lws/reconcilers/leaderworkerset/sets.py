@@ -21,6 +21,7 @@ from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
 from lws.reconcilers.leaderworkerset.group import regarding
 from lws.reconcilers.leaderworkerset.inquiries import Inquiries
+from lws.reconcilers.leaderworkerset.moves import Places
 from lws.reconcilers.leaderworkerset.observe import Observer
 from lws.reconcilers.leaderworkerset.onebyone import OneByOne
 from lws.reconcilers.leaderworkerset.parents import Parents
@@ -44,6 +45,7 @@ class LeaderWorkerSetReconciler:
         clock: stamps conditions.
         parents: finds the Workloads of parents.
         records: what is remembered of failures.
+        places: which sets move groups.
         inquiries: asks the API server for what is to be told and no cache holds.
     """
 
@@ -52,6 +54,7 @@ class LeaderWorkerSetReconciler:
         observer: Observer,
         executor: Executor[Key],
         clock: Clock,
+        places: Places,
         parents: Parents,
         records: SetRecords | None = None,
         inquiries: Inquiries | None = None,
@@ -60,6 +63,7 @@ class LeaderWorkerSetReconciler:
         self._parents = parents
         self._observer = observer
         self._records = SetRecords(clock) if records is None else records
+        self._places = places
         self._executor = executor
         self._clock = clock
         self._applied: dict[Key, Applied] = {}
@@ -91,6 +95,7 @@ class LeaderWorkerSetReconciler:
             unready_since=since,
             one_by_one=self._one_by_one.believed(pacing.now),
         )
+        snapshot = self._places.around(snapshot)
         try:
             return sooner(await self._pass(key, snapshot), settled.again)
         except FoundError as found:
@@ -108,6 +113,7 @@ class LeaderWorkerSetReconciler:
             return RequeueAfter(0.0)  # the world went on meanwhile
         plan = planned.plan
         self._records.saw(snapshot.lws, planned)
+        self._places.planned(key, planned.moves)
         try:
             await self._run(key, snapshot, plan, outcome)
         except ApiError as error:
@@ -118,6 +124,7 @@ class LeaderWorkerSetReconciler:
                 with suppress(ApiError, TransportError):
                     await self._run(key, snapshot, plan_unprepared(snapshot, self._clock.now(), problem), Outcome())
             raise
+        self._places.done(planned.moves)
         owed = plan.owed if isinstance(plan, PacedPlan) else None
         return sooner(verdict(plan, outcome), self._one_by_one.noted(key, self._clock.monotonic(), owed=owed))
 
