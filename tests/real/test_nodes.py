@@ -24,10 +24,21 @@ RELEASE = 60.0  # seconds; the shortest that is allowed
 
 async def tell(world: World, node: str, status: str) -> None:
     """Have a node's Ready condition say this from now on."""
-    now = world.env.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    entry = {"type": "Ready", "status": status, "reason": "Told", "lastTransitionTime": now}
-    change = {"status": {"conditions": [entry]}}
+    change = {"status": {"conditions": [ready(world, status)]}}
     await world.client.patch(NODES, "", node, change, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+
+
+async def unready(world: World, pod: str) -> None:
+    """Have a pod be not ready, as the node controller has those of a node that is not."""
+    change = {"status": {"conditions": [ready(world, "False")]}}
+    where = (PODS, world.namespace, pod)
+    await world.client.patch(*where, change, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+
+
+def ready(world: World, status: str) -> JSON:
+    """A Ready condition that turned now."""
+    now = world.env.clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": "Ready", "status": status, "reason": "Told", "lastTransitionTime": now}
 
 
 async def renew(world: World, node: str) -> None:
@@ -68,15 +79,15 @@ def ended(world: World) -> list[str]:
     return [each.name for each in deletions if b'"gracePeriodSeconds":0' in each.body]
 
 
-async def group_of(world: World, index: str) -> JSON:
-    """What the status tells of a group that is not as wanted."""
+async def told_of(world: World, name: str) -> JSON:
+    """What the status of a set tells of a group on a lost node."""
 
     def told() -> list[JSON]:
-        lws = world.get(LEADERWORKERSETS, "sample")
+        lws = world.get(LEADERWORKERSETS, name)
         groups = ((lws or {}).get("status") or {}).get("groups", ())
-        return [each for each in groups if each["index"] == index and each["reason"] == "NodeLost"]
+        return [each for each in groups if each["reason"] == "NodeLost"]
 
-    await world.until(lambda: bool(told()), f"group {index} in the status")
+    await world.until(lambda: bool(told()), f"a lost node in the status of {name}")
     return told()[0]
 
 
@@ -85,33 +96,41 @@ def test_r09_r10_r37_lost_nodes_are_named_and_only_silent_ones_let_go(plane: Pla
 
     async def scenario(world: World) -> None:
         await world.start()
-        await world.create(replicas=2, size=3, metadata={"annotations": {f"{PREFIX}release-lost-nodes-after": "60s"}})
+        metadata = {"annotations": {f"{PREFIX}release-lost-nodes-after": "60s"}}
+        await world.create(replicas=1, size=2, metadata=metadata)
         await world.settled("sample")
-        silent, before = node_of(world, "sample-0-2"), world.uids()
-        others = (f"sample-1-{index}" for index in (2, 1))
-        reporting, pod = next((node, each) for each in others if (node := node_of(world, each)) != silent)
+        silent, used = node_of(world, "sample-0-1"), {node_of(world, each) for each in world.names(PODS)}
+        every = (await world.client.list(NODES))["items"]
+        free = (each["metadata"]["name"] for each in every if not each["spec"].get("taints"))
+        reporting = next(name for name in free if name not in used)
+        here = {"nodeSelector": {"kubernetes.io/hostname": reporting}}
+        template = {"spec": {"containers": [{"name": "main", "image": "app:1"}], **here}}
+        await world.create("other", replicas=1, size=1, metadata=metadata, section={"workerTemplate": template})
+        await world.settled("other")
+        before = world.uids()
         async with stopped(world, silent, reporting):
             await tell(world, silent, "Unknown")
             await tell(world, reporting, "False")
+            await unready(world, "other-0")
             begun = world.env.clock.now()
             await asyncio.sleep(RELEASE - 8)
             assert world.uids() == before
             assert ended(world) == []
-            await world.replaced("sample-0-2", before)
-            made = world.get(PODS, "sample-0-2")
+            await world.replaced("sample-0-1", before)
+            made = world.get(PODS, "sample-0-1")
             assert made is not None
             created = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
             assert (created - begun).total_seconds() >= RELEASE - 2  # its stamp has no fractions
-            await world.until(lambda: bool(node_of(world, "sample-0-2")), "a node for the new pod")
-            assert node_of(world, "sample-0-2") != silent
-            assert "sample-0-2" in ended(world)
+            await world.until(lambda: bool(node_of(world, "sample-0-1")), "a node for the new pod")
+            assert node_of(world, "sample-0-1") != silent
             assert any(f"without waiting for node {silent}" in note for note in world.notes("ReleasedFromLostNode"))
-            told = await group_of(world, "1")
-            assert (told["node"], told["pod"]) == (reporting, pod)
+            told = await told_of(world, "other")
+            assert (told["node"], told["pod"]) == (reporting, "other-0")
             assert f"is on node {reporting}, which is not ready since" in told["message"]
-            said = sentences(diagnose((await observe(world.client, world.namespace, "sample")).facts))
+            said = sentences(diagnose((await observe(world.client, world.namespace, "other")).facts))
             assert any(f"is on node {reporting}, which is not ready since" in each for each in said)
-            assert pod not in ended(world)
+            assert world.uids()["other-0"] == before["other-0"]
+            assert "other-0" not in ended(world)
         await world.settled("sample")
 
     plane.run(scenario)
