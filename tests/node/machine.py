@@ -26,6 +26,7 @@ FOLDER: Final = "LWS_NODE_FOLDER"  # set inside the namespaces: where the node k
 IMAGES: Final = "image"
 ADDRESS: Final = "172.31.0.1"
 NAME: Final = "node-1"
+OWN_LINKS: Final = ("node0", "wire0")  # a wire whose ends are both here: no dummy device is in every kernel
 PODS: Final = "10.244.0.0/24"
 PACKAGES: Final = ("containerd", "runc", "containernetworking-plugins", "nftables", "conntrack", "busybox-static")
 NEEDED: Final = {
@@ -123,8 +124,10 @@ class Machine:
         processes.kill(processes.strangers(family))
         await _until(lambda: not processes.strangers(family), "pods' processes go on")
         processes.forget_run()
-        for line in (await must("ip", "-o", "link", "show", "type", "veth")).splitlines():  # of pods
-            await must("ip", "link", "delete", line.split(": ")[1].partition("@")[0])
+        links = (await must("ip", "-o", "link", "show", "type", "veth")).splitlines()
+        for each in (line.split(": ")[1].partition("@")[0] for line in links):
+            if each not in OWN_LINKS:
+                await must("ip", "link", "delete", each)
         for name in ("containerd", "kubelet", "kube-proxy"):
             await self.programs[name].start()
 
@@ -182,11 +185,12 @@ async def _own_directories() -> None:
 
 async def _network() -> None:
     await must("ip", "link", "set", "lo", "up")
-    await must("ip", "link", "add", "node0", "type", "veth", "peer", "name", "wire0")
-    await must("ip", "link", "set", "wire0", "up")
-    await must("ip", "address", "add", f"{ADDRESS}/24", "dev", "node0")
-    await must("ip", "link", "set", "node0", "up")
-    await must("ip", "route", "add", "default", "dev", "node0")
+    wire, end = OWN_LINKS
+    await must("ip", "link", "add", wire, "type", "veth", "peer", "name", end)
+    await must("ip", "link", "set", end, "up")
+    await must("ip", "address", "add", f"{ADDRESS}/24", "dev", wire)
+    await must("ip", "link", "set", wire, "up")
+    await must("ip", "route", "add", "default", "dev", wire)
     FORWARDING.write_text("1")
 
 

@@ -91,10 +91,22 @@ class World:
             each["metadata"]["name"]: each for each in found["items"] if "deletionTimestamp" not in each["metadata"]
         }
 
-    async def leader(self) -> str:
-        """The name of the replica that holds the lease."""
-        lease = await self.node.get("lease", LEASE, "-n", SYSTEM)
-        return str(lease["spec"].get("holderIdentity", "")).partition("_")[0]
+    async def leader(self, *, but: str = "") -> str:
+        """The name of the replica that holds the lease; waits until there is one, other than the one given.
+
+        Raises:
+            AssertionError: there is none in time.
+        """
+        holder = ""
+
+        async def held() -> bool:
+            nonlocal holder
+            lease = await self.node.get("lease", LEASE, "-n", SYSTEM)
+            holder = str(lease["spec"].get("holderIdentity", "")).partition("_")[0]
+            return holder not in ("", but)
+
+        await self.until(held, f"no replica but {but!r} leads")
+        return holder
 
     async def restarts(self, pod: str) -> int:
         """How often the controller's container of a pod was restarted."""
