@@ -39,6 +39,10 @@ class ConfigurationError(LwsError):
     """A flag, file or environment is wrong; the message names it and the remedy."""
 
 
+class CommandLineError(ConfigurationError):
+    """A command line cannot be read; commands exit 2 for it, as those written in Go do."""
+
+
 class AdmissionError(LwsError):
     """An object is refused at admission; the message is exactly what its author reads."""
 

@@ -100,7 +100,7 @@ def test_what_cannot_start_is_one_sentence(
     argv: list[str],
     said: str,
 ) -> None:
-    """A wrong kubeconfig, context, configuration file or address ends with 1 and one line that names it."""
+    """A wrong kubeconfig, context, file or address ends with 1 and one line that names it; an unknown flag with 2."""
     monkeypatch.setattr(controller, "configure_logging", lambda _: None)
     monkeypatch.chdir(tmp_path)
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
@@ -109,7 +109,7 @@ def test_what_cannot_start_is_one_sentence(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         (tmp_path / "config").write_text(kubeconfig(f"http://127.0.0.1:{closed.getsockname()[1]}"))
-        assert controller.main([*argv, *NO_PORTS]) == 1
+        assert controller.main([*argv, *NO_PORTS]) == (2 if argv == ["--nonsense"] else 1)
     error = capsys.readouterr().err.strip()
     assert error.startswith("lws-controller: ")
     assert said in error

@@ -216,7 +216,7 @@ async def test_an_edit_is_told_with_order_worst_moment_and_room() -> None:
         "",
         "leaderworkerset default/web:",
         "  makes a new revision",
-        "  restarts group 1, in this order: 1",
+        "  restarts group 1",
         "  creates group 2",
         "  ready groups: 2 now, 1 at the worst moment, 2 at the end",
         "  pods: 4 now, at most 5, 5 at the end",
@@ -410,7 +410,7 @@ async def test_groups_with_keys_are_told_by_them_and_new_ones_by_their_number() 
     told = [line for line in text.splitlines() if "group" in line]
     assert told == [
         "  creates 1 new group",
-        "  removes group 0a1b2c3d, in this order: 0a1b2c3d",
+        "  removes group 0a1b2c3d",
         "  ready groups: 1 now, 1 at the worst moment, 1 at the end",
         "  1s: create a new group",
         "  9s: remove group 0a1b2c3d",
@@ -522,7 +522,7 @@ async def test_a_disaggregated_set_is_told_by_role_and_then_by_set() -> None:
         "  2s: create group 0 of x-0-bbbb-prefill",
         "  5s: remove group 0 of x-0-aaaa-prefill",
         "leaderworkerset default/x-0-aaaa-prefill (role prefill of x):",
-        "  removes group 0, in this order: 0",
+        "  removes group 0",
         "  ready groups: 1 now, 0 at the worst moment, 0 at the end",
         "  pods: 1 now, at most 1, 0 at the end",
         "  cpu: 500m now, at most 500m, 0 at the end",

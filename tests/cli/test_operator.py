@@ -55,6 +55,8 @@ FAULTS = {
     "no such file": (["render", "--cr", "/no/such/file"], "No such file"),
     "another kind": (["render", "--cr", "OTHER"], "it is no LeaderWorkerSetOperator"),
     "unknown facts": (["render", "--facts", "OTHER"], "unknown member kind"),
+    "wrong type": (["render", "--cr", "WRONG"], "spec.operand.replicas must be of type integer, not 'many'"),
+    "misspelt": (["render", "--cr", "WRONG"], "spec.certificates has no member mod; it has issuerRef, mode"),
 }
 
 
@@ -66,7 +68,10 @@ def test_what_cannot_be_done_is_told_in_one_sentence(
     arguments, sentence = FAULTS[case]
     other = tmp_path / "other.yaml"
     other.write_text("kind: Pod\n")
-    assert main([str(other) if each == "OTHER" else each for each in arguments]) == 2
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("kind: LeaderWorkerSetOperator\nspec: {operand: {replicas: many}, certificates: {mod: Auto}}\n")
+    files = {"OTHER": str(other), "WRONG": str(wrong)}
+    assert main([files.get(each, each) for each in arguments]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1

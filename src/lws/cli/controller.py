@@ -1,7 +1,8 @@
 """``lws-controller``: reads what it is told, runs one controller process, and says in its exit code how that ended.
 
 Exit codes: 0 after SIGTERM or SIGINT; 1 if something is configured wrong or cannot be started, told in one sentence,
-and if leadership is lost. A second signal ends the process at once. SIGUSR1 logs what every task waits for.
+and if leadership is lost; 2 if the command line cannot be read. A second signal ends the process at once. SIGUSR1 logs
+what every task waits for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lws.cli.process import run_process
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
-from lws.errors import ConfigurationError
+from lws.errors import CommandLineError, ConfigurationError
 from lws.manager.configfile import read_configuration, read_policies, validate
 from lws.manager.manager import ControllerManager
 from lws.manager.preflight import preflight
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_process("lws-controller", lambda: run(flags, settings, os.environ))
     except ConfigurationError as error:
         sys.stderr.write(f"lws-controller: {error}\n")
-        return 1
+        return 2 if isinstance(error, CommandLineError) else 1
 
 
 def _tell_version() -> int:

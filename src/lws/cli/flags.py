@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, cast
 
 from lws.apimachinery.durations import format_duration, parse_duration
 from lws.apimachinery.manifests import JSON
-from lws.errors import ConfigurationError
+from lws.errors import CommandLineError
 from lws.telemetry.logs import Format, Level, LogSettings, TimeFormat
 
 AUTO: Final = ""
@@ -80,7 +80,7 @@ def parse_flags(argv: Sequence[str], *, terminal: bool) -> Flags:
     """Read the command line; ``terminal`` says whether the log goes to a terminal.
 
     Raises:
-        ConfigurationError: a flag is unknown or its value is wrong; the message names it.
+        CommandLineError: a flag is unknown or its value is wrong; the message names it.
         SystemExit: help was asked for, and printed.
     """
     given = vars(flag_parser().parse_args(argv))
@@ -111,7 +111,7 @@ def overlaid(document: JSON, overlay: JSON) -> JSON:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         plain = re.sub(r"argument (--[\w-]+)/-[\w-]+", r"\1", message)
-        raise ConfigurationError(f"{plain}; see --help")
+        raise CommandLineError(f"{plain}; see {self.prog} --help")
 
 
 def flag_parser() -> argparse.ArgumentParser:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from lws.api.operand import names
+from lws.api.operand.crd import LEADERWORKERSETOPERATOR
 from lws.api.operand.types import LeaderWorkerSetOperator
+from lws.api.schemafaults import faults
 from lws.apimachinery.manifests import JSON
 from lws.cli.output import cannot_be_written
 from lws.client.api import ApiClient
@@ -167,14 +169,18 @@ def _spec(path: str) -> JSON:
     """The spec of a LeaderWorkerSetOperator in a file; an empty one without a file.
 
     Raises:
-        ConfigurationError: it cannot be read, or is something else.
+        ConfigurationError: it cannot be read, is something else, or has what an API server would refuse or drop.
     """
     if not path:
         return {}
     content = _yaml(path)
     if not isinstance(content, dict) or content.get("kind") != names.KIND:
         raise ConfigurationError(f"{path}: it is no {names.KIND}")
-    return dict(content.get("spec") or {})
+    given = content.get("spec") or {}
+    (version,) = LEADERWORKERSETOPERATOR.manifest()["spec"]["versions"]
+    if wrong := sorted(faults(version["schema"]["openAPIV3Schema"]["properties"]["spec"], given, "spec")):
+        raise ConfigurationError(f"{path}: {'; '.join(wrong)}")
+    return dict(given)
 
 
 def _yaml(path: str) -> Any:

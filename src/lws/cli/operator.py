@@ -1,7 +1,7 @@
 """``lws-operator``: installs the controller as a LeaderWorkerSetOperator asks for it, and keeps it (operator 5.1).
 
 Exit codes: 0 after SIGTERM or SIGINT; 1 if something is configured wrong or cannot be started, told in one sentence,
-and if leadership is lost. Without a subcommand help is printed, and the code is 1.
+and if leadership is lost; 2 if the command line cannot be read. Without a subcommand help is printed: code 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lws.cli.process import run_process
 from lws.client.connection import Connection, connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
-from lws.errors import ConfigurationError, LwsError, NotFoundError
+from lws.errors import CommandLineError, ConfigurationError, LwsError, NotFoundError
 from lws.manager.operand import OperandManager, OperandSettings
 from lws.manager.version import user_agent, version_text
 from lws.reconcilers.operand.observe import Surroundings
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return handler(arguments)
     except ConfigurationError as error:
         sys.stderr.write(f"lws-operator: {error}\n")
-        return 1
+        return 2 if isinstance(error, CommandLineError) else 1
 
 
 def operate(arguments: argparse.Namespace) -> int:
@@ -136,14 +136,14 @@ def _version(_: argparse.Namespace) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigurationError(f"{message}; see --help")
+        raise CommandLineError(f"{message}; see {self.prog} --help")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line.
 
     Raises:
-        ConfigurationError: when it parses what it does not take.
+        CommandLineError: when it parses what it does not take.
     """
     parser = _Parser(prog="lws-operator", description="Installs and keeps the LeaderWorkerSet controller.")
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)

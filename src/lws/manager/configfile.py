@@ -57,7 +57,15 @@ def read_policies(path: str) -> Policies:
     if not path or not Path(path).exists():
         return Policies()
     where = f"policies file {path}"
-    text = _read(path, where, "check LWS_POLICIES")
+    return parse_policies(_read(path, where, "check LWS_POLICIES"), where)
+
+
+def parse_policies(text: str, where: str) -> Policies:
+    """What the text of a policies file says; ``where`` begins the sentence should it be wrong.
+
+    Raises:
+        ConfigurationError: something in it is wrong.
+    """
     return _validated(PoliciesFile, _parse(text, where, kind="policies"), where).policies
 
 

@@ -24,9 +24,11 @@ from lws.cli.kubectl.disaggregatedset.picture import look
 from lws.cli.kubectl.observe import observe
 from lws.cli.kubectl.plan.rehearsal import Outcome, Request, Roles
 from lws.cli.kubectl.plan.roles import RoleCourses
-from lws.cli.kubectl.plan.world import World
+from lws.cli.kubectl.plan.world import POLICIES, World
 from lws.client.api import ApiClient
 from lws.errors import ApiError, LwsError, NotFoundError
+from lws.manager.configfile import parse_policies
+from lws.manager.policies import Policies
 from lws.manager.settings import Configuration, Settings
 from lws.planning.leaderworkerset.course import Courses, Place
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose, waits
@@ -170,7 +172,7 @@ async def staged(request: Request) -> AsyncIterator[Stage]:
         sandbox.loops.kubelets.delays = Delays(start=0.5, init=0.5, ready=request.start_up, stop=0.5)
         stage.begin()
         watched = replace(env, transport=Noting(env.transport, stage.ledger, sandbox.server.storage))
-        await stack.enter_async_context(controller(watched, _settings(gang), installed=True))
+        await stack.enter_async_context(controller(watched, _settings(gang, world.policies), installed=True))
         if request.kind != "upgrade":
             await stage.rest(30.0)
             await asyncio.sleep(max(0.0, PREPARING - asyncio.get_running_loop().time()))
@@ -187,7 +189,7 @@ async def _served(client: ApiClient) -> None:
             await asyncio.sleep(0.1)
 
 
-def _settings(gang: bool) -> Settings:
+def _settings(gang: bool, policies: str) -> Settings:
     configuration = Configuration.model_validate(
         {
             "clientConnection": {"qps": -1, "burst": 1},
@@ -195,7 +197,8 @@ def _settings(gang: bool) -> Settings:
             "gangSchedulingManagement": {"schedulerProvider": "volcano"} if gang else None,
         }
     )
-    return Settings(namespace=NAMESPACE, configuration=configuration, watchdog=None, resync=None)
+    chosen = parse_policies(policies, f"ConfigMap {'/'.join(POLICIES)}") if policies else Policies()
+    return Settings(namespace=NAMESPACE, configuration=configuration, policies=chosen, watchdog=None, resync=None)
 
 
 def _sizes(world: World) -> dict[Place, int]:

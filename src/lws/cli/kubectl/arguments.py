@@ -109,7 +109,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     global_values, rest = global_parser().parse_known_args(line)
     parser = command_parser()
     if rest[:1] == ["help"]:
-        rest = [*(word for word in rest[1:] if not word.startswith("-")), "--help"]
+        rest = [*rest[1:], "--help"]
     if rest == ["--version"]:
         rest = ["version"]
     if not rest:

@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -122,7 +122,7 @@ def condition_line(kind: str, state: str, message: str) -> str:
 
 def history(observation: Observation) -> RenderableType:
     """The stored revisions, newest last, which groups are of each, and what each changed."""
-    table = Table("revision", "key", "size", "images", "groups", box=None, pad_edge=False)
+    table = plain_table("revision", "key", "size", "images", "groups")
     stored = sorted(observation.revisions, key=lambda one: one.revision)
     for revision in stored:
         key = revision.metadata.label(labels.REVISION)
@@ -133,6 +133,11 @@ def history(observation: Observation) -> RenderableType:
         table.add_row(str(revision.revision), key + current, str(template.get("size", 1)), named, ", ".join(members))
     changes = [change(older, newer) for older, newer in pairwise(stored)]
     return Lines(table, *(Text("\n" + text) for text in changes))
+
+
+def plain_table(*header: str) -> Table:
+    """A table without lines, which folds what is too wide and cuts nothing off."""
+    return Table(*(Column(name, overflow="fold") for name in header), box=None, pad_edge=False)
 
 
 def revision(one: ControllerRevision) -> list[str]:

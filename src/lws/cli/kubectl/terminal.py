@@ -60,7 +60,7 @@ class Terminal:
         if self._console is None:
             from rich.console import Console
 
-            width = None if self._stream.isatty() else self._columns() or WIDTH
+            width = None if self.live else self.width or WIDTH  # of a dumb terminal rich does not ask the width
             self._console = Console(file=self._stream, width=width)
         return self._console
 

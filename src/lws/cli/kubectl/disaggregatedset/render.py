@@ -76,9 +76,7 @@ def status(picture: SetPicture) -> RenderableType:
 
 def rollout(picture: SetPicture, view: SliceView) -> Table:
     """The rollout of one slice: every role's old and new groups, its budget, and what it keeps in any case."""
-    table = Table(
-        f"slice {view.index}", "old", "new", "wanted", "surge", "unavailable", "keeps", box=None, pad_edge=False
-    )
+    table = groups.plain_table(f"slice {view.index}", "old", "new", "wanted", "surge", "unavailable", "keeps")
     for role, state in states(picture, view).items():
         numbers = (state.old, state.new, state.target, state.surge, state.unavailable, floor(state))
         table.add_row(role, *(str(number) for number in numbers))
@@ -87,7 +85,7 @@ def rollout(picture: SetPicture, view: SliceView) -> Table:
 
 def history(picture: SetPicture) -> Table:
     """The revisions that have children, the target last, and the groups of every role."""
-    table = Table("revision", "slice", "role", "groups", box=None, pad_edge=False)
+    table = groups.plain_table("revision", "slice", "role", "groups")
     target = picture.snapshot.target
     order = lambda child: (child.revision == target, child.revision, child.slice or 0, child.role)  # noqa: E731
     for child in sorted(picture.snapshot.children, key=order):

@@ -117,17 +117,18 @@ def _waits(waits: Sequence[str]) -> Iterator[str]:
 
 def _happenings(one: made.PlannedSet) -> Iterator[str]:
     if one.restarted:
-        yield f"  restarts {_groups(one.restarted)}, in this order: {_order(one.restarted)}"
+        yield f"  restarts {_groups(one.restarted)}{_order(one.restarted)}"
     if one.created:
         yield f"  creates {_groups(one.created)}"
     if one.removed:
-        yield f"  removes {_groups(one.removed)}, in this order: {_order(one.removed)}"
+        yield f"  removes {_groups(one.removed)}{_order(one.removed)}"
     if not one.course:
         yield "  no group restarts, is created or is removed"
 
 
 def _order(groups: Sequence[str]) -> str:
-    return ", ".join(group or "a new one" for group in groups)
+    order = ", ".join(group or "a new one" for group in groups)
+    return f", in this order: {order}" if len(groups) > 1 else ""
 
 
 def _one(group: str) -> str:

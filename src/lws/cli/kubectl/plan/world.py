@@ -13,6 +13,7 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS, PODGROUPS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import (
+    CONFIGMAPS,
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
     NODES,
@@ -29,6 +30,7 @@ from lws.errors import ForbiddenError, NotFoundError
 
 PRIORITYCLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 RESOURCEQUOTAS: Final = Resource("", "v1", "resourcequotas", "ResourceQuota")
+POLICIES: Final = ("lws-system", "lws-policies")
 PAGE: Final = 500
 HASH: Final = "Hash"
 _KEYED: Final = (DEPLOYMENTS, REPLICASETS)
@@ -52,11 +54,13 @@ class World:
         objects: by resource; foreign pods are in `strangers`.
         strangers: pods of no set that are on nodes and hold resources there.
         missing: what could not be read, as sentences.
+        policies: the text of the controller's policies file; empty if it has none (resilience 1.2).
     """
 
     objects: Mapping[Resource, Sequence[JSON]] = field(default_factory=dict)
     strangers: Sequence[JSON] = ()
     missing: tuple[str, ...] = ()
+    policies: str = ""
 
     def of(self, resource: Resource) -> Sequence[JSON]:
         """The objects of a resource."""
@@ -102,7 +106,8 @@ async def read_world(client: ApiClient, namespace: str) -> World:
         objects[SERVICES] = [*(objects[SERVICES] or ()), *(routes or ())]
     read = {resource: listed or () for resource, listed in objects.items()}
     strangers = [pod for pod in others or () if (pod.get("spec") or {}).get("nodeName")]
-    world = World(read, strangers, tuple(_missing(objects, others)))
+    policies, unread = await _policies(client)
+    world = World(read, strangers, (*_missing(objects, others), *unread), policies)
     return without_hashed(world) if any(objects[one] is None for one in _KEYED) else world
 
 
@@ -120,7 +125,18 @@ def without_hashed(world: World) -> World:
         f"{namespace}/{name} is not considered: its Deployment and ReplicaSets may not be read."
         for namespace, name in sorted(gone)
     ]
-    return World(kept, [*world.strangers, *pods], (*world.missing, *told))
+    return World(kept, [*world.strangers, *pods], (*world.missing, *told), world.policies)
+
+
+async def _policies(client: ApiClient) -> tuple[str, list[str]]:
+    """The policies file, from where the shipped manifests have it; and a sentence if it may not be read."""
+    try:
+        found = await client.get(CONFIGMAPS, *POLICIES)
+    except NotFoundError:
+        return "", []
+    except ForbiddenError:
+        return "", [f"Not considered, for it may not be read: ConfigMap {'/'.join(POLICIES)}."]
+    return str((found.get("data") or {}).get("policies.yaml") or ""), []
 
 
 def _missing(objects: Mapping[Resource, Sequence[JSON] | None], others: Sequence[JSON] | None) -> list[str]:
