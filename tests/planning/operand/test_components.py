@@ -112,7 +112,7 @@ def test_components_that_cannot_be_chosen_are_named() -> None:
     """A name that there is not, and one that another member chooses, say where they stand and what to do."""
     objects = with_component("extra", ROLE, lambda role: None)
     assert wanted({"operand": {"components": ["extra", "exta"]}}, objects=objects).invalid == (
-        "spec.operand.components[1]: this release has no component exta; choose among extra, or remove it"
+        "spec.operand.components[1]: this release has no component exta; choose among disruption, extra, or remove it"
     )
     assert wanted({"operand": {"components": ["volcano"]}}).invalid == (
         "spec.operand.components[0]: volcano is chosen by"
