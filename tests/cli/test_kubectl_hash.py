@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from rich.console import Console, RenderableType
 
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl import render
 from lws.cli.kubectl.observe import observe
-from lws.cli.kubectl.rollout import pause
-from lws.errors import ConfigurationError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from lws_sandbox.controllers.kubelet.runtime import Delays
+from tests.cli.sessions import Plugin
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.hashed import NAME, going, hash_cluster
 from tests.virtual import virtual_time
@@ -42,8 +40,8 @@ async def test_tree_status_and_explain_tell_groups_by_their_names() -> None:
             assert f"{leader['spec']['hostname']}-1  " in drawn
         assert "2 groups exist, known by a key" in printed(render.status(observation.facts))
         assert diagnose(observation.facts) == ()
-        with pytest.raises(ConfigurationError, match="known by a key"):
-            pause(observation)
+        for step in ("pause", "resume"):
+            assert await Plugin(client).run(f"rollout {step} {NAME}") == f"leaderworkerset/{NAME} {step}d\n"
 
         await client.delete(PODS, NAMESPACE, leaders[0]["metadata"]["name"])
         await asyncio.sleep(3)

@@ -13,7 +13,7 @@ import yaml
 from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CONFIGMAPS, PODS, Resource
+from lws.apimachinery.resources import CONFIGMAPS, PODS, STATEFULSETS, Resource
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response, Transport
 from lws.errors import ForbiddenError, InvalidError
@@ -89,6 +89,47 @@ def test_r02_a_third_failure_waits_and_each_is_recorded(plane: Plane) -> None:
         assert waited.startswith("Group 1 failed 3 times; recreated at ")
         (entry,) = status(world)["restarts"]
         assert (entry["index"], entry["restarts"]) == ("1", 3)
+
+    plane.run(scenario)
+
+
+def test_r05_a_budget_ends_a_group_that_had_its_wait(plane: Plane) -> None:
+    """R05: restarts of a budget wait as any; the failure for which none is left ends the group without a wait."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        chosen = {"annotations": {f"{PREFIX}restart-backoff": "free=0,initial=15s"}}
+        section = {"maxGroupRestarts": 1}
+        await world.create(replicas=2, size=3, metadata=chosen, section=section)
+        await world.settled("sample")
+        assert await killed(world) >= 15
+        world.loops.kubelets.crash(world.namespace, WORKER, None, 9)
+        await world.until(
+            lambda: [each["state"] for each in status(world).get("groups", ())] == ["Failed"], "the group to be Failed"
+        )
+        (group,) = status(world)["groups"]
+        assert (group["index"], group["pod"]) == ("1", WORKER)
+        assert len(world.notes("GroupBackOff")) == 1
+
+    plane.run(scenario)
+
+
+def test_r11_who_scaled_workers_is_named(plane: Plane) -> None:
+    """R11: a worker StatefulSet that somebody scaled is reported after a minute with that field manager's name."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.create(replicas=2, size=3, section={"restartPolicy": "None"})
+        await world.settled("sample")
+        change = {"spec": {"replicas": 4}}
+        await world.client.patch(STATEFULSETS, world.namespace, "sample-1", change, field_manager="some-autoscaler")
+        await world.until(lambda: bool(status(world).get("groups")), "the report")
+        (group,) = status(world)["groups"]
+        assert (group["index"], group["reason"]) == ("1", "WorkersScaled")
+        assert "has 4 replicas (some-autoscaler scaled it), but its group has 2 workers" in group["message"]
+        found = world.get(STATEFULSETS, "sample-1")
+        assert found is not None
+        assert found["spec"]["replicas"] == 4
 
     plane.run(scenario)
 

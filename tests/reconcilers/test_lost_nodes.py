@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
@@ -17,7 +18,7 @@ from lws.cli.kubectl.observe import observe
 from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
-from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
+from tests.simulation.cluster import LOOPS, NAMESPACE, Cluster, manifest, running
 from tests.simulation.recording import Write
 from tests.virtual import virtual_time
 
@@ -285,3 +286,28 @@ async def test_r37_what_an_exhausted_group_left_is_kept() -> None:
         await asyncio.sleep(1200)
         assert (await pod(cluster))["metadata"]["uid"] == before["metadata"]["uid"]
         assert ended(cluster) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("identity", ["Ordinal", "Hash"])
+@virtual_time
+async def test_r10_a_leader_leaves_its_lost_node_too(identity: str) -> None:
+    """R10: a group whose leader is on the lost node comes up elsewhere, whatever its groups are known by."""
+    async with running(nodes=6, loops=[*LOOPS, "deployment-controller", "replicaset-controller"]) as cluster:
+        await up(cluster, groupIdentity=identity)
+        leaders = await cluster.all(PODS, f"{labels.NAME}=sample,{labels.WORKER_INDEX}=0")
+        before = leaders[0]
+        node, uid = before["spec"]["nodeName"], before["metadata"]["uid"]
+        silent = await lose(cluster, node)
+
+        async def gone() -> bool:
+            found = await cluster.all(PODS, f"{labels.NAME}=sample")
+            there = {each["metadata"]["uid"] for each in found}
+            return uid not in there and len(found) == 6 and all(each["spec"].get("nodeName") != node for each in found)
+
+        await cluster.until(gone, seconds=140)
+        assert cluster.clock.now().timestamp() - silent >= 120
+        await cluster.available("sample")
+        await cluster.quiet(12)
+        lost = [each for each in await failures(cluster) if each["reason"] == "NodeLost"]
+        assert len(lost) == len({each["leaderUID"] for each in lost}) >= 1

@@ -99,6 +99,7 @@ async def test_r05_a_budget_and_a_back_off_go_together() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @virtual_time
 async def test_r07_a_storm_has_a_back_off_for_each_group_and_few_writes() -> None:
     """R07: 50 groups lose a pod at once, three times: each waits by itself, and statuses stay few."""
@@ -376,3 +377,39 @@ async def test_r45_who_is_faster_at_every_write_has_nothing_done_twice(kind: str
             assert any(each.status == 409 for each in cluster.writes)
         deleted = Counter(each.body for each in cluster.counted() if (each.method, each.resource) == ("DELETE", "pods"))
         assert all(count == 1 for count in deleted.values())
+
+
+@virtual_time
+async def test_r28_what_the_reference_leaves_is_handed_back_and_taken_back() -> None:
+    """R28, with the reference played: in a pause, after a healing, what is left of us goes; back, nothing restarts."""
+    async with running() as cluster:
+        asked = {"annotations": {RECOVERY_GRACE: "5m", f"{PREFIX}rollout": "paused"}}
+        await up(cluster, size=3, metadata=asked)
+        await cluster.drills.pod_oom("sample-1-2")
+        await cluster.quiet(90)
+        before = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        kept = len(await revisions(cluster))
+        await cluster.operators[0].stop()
+        plugin = Plugin(cluster.client)
+        told = await plugin.run("hand-back sample")
+        assert "Paused removed" in told
+        assert "the reference will recreate group 1" in told
+        live = await cluster.client.get(LEADERWORKERSETS, NAMESPACE, "sample")
+        types = {each["type"] for each in live["status"]["conditions"]}
+        assert types.isdisjoint({"Paused", "Stalled", "GroupsHealthy", "Blocked"})
+        await played(cluster, live)
+        assert await plugin.run("hand-back sample") != "", "groups that restarted are still named"
+        await cluster.start()
+        await cluster.quiet(15)
+        after = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
+        assert after == before
+        assert len(await revisions(cluster)) == kept
+        assert await cluster.events("RecreateGroup") == []
+
+
+async def played(cluster: Cluster, live: JSON) -> None:
+    """Write the status as the reference does: of its own members, with the conditions that it finds."""
+    known = ("conditions", "replicas", "readyReplicas", "updatedReplicas", "hpaPodSelector", "observedGeneration")
+    status = {key: each for key, each in live["status"].items() if key in known}
+    await cluster.client.update(LEADERWORKERSETS, {**live, "status": status}, subresource="status")
+    await cluster.quiet(3)

@@ -150,6 +150,19 @@ async def test_delays_are_sorted_anew_only_when_most_are_superseded() -> None:
 
 
 @virtual_time
+async def test_an_earlier_delay_leaves_nothing_of_a_later_one() -> None:
+    """A key that came at the earlier of two times, and is delayed anew, does not come at the later of the two."""
+    queue = new_queue()
+    queue.add_after("a", 30)
+    queue.add_after("a", 10)
+    assert await queue.get() == "a"
+    queue.done("a")
+    queue.add_after("a", 50)
+    assert await queue.get() == "a"
+    assert asyncio.get_running_loop().time() == pytest.approx(60)
+
+
+@virtual_time
 async def test_equal_times_keep_their_order() -> None:
     """Keys that are delayed to the same moment come in the order in which they were first given, whatever they are."""
     queue = new_queue()

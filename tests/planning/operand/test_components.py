@@ -12,7 +12,7 @@ from lws.api.operand import names
 from lws.api.operand.types import CERT_MANAGER, LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON
 from lws.planning.operand.assets import Asset, assets
-from lws.planning.operand.components import combined
+from lws.planning.operand.components import by_name, combined
 from lws.planning.operand.desired import Desired, desired
 from lws.planning.operand.facts import Facts
 
@@ -111,8 +111,10 @@ def test_two_components_change_one_deployment() -> None:
 def test_components_that_cannot_be_chosen_are_named() -> None:
     """A name that there is not, and one that another member chooses, say where they stand and what to do."""
     objects = with_component("extra", ROLE, lambda role: None)
+    choices = ", ".join(by_name(objects))
+    assert "extra" in choices
     assert wanted({"operand": {"components": ["extra", "exta"]}}, objects=objects).invalid == (
-        "spec.operand.components[1]: this release has no component exta; choose among disruption, extra, or remove it"
+        f"spec.operand.components[1]: this release has no component exta; choose among {choices}, or remove it"
     )
     assert wanted({"operand": {"components": ["volcano"]}}).invalid == (
         "spec.operand.components[0]: volcano is chosen by"

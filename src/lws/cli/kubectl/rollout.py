@@ -25,11 +25,9 @@ def pause(observation: Observation) -> JSON:
     """The merge patch that asks for the update to stand still.
 
     Raises:
-        ConfigurationError: it is paused already, or its groups have no index.
+        ConfigurationError: it is paused already.
     """
     lws = observation.facts.lws
-    if lws.hashed:
-        raise ConfigurationError(f"the groups of {lws.name} are known by a key: such a rollout cannot be paused")
     if lws.metadata.annotation(PAUSED) is not None or paused(lws):
         raise ConfigurationError(f"{lws.name} is paused already; `kubectl lws rollout resume {lws.name}` it first")
     return _annotated(lws, PAUSED_VALUE)
