@@ -8,6 +8,7 @@
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
 #              PARTNERS=1 Kueue, cert-manager and Go clients too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
+# make test-node   the image on a real kubelet, containerd and kube-proxy, as root, in namespaces of their own
 # make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does; make bench-peer
 #              the first on a real control plane, beside any other controller
@@ -48,10 +49,10 @@ ROOM ?=
 ONLY_FAILED = $(if $(AGAIN),--last-failed --last-failed-no-failures none)
 
 .DEFAULT_GOAL := help
-.PHONY: test-browser screenshots docs bench-page help run test test-long test-nightly mutate control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-peer bench-sandbox clean
+.PHONY: test-node test-browser screenshots docs bench-page help run test test-long test-nightly mutate control-plane test-real test-real-ci simulate check lint types contracts generate bundle pictures lock bench bench-peer bench-sandbox clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -14
+	@sed -n 's/^# //p' Makefile | head -15
 
 $(STAMP): requirements-dev.lock pyproject.toml sandbox/pyproject.toml hack/install.sh
 	@hack/install.sh dev $(VENV) $(PYTHON)
@@ -151,6 +152,11 @@ REAL_CI := tests/drift tests/e2e/test_install.py tests/e2e/test_real_control_pla
 test-real-ci: $(STAMP)
 	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m pytest -m real \
 		$(if $(AGAIN),$(ONLY_FAILED),-p tests.passed --at-least-passed 30) $(REAL_CI)
+
+# A real kubelet in namespaces of its own: needs root, Debian's containerd, runc, containernetworking-plugins, nftables,
+# conntrack and busybox-static, and `make control-plane NODE=1`; without, it says what is missing.
+test-node: $(STAMP)
+	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m tests.node $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m hack.bench $(SETS) $(GROUPS) $(SIZE)

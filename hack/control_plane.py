@@ -4,8 +4,8 @@
     python3 hack/control_plane.py where 1.36 [--cache FOLDER]
 
 ``build`` prints a line for each binary, leaves those alone that are up to date, and ends with the line that exports
-KUBEBUILDER_ASSETS. ``where`` prints the folder if a build is complete, and fails without one. ``--partners`` adds what
-stands on us, from the Go modules in hack/partners. Needs no package.
+KUBEBUILDER_ASSETS. ``where`` prints the folder if a build is complete, and fails without one. ``--node`` adds kubelet,
+kube-proxy and CoreDNS, and ``--partners`` what stands on us, from the Go modules in hack/partners. Needs no package.
 """
 
 from __future__ import annotations
@@ -141,13 +141,14 @@ CERTMANAGER: Final = Binary(
     partner=True,
     manifests=("deploy/crds",),
 )
+COREDNS: Final = Binary("coredns", "coredns", ".", "github.com/coredns/coredns", partner=True)
 
 
 def binaries(release: str, *, node: bool = False, partners: bool = False) -> tuple[Binary, ...]:
     """What a release's folder holds, in the order in which it is built."""
     names = (*CONTROL_PLANE, *(NODE if node else ()))
     kubernetes = (Binary(name, release, f"{KUBERNETES}/cmd/{name}", KUBERNETES) for name in names)
-    others = (KUEUE, CLIENT, CERTMANAGER) if partners else ()
+    others = (*((COREDNS,) if node else ()), *((KUEUE, CLIENT, CERTMANAGER) if partners else ()))
     return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM, *others)
 
 

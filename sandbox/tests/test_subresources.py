@@ -12,6 +12,7 @@ from tests.virtual import virtual_time
 PODS = "/api/v1/namespaces/default/pods"
 SETS = "/apis/apps/v1/namespaces/default/statefulsets"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+SERVICES = PODS.removesuffix("pods") + "services"
 
 
 def _binding(name: str, node: str = "n1") -> dict[str, Any]:
@@ -151,7 +152,7 @@ async def test_whoever_scales_owns_the_replicas() -> None:
 
 
 @virtual_time
-@pytest.mark.parametrize("subresource", ["log", "exec", "attach", "portforward", "proxy"])
+@pytest.mark.parametrize("subresource", ["log", "exec", "attach", "portforward"])
 async def test_what_needs_a_running_container_is_refused_with_the_reason(subresource: str) -> None:
     """A pod that exists has no log and takes no command, and the answer says why; one that does not is not found."""
     plain = await Plain().begin()
@@ -160,3 +161,73 @@ async def test_what_needs_a_running_container_is_refused_with_the_reason(subreso
     assert (answer.status, answer.body["reason"]) == (501, "NotImplemented")
     assert "sandbox" in answer.body["message"]
     assert (await plain.get(f"{PODS}/b/{subresource}")).status == 404
+
+
+async def _server(plain: Plain, name: str, *, ready: str = "True") -> None:
+    """A pod with a named port that runs, and is ready or not."""
+    container = {"name": "c", "image": "server:1", "ports": [{"name": "http", "containerPort": 8000}]}
+    meta = {"name": name, "labels": {"app": "server"}}
+    pod = (await plain.post(PODS, {"metadata": meta, "spec": {"containers": [container], "nodeName": "n1"}})).body
+    pod["status"] = {
+        "phase": "Running",
+        "podIP": "10.0.9.1",
+        "conditions": [{"type": "Ready", "status": ready}],
+        "containerStatuses": [
+            {
+                "name": "c",
+                "image": "server:1",
+                "imageID": "",
+                "ready": ready == "True",
+                "restartCount": 0,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            }
+        ],
+    }
+    assert (await plain.put(f"{PODS}/{name}/status", pod)).status == 200
+
+
+async def _service(plain: Plain) -> str:
+    spec = {"selector": {"app": "server"}, "ports": [{"name": "web", "port": 80, "targetPort": "http"}]}
+    assert (await plain.post(SERVICES, {"metadata": {"name": "s"}, "spec": spec})).status == 201
+    return f"{SERVICES}/s"
+
+
+@virtual_time
+async def test_a_request_reaches_a_ready_pod_behind_its_service() -> None:
+    """Through a service, by its port's number, name or none, a request is answered for a ready pod, which it names."""
+    plain = await Plain().begin()
+    service = await _service(plain)
+    await _server(plain, "a", ready="False")
+    await _server(plain, "b")
+    for name in ("", ":80", ":web"):
+        answer = await plain.get(f"{service}{name}/proxy/v1/models")
+        assert answer.status == 200, answer.body
+        assert (answer.status, answer.body["pod"], answer.body["address"]) == (200, "b", "10.0.9.1:8000")
+        assert answer.body["request"] == "GET /v1/models"
+    posted = await plain.post(f"{service}:web/proxy/v1/completions", {"prompt": "hello"})
+    assert (posted.status, posted.body["request"], posted.body["image"]) == (200, "POST /v1/completions", "server:1")
+
+
+@virtual_time
+async def test_a_request_reaches_a_pod_by_its_port() -> None:
+    """A pod answers on a port that a running container declares, also when it is not ready, and on no other."""
+    plain = await Plain().begin()
+    await _server(plain, "a", ready="False")
+    assert (await plain.get(f"{PODS}/a:8000/proxy/")).body["request"] == "GET /"
+    assert (await plain.get(f"{PODS}/a/proxy")).status == 200
+    refused = await plain.get(f"{PODS}/a:9/proxy/")
+    assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable")
+    assert refused.body["message"].endswith("dial tcp 10.0.9.1:9: connect: connection refused")
+
+
+@virtual_time
+async def test_nobody_serves_and_the_answer_says_why() -> None:
+    """Without a ready pod, or with another port or name, a service's proxy is refused in kube-apiserver's words."""
+    plain = await Plain().begin()
+    service = await _service(plain)
+    await _server(plain, "a", ready="False")
+    refused = await plain.get(f"{service}:80/proxy/")
+    assert (refused.status, refused.body["message"]) == (503, 'no endpoints available for service "s"')
+    other = await plain.get(f"{service}:81/proxy/")
+    assert (other.status, other.body["message"]) == (503, 'no service port "81" found for service "s"')
+    assert (await plain.get(f"{SERVICES}/t/proxy/")).status == 404

@@ -27,6 +27,7 @@ PAGES = sorted(
         *ROOT.glob("docs/partners/*.md"),
         *ROOT.glob("docs/operations/*.md"),
         *ROOT.glob("docs/operator/*.md"),
+        *ROOT.glob("docs/tutorials/*.md"),
         *ROOT.glob("examples/*.md"),
         *ROOT.glob("sandbox/*.md"),
     )

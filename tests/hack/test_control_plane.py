@@ -136,12 +136,12 @@ def test_what_is_up_to_date_stays(workshop: Workshop, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.count(": up to date\n") == len(NAMES)
 
 
-def test_node_adds_kubelet_and_kube_proxy(workshop: Workshop) -> None:
-    """Only these two are built on top of what is there."""
+def test_node_adds_kubelet_kube_proxy_and_coredns(workshop: Workshop) -> None:
+    """Only these three are built on top of what is there."""
     workshop.run("build")
     workshop.built()
     assert workshop.run("build", "--node") == 0
-    assert workshop.packages() == [f"{KUBERNETES}/cmd/kubelet", f"{KUBERNETES}/cmd/kube-proxy"]
+    assert workshop.packages() == [f"{KUBERNETES}/cmd/kubelet", f"{KUBERNETES}/cmd/kube-proxy", "."]
 
 
 def test_partners_come_with_their_manifests(workshop: Workshop) -> None:
@@ -267,7 +267,7 @@ def test_caches_are_where_the_user_keeps_them() -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_modules_build_what_is_asked_of_them(release: str) -> None:
     """Every binary is a tool of its module, of the release, and Kubernetes' own modules are all of the same version."""
-    for binary in binaries(release, node=True):
+    for binary in (each for each in binaries(release, node=True) if not each.partner):
         assert binary.package in _block(binary.module, "tool")
     version = _kubernetes(release).version
     assert version.startswith(f"v{release}.")
@@ -284,8 +284,12 @@ def test_modules_hold_nothing_but_requirements() -> None:
     folders = (*RELEASES, "definitions", "helm3", "helm4", "prometheus")
     assert files == {"README.md", *(f"{folder}/{name}" for folder in folders for name in ("go.mod", "go.sum"))}
     more = {str(path.relative_to(PARTNERS)) for path in PARTNERS.rglob("*") if path.is_file()}
-    ours = {"certmanager/main.go", *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed"))}
-    partners = ("certmanager", "kueue")
+    ours = {
+        "certmanager/main.go",
+        "coredns/main.go",
+        *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed")),
+    }
+    partners = ("certmanager", "coredns", "kueue")
     assert more == {*ours, "README.md", *(f"{folder}/{name}" for folder in partners for name in ("go.mod", "go.sum"))}
 
 

@@ -44,7 +44,8 @@ def _resource(info: RequestInfo, rest: list[str], query: Query) -> RequestInfo:
         if len(rest) > 2 and rest[2] not in NAMESPACE_SUBRESOURCES:
             rest = rest[2:]
     name = rest[1] if len(rest) > 1 else ""
-    subresource = "/".join(rest[2:])
+    # What follows a proxy is the path of somebody else's request.
+    subresource = "proxy" if rest[2:3] == ["proxy"] else "/".join(rest[2:])
     if info.watch_path:
         subresource = ""
     verb = info.verb

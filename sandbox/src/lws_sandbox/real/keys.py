@@ -17,6 +17,7 @@ SERVER_NAMES: Final = (
     "kubernetes.default",
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
+    "10.0.0.1",  # of the Service, by which pods on a real node call: the first of its range
 )
 
 

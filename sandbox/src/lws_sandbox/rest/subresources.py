@@ -13,6 +13,7 @@ from lws_sandbox.kinds.topology import NODES, place
 from lws_sandbox.rest import creating, deleting, metadata, reading, selectors, updating
 from lws_sandbox.rest.call import Call, delete_options, write_options
 from lws_sandbox.rest.core import Core, review
+from lws_sandbox.rest.proxying import serve_proxy
 from lws_sandbox.rest.scale import serve_scale
 from lws_sandbox.status import Cause, GroupResource, StatusError, conflict, method_not_supported, too_many_requests
 from lws_sandbox.strategy import GenericStrategy, Strategy
@@ -28,7 +29,7 @@ _RUNS_NOTHING: Final = {
     "exec": f"containers of the sandbox run nothing, so no command can be executed: {_SEE_STATUS}",
     "attach": f"containers of the sandbox run nothing, so there is nothing to attach to: {_SEE_STATUS}",
     "portforward": "containers of the sandbox run nothing, so no port is open: use a cluster that runs them",
-    "proxy": "nothing in the sandbox listens behind pods, services and nodes, so there is nothing to proxy to",
+    "proxy": "nothing in the sandbox listens on nodes, so there is nothing to proxy to",
 }
 
 
@@ -46,6 +47,8 @@ async def serve(core: Core, call: Call) -> Answer:
         "ephemeralcontainers": _part,
         "finalize": _finalize,
     }
+    if call.info.resource != "nodes":
+        handlers["proxy"] = serve_proxy
     handler = handlers.get(call.subresource)
     if handler is None and call.subresource in _RUNS_NOTHING:
         core.find(call)
