@@ -119,7 +119,7 @@ def test_r17_a_drain_moves_groups_while_another_stands_in(plane: Plane, tmp_path
             told = await drained(world, plane, tmp_path, *nodes)
             await world.settled("sample")
         assert (seen.least, seen.most) == (4, 5)
-        assert seen.moved == dict.fromkeys(affected, 1)
+        assert seen.moved == dict.fromkeys(affected, 1), world.notes()
         assert seen.counters == {(4, 4, 4)}
         assert replicas(world) == 4
         if told:
