@@ -418,6 +418,7 @@ class _Controllers:
     def __init__(self, each: list[SimpleNamespace]) -> None:
         self._each = each
         self.sets = each[0]
+        self.places = SimpleNamespace(results=list)
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         return iter(self._each)

@@ -39,13 +39,13 @@ def decoded(**spec: Any) -> Node:
 
 
 def test_a_node_is_kept_with_what_says_whether_pods_may_stay_or_come() -> None:
-    """Readiness and its time, cordon, taints, labels and our annotations are kept."""
+    """Readiness and its time, cordon, taints since when, labels and our annotations are kept."""
     node = decoded(unschedulable=True, taints=[CORDON])
     condition = node.not_ready
     assert condition is not None
     assert (condition.status, condition.last_transition_time) == ("Unknown", "2026-01-02T15:04:05Z")
     assert node.spec.unschedulable
-    assert node.spec.taints == (Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule"),)
+    assert node.spec.taints == (Taint(CORDON["key"], effect=CORDON["effect"], time_added=CORDON["timeAdded"]),)
     assert node.metadata.label("kubernetes.io/hostname") == "n7.local"
     assert node.metadata.annotation("ext.leaderworkerset.sigs.k8s.io/evacuate") == "false"
 

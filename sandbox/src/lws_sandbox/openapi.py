@@ -154,6 +154,7 @@ class OpenApi:
             return self._add_custom(served, schemas, refer)
         name = builtin.definition_of(resource.api_version, resource.kind) or f"io.k8s.api.{resource.kind}"
         _close(schemas, name, refer)
+        schemas.setdefault(name, {"type": "object", **_kind_extension(resource)})  # of a kind without a definition
         if "list" in served.verbs:
             listed = builtin.definition_of(resource.api_version, f"{resource.kind}List") or f"{name}List"
             _close(schemas, listed, refer)
