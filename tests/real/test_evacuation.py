@@ -44,7 +44,14 @@ async def watching(world: World) -> AsyncIterator[Watched]:
 
 
 async def by_kubectl(world: World, plane: RealPlane, folder: Path, *nodes: str) -> str:
-    """Drain nodes with kubectl, all in one; what it printed."""
+    """Drain nodes with kubectl once they are empty of the set, as the page tells people to; what it printed.
+
+    Started before, kubectl asks for pods by name, and so for their successors on other nodes too (CD-102).
+    """
+    for node in nodes:
+        await world.client.patch(NODES, "", node, {"spec": {"unschedulable": True}})
+    while groups_on(world, list(nodes)):  # noqa: ASYNC110 -- a server has no event for it
+        await asyncio.sleep(RETRY)
     keys = plane.cluster.plane.keys
     config = folder / "kubeconfig"
     admin = keys.client("kubernetes-admin", (MASTERS,))
@@ -122,8 +129,7 @@ def test_r17_a_drain_moves_groups_while_another_stands_in(plane: Plane, tmp_path
         assert seen.moved == dict.fromkeys(affected, 1), world.notes()
         assert seen.counters == {(4, 4, 4)}
         assert replicas(world) == 4
-        if told:
-            assert "Cannot evict pod as it would violate the pod's disruption budget" in told
+        assert "Cannot evict" not in told
 
     plane.run(scenario)
 

@@ -127,7 +127,7 @@ def test_an_alert_says_what_to_do(alert: Alert) -> None:
 
 
 def test_labels_of_ours_never_collide_with_those_of_targets() -> None:
-    """With honorLabels our labels win, so none has the name of one that Prometheus adds, but for what a series is about.
+    """With honorLabels our labels win, so none has a name that Prometheus adds, but for what a series is about.
 
     These are a set's namespace, and the node that is suspect (resilience 10), which no target of ours is.
     """
