@@ -115,6 +115,7 @@ async def test_r18_an_uncordon_in_the_middle_takes_the_extra_group_back() -> Non
         assert await made(cluster) == 2
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r18_without_capacity_nothing_is_deleted_and_the_place_is_free() -> None:
     """R18, R36: a full cluster is reported after ten minutes, nothing goes, and with room the move is made."""
@@ -344,6 +345,7 @@ async def test_r36_a_set_of_kueue_has_no_extra_group() -> None:
         assert (seen["sample"].most, seen["sample"].down) == (2, 1)
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r36_no_more_sets_than_allowed_move_at_once() -> None:
     """R36: of three sets that are affected two at most have an extra group at any moment, and in the end all moved."""

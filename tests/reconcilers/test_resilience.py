@@ -125,6 +125,7 @@ LONG = "n" * 50
 MOST_STATUSES = 8  # in ten seconds: those that counters and conditions cause, and one
 
 
+@pytest.mark.long
 @virtual_time
 async def test_r12_a_name_that_is_too_long_is_foretold_and_named() -> None:
     """R12: a warning on create and on the update that sets surge; ignored, the group is told as NameTooLong."""
