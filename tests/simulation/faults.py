@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.policykeys import RECOVERY_GRACE
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS, Resource
@@ -106,8 +107,9 @@ class Faults:
             return ""
         dying = any("deletionTimestamp" in each["metadata"] for each in (pod, lws, sets))
         policy = lws["spec"]["leaderWorkerTemplate"]["restartPolicy"]
-        marked = labels.RECREATE_GROUP_AFTER_START in (lws["metadata"].get("annotations") or {})
-        if dying or marked or policy != "RecreateGroupOnPodRestart":
+        # By these annotations a group that is pending stays, and one whose member may yet come back does (resilience 7).
+        stays = {labels.RECREATE_GROUP_AFTER_START, RECOVERY_GRACE} & set(lws["metadata"].get("annotations") or {})
+        if dying or stays or policy != "RecreateGroupOnPodRestart":
             return ""
         complete = (sets.get("status") or {}).get("availableReplicas") == sets["spec"]["replicas"]
         same = sets["metadata"]["labels"][labels.REVISION] == pod["metadata"]["labels"][labels.REVISION]
