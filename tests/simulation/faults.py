@@ -107,7 +107,7 @@ class Faults:
             return ""
         dying = any("deletionTimestamp" in each["metadata"] for each in (pod, lws, sets))
         policy = lws["spec"]["leaderWorkerTemplate"]["restartPolicy"]
-        # By these annotations a group that is pending stays, and one whose member may yet come back does (resilience 7).
+        # These let a pending group stay, and one whose member may yet come back (resilience 7).
         stays = {labels.RECREATE_GROUP_AFTER_START, RECOVERY_GRACE} & set(lws["metadata"].get("annotations") or {})
         if dying or stays or policy != "RecreateGroupOnPodRestart":
             return ""
