@@ -67,6 +67,16 @@ class World:
         await self.node.kubectl("apply", "-f", "-", text=json.dumps(manifest))
         return str(manifest["metadata"]["name"])
 
+    async def admitted(self, manifest: JSON) -> None:
+        """Apply a set again and again until it is admitted."""
+        text = json.dumps(manifest)
+
+        async def done() -> bool:
+            code, _, _ = await self.node.try_kubectl("apply", "-f", "-", text=text)
+            return code == 0
+
+        await self.until(done, "the set is not admitted")
+
     async def available(self, name: str) -> None:
         """Wait until a set is Available."""
         await self.node.kubectl("wait", f"lws/{name}", "--for=condition=Available", f"--timeout={LIMIT:.0f}s")
