@@ -18,7 +18,7 @@ def kinds() -> dict[str, type[documents.Document]]:
     found = [
         each
         for each in (*vars(documents).values(), *vars(plan).values())
-        if isinstance(each, type) and issubclass(each, documents.Document) and each is not documents.Document
+        if isinstance(each, type) and issubclass(each, documents.Document) and not each.__subclasses__()
     ]
     return {str(each.__struct_config__.tag): each for each in found}
 

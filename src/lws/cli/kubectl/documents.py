@@ -27,6 +27,14 @@ class Document(Part, frozen=True, kw_only=True, rename="camel", tag_field="kind"
     api_version: Literal["kubectl.leaderworkerset.x-k8s.io/v1"] = API_VERSION
 
 
+class SetDocument(Document, frozen=True, kw_only=True):
+    """A document about one set."""
+
+    set_kind: SetKind
+    namespace: str
+    name: str
+
+
 class Condition(Part, frozen=True, kw_only=True):
     """A condition of the set's status."""
 
@@ -58,12 +66,9 @@ class Role(Part, frozen=True, kw_only=True):
     updated: int
 
 
-class SetStatus(Document, frozen=True, kw_only=True, tag="SetStatus"):
+class SetStatus(SetDocument, frozen=True, kw_only=True):
     """What ``status`` shows. Counts are groups; those of a DisaggregatedSet are in ``roles``."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     replicas: int | None = None
     present: int | None = None
     ready: int | None = None
@@ -78,12 +83,9 @@ class SetStatus(Document, frozen=True, kw_only=True, tag="SetStatus"):
     sentences: tuple[str, ...] = ()
 
 
-class Explanation(Document, frozen=True, kw_only=True, tag="Explanation"):
+class Explanation(SetDocument, frozen=True, kw_only=True):
     """What ``explain-stuck`` says: findings, and the sentences that it makes of them."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     waiting: bool
     owner: str = ""
     findings: tuple[Finding, ...] = ()
@@ -125,12 +127,9 @@ class Child(Part, frozen=True, kw_only=True):
     ready: int
 
 
-class SetTree(Document, frozen=True, kw_only=True, tag="SetTree"):
+class SetTree(SetDocument, frozen=True, kw_only=True):
     """What ``tree`` draws: groups of a LeaderWorkerSet, children of a DisaggregatedSet."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     revision: str
     owner: str = ""
     groups: tuple[Group, ...] = ()
@@ -152,31 +151,22 @@ class Revision(Part, frozen=True, kw_only=True):
     template: dict[str, Any] | None = None
 
 
-class History(Document, frozen=True, kw_only=True, tag="History"):
+class History(SetDocument, frozen=True, kw_only=True):
     """What ``rollout history`` lists, oldest first; ``template`` is there where one revision was asked for."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     revisions: tuple[Revision, ...] = ()
 
 
-class RolloutStatus(Document, frozen=True, kw_only=True, tag="RolloutStatus"):
+class RolloutStatus(SetDocument, frozen=True, kw_only=True):
     """How far a rollout is: one document for each change."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     complete: bool
     message: str
 
 
-class Done(Document, frozen=True, kw_only=True, tag="Done"):
+class Done(SetDocument, frozen=True, kw_only=True):
     """What a command wrote, or would have with ``--dry-run``."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     action: str
     message: str
 
@@ -197,7 +187,7 @@ class ListedSet(Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class SetList(Document, frozen=True, kw_only=True, tag="SetList"):
+class SetList(Document, frozen=True, kw_only=True):
     """What ``list`` lists, by namespace and name."""
 
     items: tuple[ListedSet, ...] = ()
@@ -218,16 +208,13 @@ class SetEvent(Part, frozen=True, kw_only=True):
     source: str = ""
 
 
-class EventList(Document, frozen=True, kw_only=True, tag="EventList"):
+class EventList(SetDocument, frozen=True, kw_only=True):
     """What ``events`` lists: of the set, its StatefulSets and pods, the newest last."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     items: tuple[SetEvent, ...] = ()
 
 
-class LogLine(Document, frozen=True, kw_only=True, tag="LogLine"):
+class LogLine(Document, frozen=True, kw_only=True):
     """A line of ``logs -o json``: one document on each line."""
 
     pod: str
@@ -248,12 +235,9 @@ class NodeUse(Part, frozen=True, kw_only=True):
     allocatable: dict[str, str] | None = None
 
 
-class Top(Document, frozen=True, kw_only=True, tag="Top"):
+class Top(SetDocument, frozen=True, kw_only=True):
     """What ``top`` adds up: requests, not measured use."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     nodes: tuple[NodeUse, ...] = ()
     total: dict[str, str] = {}
 
@@ -279,16 +263,13 @@ class Failure(Part, frozen=True, kw_only=True):
     leader_uid: str = msgspec.field(default="", name="leaderUID")
 
 
-class FailureList(Document, frozen=True, kw_only=True, tag="FailureList"):
+class FailureList(SetDocument, frozen=True, kw_only=True):
     """What ``failures`` lists, newest first."""
 
-    set_kind: SetKind
-    namespace: str
-    name: str
     items: tuple[Failure, ...] = ()
 
 
-class Difference(Document, frozen=True, kw_only=True, tag="Difference"):
+class Difference(Document, frozen=True, kw_only=True):
     """What ``diff`` shows: a unified diff of two revisions as YAML; ``to`` is null for the current spec."""
 
     namespace: str
@@ -299,7 +280,7 @@ class Difference(Document, frozen=True, kw_only=True, tag="Difference"):
     diff: str
 
 
-class Restart(Document, frozen=True, kw_only=True, tag="Restart"):
+class Restart(Document, frozen=True, kw_only=True):
     """What ``restart`` did: the groups whose leaders it deleted, in order, and those that were recovered instead.
 
     A group is named by its index, or by the beginning of its key.
@@ -322,7 +303,7 @@ class HandedBack(Part, frozen=True, kw_only=True):
     recreated: tuple[str, ...] = ()
 
 
-class HandBack(Document, frozen=True, kw_only=True, tag="HandBack"):
+class HandBack(Document, frozen=True, kw_only=True):
     """What ``hand-back`` removed, or with ``--dry-run`` would remove."""
 
     dry_run: bool
@@ -339,7 +320,7 @@ class MovedSet(Part, frozen=True, kw_only=True):
     how: str
 
 
-class Evacuation(Document, frozen=True, kw_only=True, tag="Evacuation"):
+class Evacuation(Document, frozen=True, kw_only=True):
     """The nodes that ``evacuate`` cordoned, or with ``--dry-run`` would cordon, and the groups there."""
 
     nodes: tuple[str, ...]
@@ -347,7 +328,7 @@ class Evacuation(Document, frozen=True, kw_only=True, tag="Evacuation"):
     items: tuple[MovedSet, ...] = ()
 
 
-class Release(Document, frozen=True, kw_only=True, tag="Release"):
+class Release(Document, frozen=True, kw_only=True):
     """The lost node that ``release`` tainted, or with ``--dry-run`` would taint, and the pods of sets there."""
 
     node: str
@@ -355,7 +336,7 @@ class Release(Document, frozen=True, kw_only=True, tag="Release"):
     pods: tuple[str, ...] = ()
 
 
-class Version(Document, frozen=True, kw_only=True, tag="Version"):
+class Version(Document, frozen=True, kw_only=True):
     """The version of the plugin."""
 
     version: str

@@ -101,7 +101,7 @@ class StuckNode(Part, frozen=True, kw_only=True):
     reason: str
 
 
-class Plan(Document, frozen=True, kw_only=True, tag="Plan"):
+class Plan(Document, frozen=True, kw_only=True):
     """What ``plan`` foresees: exact in what happens and in its order; seconds are estimates."""
 
     change: Literal["edit", "scale", "drain", "upgrade"]
