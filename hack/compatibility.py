@@ -32,10 +32,10 @@ The rows are of several runs, not of one commit: a suite that is run again repla
 
 """
 RELEASES: Final = """
-Releases differ for LeaderWorkerSets in two ways, which the sandbox plays too (`lws-sandbox start --kubernetes 1.37`):
-from 1.37 on StatefulSets always have `rollingUpdate.maxUnavailable` and honour it, and a change of claim templates is
-refused as `spec.volumeClaimTemplates: … field is immutable`. The leader StatefulSet's budget is made for both (CD-37).
-Claims of 1.37 have a condition `Unused`, which nothing of ours reads, and the sandbox does not play.
+Releases differ for LeaderWorkerSets in three ways, which the sandbox plays too (`lws-sandbox start --kubernetes 1.37`):
+from 1.37 on StatefulSets always have `rollingUpdate.maxUnavailable` and honour it, a change of claim templates is
+refused as `spec.volumeClaimTemplates: … field is immutable`, and bound claims have a condition `Unused`, which nothing of
+ours reads. The leader StatefulSet's budget is made for both (CD-37).
 """
 
 

@@ -83,8 +83,9 @@ class Sandbox:
         self.clock: Clock = clock or LoopClock()
         self.authority = Authority(self.clock.now())
         self.local_webhooks = LocalCaller(webhooks)
+        features = features or Features()
         self.server = build_server(
-            clock=self.clock, random=fork(self.random), caller=self.local_webhooks, features=features or Features()
+            clock=self.clock, random=fork(self.random), caller=self.local_webhooks, features=features
         )
         self._transport = InProcessTransport(self.server, CONTROLLER_MANAGER)
         self.loops = ControlLoops(
@@ -96,6 +97,7 @@ class Sandbox:
             wanted=lambda name: loops is None or name in loops,
             gang=gang,
             workloads=workloads,
+            unused_claims=features.unused_claims,
         )
 
     def transport(self, user: UserInfo = ADMIN) -> InProcessTransport:

@@ -47,6 +47,7 @@ class ControlLoops:
         wanted: tells by its name whether a loop runs.
         gang: let the scheduler place the pods of Volcano PodGroups together or not at all.
         workloads: serve Workloads of ``scheduling.k8s.io``, and let the scheduler heed their PodGroups.
+        unused_claims: tell on bound claims whether a pod refers to them.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ControlLoops:
         wanted: Callable[[str], bool] = lambda _name: True,
         gang: bool = False,
         workloads: bool = False,
+        unused_claims: bool = False,
     ) -> None:
         self.metrics = Metrics()
         self.fleet = Fleet(shape.nodes)
@@ -79,7 +81,7 @@ class ControlLoops:
             AggregationLoop(tools),
             RootCaLoop(tools, ca.decode()),
             GarbageCollectorLoop(tools),
-            ClaimProtectionLoop(tools),
+            ClaimProtectionLoop(tools, tell_unused=unused_claims),
             ClaimBinderLoop(tools),
             StatefulSetLoop(tools),
             ReplicaSetLoop(tools),

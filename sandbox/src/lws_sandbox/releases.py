@@ -14,11 +14,13 @@ class Features:
     Attributes:
         max_unavailable_statefulset: ``maxUnavailable`` of StatefulSets is kept instead of dropped.
         each_immutable_field: a change of what is fixed in a StatefulSet is refused by the field's own name.
+        unused_claims: bound claims have a condition that says whether a pod refers to them.
         version: that the server says of itself.
     """
 
     max_unavailable_statefulset: bool = False
     each_immutable_field: bool = False
+    unused_claims: bool = False
     version: str = "1.36.2"
 
     @property
@@ -33,7 +35,7 @@ RELEASES: Final[Mapping[str, Features]] = {
         Features(version="1.34.9"),
         Features(version="1.35.8"),
         Features(),
-        Features(version="1.37.2", max_unavailable_statefulset=True, each_immutable_field=True),
+        Features(version="1.37.2", max_unavailable_statefulset=True, each_immutable_field=True, unused_claims=True),
     )
 }
 """How releases of Kubernetes differ in what LeaderWorkerSets meet; the same in all of their patch releases."""

@@ -10,6 +10,7 @@ import pytest
 from sandbox.tests.controllers.stage import small_cluster
 
 from lws.apimachinery.resources import NAMESPACES, PERSISTENTVOLUMECLAIMS, PODS
+from lws.client.api import ApiClient
 from lws_sandbox import virtual_time as vt
 from lws_sandbox.bootstrap import STORAGE_CLASS
 from lws_sandbox.cluster import Sandbox
@@ -17,6 +18,7 @@ from lws_sandbox.controllers.pods import is_ready
 from lws_sandbox.controllers.volumebinding.binder import VOLUMES
 from lws_sandbox.controllers.volumebinding.choice import PROVISIONER, Bind, Provision, Wait, decide
 from lws_sandbox.nodes import Shape, uniform
+from lws_sandbox.releases import RELEASES
 from tests.virtual import virtual_time
 
 CLAIM: dict[str, Any] = {
@@ -143,3 +145,30 @@ async def test_a_pod_waits_for_its_claim_until_somebody_makes_a_volume() -> None
         await client.delete(PERSISTENTVOLUMECLAIMS, "default", "disk")
         await asyncio.sleep(30)
         assert (await client.get(VOLUMES, "", "hand"))["status"]["phase"] == "Released"
+
+
+async def _said_of_use(client: ApiClient) -> list[tuple[str, str]]:
+    await asyncio.sleep(5)
+    claim = await client.get(PERSISTENTVOLUMECLAIMS, "claims", "disk")
+    return [(each["status"], each["reason"]) for each in claim["status"].get("conditions") or ()]
+
+
+@pytest.mark.parametrize(
+    ("release", "unused", "used"),
+    [("1.37", [("True", "NoPodsUsingPVC")], [("False", "PodUsingPVC")]), ("1.36", [], [])],
+)
+@virtual_time
+async def test_a_claim_of_1_37_says_whether_a_pod_refers_to_it(release: str, unused: Any, used: Any) -> None:
+    """A bound claim is Unused until a pod refers to it, and again when none does; claims of 1.36 say nothing."""
+    shape, features = Shape(uniform(1), heartbeat=0.0), RELEASES[release]
+    async with Sandbox(shape=shape, clock=vt.VirtualClock(), random=Random(1), features=features) as sandbox:
+        client = sandbox.client()
+        await client.create(NAMESPACES, {"metadata": {"name": "claims"}})
+        await client.create(PERSISTENTVOLUMECLAIMS, CLAIM)
+        assert await _said_of_use(client) == unused
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "disk"}}]
+        spec = {"containers": [{"name": "main", "image": "app:1"}], "volumes": volumes}
+        await client.create(PODS, {"metadata": {"name": "p", "namespace": "claims"}, "spec": spec})
+        assert await _said_of_use(client) == used
+        await client.delete(PODS, "claims", "p", grace_period_seconds=0)
+        assert await _said_of_use(client) == unused
