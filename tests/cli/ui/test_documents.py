@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.policykeys import EVACUATE
 from lws.apimachinery.manifests import JSON
+from lws.cli.kubectl.departures import Chosen, departures
 from lws.cli.kubectl.ui import details, overview, places, rollouts
 from lws.cli.kubectl.ui.foresight import patched
 from lws.cli.kubectl.ui.kinds import LONGEST, MEMBERS, WARNINGS, Place, SetRecord
@@ -201,6 +203,34 @@ def test_places_say_where_an_exclusive_group_could_go_and_why_not_elsewhere() ->
     }
     assert shown["node/c"]["cordoned"]
     assert shown["node/b"]["groups"] == [["ns", "s", "1", 1, 1]]
+
+
+def test_places_say_which_groups_leave_which_nodes_as_the_command_does() -> None:
+    """Nodes to be emptied are marked with why, and what comes off them is in the words of `kubectl lws evacuate`."""
+    moving = record(metadata={"annotations": {EVACUATE: "true"}}, status={"evacuation": {"group": "1"}})
+    nodes = [
+        place("a", "z", unschedulable=True),
+        place("b", "z", taints=[{"key": "drain", "effect": "NoSchedule"}]),
+        place("c", "z"),
+    ]
+    pods = [
+        pod("s-0", group=0, worker=0, spec={"nodeName": "a"}),
+        pod("s-1", group=1, worker=0, spec={"nodeName": "c"}),
+        pod("s-1-1", group=1, worker=1, spec={"nodeName": "b"}),
+    ]
+    shown = places.document(nodes, pods, [moving], "zone")
+    assert [shown[f"node/{name}"]["emptied"] for name in "abc"] == ["node.kubernetes.io/unschedulable", "drain", ""]
+    found = departures(
+        {node.metadata.name: node for node in nodes[:2]}, pods, lambda _: Chosen({EVACUATE: "true"}, moving.status)
+    )
+    assert shown["leaving/0"] == {
+        "ns": "ns",
+        "name": "s",
+        "groups": [["0", ["a"]], ["1", ["b"]]],
+        "moved": True,
+        "text": found[0].text,
+    }
+    assert not any(key.startswith("leaving/") for key in places.document(nodes[2:], pods, [moving], "zone"))
 
 
 def test_the_strip_keeps_the_fewest_ready_groups_of_each_minute() -> None:

@@ -6,8 +6,9 @@ import re
 from random import Random
 from typing import Any
 
+from lws.api.leaderworkerset.policykeys import EVACUATE
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.resources import PODS, SECRETS, STATEFULSETS
+from lws.apimachinery.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, NODES, PODS, SECRETS, STATEFULSETS
 from lws.cli.kubectl.ui.caches import Caches
 from lws.cli.kubectl.ui.gate import HEADERS
 from lws.cli.kubectl.ui.server import assets
@@ -16,6 +17,7 @@ from lws.clock import SystemClock
 from lws.planning.leaderworkerset.diagnosis.diagnose import PAUSED
 from lws_sandbox.transport import InProcessTransport
 from lws_sandbox.user import UserInfo
+from tests.cli.sessions import Plugin
 from tests.cli.ui.pages import leader, leader_set, manifest, served, tab
 
 
@@ -134,6 +136,79 @@ async def test_a_group_is_restarted_by_its_leader_and_not_twice() -> None:
         assert (await mine.post("/api/act", {**asked, "seen": seen["seen"]}))["done"] == seen["line"]
         again = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
         assert "changed" in again["refused"]
+
+
+async def test_a_node_is_evacuated_as_the_command_does_and_not_if_it_changed() -> None:
+    """The preview has the command's words; a node with other taints since is left alone, a heartbeat is no change."""
+    asked = {"action": "evacuate", "name": "n1"}
+    async with served(acting=True) as (client, address), tab(address) as mine:
+        made = manifest("web")
+        made["metadata"]["annotations"] = {EVACUATE: "true"}
+        await client.create(LEADERWORKERSETS, made)
+        await client.create(NODES, {"metadata": {"name": "n1"}})
+        await client.create(PODS, leader("web", 0, nodeName="n1"))
+        await mine.enter()
+        seen = await mine.post("/api/preview", asked)
+        assert seen["line"] == "kubectl lws evacuate n1"
+        assert seen["effects"] == (await Plugin(client).run("evacuate n1 --dry-run")).splitlines()
+        await client.patch(NODES, "", "n1", {"spec": {"taints": [{"key": "t", "effect": "NoSchedule"}]}})
+        refused = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert refused["refused"] == "n1 changed since this was shown. Nothing was written: look again."
+        assert not (await client.get(NODES, "", "n1"))["spec"].get("unschedulable")
+        again = await mine.post("/api/preview", asked)
+        await client.patch(NODES, "", "n1", {"status": {"phase": "Running"}}, subresource="status")
+        assert (await mine.post("/api/act", {**asked, "seen": again["seen"]}))["done"] == seen["line"]
+        assert (await client.get(NODES, "", "n1"))["spec"]["unschedulable"] is True
+        state = await mine.until("view=places", lambda state: "leaving/0" in state)
+        told = (await Plugin(client).run("evacuate n1 --dry-run")).splitlines()
+        assert told[1:] == [state["leaving/0"]["text"]]
+        odd = await mine.post("/api/preview", {**asked, "name": "n2"})
+        assert odd["refused"].startswith("there is no node n2")
+
+
+async def test_only_a_lost_node_is_released() -> None:
+    """One that is Ready is refused, with the command's words; one that is lost is tainted, with what the line says."""
+    asked = {"action": "release", "name": "n1"}
+    long_ago = {"type": "Ready", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    async with served(acting=True) as (client, address), tab(address) as mine:
+        await client.create(
+            NODES, {"metadata": {"name": "n1"}, "status": {"conditions": [{**long_ago, "status": "True"}]}}
+        )
+        await client.create(PODS, leader("web", 0, nodeName="n1"))
+        await mine.enter()
+        refused = await mine.post("/api/preview", asked)
+        assert refused["refused"].startswith("node n1 is Ready, and pods on it may run")
+        lost = {"status": {"conditions": [{**long_ago, "status": "Unknown"}]}}
+        await client.patch(NODES, "", "n1", lost, subresource="status")
+        seen = await mine.post("/api/preview", asked)
+        told = (await Plugin(client).run("release n1 --dry-run")).splitlines()
+        assert (seen["line"], seen["effects"]) == ("kubectl lws release n1", [text.strip() for text in told])
+        assert "nothing to rehearse" in (await mine.post("/api/plan", asked))["refused"]
+        assert (await mine.post("/api/act", {**asked, "seen": seen["seen"]}))["done"] == seen["line"]
+        taints = (await client.get(NODES, "", "n1"))["spec"]["taints"]
+        assert "node.kubernetes.io/out-of-service" in [taint["key"] for taint in taints]
+        again = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert "changed since this was shown" in again["refused"]
+
+
+async def test_a_node_is_not_touched_without_the_right_to() -> None:
+    """Who may read nodes and not write them is told so by the server, and nothing is written."""
+    reader = UserInfo("reader", groups=("system:authenticated",))
+    async with served(user=reader, acting=True) as (client, address), tab(address) as mine:
+        await client.create(NODES, {"metadata": {"name": "n1"}})
+        rules = [{"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get", "list", "watch"]}]
+        await client.create(CLUSTERROLES, {"metadata": {"name": "reader"}, "rules": rules})
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"}
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}
+        await client.create(
+            CLUSTERROLEBINDINGS, {"metadata": {"name": "reader"}, "roleRef": role, "subjects": [subject]}
+        )
+        await mine.enter()
+        asked = {"action": "evacuate", "name": "n1"}
+        seen = await mine.post("/api/preview", asked)
+        refused = await mine.post("/api/act", {**asked, "seen": seen["seen"]})
+        assert "forbidden" in refused["refused"].lower()
+        assert not (await client.get(NODES, "", "n1")).get("spec", {}).get("unschedulable")
 
 
 async def test_the_watches_of_a_page_do_not_grow_with_its_tabs() -> None:

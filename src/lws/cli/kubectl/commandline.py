@@ -133,7 +133,9 @@ def _page(commands: Commands[Parser]) -> None:
     page.add_argument("-A", "--all-namespaces", action="store_true", help="show all namespaces")
     page.add_argument("--port", type=_port, default=0, metavar="N", help="0, the default, takes a free one")
     page.add_argument("--no-browser", action="store_true", help="print the address only")
-    page.add_argument("--allow-actions", action="store_true", help="let the page pause, resume, undo and restart")
+    page.add_argument(
+        "--allow-actions", action="store_true", help="let the page pause, resume, undo, restart, evacuate and release"
+    )
 
 
 def _members(commands: Commands[Parser]) -> None:

@@ -311,13 +311,14 @@ class HandBack(Document, frozen=True, kw_only=True):
 
 
 class MovedSet(Part, frozen=True, kw_only=True):
-    """The groups of one set on nodes that are to be emptied, and how they come off them."""
+    """The groups of one set on nodes that are to be emptied, in the order in which they go; ``waits``: for what now."""
 
     namespace: str
     name: str
     groups: tuple[str, ...]
     moved: bool
     how: str
+    waits: str = ""
 
 
 class Evacuation(Document, frozen=True, kw_only=True):

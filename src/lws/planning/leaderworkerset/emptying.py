@@ -109,11 +109,11 @@ def look(leaders: Mapping[int, Pod], lookup: Lookup) -> Found:
     affected: dict[int, Affected] = {}
     placed: list[Pod] = []
     groups = {index: lookup.members(leader) or (leader,) for index, leader in sorted(leaders.items())}
-    nodes = lookup.nodes({pod.spec.node_name for pods in groups.values() for pod in pods if _stands(pod)})
+    nodes = lookup.nodes({pod.spec.node_name for pods in groups.values() for pod in pods if stands(pod)})
     for index, pods in groups.items():
         leader, there = leaders[index], []
         for pod in pods:
-            node = nodes.get(pod.spec.node_name) if _stands(pod) else None
+            node = nodes.get(pod.spec.node_name) if stands(pod) else None
             why = reason(node, pod)
             if node is None or why is None:
                 continue
@@ -127,7 +127,7 @@ def look(leaders: Mapping[int, Pod], lookup: Lookup) -> Found:
     return Found(affected, tuple(placed)) if affected or placed else NOTHING
 
 
-def _stands(pod: Pod) -> bool:
+def stands(pod: Pod) -> bool:
     """Whether a pod keeps its node from being empty and does not go by itself."""
     ended = pod.status.phase in ("Succeeded", "Failed")
     return bool(pod.spec.node_name) and not ended and not pod.metadata.deleting

@@ -5,5 +5,5 @@ function of the caches, from keys to JSON. Browsers are sent what differs betwee
 
 `kinds` and `caches` hold what is watched; `states`, `overview`, `details`, `places`, `fits` and `rollouts` make
 documents; `board` keeps them up to date, `differences` compares them; `gate` says who may ask, `server` answers, at the
-pace of `pacing`; `actions` writes.
+pace of `pacing`; `actions` and `nodeactions` write, and `foresight` says what would follow.
 """

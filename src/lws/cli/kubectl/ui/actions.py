@@ -24,6 +24,7 @@ from lws.cli.kubectl.observe import Observation, observe
 from lws.cli.kubectl.restart import exhausted, recreate
 from lws.cli.kubectl.session import Session
 from lws.cli.kubectl.terminal import silent
+from lws.cli.kubectl.ui import nodeactions
 from lws.cli.kubectl.ui.foresight import foresee
 from lws.client.api import ApiClient
 from lws.errors import ConfigurationError, ConflictError, LwsError, NotFoundError
@@ -51,8 +52,10 @@ class Actions:
         """What an action would do: a kubectl line, effects in words, what the set says now, and what was seen.
 
         Raises:
-            LwsError: the set cannot be read.
+            LwsError: set or node cannot be read.
         """
+        if asked.get("action") in nodeactions.NAMES:
+            return await nodeactions.preview(self._client, asked)
         action, namespace, name = _named(asked)
         try:
             seen = await observe(self._client, namespace, name)
@@ -72,6 +75,9 @@ class Actions:
 
     async def plan(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What `kubectl lws plan` says of it: ``plan``, in lines, or ``refused`` where there is none."""
+        if asked.get("action") in nodeactions.NAMES:
+            async with self._rehearsing:
+                return await nodeactions.plan(self._client, asked)
         action, namespace, name = _named(asked)
         if action == RESTART:
             return {"refused": "A restart makes no revision; plan has nothing to rehearse."}
@@ -84,6 +90,8 @@ class Actions:
 
     async def act(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Do it, if what was shown still holds; ``done`` or ``refused`` in one sentence."""
+        if asked.get("action") in nodeactions.NAMES:
+            return await nodeactions.act(self._client, asked)
         action, namespace, name = _named(asked)
         try:
             now = await observe(self._client, namespace, name)

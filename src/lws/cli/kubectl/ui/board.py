@@ -229,7 +229,7 @@ class Board:
 
     def _places(self, key: str) -> dict[str, Any]:
         caches = self.caches
-        return places.document(caches.nodes.store.list(), caches.pods.store, caches.sets.store.list(), key)
+        return places.document(caches.nodes.store.list(), caches.pods.store.list(), caches.sets.store.list(), key)
 
     async def _look_around(self, topic: Topic) -> None:
         """Read again and again what explains a set's trouble and is not watched."""

@@ -1,4 +1,4 @@
-"""What `kubectl lws plan` says of an action before it is done, rehearsed on a copy of the namespace."""
+"""What `kubectl lws plan` says of an action before it is done, rehearsed on a copy of what it concerns."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ async def foresee(client: ApiClient, namespace: str, name: str, patch: Patch) ->
     request = Request("edit", world, datetime.now(UTC), edited=((LEADERWORKERSETS, edited),), start_up=took.seconds)
     outcome = await asyncio.to_thread(rehearse, request)
     return lines(answer("edit", request, outcome, took, difference(live, edited)), None)
+
+
+async def foresee_drain(client: ApiClient, node: str) -> list[str]:
+    """The lines of a plan for a drain of the node, as `foresee` has them; it reads the sets of every namespace.
+
+    Raises:
+        ConfigurationError: the sandbox, on which plans are rehearsed, is not installed.
+        LwsError: the cluster cannot be read.
+    """
+    check_installed()
+    world = await read_world(client, "")
+    took = start_up(world)
+    request = Request("drain", world, datetime.now(UTC), nodes=(node,), start_up=took.seconds)
+    outcome = await asyncio.to_thread(rehearse, request)
+    return lines(answer("drain", request, outcome, took, ""), None)
 
 
 def patched(live: JSON, patch: Patch) -> JSON:

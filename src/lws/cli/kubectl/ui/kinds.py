@@ -14,6 +14,7 @@ from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS, ROLESCALERS
 from lws.api.disaggregatedset.types import DisaggregatedSet, DisaggregatedSetRoleScaler
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import ControllerRevision, Deployment, NodeStatus, StatefulSet
+from lws.api.leaderworkerset.policykeys import EVACUATE
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.leaderworkerset.types import LeaderWorkerSet
 from lws.apimachinery.manifests import JSON
@@ -149,7 +150,7 @@ STATEFUL: Final = typed_kind(STATEFULSETS, StatefulSet, annotations=lambda _: Fa
 MEMBERS: Final = typed_kind(PODS, PodReport, annotations=_kept, finish=_finish_pod)
 REVISIONS: Final = typed_kind(CONTROLLERREVISIONS, ControllerRevision, annotations=lambda _: False)
 WARNINGS: Final = typed_kind(CORE_EVENTS, Event, annotations=lambda _: False, finish=_finish_event)
-PLACES: Final = typed_kind(NODES, Place, annotations=lambda _: False, finish=_finish_node)
+PLACES: Final = typed_kind(NODES, Place, annotations=lambda key: key == EVACUATE, finish=_finish_node)
 
 
 def ds_of(record: SetRecord) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
+from lws.apimachinery.objects import Key
 from lws.apimachinery.quantity import Quantity, QuantityError
+from lws.cli.kubectl.departures import Chosen, departures
 from lws.cli.kubectl.ui.fits import fits
 from lws.cli.kubectl.ui.kinds import Place, SetRecord
-from lws.planning.leaderworkerset import accelerators
+from lws.planning.leaderworkerset import accelerators, emptying
 from lws.planning.leaderworkerset.diagnosis.objects import PodReport
 from lws.planning.leaderworkerset.diagnosis.quoting import quoted
 
@@ -60,8 +62,8 @@ class NodeUse:
         return any(self.used[name] >= total > 0 for name, total in self.total.items())
 
 
-def document(nodes: Sequence[Place], pods: Iterable[PodReport], sets: Sequence[SetRecord], key: str) -> dict[str, Any]:
-    """Everything that the view shows, by key: domains, nodes, and where exclusive groups could go.
+def document(nodes: Sequence[Place], pods: Sequence[PodReport], sets: Sequence[SetRecord], key: str) -> dict[str, Any]:
+    """Everything that the view shows, by key: domains, nodes, what leaves which, and where exclusive groups could go.
 
     ``key`` is the node label; an empty one stands for the first that is offered.
     """
@@ -79,7 +81,27 @@ def document(nodes: Sequence[Place], pods: Iterable[PodReport], sets: Sequence[S
     for record in sets:
         if record.facts.topology == chosen and chosen:
             shown["fit/{}/{}".format(*record.metadata.key)] = fits(record, domains)
-    return shown
+    return shown | _leaving(nodes, pods, sets)
+
+
+def _leaving(nodes: Sequence[Place], pods: Sequence[PodReport], sets: Sequence[SetRecord]) -> dict[str, Any]:
+    """What comes off the nodes that are to be emptied, in the words of `kubectl lws evacuate`."""
+    emptied = {node.metadata.name: node for node in nodes if any(emptying.reasons(node))}
+    if not emptied:
+        return {}
+    told: dict[Key, Chosen] = {
+        record.metadata.key: Chosen(record.metadata.annotations or {}, record.status) for record in sets
+    }
+    return {
+        f"leaving/{place}": {
+            "ns": one.namespace,
+            "name": one.name,
+            "groups": [[group, list(names)] for group, names in one.groups.items()],
+            "moved": one.moved,
+            "text": one.text,
+        }
+        for place, one in enumerate(departures(emptied, pods, told.get))
+    }
 
 
 def keys(nodes: Sequence[Place], sets: Sequence[SetRecord]) -> list[dict[str, Any]]:
@@ -154,6 +176,7 @@ def _node(use: NodeUse, domain: str) -> dict[str, Any]:
         "domain": domain,
         "lost": "" if lost is None else quoted(lost.message or lost.reason) or "not ready",
         "cordoned": node.spec.unschedulable,
+        "emptied": ", ".join(quoted(taint.key) for taint in emptying.reasons(node)),
         "suspect": suspicions(node),
         "full": use.full,
         "accelerators": [[name, use.used[name], int(total)] for name, total in sorted(use.total.items()) if total],

@@ -2,7 +2,7 @@
 import { h, render } from "./dom.js";
 import { says } from "./parts.js";
 
-const NAMES = { pause: "Pause", resume: "Resume", undo: "Undo", "restart-group": "Restart group" };
+const NAMES = { pause: "Pause", resume: "Resume", undo: "Undo", "restart-group": "Restart group", evacuate: "Evacuate", release: "Release" };
 
 /** Buttons that fit a set, one of its groups, or one of its revisions. */
 export function buttons(state, head, ui, group = null, revision = 0) {
@@ -11,6 +11,14 @@ export function buttons(state, head, ui, group = null, revision = 0) {
   return h("div", { class: "buttons" }, names.map((action) => h("button", { key: action, type: "button",
     onclick: () => ask({ action, namespace: head.ns, name: head.name, ...(group ? { group: group.index } : {}), ...(revision ? { revision } : {}) }) },
     revision ? `Undo to revision ${revision}…` : group ? `Restart group ${group.index}…` : `${NAMES[action]}…`)));
+}
+
+/** The button that fits a node: one that is lost can be released, one that is not cordoned evacuated. */
+export function nodeButtons(state, node) {
+  if (!state.get("page")?.actions || (node.cordoned && !node.lost)) return null;
+  const action = node.lost ? "release" : "evacuate";
+  return h("div", { class: "buttons" }, h("button", { type: "button", "aria-label": `${NAMES[action]} ${node.name}…`, onclick: () => ask({ action, name: node.name }) },
+    `${NAMES[action]}…`));
 }
 
 async function post(where, body) {
@@ -31,9 +39,9 @@ async function ask(asked) {
     preview.line ? [
       h("h3", {}, "What it does"), h("ul", { class: "says plain" }, preview.effects.map((text) => h("li", {}, text))),
       h("h3", {}, "The same on a command line"), h("pre", { tabindex: "0" }, preview.line),
-      h("h3", {}, "What plan says will happen"), plan === null ? h("p", { class: "dim", role: "status" }, "Rehearsing on a copy of the namespace…")
+      h("h3", {}, "What plan says will happen"), plan === null ? h("p", { class: "dim", role: "status" }, "Rehearsing on a copy…")
         : plan.plan ? h("pre", { tabindex: "0", class: "plan" }, plan.plan.join("\n")) : h("p", { class: "dim" }, plan.refused),
-      h("h3", {}, "What the set waits for now"), says(preview.says, "For nothing."),
+      preview.says ? [h("h3", {}, "What the set waits for now"), says(preview.says, "For nothing.")] : null,
     ] : null,
     h("div", { class: "buttons" },
       h("button", { type: "button", onclick: () => dialog.close() }, preview.line ? "Cancel" : "Close"),
@@ -44,7 +52,7 @@ async function ask(asked) {
     if (answer.done) dialog.close();
     else { plan = { refused: "Look again for a plan." }; draw(await post("/api/preview", asked), answer.refused); }
   };
-  draw({ says: [] });
+  draw({});
   dialog.showModal();
   const preview = await post("/api/preview", asked);
   draw(preview);

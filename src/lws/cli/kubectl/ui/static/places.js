@@ -1,4 +1,5 @@
 // Where groups sit: the domains of a node label as boxes of nodes.
+import { nodeButtons } from "./actions.js";
 import { h } from "./dom.js";
 import { byPrefix, path, plural, section } from "./parts.js";
 
@@ -12,6 +13,7 @@ export function places(state, ui) {
   const sets = [...new Set(domains.flatMap((domain) => domain.groups.map(([ns, name]) => `${ns}/${name}`)))].sort();
   const colour = (ns, name) => sets.indexOf(`${ns}/${name}`) % COLOURS;
   const fits = byPrefix(state, "fit/");
+  const emptied = [...nodes.values()].flat().filter((node) => node.emptied).sort(byName);
   return [
     h("div", { class: "head", key: "head" },
       h("h1", {}, "Places"),
@@ -25,20 +27,35 @@ export function places(state, ui) {
       return h("li", { key: set }, h("a", { href: path("set", ns, name), class: `chip k${colour(ns, name)}` }, set));
     })) : null,
     meta.nodes ? null : h("p", { class: "empty", key: "none" }, "No node can be seen."),
-    h("div", { class: "domains", key: "domains" }, domains.map((domain) => box(domain, nodes.get(domain.name) ?? [], colour))),
+    emptied.length ? section("emptying", "Nodes to be emptied", leaving(emptied, byPrefix(state, "leaving/"), colour)) : null,
+    h("div", { class: "domains", key: "domains" }, domains.map((domain) => box(domain, nodes.get(domain.name) ?? [], colour, state))),
     fits.length ? section("fits", "Where another exclusive group could go",
       h("p", { class: "dim" }, "By what nodes and sets say; what other pods take is not known here, and the scheduler has the last word."),
       fits.map((fit) => fitted(fit))) : null,
   ];
 }
 
-function box(domain, nodes, colour) {
-  return h("section", { key: `domain-${domain.name}`, class: "domain", "aria-label": domain.name || "without the label" },
-    h("h2", {}, domain.name || "without the label", h("span", { class: "dim" }, ` ${plural(domain.nodes, "node")}`)),
-    h("div", { class: "nodes" }, nodes.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true })).map((node) => tile(node, colour))));
+const byName = (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true });
+
+/** Which groups leave which node, in the order in which they go, and what that waits for. */
+function leaving(emptied, sets, colour) {
+  return [
+    h("p", { class: "dim" }, emptied.map((node) => `${node.name} (${node.emptied})`).join(", ")),
+    sets.length
+      ? h("ul", { class: "says plain leaving" }, sets.map((one) => h("li", { key: one.text }, h("p", {}, one.text),
+          h("ol", { class: "chips" }, one.groups.map(([group, names]) => h("li", { key: group },
+            h("a", { href: path("set", one.ns, one.name), class: `chip k${colour(one.ns, one.name)}` }, `${one.name} ${group}`), h("span", { class: "dim" }, ` leaves ${names.join(", ")}`)))))))
+      : h("p", { class: "fine" }, "No group of a LeaderWorkerSet is there."),
+  ];
 }
 
-function tile(node, colour) {
+function box(domain, nodes, colour, state) {
+  return h("section", { key: `domain-${domain.name}`, class: "domain", "aria-label": domain.name || "without the label" },
+    h("h2", {}, domain.name || "without the label", h("span", { class: "dim" }, ` ${plural(domain.nodes, "node")}`)),
+    h("div", { class: "nodes" }, nodes.sort(byName).map((node) => tile(node, colour, state))));
+}
+
+function tile(node, colour, state) {
   const marks = [node.lost ? "not ready" : "", node.cordoned ? "cordoned" : "", node.full ? "full" : "", ...node.suspect].filter(Boolean);
   return h("div", { key: node.name, class: `node${node.lost ? " lost" : ""}${node.cordoned ? " cordoned" : ""}${node.suspect.length ? " suspect" : ""}` },
     h("h3", { title: node.lost }, node.name, marks.map((mark) => h("span", { class: "mark", key: mark }, mark))),
@@ -48,7 +65,8 @@ function tile(node, colour) {
       ? h("ul", { class: "chips" }, node.groups.map(([ns, name, index, count, ready]) => h("li", { key: `${ns}/${name}/${index}` },
           h("a", { href: `${path("set", ns, name)}#group-${index}`, class: `chip k${colour(ns, name)}`,
             title: `${ns}/${name}, group ${index}: ${ready} of ${plural(count, "pod")} ready` }, `${name} ${index}`, count > 1 ? ` ×${count}` : "", ready < count ? h("span", { class: "short" }, ` ${ready} ready`) : null))))
-      : h("p", { class: "dim free" }, "no group"));
+      : h("p", { class: "dim free" }, "no group"),
+    nodeButtons(state, node));
 }
 
 function fitted(fit) {

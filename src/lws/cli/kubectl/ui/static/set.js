@@ -25,7 +25,7 @@ export function set(state, ui) {
       legend(),
       ["cards", "cards well"].map((kind, well) => h("div", { class: kind, key: kind }, groups.filter((group) => (group.state === "r") === Boolean(well))
         .map((group) => card(group, pods.get(group.index) ?? [], state, head, ui)))),
-      (pods.get(null) ?? []).length ? [h("h3", {}, "Pods of no group"), table(pods.get(null))] : null),
+      (pods.get(null) ?? []).length ? [h("h3", {}, "Pods of no group"), table(pods.get(null), "Pods of no group")] : null),
     strip ? section("hour", "The last hour", hour(strip)) : null,
     section("policies", "What is in force",
       h("dl", { class: "facts" }, head.policies.map(([name, value, meaning]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, h("strong", {}, value), " ", h("span", { class: "dim" }, meaning)))),
@@ -49,15 +49,15 @@ function card(group, pods, state, head, ui) {
       h("code", { class: group.old ? "rev old" : "rev" }, group.revision || "no leader", group.old ? " (old)" : "")),
     group.retry ? h("p", { class: "note" }, "It is made anew at ", h("time", { datetime: group.retry }, new Date(group.retry).toLocaleTimeString()), ".") : null,
     group.why.length ? says(group.why, "") : null,
-    table(pods),
+    table(pods, `Pods of group ${group.index}`),
     group.missing.length ? h("p", { class: "dim" }, "Missing: ", group.missing.join(", ")) : null,
     buttons(state, head, ui, group));
 }
 
-function table(pods) {
+function table(pods, label) {
   if (!pods.length) return null;
   const sorted = [...pods].sort((a, b) => Number(a.worker) - Number(b.worker));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Pods" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {},
     h("thead", {}, h("tr", {}, ["Pod", "Node", "Phase", "Restarts", "Age"].map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", {}, sorted.map((pod) => h("tr", { key: pod.name, class: pod.ready ? "" : "bad" },
       h("th", { scope: "row" }, h("i", { class: `dot ${pod.ready ? "r" : "x"}`, "aria-hidden": "true" }), pod.name, pod.worker === "0" ? h("span", { class: "mark" }, "leader") : null,
