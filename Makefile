@@ -12,7 +12,7 @@
 # make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site
 # make bench / make bench-sandbox   what the controller costs, and what the sandbox's API server does; make bench-peer
 #              the first on a real control plane, beside any other controller
-# make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures of terminals anew
+# make generate / lock / bundle / pictures   write generated files / locks / the OLM bundle / pictures anew
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -127,9 +127,10 @@ generate: $(STAMP)
 bundle: $(STAMP)
 	$(BIN)/python -m hack.bundle
 
-# What pages show of terminals, captured anew; needs kubectl.
+# What pages show of terminals and of what happens over time, captured anew; needs kubectl.
 pictures: $(STAMP)
 	$(BIN)/python -m hack.pictures
+	$(BIN)/python -m hack.scenes
 	$(BIN)/python -m hack.tour
 
 lock: $(STAMP)

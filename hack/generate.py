@@ -21,6 +21,7 @@ from hack import (
     coordinated_rollout,
     core_schemas,
     dashboard,
+    diagrams,
     monitoring,
     operand_objects,
     operator_rbac,
@@ -72,6 +73,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/kubectl-lws.schema.json": plugin_reference.render,
     situations.PAGE: situations.render,
     "docs/images/coordinated-rollout.svg": coordinated_rollout.picture,
+    **diagrams.FILES,
     "docs/images/dashboard.svg": dashboard.picture,
     "config/prometheus/alerts.yaml": partial(monitoring.prometheus_rule, monitoring.RULE_NAME, alerts.ALERTS),
     "config/prometheus/apiserver/alerts.yaml": partial(
