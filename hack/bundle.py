@@ -8,6 +8,7 @@ compares it with what is checked in. The same input gives the same bytes.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from lws.api.operand.types import LeaderWorkerSetOperatorSpec
 from lws.apimachinery.manifests import JSON
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+TEXTS: Final = ROOT / "config/operator/manifests"
 PACKAGE: Final = "leader-worker-set"
 VERSION: Final = "1.1.0"
 CHANNEL: Final = "stable"
@@ -99,7 +101,13 @@ def csv(objects: Mapping[tuple[str, str], JSON], operator: str, operand: str) ->
         },
         "spec": {
             "displayName": "LeaderWorkerSet operator",
-            "description": (ROOT / "config/operator/manifests/description.md").read_text(encoding="utf-8"),
+            "description": (TEXTS / "description.md").read_text(encoding="utf-8"),
+            "icon": [
+                {
+                    "base64data": base64.b64encode((TEXTS / "icon.svg").read_bytes()).decode(),
+                    "mediatype": "image/svg+xml",
+                }
+            ],
             "version": VERSION,
             "maturity": "alpha",
             "minKubeVersion": MINIMUM_KUBERNETES,
@@ -143,7 +151,7 @@ def catalog() -> list[JSON]:
     return [
         {"schema": "olm.package", "name": PACKAGE, "defaultChannel": CHANNEL},
         *({"schema": "olm.channel", "package": PACKAGE, "name": name, "entries": [entry]} for name in (CHANNEL, minor)),
-        {"schema": "olm.bundle", "image": f"{PACKAGE}-bundle:v{VERSION}"},
+        {"schema": "olm.bundle", "image": f"image-not-set.invalid/{PACKAGE}-bundle:v{VERSION}"},
     ]
 
 

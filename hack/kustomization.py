@@ -1,8 +1,9 @@
 """Renders the part of kustomize that `config/` uses, so that generating needs no tool.
 
 What it knows: ``resources``, ``components``, ``namespace``, ``namePrefix``, ``labels``, ``images``,
-``configMapGenerator`` without a name suffix, and ``patches`` by strategic merge or JSON patch. Anything else in a
-kustomization is an error. A test compares the result with what kustomize itself renders.
+``configMapGenerator`` without a name suffix, ``patches`` by strategic merge or JSON patch, and ``replacements`` of
+whole members. Anything else in a kustomization is an error. A test compares the result with what kustomize itself
+renders.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Key = tuple[str, str]  # kind and name
 
 _KNOWN: Final = frozenset(
     "apiVersion kind resources components namespace namePrefix labels images configMapGenerator generatorOptions"
-    " patches".split()
+    " patches replacements".split()
 )
 _CLUSTER: Final = frozenset(
     "Namespace ClusterRole ClusterRoleBinding CustomResourceDefinition MutatingWebhookConfiguration"
@@ -83,6 +84,8 @@ class _Folder:
                 _label(each, labels)
         for image in text.get("images") or ():
             _image(objects, image)
+        for replacement in text.get("replacements") or ():
+            _replace(objects, replacement)
         return {_key(each): each for each in objects}
 
     def _config_map(self, generator: JSON) -> JSON:
@@ -242,3 +245,26 @@ def _image(objects: list[JSON], image: JSON) -> None:
             for container in spec["containers"]:
                 if container["image"].rpartition(":")[0] == image["name"]:
                     container["image"] = f"{image['newName']}:{image['newTag']}"
+
+
+def _replace(objects: list[JSON], replacement: JSON) -> None:
+    source = replacement["source"]
+    place, last = _place(_one(objects, source), source["fieldPath"])
+    for target in replacement["targets"]:
+        for path in target["fieldPaths"]:
+            other, member = _place(_one(objects, target["select"]), path)
+            other[member] = copy.deepcopy(place[last])
+
+
+def _one(objects: list[JSON], chosen: JSON) -> JSON:
+    return next(each for each in objects if _key(each) == (chosen["kind"], chosen["name"]))
+
+
+def _place(manifest: JSON, path: str) -> tuple[JSON, str]:
+    """Whose member a path names, and which; an entry of a list is chosen by one of its members, as in ``[name=x]``."""
+    *steps, last = path.split(".")
+    place: Any = manifest
+    for step in steps:
+        name, chosen, value = step.strip("[]").partition("=")
+        place = next(each for each in place if each[name] == value) if chosen else place[name]
+    return place, last

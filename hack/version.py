@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 MENTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "charts/lws/Chart.yaml": {r"^version: .*$": "version: {}", r"^appVersion: .*$": "appVersion: v{}"},
     "config/manager/kustomization.yaml": {r"^  newTag: .*$": "  newTag: v{}"},
+    "config/operator/manager/kustomization.yaml": {r"^  newTag: .*$": "  newTag: v{}"},
     "docs/install.md": {r"lws-controller:v[\w.]+": "lws-controller:v{}"},
     "hack/krew/lws.yaml": {r"^  version: .*$": "  version: v{}", r"/v[\w.]+/kubectl-lws": "/v{}/kubectl-lws"},
 }

@@ -11,7 +11,9 @@ from hack import bundle
 from hack.kustomization import render
 from hack.operand_objects import CONFIG
 
+import lws
 from lws.api.operand import names
+from lws.apimachinery.manifests import JSON
 from tests.manifests.render import OVERLAYS, ROOT, kustomize
 
 KUBERNETES = "1.36.0"
@@ -67,9 +69,10 @@ def test_a56_the_bundle_is_what_is_rendered_with_two_images() -> None:
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     assert images(csv) == {OPERATOR, OPERAND}
     assert container["image"] == OPERATOR
-    container["image"] = image = "lws-controller:v0.1.0"
-    next(each for each in container["env"] if each["name"] == "RELATED_IMAGE_OPERAND_IMAGE")["value"] = image
-    assert deployment["spec"] == objects["Deployment", names.OPERATOR_DEPLOYMENT]["spec"]
+    rendered = objects["Deployment", names.OPERATOR_DEPLOYMENT]["spec"]
+    (unset,) = images(rendered)
+    container["image"] = operand_of(container)["value"] = unset
+    assert deployment["spec"] == rendered
     assert csv["metadata"]["name"] == "leader-worker-set.v1.1.0"
     modes = {each["type"]: each["supported"] for each in csv["spec"]["installModes"]}
     assert modes == {"OwnNamespace": True, "SingleNamespace": False, "MultiNamespace": False, "AllNamespaces": True}
@@ -78,6 +81,29 @@ def test_a56_the_bundle_is_what_is_rendered_with_two_images() -> None:
         line.removeprefix("LABEL ") for line in files["bundle.Dockerfile"].splitlines() if line.startswith("LABEL")
     ]
     assert dict(line.split("=", 1) for line in lines) == labels
+
+
+def operand_of(container: JSON) -> JSON:
+    """The variable that names the operand's image."""
+    found: JSON = next(each for each in container["env"] if each["name"] == "RELATED_IMAGE_OPERAND_IMAGE")
+    return found
+
+
+@pytest.mark.parametrize("folder", ["default", "operator/default"])
+def test_no_registry_has_an_image_that_nobody_set(folder: str) -> None:
+    """Unedited manifests name one image of a host that cannot be; one line names another, for the operand as well."""
+    (deployment,) = [each for each in render(CONFIG / folder) if each["kind"] == "Deployment"]
+    assert images(deployment) == {f"image-not-set.invalid/lws-controller:v{lws.__version__}"}
+    named = [each for each in deployment["spec"]["template"]["spec"]["containers"] if "env" in each]
+    assert all(operand_of(each)["value"] == each["image"] for each in named if folder == "operator/default")
+
+
+def test_no_registry_has_a_bundle_that_nobody_set() -> None:
+    """The same holds of the bundle that the catalog names, and of every image in the bundle."""
+    files = bundle.files({})
+    documents = [each for name in files if name.endswith(".yaml") for each in yaml.safe_load_all(files[name])]
+    ours = {each for each in images(documents) if "scorecard" not in each}
+    assert {each.partition("/")[0] for each in ours} == {"image-not-set.invalid"}
 
 
 def images(node: Any) -> set[str]:
