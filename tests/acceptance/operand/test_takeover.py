@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from hack.kustomization import render
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.api.operand import names
@@ -27,14 +28,16 @@ from lws.apimachinery.resources import (
     SECRETS,
     VALIDATINGWEBHOOKCONFIGURATIONS,
 )
+from lws.client.api import STRATEGIC_MERGE_PATCH
 from lws.errors import NotFoundError
 from lws.runtime.timestamps import micro_time
 from tests.acceptance.operand import reference
 from tests.acceptance.operand.certmanager import CertManager
-from tests.acceptance.operand.ground import Ground, slim_assets
+from tests.acceptance.operand.ground import NEXT_IMAGE, ROOT, Ground, slim_assets
 from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_drift import everything
 from tests.acceptance.operand.test_rights import ACCOUNT, grant
+from tests.acceptance.operand.test_rollouts import image_of, release
 from tests.acceptance.operand.test_states import user_pods, with_sets
 from tests.virtual import virtual_time
 
@@ -324,7 +327,7 @@ async def renew(site: Ground, where: str, duration: int) -> None:
 
 @virtual_time
 async def test_a54_the_references_own_checks_pass() -> None:
-    """A54: tests 1 to 5 of the reference's e2e suite, replayed as API calls (operator 3.12)."""
+    """A54: tests 1 to 6 of the reference's e2e suite, replayed as API calls (operator 3.12)."""
     async with Site(definitions=["cert-manager"]) as site:
         manager = CertManager(site)
         await check(site, {"zone": "zone-1"}, rest=120)
@@ -335,6 +338,17 @@ async def check(site: Ground, selector: dict[str, str], *, rest: float) -> None:
     """The checks; what is scaled by hand must stay so for ``rest`` seconds. Some node has the selector's labels."""
     await site.installed()
     await degraded_by_nothing(site)
+    await check_placement(site, selector)
+    for pod in await labelled(site):
+        await site.client.delete(PODS, site.namespace, pod["metadata"]["name"])
+    await site.until(lambda: count(site, 2), seconds=180)
+    for state in ("Unmanaged", "Removed"):
+        await check_scaling(site, state, rest)
+    await check_upgrade(site)
+
+
+async def check_placement(site: Ground, selector: dict[str, str]) -> None:
+    """Test 2: node selector and tolerations are literally on the Deployment, and gone when they are set to null."""
     placement = {"nodeSelector": selector, "tolerations": [{"key": "a", "operator": "Exists"}]}
     await site.edit(nodePlacement=placement)
     await site.settled()
@@ -345,19 +359,67 @@ async def check(site: Ground, selector: dict[str, str], *, rest: float) -> None:
     spec = (await site.deployment())["spec"]["template"]["spec"]
     assert not spec.get("nodeSelector")
     assert not spec.get("tolerations")
-    for pod in await labelled(site):
-        await site.client.delete(PODS, site.namespace, pod["metadata"]["name"])
-    await site.until(lambda: count(site, 2), seconds=180)
-    for state in ("Unmanaged", "Removed"):
-        await site.edit(managementState=state)
-        await asyncio.sleep(5)
-        await site.client.patch(DEPLOYMENTS, site.namespace, names.DEPLOYMENT, {"spec": {"replicas": 3}})
-        await site.until(lambda: count(site, 3), seconds=300)
-        await asyncio.sleep(rest)
-        assert await count(site, 3)
-        await site.edit(managementState="Managed")
-        await site.until(lambda: count(site, 2), seconds=120)
-        await degraded_by_nothing(site)
+
+
+async def check_scaling(site: Ground, state: str, rest: float) -> None:
+    """Tests 4 and 5: under this state three replicas by hand stay three; Managed brings back two."""
+    await site.edit(managementState=state)
+    await asyncio.sleep(5)
+    await site.client.patch(DEPLOYMENTS, site.namespace, names.DEPLOYMENT, {"spec": {"replicas": 3}})
+    await site.until(lambda: count(site, 3), seconds=300)
+    await asyncio.sleep(rest)
+    assert await count(site, 3)
+    await site.edit(managementState="Managed")
+    await site.until(lambda: count(site, 2), seconds=120)
+    await degraded_by_nothing(site)
+
+
+async def check_upgrade(site: Ground) -> None:
+    """Test 6: the operator's variable gets another image; sets made before are intact, and scale after it."""
+    pods = await with_sets(site, 2)
+    before = await sets(site)
+    image = await set_operand_image(site, NEXT_IMAGE)
+    await release(site, image)
+
+    async def upgraded() -> bool:
+        status = (await site.operator())["status"]
+        return await image_of(site) == image and status["version"] == "1.2.0"
+
+    await site.until(upgraded, seconds=600)
+    await site.settled()
+    await degraded_by_nothing(site)
+    assert await count(site, 2)
+    assert await sets(site) == before
+    assert await user_pods(site) == pods
+    await site.client.patch(LEADERWORKERSETS, "default", "set-0", {"spec": {"replicas": 2}})
+
+    async def scaled() -> bool:
+        return len(await user_pods(site)) == len(pods) + 4
+
+    await site.until(scaled)
+    assert pods.items() <= (await user_pods(site)).items()
+
+
+async def sets(site: Ground) -> dict[str, tuple[str, int, JSON]]:
+    """UID, generation and spec of every set."""
+    found = (await site.client.list(LEADERWORKERSETS))["items"]
+    meta = [(each["metadata"], each["spec"]) for each in found]
+    return {each["name"]: (each["uid"], each["generation"], spec) for each, spec in meta}
+
+
+async def set_operand_image(site: Ground, image: str) -> str:
+    """Do what ``oc set env`` does to the operator's Deployment; the image that its next pod is then told."""
+    (made,) = [each for each in render(ROOT / "config/operator/manager") if each["kind"] == "Deployment"]
+    await site.client.create(DEPLOYMENTS, made)
+    variable = {"name": "RELATED_IMAGE_OPERAND_IMAGE", "value": image}
+    container = {"name": names.OPERATOR_DEPLOYMENT, "env": [variable]}
+    change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    live = await site.client.patch(
+        DEPLOYMENTS, site.namespace, names.OPERATOR_DEPLOYMENT, change, content_type=STRATEGIC_MERGE_PATCH
+    )
+    (told,) = live["spec"]["template"]["spec"]["containers"]
+    assert len(told["env"]) == len(made["spec"]["template"]["spec"]["containers"][0]["env"])
+    return str(next(each["value"] for each in told["env"] if each["name"] == variable["name"]))
 
 
 async def labelled(site: Ground) -> list[JSON]:
@@ -374,7 +436,8 @@ async def count(site: Ground, wanted: int) -> bool:
 
 
 async def degraded_by_nothing(site: Ground) -> None:
-    """No condition whose type ends in Degraded is True, and Available is."""
+    """Test 1: there is one object, no condition whose type ends in Degraded is True, and Available is."""
+    assert [each["metadata"]["name"] for each in (await site.client.list(OPERATORS))["items"]] == [names.SINGLETON]
     conditions = (await site.operator())["status"]["conditions"]
     assert not [each for each in conditions if each["type"].endswith("Degraded") and each["status"] == "True"]
     await site.becomes("Available", "True")

@@ -29,6 +29,6 @@ async def test_the_references_operator_is_waited_for(where: str) -> None:
 
 
 async def test_the_references_own_checks_pass() -> None:
-    """A54: tests 1 to 5 of its e2e suite, replayed as API calls (operator 3.12)."""
+    """A54: tests 1 to 6 of its e2e suite, replayed as API calls (operator 3.12)."""
     async with site(answers=True, definitions=published("cert-manager.io")) as real, issuing(real):
         await check(real, {"kubernetes.io/os": "linux"}, rest=20)
