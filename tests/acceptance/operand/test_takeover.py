@@ -1,8 +1,9 @@
-"""Taking over what others installed: A21 to A24, A48, A54."""
+"""Taking over what others installed: A21 to A24, A47, A48, A54."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from lws.apimachinery.resources import (
     CLUSTERROLES,
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
+    EVENTS,
     LEASES,
     MUTATINGWEBHOOKCONFIGURATIONS,
     NAMESPACES,
@@ -292,6 +294,32 @@ def test_a48_while_the_references_operator_leads_ours_waits(where: str) -> None:
             await stand_by(site, where, duration=137, rest=900)
 
     wait()
+
+
+@virtual_time
+async def test_a47_of_two_in_two_namespaces_the_second_stands_aside_and_says_so() -> None:
+    """A47: it is ready and writes nothing; when the first is gone it names what still leads there [OD-29]."""
+    async with Site() as site:
+        await site.installed()
+        (first,) = site.operators
+        leading = asyncio.create_task(lead(site, site.namespace, {}))
+        await asyncio.sleep(60)
+        await site.client.create(NAMESPACES, {"metadata": {"name": "elsewhere"}})
+        since = len(site.writes)
+        second = await site.start(namespace="elsewhere", hostname="operator-1")
+        await asyncio.sleep(900)
+        assert site.counted(since) == []
+        assert second.operator.metrics.registry.get_sample_value("lws_operator_standby", {}) == 1.0
+        assert second.operator.readyz.report().status == 200
+        events = (await site.client.list(EVENTS, "default"))["items"]
+        (told,) = [each["note"] for each in events if each["reason"] == "StandsAside"]
+        assert re.match(rf"lws-operator/operator-0_\S+ in namespace {site.namespace} works on this object", told)
+        await first.stop()
+        degraded = await site.becomes("Degraded", "True", "OtherInstallation")
+        assert f"namespace {site.namespace} has an installation" in degraded["message"]
+        assert await site.get(DEPLOYMENTS, names.DEPLOYMENT, "elsewhere") is None
+        assert len(await site.ready_pods(site.namespace)) == 2
+        leading.cancel()
 
 
 async def stand_by(site: Ground, where: str, *, duration: int, rest: float) -> None:

@@ -90,6 +90,15 @@ def at_risk(definition: ObjectMeta) -> EmitEvent:
     return EmitEvent("Warning", "CRDsAtRisk", APPLY, note, once=f"{definition.uid}/at-risk")
 
 
+def standing_aside(other: str) -> EmitEvent:
+    """Another operator goes before this one, which writes nothing else; told once of each [OD-29]."""
+    note = (
+        f"{other} works on this object, and the operator that tells this does not: it takes over once the other's lease"
+        " has run out. Remove the one that is not needed"
+    )
+    return EmitEvent("Warning", "StandsAside", APPLY, note, once=f"{other}/stands-aside")
+
+
 def switched(before: str, now: str) -> EmitEvent:
     """The certificates come from elsewhere, although nobody asked for that."""
     note = f"Certificates change from {before} to {now}: cert-manager is gone, and its certificate is gone or ends soon"

@@ -30,12 +30,14 @@ class Memory:
         probed_at: when it was taken, by the monotonic clock.
         failures: passes that failed in a row.
         trusted_since: since when cert-manager's authority is trusted, by the monotonic clock; infinite if it is not.
+        standby: who went before us at the last pass; empty if nobody did.
     """
 
     probe: Probe | None = None
     probed_at: float = float("-inf")
     failures: int = 0
     trusted_since: float = float("inf")
+    standby: str = ""
     previewed: tuple[str, float, Preview] = ("", 0.0, Preview())  # digest of a rollout, when, and what it changes
     _soaking: tuple[str, float] = ("", 0.0)  # what has served, and since when
     _since: dict[str, float] = field(default_factory=dict)  # reason -> monotonic

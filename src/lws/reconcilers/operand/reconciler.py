@@ -134,8 +134,9 @@ class OperandReconciler:
             raise
         self._listener.standby(observation.standby)
         if observation.standby:
-            _log.warning("another operator works on the same object; nothing is written", holder=observation.standby)
+            await self._stand_aside(operator, observation.standby)
             return RequeueAfter(PROBE_SECONDS)
+        self._memory.standby = ""
         observation = await self._probed(observation)
         match removal.course(operator.spec, observation.world.workloads):
             case Course.MAINTAIN:
@@ -155,6 +156,13 @@ class OperandReconciler:
         if result.error is not None:
             raise result.error
         return RequeueAfter(wait)
+
+    async def _stand_aside(self, operator: LeaderWorkerSetOperator, other: str) -> None:
+        """Say who goes before us, which is all that is written (operator 5.1)."""
+        if other != self._memory.standby:
+            _log.warning("another operator works on the same object; nothing is written", holder=other)
+        self._memory.standby = other
+        await self._executor.run(KEY, Plan((events.standing_aside(other),)), _reference(operator))
 
     # The webhook.
 
