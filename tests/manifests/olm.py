@@ -161,12 +161,12 @@ def owned_faults(bundle: Bundle) -> Iterator[str]:
     """Kinds that are owned are those that are defined, and are described (``olm-crds-have-resources``)."""
     said = {(each["name"], each["version"], each["kind"]) for each in bundle.owned}
     defined = {
-        (each["metadata"]["name"], version["name"], each["spec"]["names"]["kind"])
+        (each["metadata"]["name"], served["name"], each["spec"]["names"]["kind"])
         for each in bundle.of_kind("CustomResourceDefinition")
-        for version in each["spec"]["versions"]
+        for served in each["spec"]["versions"]
     }
-    for each in said ^ defined:
-        yield f"owned: {each[0]} {each[1]} is owned or defined, but not both"
+    for name, version, _ in said ^ defined:
+        yield f"owned: {name} {version} is owned or defined, but not both"
     for each in bundle.owned:
         for member in ("displayName", "description", "resources"):
             if not each.get(member):
