@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ import lws
 from lws.cli.kubectl import main
 from lws.cli.kubectl.arguments import UsageError, parse
 from lws.client.quickimport import import_http
+from tests.cli.test_kubectl_terminals import cluster
 
 SECRET = "s3cr3t-token"
 
@@ -135,14 +138,15 @@ LIGHT = "import sys; from lws.cli.kubectl.main import main\ntry: main({line!r}.s
 COUNT = "sys.stderr.write(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 
-def modules(line: str, more: str = "") -> set[str]:
+def modules(line: str) -> set[str]:
     """The packages that a process has imported when the command has ended."""
-    code = LIGHT.format(line=line) + more + COUNT
+    code = LIGHT.format(line=line) + COUNT
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     return set(done.stderr.splitlines()[-1].split())
 
 
-HEAVY = {"aiohttp", "asyncio", "kubernetes_asyncio", "msgspec", "pydantic", "rich", "structlog", "yaml", "cryptography"}
+FOREIGN = {"cryptography", "kubernetes_asyncio", "pydantic", "structlog"}  # to all that looks at a cluster for a moment
+HEAVY = FOREIGN | {"aiohttp", "asyncio", "msgspec", "rich", "yaml"}
 
 
 @pytest.mark.parametrize("line", ["version", "help", "tree"])
@@ -151,10 +155,36 @@ def test_what_needs_no_cluster_imports_nothing_for_one(line: str) -> None:
     assert not modules(line) & HEAVY
 
 
-def test_a_command_imports_the_client_and_nothing_beside_it() -> None:
-    """Looking at a cluster needs HTTP and YAML; models, logs, drawing and old auth providers are not loaded for it."""
-    loaded = modules("explain-stuck web --kubeconfig /nowhere", "sys.stderr.write(chr(10))\n")
-    assert loaded & HEAVY == {"aiohttp", "asyncio", "msgspec", "yaml"}
+DIAGNOSIS = "lws.planning.leaderworkerset.diagnosis.diagnose"
+DOCUMENTS = "lws.cli.kubectl.documents"
+
+
+@pytest.mark.parametrize(
+    ("line", "unused"),
+    [
+        ("list", {"rich", DIAGNOSIS, "lws.cli.kubectl.observe"}),
+        ("top web", {"rich", DIAGNOSIS, "lws.cli.kubectl.observe"}),
+        ("explain-stuck web", {"rich", DOCUMENTS}),
+        ("tree web", {DOCUMENTS, "lws.cli.kubectl.export"}),
+        pytest.param("status web", {DOCUMENTS, "lws.cli.kubectl.export"}, marks=pytest.mark.long),
+        pytest.param("rollout history web", {DOCUMENTS, "lws.cli.kubectl.export"}, marks=pytest.mark.long),
+    ],
+)
+async def test_a_command_imports_nothing_of_the_others(line: str, unused: set[str], tmp_path: Path) -> None:
+    """What only other commands or forms of output need is not loaded: half of a short command is imports."""
+    code = LIGHT.format(line=line) + "sys.stderr.write(' '.join(sys.modules))"
+    async with cluster(tmp_path) as kubeconfig:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        )
+    assert done.stdout, done.stderr
+    assert not (unused | FOREIGN) & set(done.stderr.split())
 
 
 def test_the_quick_import_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:

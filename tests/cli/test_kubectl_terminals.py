@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pty
 import re
@@ -22,6 +23,8 @@ from aiohttp import web
 
 from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.apimachinery.resources import Resource
+from lws.cli.kubectl.plain import table
+from lws.cli.kubectl.terminal import Terminal
 from tests.cli.api import SmallApi, serving
 from tests.cli.shelf import Shelf, site
 
@@ -111,6 +114,29 @@ async def test_a_terminal_of_sixty_columns_shows_everything(line: str, tmp_path:
             assert "Traceback" not in printed
             if terminal["TERM"] == "dumb":
                 assert "\x1b" not in printed
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_pictures_are_as_wide_as_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn is folded at the width of a dumb terminal, as on any other."""
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Screen()
+    Terminal(screen, {"TERM": "dumb", "COLUMNS": "60"}).picture("word " * 20)
+    assert [len(line) for line in screen.getvalue().splitlines()] == [60, 40]
+
+
+def test_a_long_word_goes_below_its_row() -> None:
+    """Where a word is wider than what the other columns leave, the last column goes below: no line is too wide."""
+    image = "registry.k8s.io/lws/lws:v0.11"
+    lines = table(["NAME", "KIND", "MESSAGE"], [["a" * 10, "b" * 10, f"Container image {image} is there"]], 50)
+    assert lines[2:] == [f"{'a' * 10}   {'b' * 10}", f"    Container image {image}", "    is there"]
 
 
 async def test_colours_can_be_turned_off(tmp_path: Path) -> None:

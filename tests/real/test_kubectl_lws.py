@@ -12,8 +12,8 @@ from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, PODS, SERVICES, STATEFULSETS
-from lws.cli.kubectl.commands import Command
 from lws.cli.kubectl.follow import DeletedError
+from lws.cli.kubectl.leaderworkerset import LeaderWorkerSetCommand
 from lws.cli.kubectl.observe import Observation
 from lws.cli.kubectl.terminal import Terminal
 from lws.errors import ConflictError, LwsError
@@ -32,11 +32,11 @@ class Plugin:
         self._world = world
         self._name = name
 
-    def command(self, line: str) -> Command:
+    def command(self, line: str) -> LeaderWorkerSetCommand:
         """A command on the set."""
         terminal = Terminal(self._stream, {"COLUMNS": "200"})
         line = f"{line} {self._name}"
-        return Command(session(self._world.client, line, terminal, namespace=self._world.namespace)[0])
+        return LeaderWorkerSetCommand(session(self._world.client, line, terminal, namespace=self._world.namespace)[0])
 
     async def run(self, line: str) -> int:
         """Run it; its exit code."""

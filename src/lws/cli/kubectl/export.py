@@ -108,12 +108,6 @@ def tree(facts: Facts) -> made.SetTree:
     )
 
 
-def pod_names(facts: Facts) -> list[str]:
-    """What ``tree -o name`` prints."""
-    pods = [pod for group in facts.groups for pod in group.pods]
-    return [f"pod/{pod.metadata.name}" for pod in (*pods, *facts.strays)]
-
-
 def _group(facts: Facts, group: GroupFacts) -> made.Group:
     return made.Group(
         index=group.index,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lws.api.leaderworkerset import labels
 from lws.apimachinery.integers import natural
@@ -11,7 +11,9 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.cli.kubectl.session import Session
 from lws.errors import ConfigurationError
-from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
+
+if TYPE_CHECKING:
+    from lws.planning.leaderworkerset.diagnosis.facts import GroupFacts, SetFacts
 
 DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 KEY_SHOWN: Final = 8  # characters of a group's key

@@ -25,7 +25,7 @@ from lws.cli.kubectl.plain import wrapped
 from lws.cli.kubectl.session import Session, full_name
 from lws.client.api import JSON_PATCH, MERGE_PATCH, ApiClient
 from lws.errors import ConfigurationError, LwsError, NotFoundError
-from lws.planning.leaderworkerset.culprit import node_lost
+from lws.planning.leaderworkerset.nodes import node_lost
 
 OUT_OF_SERVICE: Final = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
 MANAGER: Final = "kubectl-lws"

@@ -15,15 +15,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | Non
     """The table in lines.
 
     With a width no line is wider, unless a single word is: the last column is folded under itself; where that leaves it
-    too little room it goes below its row; and where the others do not fit either, each row becomes a block of ``NAME:
-    value`` lines. Without a width nothing is folded.
+    too little room, or a word of it does not fit, it goes below its row; and where the others do not fit either, each
+    row becomes a block of ``NAME: value`` lines. Without a width nothing is folded.
     """
     cells = [[_flat(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     before = sum(widths[:-1]) + GAP * (len(header) - 1)
     if width is None or before + widths[-1] <= width:
         return [_line(row, widths) for row in cells]
-    if before + min(LEAST, widths[-1]) <= width:
+    if before + min(max(LEAST, *_words(cells)), widths[-1]) <= width:
         return [line for row in cells for line in _folded(row, widths, before, width)]
     if before - GAP <= width:
         return [line for row in cells for line in _below(row, widths, width)]
@@ -60,6 +60,11 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             parts.append([number, number])
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts) or "-"
+
+
+def _words(cells: Sequence[Sequence[str]]) -> list[int]:
+    """How long the words of the last column are."""
+    return [len(word) for row in cells for word in row[-1].split()]
 
 
 def _flat(cell: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH: Final = 160  # columns where nothing else is known
+HEIGHT: Final = 24  # lines, which nothing printed depends on
 NARROWEST: Final = 20
 
 
@@ -60,8 +61,9 @@ class Terminal:
         if self._console is None:
             from rich.console import Console
 
-            width = None if self.live else self.width or WIDTH  # of a dumb terminal rich does not ask the width
-            self._console = Console(file=self._stream, width=width)
+            # Of a dumb terminal rich does not ask the size, and it heeds a width only beside a height.
+            width, height = (None, None) if self.live else (self.width or WIDTH, HEIGHT)
+            self._console = Console(file=self._stream, width=width, height=height)
         return self._console
 
     def _columns(self) -> int:

@@ -15,10 +15,10 @@ from lws.apimachinery.durations import format_duration
 from lws.apimachinery.integers import natural
 from lws.apimachinery.moments import after, parsed
 from lws.apimachinery.objects import Condition, ObjectMeta
+from lws.planning.leaderworkerset.nodes import node_lost
 from lws.planning.leaderworkerset.restarts import restarts, statuses
 
 SAME: Final = timedelta(seconds=5)  # kubelets write whole seconds by clocks that differ, and one fault makes others
-NODE_LOST_SECONDS: Final = 30.0
 DISRUPTION: Final = "DisruptionTarget"
 NODE_LOST: Final = "NodeLost"
 DELETED: Final = "Deleted"
@@ -185,17 +185,6 @@ def first(found: Iterable[Fault]) -> Fault:
     every = sorted(found, key=lambda each: each.time)
     early = [each for each in every if each.time - every[0].time <= SAME]
     return min(early, key=lambda each: (each.kind, _index(each), each.time))
-
-
-def node_lost(node: Node | None, now: datetime) -> bool:
-    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (resilience 6.1)."""
-    if node is None:
-        return True
-    condition = node.not_ready
-    if condition is None:
-        return False
-    since = parsed(condition.last_transition_time)
-    return since is not None and after(since, NODE_LOST_SECONDS) <= now
 
 
 def disruption(pod: Pod) -> Condition | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lws.api.leaderworkerset import labels, policykeys
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.objects import ObjectMeta
+
+if TYPE_CHECKING:
+    from lws.api.leaderworkerset.types import LeaderWorkerSet, SubGroupPolicy
 
 _RESERVED: Final = (labels.GROUP_INDEX, labels.GROUP_KEY, labels.WORKER_INDEX)
 _NOT_INHERITED: Final = (labels.LAST_APPLIED, labels.GROUP_RESTART_COUNTS, labels.RESTART_CHARGED)

@@ -11,8 +11,9 @@ import msgspec
 
 from lws.api.leaderworkerset.objects import Node, Pod
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.moments import parsed
+from lws.apimachinery.moments import after, parsed
 
+NODE_LOST_SECONDS: Final = 30.0
 NOT_RELEASED: Final = "NotReleasedFromLostNode"  # reason of the event about a pod that stays
 MOUNTS: Final = "it mounts claim"
 LEAST_LOST: Final = 3  # lost nodes from which on more than half of all are the control plane's view, and not nodes
@@ -51,6 +52,17 @@ class Reread:
     same: bool
     claims: tuple[str, ...] = ()
     fresh: bool = True
+
+
+def node_lost(node: Node | None, now: datetime) -> bool:
+    """Whether a node is lost: gone, or not ready for `NODE_LOST_SECONDS` (resilience 6.1)."""
+    if node is None:
+        return True
+    condition = node.not_ready
+    if condition is None:
+        return False
+    since = parsed(condition.last_transition_time)
+    return since is not None and after(since, NODE_LOST_SECONDS) <= now
 
 
 def silent(node: Node | None) -> bool:

@@ -22,8 +22,8 @@ from lws.clock import Clock
 from lws.planning.leaderworkerset import accelerators
 from lws.planning.leaderworkerset.accelerators import Amounts
 from lws.planning.leaderworkerset.census import Census, take_census
-from lws.planning.leaderworkerset.culprit import node_lost
 from lws.planning.leaderworkerset.groups import marked
+from lws.planning.leaderworkerset.nodes import node_lost
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.caches import BY_GROUP, BY_SET, LEADERS_BY_SET, Caches, by_group

@@ -14,8 +14,7 @@ from lws.api.leaderworkerset.objects import Node
 from lws.apimachinery.objects import Condition
 from lws.clock import Clock
 from lws.informers.informer import Informer
-from lws.planning.leaderworkerset import culprit
-from lws.planning.leaderworkerset.nodes import NodesSeen, silent, silent_since
+from lws.planning.leaderworkerset.nodes import NODE_LOST_SECONDS, NodesSeen, silent, silent_since
 from lws.runtime.bounded import Bounded
 
 
@@ -63,7 +62,7 @@ class NodeMemory:
 
     def _long_gone(self, name: str) -> bool:
         gone = self._clock.now() - self._first_seen(name, None)
-        return gone.total_seconds() >= culprit.NODE_LOST_SECONDS
+        return gone.total_seconds() >= NODE_LOST_SECONDS
 
     def _first_seen(self, name: str, node: Node | None) -> datetime:
         now = self._clock.now()

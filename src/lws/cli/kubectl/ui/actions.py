@@ -19,7 +19,7 @@ from lws.apimachinery.integers import natural
 from lws.apimachinery.manifests import JSON
 from lws.cli.kubectl import rollout
 from lws.cli.kubectl.arguments import LEADERWORKERSET, Arguments
-from lws.cli.kubectl.commands import Command
+from lws.cli.kubectl.leaderworkerset import LeaderWorkerSetCommand
 from lws.cli.kubectl.observe import Observation, observe
 from lws.cli.kubectl.restart import exhausted, recreate
 from lws.cli.kubectl.session import Session
@@ -111,7 +111,7 @@ class Actions:
         meta = now.facts.lws.metadata
         arguments = Arguments(command=f"rollout {action}", name=meta.name, kind=LEADERWORKERSET)
         session = Session(self._client, meta.namespace, arguments, silent(), LEADERWORKERSET, _unheard, _unheard)
-        command = Command(session)
+        command = LeaderWorkerSetCommand(session)
         await command.write(now, action, _revision(asked))
         if action == "pause":
             await command.heeded()

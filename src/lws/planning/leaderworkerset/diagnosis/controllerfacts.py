@@ -11,10 +11,9 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.types import LEADER_READY, UNIQUE_PER_REPLICA
 from lws.apimachinery.integers import natural
-from lws.planning.leaderworkerset.culprit import node_lost
 from lws.planning.leaderworkerset.diagnosis.facts import Facts, GangFacts, GroupFacts, SetFacts
 from lws.planning.leaderworkerset.groups import ABSENT, GroupState, base_name, is_leader, size_of, workers_of
-from lws.planning.leaderworkerset.nodes import mounts
+from lws.planning.leaderworkerset.nodes import mounts, node_lost
 from lws.planning.leaderworkerset.rollout import Budget
 
 if TYPE_CHECKING:
