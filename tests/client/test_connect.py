@@ -253,10 +253,11 @@ async def test_exec_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found == ["Bearer t1", "Bearer t1", "Bearer t2"]
 
 
-async def test_exec_plugin_credential_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A credential that names its end is renewed before it; while renewing fails the old one serves on."""
+@pytest.mark.parametrize("zone", ["Z", "+00:00", ""])
+async def test_exec_plugin_credential_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """A credential is renewed before its end, in UTC if no zone is named; while renewing fails the old one serves."""
     monkeypatch.setattr(kubeconfig, "RETRY_AFTER", 0.0)
-    soon = (datetime.now(UTC) + timedelta(seconds=-1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    soon = (datetime.now(UTC) + timedelta(seconds=-1)).strftime(f"%Y-%m-%dT%H:%M:%S{zone}")
     user = plugin(tmp_path, token="tCOUNT", expirationTimestamp=soon)
     connection = await connect(write(tmp_path / "config", config(user)), environ={})
     first, second = await header(connection), await header(connection)
@@ -270,6 +271,13 @@ async def test_exec_plugin_fails_at_start(tmp_path: Path) -> None:
     user = plugin(tmp_path)
     (tmp_path / "plugin.sh").write_text("#!/bin/sh\necho please log in >&2\nexit 1\n")
     with pytest.raises(ConfigurationError, match="please log in"):
+        await connect(write(tmp_path / "config", config(user)), environ={})
+
+
+async def test_exec_plugin_names_no_time(tmp_path: Path) -> None:
+    """An end of the credential that is no time is a configuration error, and no traceback."""
+    user = plugin(tmp_path, token="t", expirationTimestamp="tomorrow")
+    with pytest.raises(ConfigurationError, match="tomorrow"):
         await connect(write(tmp_path / "config", config(user)), environ={})
 
 

@@ -14,6 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import TransportError
+from lws_sandbox.controllers.kubelet.runtime import Delays
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.simulation.recording import Recording
 from tests.virtual import virtual_time
@@ -44,6 +45,29 @@ async def settle(cluster: Cluster) -> dict[str, str]:
     await cluster.quiet(5)
     await cluster.available("sample")
     return await uids(cluster)
+
+
+async def ending(cluster: Cluster) -> set[str]:
+    """Names of the pods that are ending."""
+    return {each["metadata"]["name"] for each in await cluster.all(PODS) if "deletionTimestamp" in each["metadata"]}
+
+
+@virtual_time
+async def test_a_group_that_failed_ends_together_and_one_that_is_updated_after_its_leader() -> None:
+    """Recreated, leader and workers end side by side; updated, workers serve what their leader drains (spec 9.5)."""
+    async with Cluster(delays=Delays(stop=20.0)) as cluster:
+        await cluster.start()
+        await up(cluster, replicas=1, size=3)
+        await cluster.drills.pod_crash("sample-0-1")
+        await asyncio.sleep(15)
+        assert await ending(cluster) == {"sample-0", "sample-0-1", "sample-0-2"}
+        await settle(cluster)
+        image = {"leaderWorkerTemplate": manifest(replicas=1, size=3, image="app:2")["spec"]["leaderWorkerTemplate"]}
+        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", {"spec": image})
+        await asyncio.sleep(15)
+        assert await ending(cluster) == {"sample-0"}
+        await asyncio.sleep(15)
+        assert await ending(cluster) == {"sample-0-1", "sample-0-2"}
 
 
 @pytest.mark.parametrize("pod", ["sample-0-1", "sample-0"])
