@@ -34,8 +34,8 @@ The rows are of several runs, not of one commit: a suite that is run again repla
 RELEASES: Final = """
 Releases differ for LeaderWorkerSets in three ways, which the sandbox plays too (`lws-sandbox start --kubernetes 1.37`):
 from 1.37 on StatefulSets always have `rollingUpdate.maxUnavailable` and honour it, a change of claim templates is
-refused as `spec.volumeClaimTemplates: … field is immutable`, and bound claims have a condition `Unused`, which nothing of
-ours reads. The leader StatefulSet's budget is made for both (CD-37).
+refused as `spec.volumeClaimTemplates: … field is immutable`, and bound claims have a condition `Unused`, which nothing
+of ours reads. The leader StatefulSet's budget is made for both (CD-37).
 """
 
 

@@ -45,7 +45,8 @@ _OLD: Final = (
 
 def draw(title: str, panels: Sequence[Panel], *, conditions: bool = False) -> str:
     """The picture; of conditions a stretch means that they are True."""
-    parts, top = [], 0
+    parts: list[str] = []
+    top = 0
     for panel in panels:
         parts += _panel(panel, top, conditions=conditions)
         top += _height(panel)
