@@ -6,7 +6,7 @@
 # make mutate   plants faults and says which of them no test notices; ROOM=workqueue, or one module: ROOM=runtime.leader
 # make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
-#              PARTNERS=1 Kueue, cert-manager and Go clients too
+#              PARTNERS=1 Kueue, cert-manager, Go clients and Grafana too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
 # make test-node   the image on a real kubelet, containerd and kube-proxy, as root, in namespaces of their own
 # make test-browser   the page in Chromium; make screenshots its pictures; make docs the documentation as a site

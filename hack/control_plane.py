@@ -141,6 +141,9 @@ CERTMANAGER: Final = Binary(
     partner=True,
     manifests=("deploy/crds",),
 )
+GRAFANA: Final = Binary(
+    "grafana-dashboard", "grafana", ".", "github.com/grafana/grafana-foundation-sdk/go", partner=True
+)
 COREDNS: Final = Binary("coredns", "coredns", ".", "github.com/coredns/coredns", partner=True)
 
 
@@ -148,7 +151,7 @@ def binaries(release: str, *, node: bool = False, partners: bool = False) -> tup
     """What a release's folder holds, in the order in which it is built."""
     names = (*CONTROL_PLANE, *(NODE if node else ()))
     kubernetes = (Binary(name, release, f"{KUBERNETES}/cmd/{name}", KUBERNETES) for name in names)
-    others = (*((COREDNS,) if node else ()), *((KUEUE, CLIENT, CERTMANAGER) if partners else ()))
+    others = (*((COREDNS,) if node else ()), *((KUEUE, CLIENT, CERTMANAGER, GRAFANA) if partners else ()))
     return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM, *others)
 
 
@@ -291,7 +294,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=("build", "where"))
     parser.add_argument("release", choices=RELEASES, help="minor release of Kubernetes")
     parser.add_argument("--node", action="store_true", help="build kubelet and kube-proxy too")
-    parser.add_argument("--partners", action="store_true", help="build Kueue, cert-manager and Go clients of ours too")
+    parser.add_argument(
+        "--partners", action="store_true", help="build Kueue, cert-manager, Go clients and Grafana of ours too"
+    )
     parser.add_argument("--cache", type=Path, default=None, help="the folder to build into")
     options = parser.parse_args(arguments)
     cache = Cache(options.cache.resolve()) if options.cache else Cache.default(os.environ)

@@ -22,6 +22,7 @@ def dashboard() -> str:
         "uid": "leaderworkerset",
         "tags": ["kubernetes", "leaderworkerset"],
         "schemaVersion": 39,
+        "annotations": {"list": []},
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},

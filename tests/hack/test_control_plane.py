@@ -145,11 +145,11 @@ def test_node_adds_kubelet_kube_proxy_and_coredns(workshop: Workshop) -> None:
 
 
 def test_partners_come_with_their_manifests(workshop: Workshop) -> None:
-    """Three more binaries on top of what is there, and the YAML that their modules publish, kept beside them."""
+    """Four more binaries on top of what is there, and the YAML that their modules publish, kept beside them."""
     workshop.run("build")
     workshop.built()
     assert workshop.run("build", "--partners") == 0
-    assert workshop.packages() == ["sigs.k8s.io/kueue/cmd/kueue", "./client", "."]
+    assert workshop.packages() == ["sigs.k8s.io/kueue/cmd/kueue", "./client", ".", "."]
     assert (workshop.cache / RELEASE / "bin" / "lws-client").resolve() == workshop.cache / "kueue/bin/lws-client"
     kept = sorted(
         path.relative_to(workshop.cache) for path in workshop.cache.glob("*/manifests/**/*") if path.is_file()
@@ -287,9 +287,10 @@ def test_modules_hold_nothing_but_requirements() -> None:
     ours = {
         "certmanager/main.go",
         "coredns/main.go",
+        "grafana/main.go",
         *(f"kueue/client/{name}.go" for name in ("main", "runtime", "sets", "typed")),
     }
-    partners = ("certmanager", "coredns", "kueue")
+    partners = ("certmanager", "coredns", "grafana", "kueue")
     assert more == {*ours, "README.md", *(f"{folder}/{name}" for folder in partners for name in ("go.mod", "go.sum"))}
 
 
