@@ -14,6 +14,7 @@ from typing import Final
 from tests.browser.chromium import executable, launched
 from tests.browser.world import World, world
 
+from lws.api.leaderworkerset.policykeys import EVACUATE
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
@@ -41,20 +42,29 @@ async def _play(cluster: World) -> None:
     await cluster.apply("01-vllm-two-groups.yaml", "02-minimal.yaml", "07-exclusive-topology.yaml")
     await cluster.apply("04-leader-ready.yaml", "13-disaggregated.yaml")
     await cluster.ready("minimal", "vllm", "leader-ready")
-    await cluster.client.patch(LEADERWORKERSETS, "default", "vllm", {"spec": {"replicas": 8}})
+    wanted = {"metadata": {"annotations": {EVACUATE: "true"}}, "spec": {"replicas": 8}}
+    await cluster.client.patch(LEADERWORKERSETS, "default", "vllm", wanted)
     await cluster.ready("vllm")
+    await cluster.lose(await _node(cluster, "leader-ready-1-1"))
     await cluster.roll("vllm", "vllm/vllm-openai:v0.12.0")
-    await cluster.until("vllm", _in_the_middle)
-    await cluster.drill("pod.hang", {"name": "vllm-4", "namespace": "default"})
-    node = (await cluster.client.get(PODS, "default", "leader-ready-1-1"))["spec"]["nodeName"]
-    await cluster.lose(node)
-    await cluster.drill("node.cordon", {"name": "gpu-9"})
-    await asyncio.sleep(4)  # for the rollout to be where it waits
+    await cluster.until("vllm", lambda live: _updated(live) >= 3)
+    await cluster.drill(
+        "pod.hang", {"name": "vllm-6", "namespace": "default"}
+    )  # the update stands still until it is ready
+    await cluster.until("vllm", lambda live: live["status"]["readyReplicas"] == 7)
+    await cluster.drill("node.cordon", {"name": await _node(cluster, "vllm-1")})
 
 
-def _in_the_middle(live: JSON) -> bool:
-    status, seen = live["status"], live["status"]["observedGeneration"] == live["metadata"]["generation"]
-    return bool(seen and 3 <= status.get("updatedReplicas", 0) < 8)
+async def _node(cluster: World, pod: str) -> str:
+    return str((await cluster.client.get(PODS, "default", pod))["spec"]["nodeName"])
+
+
+def _updated(live: JSON) -> int:
+    """Groups of the revision that was asked for last."""
+    status = live["status"]
+    return (
+        int(status.get("updatedReplicas", 0)) if status["observedGeneration"] == live["metadata"]["generation"] else 0
+    )
 
 
 async def _picture(

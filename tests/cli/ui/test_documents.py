@@ -219,7 +219,7 @@ def test_places_say_which_groups_leave_which_nodes_as_the_command_does() -> None
         pod("s-1-1", group=1, worker=1, spec={"nodeName": "b"}),
     ]
     shown = places.document(nodes, pods, [moving], "zone")
-    assert [shown[f"node/{name}"]["emptied"] for name in "abc"] == ["node.kubernetes.io/unschedulable", "drain", ""]
+    assert [shown[f"node/{name}"]["emptied"] for name in "abc"] == ["cordoned", "taint drain", ""]
     found = departures(
         {node.metadata.name: node for node in nodes[:2]}, pods, lambda _: Chosen({EVACUATE: "true"}, moving.status)
     )

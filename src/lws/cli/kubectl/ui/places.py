@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lws.api.leaderworkerset import labels
+from lws.api.leaderworkerset.objects import Taint
 from lws.apimachinery.objects import Key
 from lws.apimachinery.quantity import Quantity, QuantityError
 from lws.cli.kubectl.departures import Chosen, departures
@@ -176,12 +177,17 @@ def _node(use: NodeUse, domain: str) -> dict[str, Any]:
         "domain": domain,
         "lost": "" if lost is None else quoted(lost.message or lost.reason) or "not ready",
         "cordoned": node.spec.unschedulable,
-        "emptied": ", ".join(quoted(taint.key) for taint in emptying.reasons(node)),
+        "emptied": ", ".join(map(_reason, emptying.reasons(node))),
         "suspect": suspicions(node),
         "full": use.full,
         "accelerators": [[name, use.used[name], int(total)] for name, total in sorted(use.total.items()) if total],
         "groups": [[*group, count, use.ready[group]] for group, count in sorted(use.groups.items())],
     }
+
+
+def _reason(taint: Taint) -> str:
+    """Why a node is to be emptied."""
+    return "cordoned" if taint.key == emptying.UNSCHEDULABLE else f"taint {quoted(taint.key)}"
 
 
 def suspicions(node: Place) -> list[str]:

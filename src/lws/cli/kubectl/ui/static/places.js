@@ -44,7 +44,7 @@ function leaving(emptied, sets, colour) {
     sets.length
       ? h("ul", { class: "says plain leaving" }, sets.map((one) => h("li", { key: one.text }, h("p", {}, one.text),
           h("ol", { class: "chips" }, one.groups.map(([group, names]) => h("li", { key: group },
-            h("a", { href: path("set", one.ns, one.name), class: `chip k${colour(one.ns, one.name)}` }, `${one.name} ${group}`), h("span", { class: "dim" }, ` leaves ${names.join(", ")}`)))))))
+            h("a", { href: path("set", one.ns, one.name), class: `chip k${colour(one.ns, one.name)}` }, `${one.name} ${group}`), h("span", { class: "dim" }, ` ${one.moved ? "leaves" : "stays on"} ${names.join(", ")}`)))))))
       : h("p", { class: "fine" }, "No group of a LeaderWorkerSet is there."),
   ];
 }
