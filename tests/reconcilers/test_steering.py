@@ -193,41 +193,9 @@ async def test_r13_a_broken_image_breaks_two_groups_and_is_held() -> None:
         assert await condition(cluster, "Stalled") == ("False", "RolloutProgressing")
 
 
-@virtual_time
-async def test_r13_undo_restarts_only_the_broken_groups() -> None:
-    """R13, R31: Undo writes the earlier template back, once; written again by somebody, the bad one is held."""
-    async with running() as cluster:
-        await break_rollout(cluster, {"maxUnavailable": 1}, on_stall="Undo", revision_history_limit="3")
-        pods = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
-        await cluster.until(lambda: told(cluster, "RolledBack"), seconds=900, every=2)
-        await cluster.available("sample")
-        await cluster.quiet(3)
-        after = {each["metadata"]["name"]: each["metadata"]["uid"] for each in await cluster.all(PODS)}
-        assert {name.rsplit("-", 1)[0] for name in pods if pods[name] != after[name]} <= {"sample", "sample-7"}
-        assert pods["sample-0"] == after["sample-0"]
-        assert set((await images(cluster)).values()) == {"app:1"}
-        assert len(await revisions(cluster)) == 2
-        change = {"spec": {"leaderWorkerTemplate": {"workerTemplate": BROKEN}}}
-        await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", change)
-        await asyncio.sleep(1500)
-        assert await condition(cluster, "Stalled") == ("True", "ProgressDeadlineExceeded")
-        assert len(await cluster.events("RolledBack")) == 1
-
-
 async def told(cluster: Cluster, reason: str) -> bool:
     """Whether an event of this reason was recorded."""
     return bool(await cluster.events(reason))
-
-
-@pytest.mark.long
-@virtual_time
-async def test_r13_ignore_only_tells() -> None:
-    """R13: with Ignore the condition and the event come, and the rollout goes on by its own rules."""
-    async with running() as cluster:
-        await break_rollout(cluster, {"maxUnavailable": 1}, on_stall="Ignore")
-        await cluster.until(holding(cluster, "Stalled", "True"), seconds=900, every=2)
-        (note,) = await cluster.events("RolloutStalled")
-        assert note.endswith("it goes on")
 
 
 FULL = {"resources": {"requests": {"cpu": "300"}}}
@@ -267,31 +235,3 @@ async def test_r16_without_the_annotation_it_is_only_reported() -> None:
         assert (await images(cluster))[0] == "app:1"
         found = await cluster.client.get(LEADERWORKERSETS, NAMESPACE, "sample")
         assert [each["reason"] for each in found["status"]["groups"]] == ["Unschedulable"]
-
-
-@pytest.mark.long
-@virtual_time
-async def test_r32_restart_of_the_controller_does_not_begin_the_deadline_anew() -> None:
-    """R32: a controller that starts after nine minutes finds the rollout stalled at ten."""
-    async with running() as cluster:
-        await break_rollout(cluster)
-        await asyncio.sleep(540)
-        await cluster.operators[0].crash()
-        await cluster.start()
-        assert await condition(cluster, "Stalled") is None
-        await cluster.until(holding(cluster, "Stalled", "True"), seconds=90, every=1)
-        assert await condition(cluster, "Stalled") == ("True", "ProgressDeadlineExceeded")
-        assert len(await cluster.events("RolloutStalled")) == 1
-
-
-@pytest.mark.long
-@virtual_time
-async def test_r32_a_pause_does_not_count() -> None:
-    """R32: a rollout that was paused for two hours is not stalled, and ends once it is resumed."""
-    async with running() as cluster:
-        await up(cluster, replicas=4, size=2, metadata=policies(progress_deadline="10m", rollout="paused"))
-        await edit(cluster, "app:2")
-        await asyncio.sleep(7200)
-        await annotate(cluster, rollout=None)
-        await cluster.available("sample")
-        assert await condition(cluster, "Stalled") is None

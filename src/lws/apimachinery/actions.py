@@ -176,13 +176,18 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class JsonPatch:
-    """JSON patch of one object (RFC 6902), if it is still at this version; otherwise a `lws.errors.ConflictError`."""
+    """JSON patch of one object (RFC 6902), if it is still at this version; otherwise a `lws.errors.ConflictError`.
+
+    If the server does not admit the object, ``on_refusal`` is told (``{error}`` is why), and ``otherwise`` is done.
+    """
 
     resource: Resource
     namespace: str
     name: str
     resource_version: str
     operations: tuple[JSON, ...]
+    otherwise: Update | None = None
+    on_refusal: tuple[EmitEvent, ...] = ()
     on_success: tuple[EmitEvent, ...] = ()
     on_failure: tuple[EmitEvent, ...] = ()
 

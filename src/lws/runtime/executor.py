@@ -44,6 +44,7 @@ from lws.clock import Clock, SystemClock
 from lws.errors import (
     AlreadyExistsError,
     ApiError,
+    BadRequestError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -302,15 +303,11 @@ class _Run(Generic[K]):
         where = (action.resource, action.namespace, action.name, action.uid)
         if action.optional and self.executor._creations.taken_for(where):
             return None
-        metadata = {**action.change.get("metadata", {}), "uid": action.uid}
+        change = {**action.change, "metadata": {**action.change.get("metadata", {}), "uid": action.uid}}
+        content_type = STRATEGIC_MERGE_PATCH if action.strategic else MERGE_PATCH
         try:
             answer = await self.executor._client.patch(
-                action.resource,
-                action.namespace,
-                action.name,
-                {**action.change, "metadata": metadata},
-                content_type=STRATEGIC_MERGE_PATCH if action.strategic else MERGE_PATCH,
-                subresource=action.subresource,
+                *where[:3], change, content_type=content_type, subresource=action.subresource
             )
         except NotFoundError:
             raise StaleError(f"{action.resource} {action.name} is gone") from None
@@ -323,11 +320,17 @@ class _Run(Generic[K]):
         self.outcome.status_written |= action.subresource == "status"
         return self._wrote(f"patch {action.subresource}".rstrip(), action.resource, answer)
 
-    async def _json_patch(self, action: JsonPatch) -> JSON:
+    async def _json_patch(self, action: JsonPatch) -> JSON | None:
         version = {"op": "replace", "path": "/metadata/resourceVersion", "value": action.resource_version}
-        answer = await self.executor._client.patch(
-            action.resource, action.namespace, action.name, [version, *action.operations], content_type=JSON_PATCH
-        )
+        where, operations = (action.resource, action.namespace, action.name), [version, *action.operations]
+        try:
+            answer = await self.executor._client.patch(*where, operations, content_type=JSON_PATCH)
+        except (BadRequestError, ForbiddenError, InvalidError) as error:
+            if action.otherwise is None:
+                raise
+            self.tell(action.on_refusal, str(error))
+            await self.do(action.otherwise)
+            return None
         return self._wrote("patch", action.resource, answer)
 
     async def _update_status(self, action: UpdateStatus) -> JSON:

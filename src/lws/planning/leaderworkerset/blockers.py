@@ -6,7 +6,7 @@ the status write that happens anyway (CD-29).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -82,8 +82,8 @@ def _down(groups: Mapping[int, GroupState], end: int) -> Iterable[int]:
     return (index for index, state in states if not state.ready and not state.free)
 
 
-def named(indices: list[int], count: int) -> str:
-    """Groups by index, and of many how many more there are."""
+def named(indices: Sequence[int | str], count: int) -> str:
+    """Groups by index, or the beginning of their key, and of many how many more there are."""
     more = count - len(indices)
     listed = ", ".join(str(index) for index in indices)
     return f"group{'s' if count != 1 else ''} {listed}{f' and {more} more' if more > 0 else ''}"

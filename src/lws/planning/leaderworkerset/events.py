@@ -34,6 +34,7 @@ GROUP_HEALED = "GroupHealed"
 INVALID_POLICY = "InvalidPolicy"
 ROLLOUT_STALLED = "RolloutStalled"
 ROLLED_BACK = "RolledBack"
+ROLL_BACK_REFUSED = "RollBackRefused"
 WORKERS_SCALED = "WorkersScaled"
 SURGE_UNSCHEDULABLE = "SurgeUnschedulable"
 EVACUATE_GROUP = "EvacuateGroup"
@@ -260,6 +261,12 @@ def rolled_back(bad: str, good: str, revision: Reference) -> EmitEvent:
     """The earlier revision's template was written back; an addition to the reference's events (resilience 5)."""
     note = f"The rollout of revision {bad} stalled: the template of revision {good} was written back"
     return EmitEvent("Warning", ROLLED_BACK, UPDATE, note, revision)
+
+
+def roll_back_refused(bad: str, good: str, revision: Reference) -> EmitEvent:
+    """The earlier revision's template is not admitted; an addition to the reference's events (resilience 5)."""
+    note = f"The rollout of revision {bad} stalled, and the template of revision {good} is refused: {{error}}"
+    return EmitEvent("Warning", ROLL_BACK_REFUSED, UPDATE, note, revision)
 
 
 def surge_unschedulable(once: str) -> EmitEvent:

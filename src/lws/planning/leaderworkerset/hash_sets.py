@@ -30,6 +30,7 @@ from lws.planning.leaderworkerset import (
     revisions,
     services,
     status,
+    undoing,
     workloads,
 )
 from lws.planning.leaderworkerset import moves as moves_of
@@ -45,7 +46,7 @@ from lws.planning.leaderworkerset.rollout import Budget
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.planning.leaderworkerset.status import StatusPlan
 from lws.planning.leaderworkerset.statuspacing import PacedPlan
-from lws.planning.leaderworkerset.steering import Course, Steering, steer, told
+from lws.planning.leaderworkerset.steering import Course, Steering, held, steer, told
 
 DELETION_CHECK: Final = 5.0  # seconds until we look again at a leader object that is going (spec 5.8)
 
@@ -122,7 +123,8 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     choice = revisions.choose(lws, snapshot.leader_deployment, snapshot.revisions, snapshot.contents)
     leaders = groups.leaders_by_number(snapshot.leaders)
     states = {number: _state(snapshot, leader, choice.key) for number, leader in leaders.items() if lives(leader)}
-    steering = _steer(snapshot, Course(choice.key, budget, leaders, states, snapshot.lookup), time)
+    course = Course(choice.key, budget, leaders, states, snapshot.lookup, hashed=True)
+    steering = undoing.considered(snapshot, steer(lws, snapshot.policies, snapshot.rollout, course, time), choice.key)
     outdated = _outdated(snapshot, choice)
     rolling = choice.armed or (outdated and any(not state.updated for state in states.values()))
     moves = evacuation.moves(snapshot, leaders, states, time, rolling=rolling)
@@ -142,11 +144,6 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     return _Seen(snapshot, budget, choice, apply, counts, seen, steering, moves, disruption.planned(snapshot))
 
 
-def _steer(snapshot: SetSnapshot, course: Course, time: datetime) -> Steering:
-    """Pause, and surge without capacity; a deadline is the Deployment's own (resilience 1.6)."""
-    return steer(snapshot.lws, replace(snapshot.policies, progress_deadline=0.0), snapshot.rollout, course, time)
-
-
 def _state(snapshot: SetSnapshot, leader: Pod, key: str) -> GroupState:
     size = groups.size_of(leader, snapshot.lws, snapshot.revisions, snapshot.contents)
     return groups.state_of(leader, size, groups.workers_of(leader, snapshot.statefulsets), key)
@@ -164,6 +161,9 @@ def _outdated(snapshot: SetSnapshot, choice: Choice) -> bool:
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, leader Deployment, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
+    undone = undoing.undo(snapshot, seen.steering, seen.choice.key)
+    if undone:
+        return Plan(undone)
     done = seen.counts.update_done(seen.budget)
     actions: list[Action] = [*hash_budget.prune(lws, snapshot.leaders, seen.choice.key, done=done)]
     pruned = any(isinstance(each, Patch) for each in actions)
@@ -202,8 +202,8 @@ def _apply(snapshot: SetSnapshot, choice: Choice, steering: Steering, replicas: 
     lws, live, name = snapshot.lws, snapshot.leader_deployment, snapshot.lws.metadata.name
     # A Deployment that is paused before it has a ReplicaSet never gets one.
     begun = live is not None and live.metadata.annotation(f"{leader_deployment.NOTES}revision") is not None
-    held = replace(steering, paused=steering.paused and begun)
-    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas, held)
+    held_back = replace(steering, paused=held(steering, snapshot.policies) and begun)
+    body = leader_deployment.manifest(lws, snapshot.contents.sections(lws), choice.key, replicas, held_back)
     digest = leader_statefulset.digest(body)
     failed = events.leader_set_failed(name, existed=live is not None, kind=events.DEPLOYMENT)
     if live is None:

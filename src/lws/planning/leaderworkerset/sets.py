@@ -165,7 +165,7 @@ def _look(snapshot: SetSnapshot, time: datetime) -> _Seen:
     now = None if statefulset is None else LeaderNumbers.of(statefulset)
     by_index = groups.leaders_by_index(leaders, lws.metadata.name)
     course = Course(choice.key, budget, by_index, states, snapshot.lookup)
-    steered_by = steer(lws, snapshot.policies, snapshot.rollout, course, time)
+    steered_by = undoing.considered(snapshot, steer(lws, snapshot.policies, snapshot.rollout, course, time), choice.key)
     surging = _surging(snapshot, choice, by_index)
     decision = decide(steer_budget(steered_by, budget), now, states, armed=choice.armed, surging=surging)
     ending = [pod for pod in snapshot.leaders if pod.metadata.deleting]
@@ -194,7 +194,7 @@ def _surging(snapshot: SetSnapshot, choice: Choice, leaders: Mapping[int, Pod]) 
 def _roll(seen: _Seen, now: datetime) -> Plan:
     """Revision, numbers, leader StatefulSet, Service, status, truncation: in this order."""
     snapshot, lws = seen.snapshot, seen.snapshot.lws
-    undone = undoing.undo(lws, snapshot.policies, seen.steering, snapshot.revisions, seen.choice.key)
+    undone = undoing.undo(snapshot, seen.steering, seen.choice.key)
     if undone:
         return Plan(undone)
     done = seen.counts.update_done(seen.budget)

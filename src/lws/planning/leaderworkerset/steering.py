@@ -6,11 +6,13 @@ anything unless the set, or a policy, asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
+from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.objects import Pod
 from lws.api.leaderworkerset.policies import SetPolicies
 from lws.api.leaderworkerset.policykeys import PAUSED as PAUSED_VALUE
@@ -23,7 +25,7 @@ from lws.apimachinery.objects import Condition
 from lws.planning.leaderworkerset import events
 from lws.planning.leaderworkerset.blockers import NAMED, named
 from lws.planning.leaderworkerset.conditions import UPDATE_IN_PROGRESS
-from lws.planning.leaderworkerset.groups import GroupState, revision_key
+from lws.planning.leaderworkerset.groups import ABSENT, GroupState, group_name, revision_key
 from lws.planning.leaderworkerset.groupstatus import Lookup
 from lws.planning.leaderworkerset.rollout import Budget, Decision, LeaderNumbers
 
@@ -44,17 +46,19 @@ class Steering:
     Attributes:
         paused: whether it stands still because somebody wants it to.
         stalled: whether it made no progress for longer than its deadline.
-        late: the groups that are to be updated and are not, if it is stalled.
+        late: names the groups that are to be updated and ready and are not, if it is stalled.
         fallback: whether groups are taken down one by one, for their surge finds no room.
         rollout: what is to be remembered; None for nothing.
+        obstacle: why the earlier revision is not put back, if it is stalled; empty if it is.
         again: in how many seconds that may change by itself.
     """
 
     paused: bool = False
     stalled: bool = False
-    late: tuple[int, ...] = ()
+    late: str = ""
     fallback: bool = False
     rollout: RolloutStatus | None = None
+    obstacle: str = ""
     again: float | None = None
 
 
@@ -65,9 +69,10 @@ class Course:
     Attributes:
         key: the current revision key.
         budget: the resolved numbers.
-        leaders: leader pods that count, by index.
+        leaders: leader pods that count, by index, or by a number that stands for their key.
         states: states of their groups.
         lookup: finds the pods of groups; None where only leaders are looked at.
+        hashed: whether groups are known by a key.
     """
 
     key: str
@@ -75,12 +80,31 @@ class Course:
     leaders: Mapping[int, Pod]
     states: Mapping[int, GroupState]
     lookup: Lookup | None = None
+    hashed: bool = False
 
     @property
-    def unfinished(self) -> tuple[int, ...]:
-        """Wanted groups that the user's partition lets go and that are not both updated and ready."""
-        wanted = range(self.budget.partition, self.budget.replicas)
-        return tuple(index for index in wanted if index not in self.states or not self.states[index].good)
+    def lacking(self) -> int:
+        """How many of the wanted groups that may be of the current revision are not both updated and ready."""
+        wanted = self._wanted
+        return max(0, len(wanted) - sum(state.good for at, state in self.states.items() if self.hashed or at in wanted))
+
+    @property
+    def late(self) -> str:
+        """Names some of them; by key those of the current revision first, then the oldest."""
+        lacking = self.lacking
+        return named(list(islice(self._late(), min(NAMED, lacking))), lacking)
+
+    @property
+    def _wanted(self) -> range:
+        """The groups that the user's partition lets go; there is none by key."""
+        return range(0 if self.hashed else self.budget.partition, self.budget.replicas)
+
+    def _late(self) -> Iterable[str]:
+        if not self.hashed:
+            return (str(index) for index in self._wanted if not self.states.get(index, ABSENT).good)
+        found = [self.leaders[at] for at, state in self.states.items() if not state.good]
+        found.sort(key=lambda pod: (revision_key(pod) != self.key, pod.metadata.creation_timestamp, pod.metadata.name))
+        return map(group_name, found)
 
     @property
     def begun(self) -> bool:
@@ -109,7 +133,7 @@ def steer(
     paused = policies.rollout == PAUSED_VALUE
     if not (policies.progress_deadline or policies.surge_fallback):
         return Steering(paused=paused)
-    if not course.begun and not course.unfinished:
+    if not course.begun and not course.lacking:
         return Steering(paused=paused)
     known = remembered if remembered is not None and remembered.revision == course.key else None
     fallback, again = _fallback(policies, known, course, now)
@@ -121,9 +145,10 @@ def steer(
     moved = _progress(lws, known, course, now, waits=paused or was_paused or edited or _gated(course))
     rollout = rollout.model_copy(update={"progress_time": timestamp(moved)})
     left = (after(moved, policies.progress_deadline) - now).total_seconds()
-    stalled = left <= 0 and bool(course.unfinished)
+    stalled = left <= 0 and course.lacking > 0
     every = [each for each in (again, left if left > 0 else None) if each is not None]
-    return Steering(paused, stalled, course.unfinished if stalled else (), fallback, rollout, min(every, default=None))
+    late = course.late if stalled else ""
+    return Steering(paused, stalled, late, fallback, rollout, again=min(every, default=None))
 
 
 def _progress(
@@ -146,9 +171,16 @@ def _progress(
 
 
 def _gated(course: Course) -> bool:
-    """Whether every updated group that is not ready is held by a scheduling gate, and there is one."""
+    """Whether every updated group that is not ready is held by somebody's scheduling gate, and there is one.
+
+    Ours is none of these: it holds a group whose predecessor does not go, which is no progress (next 4).
+    """
     waiting = [index for index in _updated(course) if not course.states[index].ready]
-    return bool(waiting) and all(any(pod.spec.scheduling_gates for pod in course.pods(index)) for index in waiting)
+    return bool(waiting) and all(any(map(_held_by_others, course.pods(index))) for index in waiting)
+
+
+def _held_by_others(pod: Pod) -> bool:
+    return any(gate.name != labels.REPLACEMENT_GATE for gate in pod.spec.scheduling_gates or ())
 
 
 def _updated(course: Course) -> list[int]:
@@ -197,9 +229,14 @@ def steered(
         return replace(
             decision, partition=_held(decision, now, course), replicas=_without_more_surge(decision, now, course)
         )
-    if steering.stalled and policies.on_stall != "Ignore":
+    if held(steering, policies):
         return replace(decision, partition=max(decision.partition, now.partition))
     return decision
+
+
+def held(steering: Steering, policies: SetPolicies) -> bool:
+    """Whether no further group is to be replaced: somebody wants that, or the rollout has stalled and is to wait."""
+    return steering.paused or (steering.stalled and policies.on_stall != "Ignore")
 
 
 def _held(decision: Decision, now: LeaderNumbers, course: Course) -> int:
@@ -233,32 +270,30 @@ def conditions(
     resumed = Wanted(PAUSED, ROLLOUT_RESUMED, "The rollout is not paused", "False")
     if steering.paused or find(found, PAUSED) is not None:
         found = with_condition(found, paused if steering.paused else resumed, generation, now)
-    late = Wanted(STALLED, DEADLINE_EXCEEDED, _late(steering, policies, lws))
+    late = Wanted(STALLED, DEADLINE_EXCEEDED, _late(steering, policies))
     well = Wanted(STALLED, ROLLOUT_PROGRESSING, "The rollout makes progress, or is complete", "False")
     if steering.stalled or find(found, STALLED) is not None:
         found = with_condition(found, late if steering.stalled else well, generation, now)
     return found
 
 
-def _late(steering: Steering, policies: SetPolicies, lws: LeaderWorkerSet) -> str:
-    who = named(list(steering.late[:NAMED]), len(steering.late))
+def _late(steering: Steering, policies: SetPolicies) -> str:
     does = {
         "Hold": "it is held until there is progress, or an edit",
         "Ignore": "it goes on",
-        "Undo": "the template of the earlier revision is put back, or where that cannot be it is held",
+        "Undo": "the template of the earlier revision is put back",
     }[policies.on_stall]
-    if policies.on_stall == "Undo" and lws.metadata.controller is not None:
-        owner = lws.metadata.controller
-        does = f"it is held and not undone, for {owner.kind} {owner.name} would write the edit again"
-    return f"No group became updated and ready within the deadline; {who} did not: {does}"
+    if steering.obstacle:
+        does = f"it is held and not undone, for {steering.obstacle}"
+    return f"No group became updated and ready within the deadline; {steering.late} did not: {does}"
 
 
 def told(steering: Steering, policies: SetPolicies, lws: LeaderWorkerSet, key: str) -> tuple[EmitEvent, ...]:
     """The events of this pass."""
     out = []
     if steering.stalled and steering.rollout is not None:
-        once = f"{lws.metadata.uid}/{STALLED}/{key}/{steering.rollout.progress_time}"
-        out.append(events.rollout_stalled(_late(steering, policies, lws), once))
+        once = f"{lws.metadata.uid}/{STALLED}/{key}/{steering.rollout.progress_time}/{steering.obstacle}"
+        out.append(events.rollout_stalled(_late(steering, policies), once))
     if steering.fallback:
         out.append(events.surge_unschedulable(f"{lws.metadata.uid}/{events.SURGE_UNSCHEDULABLE}/{key}"))
     return tuple(out)
