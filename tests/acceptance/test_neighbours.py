@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
 from random import Random
 from statistics import mean
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws.errors import TransportError
 from tests.acceptance.support import figure
+from tests.forwarding import Forwarding
 from tests.simulation.chaos import Chaos, Trouble
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
@@ -24,7 +24,7 @@ HANG = 30.0
 LOOK = 0.25  # seconds between two looks at a set
 
 
-class Poison:
+class Poison(Forwarding):
     """A transport on which no apply for a poisoned set ever succeeds.
 
     Args:
@@ -33,7 +33,7 @@ class Poison:
     """
 
     def __init__(self, inner: Transport, status: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._status = status
         self.refused = 0
 
@@ -46,14 +46,6 @@ class Poison:
             await asyncio.sleep(HANG)
             raise TransportError("there was no answer")
         return Response(self._status, {"content-type": "application/json"}, b'{"kind":"Status","message":"poisoned"}')
-
-    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        """Pass on."""
-        return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 async def durations(cluster: Cluster, prefix: str, companion: str, companions: int) -> list[float]:

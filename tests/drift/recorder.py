@@ -10,6 +10,7 @@ from typing import Any
 
 from lws.apimachinery.manifests import JSON
 from lws.client.transport import Request, Response, Stream, Transport
+from tests.forwarding import Forwarding
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Book:
         return [each for each in self.exchanges if each.who == who]
 
 
-class Recorder:
+class Recorder(Forwarding):
     """Passes everything on, and writes it down under a name.
 
     Args:
@@ -75,7 +76,7 @@ class Recorder:
     """
 
     def __init__(self, inner: Transport, who: str, book: Book) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._who = who
         self._book = book
 
@@ -103,10 +104,6 @@ class Recorder:
         async with self._inner.stream(request) as stream:
             watched.status, watched.content_type = stream.status, stream.headers.get("content-type", "")
             yield _Noted(stream, watched)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 class _Noted:

@@ -32,6 +32,7 @@ from lws.webhook.rotation import CertificateRotator
 from lws_sandbox.user import UserInfo
 from tests.acceptance.disaggregatedset.site import Site
 from tests.api.disaggregatedset.making import external, pause, role
+from tests.forwarding import Forwarding
 from tests.simulation.cluster import Cluster, manifest
 from tests.simulation.hashed import HASH_LOOPS
 from tests.virtual import virtual_time
@@ -131,11 +132,11 @@ def granted() -> set[Permission]:
     return found
 
 
-class Noting:
+class Noting(Forwarding):
     """A transport that notes which permission each request needs."""
 
     def __init__(self, inner: Transport, noted: set[Permission]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._noted = noted
 
     async def send(self, request: Request) -> Response:
@@ -147,10 +148,6 @@ class Noting:
         """Note and pass on."""
         self._noted.add(needed(request))
         return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 def needed(request: Request) -> Permission:

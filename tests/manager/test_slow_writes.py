@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import LEASES
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response
+from tests.forwarding import Forwarding
 from tests.simulation.cluster import Cluster, manifest
 from tests.virtual import virtual_time
 
 LATE = 11.0  # the time-out of a webhook, 10 s, and the rest of the way
 
 
-class LateWrites:
+class LateWrites(Forwarding):
     """A transport by which every write is answered late."""
-
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
 
     async def send(self, request: Request) -> Response:
         """Pass on; a write is admitted only after a while."""
         if request.method != "GET":
             await asyncio.sleep(LATE)
         return await self._inner.send(request)
-
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Stream]:
-        """Pass on."""
-        async with self._inner.stream(request) as stream:
-            yield stream
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 @pytest.mark.long

@@ -6,8 +6,6 @@ import asyncio
 import itertools
 import statistics
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -17,11 +15,12 @@ import structlog
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, NAMESPACES
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws.clock import SystemClock
 from lws.manager.manager import REVIEW_BURST, REVIEW_QPS, ControllerManager
 from lws.manager.settings import Configuration, Settings
 from lws_sandbox.cluster import Sandbox
+from tests.forwarding import Forwarding
 from tests.manager.test_rolling_replacement import Replica
 from tests.manager.test_servers import free_port
 from tests.simulation.cluster import LEADERWORKERSET, crd, manifest
@@ -34,6 +33,7 @@ WORST = 5.0  # seconds for the worst of all, half of what the elector has: a bus
 # Presents so many made-up tokens by keep-alive clients over TLS, and prints how many answers had which status.
 STRANGERS = """
 import asyncio, collections, os, ssl, sys
+from tests.forwarding import Forwarding
 os.nice(10)  # they would be on another machine
 port, tokens, clients = map(int, sys.argv[1:])
 trust = ssl.create_default_context()
@@ -57,27 +57,17 @@ asyncio.run(main())
 """
 
 
-class Timed:
+class Timed(Forwarding):
     """A transport that notes when each request was sent."""
 
     def __init__(self, inner: Transport) -> None:
         self.requests: list[tuple[float, Request]] = []
-        self._inner = inner
+        super().__init__(inner)
 
     async def send(self, request: Request) -> Response:
         """Pass on."""
         self.requests.append((asyncio.get_running_loop().time(), request))
         return await self._inner.send(request)
-
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Stream]:
-        """Pass on."""
-        async with self._inner.stream(request) as stream:
-            yield stream
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 @dataclass

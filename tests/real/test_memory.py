@@ -13,6 +13,7 @@ from lws.client.transport import Request, Response, Stream, Transport
 from lws.runtime.timestamps import micro_time
 from tests.acceptance.census import census
 from tests.acceptance.support import figure
+from tests.forwarding import Forwarding
 from tests.real.planes import Plane
 from tests.real.world import World
 
@@ -24,11 +25,11 @@ TEMPLATE: JSON = {
 }
 
 
-class Metered:
+class Metered(Forwarding):
     """A transport that counts the bytes of streams, but for the lines of bookmarks."""
 
     def __init__(self, inner: Transport) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.received = 0
 
     async def send(self, request: Request) -> Response:
@@ -40,10 +41,6 @@ class Metered:
         """Pass on, and count."""
         async with self._inner.stream(request) as answer:
             yield _Metered(answer, self)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 class _Metered:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.drills.base import DrillError
 from lws_sandbox.virtual_time import run as run_virtually
+from tests.forwarding import Forwarding
 from tests.simulation.chaos import CrashPoint
 from tests.simulation.cluster import NAMESPACE, Cluster, Running
 from tests.simulation.moving import MOVING, Watched, chosen, cordon, edit, groups_on, made, settled, up, watching
@@ -58,11 +59,11 @@ ACTS: dict[str, tuple[Act, int, int]] = {  # with how many groups there are in t
 }
 
 
-class Counting:
+class Counting(Forwarding):
     """A transport that tells when so many writes were answered."""
 
     def __init__(self, inner: Transport, at: int, reached: Callable[[], None]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._at = at
         self._reached = reached
         self._count = 0
@@ -74,14 +75,6 @@ class Counting:
         if self._count == self._at:
             self._reached()
         return response
-
-    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        """Pass on."""
-        return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 async def _disturbed(act: Act, step: int, replicas: int) -> Watched:

@@ -13,6 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS
 from lws.client.transport import Request, Response, Transport
 from lws.planning.leaderworkerset import forensics
+from tests.forwarding import Forwarding
 from tests.planning import making
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time
@@ -21,15 +22,13 @@ LINES = b"loading weights\nCUDA error: out of memory\n"
 REFUSED = b'{"kind":"Status","reason":"Forbidden","message":"pods/log is forbidden","code":403}'
 
 
-class WithLogs:
+class WithLogs(Forwarding):
     """A transport on which containers have logs; ``answer`` is how a request for one is answered."""
 
     def __init__(self, inner: Transport, answer: Callable[[], Response | None]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._answer = answer
         self.asked: list[Request] = []
-        self.stream = inner.stream
-        self.close = inner.close
 
     async def send(self, request: Request) -> Response:
         """Carry the request, unless it is for a log."""

@@ -26,6 +26,7 @@ from lws.client.transport import Request, Response, Stream, Transport
 from lws.errors import ForbiddenError, NotFoundError
 from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.runtime import Delays
+from tests.forwarding import Forwarding
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.simulation.hashed import NAME, Hashed, gates, group_ready, hash_cluster, key, noted_leader, ready
 from tests.virtual import virtual_time
@@ -472,12 +473,8 @@ async def test_without_the_right_to_deployments_only_keyed_sets_wait() -> None:
         ]
 
 
-class Refusing:
+class Refusing(Forwarding):
     """A transport on which nobody may read Deployments."""
-
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
-        self.close = inner.close
 
     async def send(self, request: Request) -> Response:
         """Refuse, or pass on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CUSTOMRESOURCEDEFINITIONS, DEPLOYMENTS, SECRETS, SERVICES
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws.errors import ConfigurationError
 from lws.manager.gather import gather
 from lws.manager.handback import handback
@@ -25,6 +24,7 @@ from tests.acceptance.operand.ground import IMAGE, NAMESPACE, NEXT_IMAGE, VERSIO
 from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_rollouts import release, unpullable
 from tests.acceptance.operand.test_states import with_sets
+from tests.forwarding import Forwarding
 from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
 
@@ -60,25 +60,14 @@ async def test_a36_diff_tells_what_is_between_the_cluster_and_a_release() -> Non
     assert [str(each) for each in writes if not each.dry_run] == []
 
 
-class Logs:
+class Logs(Forwarding):
     """A transport that answers for the logs of pods, which the sandbox has not."""
-
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
 
     async def send(self, request: Request) -> Response:
         """Answer, or pass on."""
         if request.path.endswith("/log"):
             return Response(200, {}, b"a line of the log\n")
         return await self._inner.send(request)
-
-    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        """Pass on."""
-        return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 @virtual_time

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import pytest
@@ -15,12 +14,13 @@ from lws.api.operand.crd import OPERATORS
 from lws.api.operand.types import LeaderWorkerSetOperator
 from lws.apimachinery.manifests import labels_of
 from lws.apimachinery.resources import LEASES
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws.errors import InvalidError
 from lws.planning.operand.desired import desired
 from lws.planning.operand.facts import Facts
 from tests.acceptance.operand.ground import NAMESPACE, VERSION, operator_manifest, slim_assets
 from tests.acceptance.operand.site import Site
+from tests.forwarding import Forwarding
 from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
 
@@ -77,11 +77,11 @@ async def test_a02_at_rest_nothing_is_written() -> None:
         assert counting.asked.total() <= MOST_AT_REST
 
 
-class Counting:
+class Counting(Forwarding):
     """A transport that counts requests by method and resource."""
 
     def __init__(self, inner: Transport) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.asked: Counter[str] = Counter()
 
     async def send(self, request: Request) -> Response:
@@ -91,14 +91,6 @@ class Counting:
         rest = rest[2:] if rest[:1] == ["namespaces"] and len(rest) > 2 else rest
         self.asked[f"{request.method} {rest[0] if rest else 'discovery'}"] += 1
         return await self._inner.send(request)
-
-    def stream(self, request: Request) -> AbstractAsyncContextManager[Stream]:
-        """Pass on."""
-        return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
 
 STATES = "spec.managementState in body should match '^(Managed|Unmanaged|Force|Removed)$'"

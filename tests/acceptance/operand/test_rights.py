@@ -32,6 +32,7 @@ from tests.acceptance.operand.certmanager import CertManager, Tls
 from tests.acceptance.operand.ground import NAMESPACE, Ground, fixture
 from tests.acceptance.operand.site import Site
 from tests.acceptance.operand.test_certificates import SLOW
+from tests.forwarding import Forwarding
 from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.long
@@ -71,11 +72,11 @@ async def grant(site: Ground) -> None:
         await site.client.create(KINDS[manifest["kind"]], manifest)
 
 
-class Noting:
+class Noting(Forwarding):
     """A transport that notes which right each request needs, and how it ended."""
 
     def __init__(self, inner: Transport) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.needed: set[tuple[str, Grant]] = set()  # namespace, or empty for the cluster
         self.refused: list[str] = []
 
@@ -91,10 +92,6 @@ class Noting:
         """Note and pass on."""
         self._note(request)
         return self._inner.stream(request)
-
-    async def close(self) -> None:
-        """Pass on."""
-        await self._inner.close()
 
     def _note(self, request: Request) -> None:
         parts = request.path.strip("/").split("/")
