@@ -1,7 +1,6 @@
 """The reference takes a running cluster back: what it would do with what we left, by next.md word for word.
 
-Nothing here is made by our planners: the objects that it would apply are written out as next 3.3 and 11.1 have them,
-and what it would decide of a degraded group is decided from the stored state alone (next 5.3, 5.5, 5.6).
+What it would decide of a degraded group is decided from the stored state alone (next 5.3, 5.5, 5.6).
 """
 
 from __future__ import annotations
@@ -17,12 +16,10 @@ from lws.apimachinery.resources import CONTROLLERREVISIONS, DEPLOYMENTS, PODS, R
 from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.reconcilers.test_recovery import uids, up
 from tests.reconcilers.test_restart_budget import exhaust, exhaust_by_key
+from tests.reference import L, applied
 from tests.simulation.cluster import NAMESPACE, Cluster, running
 from tests.simulation.hashed import HASH_LOOPS, ready
 from tests.virtual import virtual_time
-
-L = "leaderworkerset.sigs.k8s.io/"
-CONTAINER = {"name": "main", "image": "app:1"}
 
 
 async def left(cluster: Cluster) -> tuple[dict[str, str], JSON, str]:
@@ -31,66 +28,6 @@ async def left(cluster: Cluster) -> tuple[dict[str, str], JSON, str]:
     (revision,) = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
     lws = await cluster.client.get(LEADERWORKERSETS, NAMESPACE, "sample")
     return await uids(cluster), lws, revision["metadata"]["labels"][L + "template-revision-hash"]
-
-
-def owner(lws: JSON) -> list[JSON]:
-    """The reference that it gives to what belongs to the set."""
-    meta = lws["metadata"]
-    return [
-        {
-            "apiVersion": "leaderworkerset.x-k8s.io/v1",
-            "kind": "LeaderWorkerSet",
-            "name": meta["name"],
-            "uid": meta["uid"],
-            "controller": True,
-            "blockOwnerDeletion": True,
-        }
-    ]
-
-
-def leader_object(lws: JSON, key: str, kind: str, spec: JSON, *, hashed: bool) -> JSON:
-    """The object that makes leaders, as it is applied (next 3.3; spec 5.3 with the label of next 14)."""
-    template: JSON = {
-        "metadata": {
-            "labels": {L + "name": "sample", L + "worker-index": "0", L + "template-revision-hash": key},
-            "annotations": {L + "size": "3", **({L + "group-identity": "Hash"} if hashed else {})},
-        },
-        "spec": {"containers": [CONTAINER]},
-    }
-    if hashed:
-        gate = {"conditionType": L + "group-ready"}
-        template["spec"] |= {"subdomain": "sample", "readinessGates": [gate]}
-    notes = {**lws["metadata"].get("annotations", {}), L + "replicas": "2"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {
-            "name": "sample",
-            "namespace": NAMESPACE,
-            "labels": {L + "name": "sample", L + "template-revision-hash": key, L + "role": "leader"},
-            "annotations": notes,
-            "ownerReferences": owner(lws),
-        },
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": {L + "name": "sample", L + "worker-index": "0"}},
-            "template": template,
-            **spec,
-        },
-    }
-
-
-async def applied(cluster: Cluster, lws: JSON, key: str, *, hashed: bool) -> None:
-    """The reference applies its leader object, as it does at every reconcile."""
-    if hashed:
-        rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
-        body = leader_object(lws, key, "Deployment", {"strategy": rolling}, hashed=True)
-        await cluster.client.apply(DEPLOYMENTS, body, field_manager="lws", force=True)
-    else:
-        rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}
-        spec = {"serviceName": "sample", "podManagementPolicy": "Parallel", "updateStrategy": rolling}
-        body = leader_object(lws, key, "StatefulSet", spec, hashed=False)
-        await cluster.client.apply(STATEFULSETS, body, field_manager="lws", force=True)
 
 
 def worker_set_of(leader: JSON, sets: list[JSON]) -> list[JSON]:
@@ -109,7 +46,7 @@ async def test_running_set_is_taken_back_without_a_restart(hashed: bool) -> None
         before, lws, key = await left(cluster)
         kind = DEPLOYMENTS if hashed else STATEFULSETS
         live = await cluster.client.get(kind, NAMESPACE, "sample")
-        await applied(cluster, lws, key, hashed=hashed)
+        await applied(cluster.client, lws, key, hashed=hashed)
         await cluster.quiet(30)
         assert await uids(cluster) == before
         after = await cluster.client.get(kind, NAMESPACE, "sample")
@@ -153,7 +90,7 @@ async def test_degraded_set_is_taken_back_and_recovers(hashed: bool) -> None:
         assert all(held in each["metadata"]["finalizers"] for each in group)
         assert "deletionTimestamp" in leader["metadata"]
         assert leader["metadata"]["labels"][L + "template-revision-hash"] == key  # neither rolled nor scaled down: kept
-        await applied(cluster, lws, key, hashed=hashed)
+        await applied(cluster.client, lws, key, hashed=hashed)
         await cluster.quiet(30)
         assert await uids(cluster) == before
         await _recover(cluster, notes, f"{key}/{index}", group, leader)
