@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.planning.situations import SITUATIONS, facts_of
+from tests.planning.situations import PAIRS, SITUATIONS, Situation, facts_of
 
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
@@ -21,11 +21,23 @@ and has groups of two; its group 0 is in trouble. The reason is that of `status.
 |---|---|---|
 """
 
+PAIRED = """
+## Two groups in trouble
+
+Neither hides the other, and what may be the cause of the other comes first.
+
+| to group 0 | to group 1 | what is said |
+|---|---|---|
+"""
+
 
 def render() -> str:
     """The page."""
-    rows = []
-    for one in SITUATIONS:
-        said = "<br>".join(text.replace("|", "\\|") for text in sentences(diagnose(facts_of(one))))
-        rows.append(f"| {one.title} | {one.reason.text} | {said} |\n")
-    return HEAD + "".join(rows)
+    rows = [f"| {one.title} | {one.reason.text} | {_said(one)} |\n" for one in SITUATIONS]
+    pairs = [(SITUATIONS[first], SITUATIONS[second]) for first, second in PAIRS]
+    both = [f"| {first.title} | {second.title} | {_said(first, second)} |\n" for first, second in pairs]
+    return HEAD + "".join(rows) + PAIRED + "".join(both)
+
+
+def _said(*ones: Situation) -> str:
+    return "<br>".join(text.replace("|", "\\|") for text in sentences(diagnose(facts_of(*ones))))

@@ -227,11 +227,11 @@ def no_volume(i: int) -> Parts:
     return Parts(group(i, worker=worker(i, status=status)), events=(event("Pod", f"s-{i}-1", "FailedMount", said),))
 
 
-def initializing(name: str, **state: Any) -> JSON:
-    """The status of a pod whose init container is so."""
+def initializing(name: str, *earlier: JSON, **state: Any) -> JSON:
+    """The status of a pod whose init container is so, after earlier ones."""
     return {
         "phase": "Pending",
-        "initContainerStatuses": [{"name": name, "state": state}],
+        "initContainerStatuses": [*earlier, {"name": name, "state": state}],
         "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "PodInitializing"}}}],
     }
 
@@ -240,6 +240,12 @@ def nameless(i: int) -> Parts:
     """A pod that no webhook saw."""
     stray = pod(f"s-{i}-1", group=i, worker=1, labels={labels.WORKER_INDEX: ""})
     return Parts(group(i, worker=None), strays=(stray,))
+
+
+def nameless_leader(i: int) -> Parts:
+    """A leader that no webhook saw."""
+    stray = pod(f"s-{i}", group=i, worker=0, labels={labels.WORKER_INDEX: ""})
+    return Parts(group(i, None, None, workers=None), strays=(stray,))
 
 
 R = Reason
@@ -340,11 +346,25 @@ SITUATIONS: tuple[Situation, ...] = (
         gang("", queue="glod", exists=False),
     ),
     Situation(
+        "nobody made the queue that gangs go to by default",
+        R.QUEUE_MISSING,
+        "PodGroup s-{i}-new",
+        "create Queue default",
+        gang("", queue="", exists=False),
+    ),
+    Situation(
         "a gang is larger than what its queue may have",
         R.POD_GROUP_PENDING,
         "PodGroup s-{i}-new",
         "Free room in the queue",
         gang("Pending", words="resource in cluster is overused: overused cpu"),
+    ),
+    Situation(
+        "the gang scheduler does not run",
+        R.POD_GROUP_PENDING,
+        "PodGroup s-{i}-new",
+        "See that Volcano runs",
+        gang(""),
     ),
     Situation(
         "Kueue has not admitted the group",
@@ -410,6 +430,13 @@ SITUATIONS: tuple[Situation, ...] = (
         of_worker(status=initializing("load", running={})),
     ),
     Situation(
+        "the second init container waits for a service",
+        R.INIT_RUNNING,
+        "init container await",
+        "tells how far it is",
+        of_worker(status=initializing("await", {"name": "load", "state": {"terminated": {"exitCode": 0}}}, running={})),
+    ),
+    Situation(
         "an init container fails",
         R.CRASH_LOOP,
         "worker pod s-{i}-1",
@@ -424,6 +451,13 @@ SITUATIONS: tuple[Situation, ...] = (
         "pods were created while the webhook was missing", R.UNADMITTED, "s-{i}-1", "delete these pods", nameless
     ),
     Situation(
+        "the webhook configurations leave the leader's namespace out",
+        R.UNADMITTED,
+        "s-{i}",
+        "Check that the webhook configurations exist",
+        nameless_leader,
+    ),
+    Situation(
         "a pod of a deleted set is still there",
         R.TERMINATING,
         "leader pod s-9",
@@ -431,7 +465,7 @@ SITUATIONS: tuple[Situation, ...] = (
         lambda i: Parts(group(i), strays=(pod("s-9", group=9, worker=0, metadata=ENDING),)),
     ),
 )
-PAIRS: tuple[tuple[int, int], ...] = tuple((n, (n + 5 + n % 7) % 34) for n in range(26))
+PAIRS: tuple[tuple[int, int], ...] = tuple((n, (n + 5 + n % 7) % len(SITUATIONS)) for n in range(26))
 
 
 def facts_of(*situations: Situation) -> Facts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hack import situations as page
 
@@ -45,7 +47,7 @@ def test_of_two_situations_both_are_told_the_cause_first(pair: tuple[int, int]) 
 
 
 def test_every_reason_of_a_group_has_a_situation() -> None:
-    """Each reason of resilience 4 is in the table, most of them in two forms.
+    """Each reason of resilience 4 is in the table in two forms at least.
 
     WaitingForLeader is none of them: a leader that is waited for has a reason of its own, which is told in its place.
     """
@@ -58,8 +60,10 @@ def test_every_reason_of_a_group_has_a_situation() -> None:
         Reason.ROLLOUT,
         Reason.ROLLOUT_HELD,
     }
-    assert {one.reason for one in SITUATIONS} == of_groups
-    assert len(SITUATIONS) + len(PAIRS) == 60
+    forms = Counter(one.reason for one in SITUATIONS)
+    assert forms.keys() == of_groups
+    assert min(forms.values()) >= 2
+    assert len(SITUATIONS) + len(PAIRS) >= 60
     assert len(set(IDS)) == len(IDS)
 
 
