@@ -17,6 +17,7 @@ from lws.errors import NotFoundError
 from lws.planning.leaderworkerset.diagnosis.diagnose import diagnose
 from lws.planning.leaderworkerset.diagnosis.words import sentences
 from tests.real.planes import Plane
+from tests.real.test_restart_budget import retained
 from tests.real.world import World
 
 RELEASE = 60.0  # seconds; the shortest that is allowed
@@ -51,17 +52,18 @@ async def renew(world: World, node: str) -> None:
 
 
 @asynccontextmanager
-async def stopped(world: World, silent: str, reporting: str) -> AsyncIterator[None]:
+async def stopped(world: World, *silent: str, reporting: str = "") -> AsyncIterator[None]:
     """The kubelets of these nodes do nothing meanwhile; of one something is heard still."""
-    fleet = world.loops.fleet
-    fleet.failed.update((silent, reporting))
-    renewing = asyncio.create_task(renew(world, reporting))
+    fleet, every = world.loops.fleet, [each for each in (*silent, reporting) if each]
+    fleet.failed.update(every)
+    renewing = asyncio.create_task(renew(world, reporting)) if reporting else None
     try:
         yield
     finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
-        for node in (silent, reporting):
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        for node in every:
             fleet.failed.discard(node)
             await tell(world, node, "True")
             world.loops.kubelets.wake_node(node)
@@ -108,7 +110,7 @@ def test_r09_r10_r37_lost_nodes_are_named_and_only_silent_ones_let_go(plane: Pla
         await world.create("other", replicas=1, size=1, metadata=metadata, section={"workerTemplate": template})
         await world.settled("other")
         before = world.uids()
-        async with stopped(world, silent, reporting):
+        async with stopped(world, silent, reporting=reporting):
             await tell(world, silent, "Unknown")
             await tell(world, reporting, "False")
             await unready(world, "other-0")
@@ -132,5 +134,61 @@ def test_r09_r10_r37_lost_nodes_are_named_and_only_silent_ones_let_go(plane: Pla
             assert world.uids()["other-0"] == before["other-0"]
             assert "other-0" not in ended(world)
         await world.settled("sample")
+
+    plane.run(scenario)
+
+
+CHOSEN = {"annotations": {f"{PREFIX}release-lost-nodes-after": "60s"}}
+
+
+def test_r37_a_restart_of_the_controller_makes_the_time_longer(plane: Plane) -> None:
+    """R37: a node is silent for 110 s, and the controller is restarted after 55: it keeps its pods."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.create(replicas=1, size=2, metadata=CHOSEN)
+        await world.settled("sample")
+        before, silent = world.uids(), node_of(world, "sample-0-1")
+        async with stopped(world, silent):
+            await tell(world, silent, "Unknown")
+            await asyncio.sleep(RELEASE - 5)
+            await world.operators[0].stop()
+            await world.start()
+            await asyncio.sleep(RELEASE - 5)
+            assert (world.uids(), ended(world)) == (before, [])
+        await world.settled("sample")
+        assert (world.uids(), ended(world)) == (before, [])
+
+    plane.run(scenario)
+
+
+def test_r37_with_most_nodes_lost_and_for_retained_pods_nothing_ends(plane: Plane) -> None:
+    """R37: nothing is ended while more than half of the nodes are lost, nor ever what an exhausted budget retains."""
+
+    async def scenario(world: World) -> None:
+        await world.start()
+        await world.create(replicas=1, size=2, metadata=CHOSEN)
+        await world.create("other", replicas=1, size=2, metadata=CHOSEN, section={"maxGroupRestarts": 0})
+        for name in ("sample", "other"):
+            await world.settled(name)
+        world.crash("other-0-1")
+        await world.until(lambda: retained(world) == {"other-0", "other-0-1"}, "the retained group")
+        await world.rest()
+        before = world.uids()
+        names = [each["metadata"]["name"] for each in (await world.client.list(NODES))["items"]]
+        silent = node_of(world, "sample-0-1")
+        most = [silent, *(name for name in names if name != silent)][: len(names) // 2 + 1]
+        async with stopped(world, *most):
+            for node in most:
+                await tell(world, node, "Unknown")
+            await asyncio.sleep(RELEASE + 10)
+            assert (world.uids(), ended(world)) == (before, [])
+        kept = node_of(world, "other-0-1")
+        await world.settled("sample")
+        async with stopped(world, kept):
+            await tell(world, kept, "Unknown")
+            await asyncio.sleep(RELEASE + 10)
+            assert {name for name in ended(world) if name.startswith("other")} == set()
+            assert retained(world) == {"other-0", "other-0-1"}
 
     plane.run(scenario)
