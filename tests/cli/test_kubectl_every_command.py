@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lws.cli.kubectl.main import main
 from tests.cli.every_command import ROWS, leaves, parser_of
 
 COMMANDS = [" ".join(path) for path in leaves()]
+OUTPUT = Path(__file__).parents[2] / "docs" / "kubectl-lws-output.md"
 PAGE = Path(__file__).parents[2] / "docs" / "kubectl-lws.md"
 
 
@@ -50,3 +52,10 @@ def test_every_command_says_what_it_is(command: str, capsys: pytest.CaptureFixtu
     assert f"usage: kubectl lws {'' if command == 'help' else command}" in printed
     assert all(one.help for one in parser_of(tuple(command.split()))._actions if one.option_strings)
     assert command in ("help", "version") or f"kubectl lws {command}" in PAGE.read_text()
+
+
+def test_every_command_is_shown_with_what_it_prints() -> None:
+    """But for the one that serves a page, and those alone."""
+    shown = re.findall(r"^\$ kubectl lws (.*)$", OUTPUT.read_text(), re.MULTILINE)
+    missing = {command for command in COMMANDS if not any(f"{line} ".startswith(f"{command} ") for line in shown)}
+    assert missing == {"ui"}

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hack.tutorials import PAGES, captured, manifest, sandbox
+from hack.tutorials import PAGES, PLUGIN, captured, manifest, sandbox
 
 from tests.tools import need
 
@@ -33,7 +33,7 @@ def test_a_tutorial_starts_from_an_example(page: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*TUTORIALS, PLUGIN], ids=lambda page: page.stem)
 def test_a_tutorial_shows_what_its_commands_print(page: Path) -> None:
     """Run again, each command prints what the page shows, times, counts on the way and places of pods aside."""
     need("kubectl")
