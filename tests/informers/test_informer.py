@@ -251,6 +251,24 @@ async def test_last_event_age() -> None:
 
 
 @virtual_time
+async def test_an_informer_that_nobody_demands_is_not_silent() -> None:
+    """While it asks for nothing its age is 0, or an alert on silent watches would fire; it counts from the demand."""
+    registry = registry_of(FakeServer())
+    informer = registry.informer(THINGS, optional=True, on_demand=True)
+    task = asyncio.create_task(registry.run())
+    await asyncio.sleep(600)
+    assert [(each.last_event_age, each.healthy) for each in registry.statistics()] == [(0.0, True)]
+    informer.demand()
+    assert informer.last_event_age < 1
+    await asyncio.sleep(5)
+    informer.demand()
+    assert informer.synced
+    assert 0 < informer.last_event_age < 10
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@virtual_time
 async def test_one_registry_runs_once() -> None:
     """A registry that runs cannot be run a second time."""
     registry = registry_of(FakeServer())

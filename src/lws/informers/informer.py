@@ -146,8 +146,8 @@ class Informer(Generic[T]):
 
     @property
     def last_event_age(self) -> float:
-        """Seconds since the server last said anything."""
-        return self._health.age
+        """Seconds since the server last said anything; 0 while nothing is asked of it."""
+        return self._health.age if self._demanded.is_set() else 0.0
 
     @property
     def trouble(self) -> str:
@@ -181,7 +181,9 @@ class Informer(Generic[T]):
 
     def demand(self) -> None:
         """Have an informer on demand begin. Idempotent."""
-        self._demanded.set()
+        if not self._demanded.is_set():
+            self._health.heard()  # its silence begins now
+            self._demanded.set()
 
     async def run(self) -> None:
         """Follow the server until cancelled."""
