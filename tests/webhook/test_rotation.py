@@ -15,12 +15,13 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import Resource
-from lws.errors import AlreadyExistsError, ConflictError, NotFoundError, TransportError
+from lws.apimachinery.resources import SECRETS, Resource
+from lws.errors import AlreadyExistsError, ConflictError, ForbiddenError, NotFoundError, TransportError
 from lws.webhook import certs
 from lws.webhook.bundles import FORMER_SECONDS
 from lws.webhook.certificate import ServingCertificate
 from lws.webhook.certs import Pair, make_ca, make_leaf, read_certificates
+from lws.webhook.keychain import Keychain
 from lws.webhook.rotation import CONFIGURATIONS, SETTLE, CertificateRotator
 from tests.virtual import virtual_time
 
@@ -53,6 +54,7 @@ class Api:
         self.objects: dict[tuple[str, str], JSON] = {}
         self.requests: list[str] = []
         self.down = False
+        self.sealed = False  # whether the Secret may only be read
         self._version = 0
         for resource, name in CONFIGURATIONS:
             hooks = [{"name": f"{kind}.kb.io", "clientConfig": {"service": {"name": "s"}}} for kind in ("a", "b")]
@@ -88,6 +90,8 @@ class Api:
     async def update(self, resource: Resource, manifest: Mapping[str, Any]) -> JSON:
         """Replace an object."""
         found = await self._begin("update", resource, manifest["metadata"]["name"])
+        if self.sealed and resource == SECRETS:
+            raise ForbiddenError(403, "Forbidden", "secrets is forbidden")
         if found is None:
             raise NotFoundError(404, "NotFound", "it is gone")
         if manifest["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
@@ -432,6 +436,31 @@ async def test_the_api_server_is_away() -> None:
     cluster.api.down = False
     await asyncio.sleep(MINUTE)
     assert [rotator.fault for rotator in cluster.rotators] == [None] * 3
+    for task in tasks:
+        task.cancel()
+
+
+@virtual_time
+async def test_what_may_not_be_renewed_is_served_while_it_lasts() -> None:
+    """Overdue and not writable, the Secret's leaf is served without a doubt, also after a restart; later it renews."""
+    api = Api()
+    old = START - timedelta(days=360)
+    authority = make_ca(old)
+    keychain = Keychain(authority, make_leaf(authority, [NAME], old))
+    data = {name: base64.b64encode(value).decode() for name, value in keychain.to_data().items()}
+    api._store(SECRETS, {"metadata": {"name": SECRET[1]}, "data": data})
+    api.sealed = True
+    for cluster in (Cluster(api=api), Cluster(api=api)):
+        tasks = await running(cluster)
+        await asyncio.sleep(MINUTE)
+        assert {each.certificate for each in cluster.certificates} == {keychain.leaf.certificate}
+        assert [rotator.fault for rotator in cluster.rotators] == [None] * 3
+        for task in tasks:
+            task.cancel()
+    api.sealed = False
+    tasks = await running(cluster)
+    await asyncio.sleep(MINUTE)
+    assert keychain.leaf.certificate not in {each.certificate for each in cluster.certificates}
     for task in tasks:
         task.cancel()
 

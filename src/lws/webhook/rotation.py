@@ -10,7 +10,7 @@ Guarantees:
     * Certificates that the Secret holds under ``extra.crt`` are published as well: while another source of
       certificates takes over, its pods and ours serve side by side, and both must be trusted (operator 5.5).
     * What is deleted, emptied, mismatched or wiped is restored within a minute. A Secret that somebody else filled with
-      a valid certificate is used as it is.
+      a valid certificate is used as it is, and so is one that may not be renewed, for as long as it is valid.
     * Nothing is watched; only the Secret and the two configurations are read, by name.
 """
 
@@ -28,7 +28,7 @@ import structlog
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import MUTATINGWEBHOOKCONFIGURATIONS, SECRETS, VALIDATINGWEBHOOKCONFIGURATIONS, Resource
 from lws.clock import Clock
-from lws.errors import AlreadyExistsError, ConflictError, LwsError, NotFoundError
+from lws.errors import AlreadyExistsError, ApiError, ConflictError, LwsError, NotFoundError
 from lws.runtime.errorfields import error_fields
 from lws.webhook.bundles import FormerAuthorities, decoded, published_authorities, with_bundle
 from lws.webhook.certificate import ServingCertificate
@@ -159,6 +159,11 @@ class CertificateRotator:
                 return due, extra
             except (ConflictError, AlreadyExistsError, NotFoundError):
                 continue  # Another replica was first: what it wrote counts.
+            except ApiError as error:
+                if distrust(current.ca.certificate, current.leaf.certificate, self._names, self._clock.now()):
+                    raise
+                _log.warning("certificates cannot be renewed; these are kept while they last", **error_fields(error))
+                return current, extra
         raise ConflictError(409, "Conflict", f"the Secret {self._secret} is written by too many at once")
 
     async def _write(self, secret: JSON | None, keychain: Keychain) -> None:
