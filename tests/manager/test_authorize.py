@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import stat
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,7 +12,9 @@ import pytest
 
 from lws.client.api import ApiClient
 from lws.client.transport import Request, Response
+from lws.clock import SystemClock
 from lws.errors import TransportError
+from lws.runtime.allowances import Allowances
 from lws.runtime.authorization import CONCURRENT, Refusal, Reviewer
 from lws_sandbox.virtual_time import VirtualClock
 from tests.virtual import virtual_time
@@ -55,9 +59,11 @@ class Reviews:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def reviewer(self) -> Reviewer:
-        """A reviewer that asks this server."""
-        return Reviewer(ApiClient(self, user_agent="test", field_manager=None), VirtualClock())
+    def reviewer(self, kept: Path | None = None) -> Reviewer:
+        """A reviewer of a process that has just been started, and asks this server."""
+        clock = VirtualClock()
+        allowances = None if kept is None else Allowances(kept, clock)
+        return Reviewer(ApiClient(self, user_agent="test", field_manager=None), clock, allowances)
 
 
 def status(answer: Refusal | None) -> int:
@@ -236,3 +242,58 @@ async def test_an_answer_counts_though_there_was_an_outage() -> None:
     await asyncio.sleep(61)
     lacking.status = 403
     assert status(await reviewer.review("Bearer known", "/metrics")) == 500
+
+
+@virtual_time
+async def test_a_process_that_is_restarted_in_an_outage_knows_whom_to_let_in(tmp_path: Path) -> None:
+    """Whoever was allowed within the hour is let in by the process that follows; a stranger is not, nor after it."""
+    server, kept = Reviews(), tmp_path / "scratch" / "scrapers.json"
+    before = server.reviewer(kept)
+    assert await before.review("Bearer known", "/metrics") is None
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert "known" not in kept.read_text()
+    server.gone = True
+    for _ in range(5):
+        await asyncio.sleep(600)
+        after = server.reviewer(kept)
+        assert await after.review("Bearer known", "/metrics") is None
+        assert status(await after.review("Bearer stranger", "/metrics")) == 500
+        assert status(await after.review("Bearer known", "/other")) == 500
+    await asyncio.sleep(601)
+    assert status(await after.review("Bearer known", "/metrics")) == 500
+    assert status(await server.reviewer(kept).review("Bearer known", "/metrics")) == 500
+
+
+@virtual_time
+async def test_a_refusal_is_kept_for_the_process_that_follows(tmp_path: Path) -> None:
+    """Whom the server refused after it had allowed them stays out in an outage, across a restart too."""
+    server, kept = Reviews(), tmp_path / "scrapers.json"
+    reviewer = server.reviewer(kept)
+    for token in ("one", "other"):
+        assert await reviewer.review(f"Bearer {token}", "/metrics") is None
+    await asyncio.sleep(61)
+    server.authenticated = False
+    assert status(await reviewer.review("Bearer one", "/metrics")) == 401
+    server.gone = True
+    after = server.reviewer(kept)
+    assert status(await after.review("Bearer one", "/metrics")) == 500
+    assert await after.review("Bearer other", "/metrics") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"zz": 1}', '{"00": "then"}', '{"00": 1e300}', '{"00": -1}'])
+def test_what_was_kept_is_believed_only_if_it_makes_sense(tmp_path: Path, content: str) -> None:
+    """Garbage, and times of the future or long ago, let nobody in and stop nothing."""
+    (tmp_path / "kept").write_text(content)
+    assert Allowances(tmp_path / "kept", SystemClock()).read(3600) == {}
+
+
+@virtual_time
+async def test_a_folder_that_cannot_be_written_keeps_nobody_out(tmp_path: Path) -> None:
+    """A disk that is sealed costs only what would have outlived the process."""
+    (tmp_path / "file").write_text("")
+    reviewer = Reviews().reviewer(tmp_path / "file" / "scrapers.json")
+    assert await reviewer.review("Bearer known", "/metrics") is None
+    (tmp_path / "folder" / "scrapers.json").mkdir(parents=True)
+    reviewer = Reviews().reviewer(tmp_path / "folder" / "scrapers.json")
+    assert await reviewer.review("Bearer known", "/metrics") is None

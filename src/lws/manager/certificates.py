@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from lws.manager.metrics import Metrics
+from lws.runtime.privatefiles import write_private
 from lws.webhook.certificate import CERTIFICATE_FILE, KEY_FILE
 from lws.webhook.certs import CertificateError, Pair, dns_names, make_ca, make_leaf, read_certificates, read_pair
 
@@ -25,13 +25,8 @@ def keep(folder: Path, pair: Pair) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in ((KEY_FILE, pair.key), (CERTIFICATE_FILE, pair.certificate)):
-        fresh = folder / f".{name}"
-        fresh.unlink(missing_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        fresh.replace(folder / name)
+        write_private(folder / name, content)
 
 
 def kept(folder: Path, names: Sequence[str], now: datetime) -> Pair | None:

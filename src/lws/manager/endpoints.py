@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.manager.metrics import Metrics
 from lws.manager.metrics_certificate import MetricsCertificate
 from lws.manager.settings import HealthEndpoint, Settings
+from lws.runtime.allowances import Allowances
 from lws.runtime.authorization import Reviewer
 from lws.runtime.health import Health
 from lws.runtime.lifetimes import Service, together
@@ -33,5 +36,11 @@ def metrics_endpoint(
     """
     address, setting = settings.configuration.metrics.bind_address, "metrics.bindAddress"
     certificate = MetricsCertificate(settings, client, clock=clock, metrics=metrics)
-    server = metrics_server(address, setting, metrics, Reviewer(reviews, clock), certificate.serving.context)
+    reviewer = Reviewer(reviews, clock, allowances(settings, clock))
+    server = metrics_server(address, setting, metrics, reviewer, certificate.serving.context)
     return server if address == "0" else together("metrics", [certificate.service(), server])
+
+
+def allowances(settings: Settings, clock: Clock) -> Allowances | None:
+    """Where it is kept who was allowed to read metrics; None where nothing outlives a restart."""
+    return Allowances(Path(settings.scratch) / "scrapers.json", clock) if settings.scratch else None

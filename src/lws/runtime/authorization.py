@@ -5,6 +5,7 @@ Guarantees:
       and never the token itself, only its digest.
     * While the server does not answer, whom it allowed within the last hour is let in: an outage is when metrics are
       needed most. They wait for it no longer than ``PATIENCE``, for scrapes have a deadline. Everyone else gets 500.
+      A process that follows in the same pod goes by what was kept for it (`lws.runtime.allowances`).
     * Callers are strangers: whatever they send, at most ``CONCURRENT`` reviews are in flight, one for each token, and
       who comes beyond that gets 503 at once. Refused tokens cannot push allowed ones out of the cache.
 """
@@ -24,6 +25,7 @@ from lws.apimachinery.resources import SUBJECTACCESSREVIEWS, TOKENREVIEWS
 from lws.client.api import ApiClient
 from lws.clock import Clock
 from lws.errors import LwsError, ServerError, TooManyRequestsError, TransportError
+from lws.runtime.allowances import Allowances
 from lws.runtime.errorfields import error_fields
 
 ALLOWED_SECONDS: Final = 60.0
@@ -53,12 +55,17 @@ class Reviewer:
     Args:
         client: reaches the reviews, with a rate limit of its own.
         clock: measures how long answers are cached.
+        kept: where allowances outlive the process; None for nowhere.
     """
 
-    def __init__(self, client: ApiClient, clock: Clock) -> None:
+    def __init__(self, client: ApiClient, clock: Clock, kept: Allowances | None = None) -> None:
         self._client = client
         self._clock = clock
+        self._kept = kept
         self._allowed: _Cache = OrderedDict()
+        now = clock.monotonic()
+        for digest, age in ({} if kept is None else kept.read(OUTAGE_SECONDS)).items():
+            _remember(self._allowed, digest, now - age + ALLOWED_SECONDS, None)
         self._refused: _Cache = OrderedDict()
         self._reviews: dict[bytes, asyncio.Task[Refusal | None]] = {}
 
@@ -93,13 +100,22 @@ class Reviewer:
             return None if outage and self._known(digest) else _UNCHECKED
         finally:
             del self._reviews[digest]
+        before = digest in self._allowed
         if answer is None:
             self._refused.pop(digest, None)
             _remember(self._allowed, digest, begun + ALLOWED_SECONDS, answer)
         else:
             self._allowed.pop(digest, None)
             _remember(self._refused, digest, begun + REFUSED_SECONDS, answer)
+        if answer is None or before:
+            self._keep()
         return answer
+
+    def _keep(self) -> None:
+        if self._kept is not None:
+            now = self._clock.monotonic()
+            ages = {digest: now - until + ALLOWED_SECONDS for digest, (until, _) in self._allowed.items()}
+            self._kept.write({digest: age for digest, age in ages.items() if age < OUTAGE_SECONDS})
 
     def _known(self, digest: bytes) -> bool:
         """Whether this token was allowed lately enough to be let in while nobody can judge it."""
