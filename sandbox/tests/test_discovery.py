@@ -138,8 +138,11 @@ async def test_metrics_count_requests_watches_and_objects() -> None:
     plain = await Plain().begin()
     await plain.make("a")
     await plain.get(f"{MAPS}/none")
+    plain.server.rejections["w", "admit", "CREATE", "calling_webhook_error", 503] += 2
     lines = (await plain.get("/metrics")).raw.decode().splitlines()
     assert 'apiserver_request_total{verb="CREATE",group="",resource="configmaps",code="201"} 1' in lines
     assert 'apiserver_request_total{verb="GET",group="",resource="configmaps",code="404"} 1' in lines
     assert 'apiserver_longrunning_requests{verb="WATCH"} 0' in lines
     assert 'apiserver_storage_objects{resource="configmaps"} 1' in lines
+    labels = 'error_type="calling_webhook_error",name="w",operation="CREATE",rejection_code="503",type="admit"'
+    assert f"apiserver_admission_webhook_rejection_count{{{labels}}} 2" in lines

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lws_sandbox.server import ApiServer
 
 RequestCounts = Counter[tuple[str, str, str, int]]  # verb, group, resource, status code
+RejectionCounts = Counter[tuple[str, str, str, str, int]]  # webhook, type, operation, type of error, code
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 _WARNING: Final = (
     "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees "
@@ -66,6 +67,13 @@ def _metrics(server: ApiServer) -> list[str]:
     for (verb, group, resource, code), count in sorted(server.requests.items()):
         labels = _labels(verb=verb.upper(), group=group, resource=resource, code=code)
         lines.append(f"apiserver_request_total{{{labels}}} {count}")
+    lines += [
+        "# HELP apiserver_admission_webhook_rejection_count Requests that webhooks refused, or failed to answer.",
+        "# TYPE apiserver_admission_webhook_rejection_count counter",
+    ]
+    for (name, kind, operation, error, code), count in sorted(server.rejections.items()):
+        labels = _labels(error_type=error, name=name, operation=operation, rejection_code=code, type=kind)
+        lines.append(f"apiserver_admission_webhook_rejection_count{{{labels}}} {count}")
     lines += [
         "# HELP apiserver_longrunning_requests Watches that are open.",
         "# TYPE apiserver_longrunning_requests gauge",

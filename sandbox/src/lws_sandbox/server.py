@@ -80,6 +80,7 @@ class ApiServer:
         self._random = random
         self._watches: dict[Watch, None] = {}
         self.requests: diagnostics.RequestCounts = Counter()
+        self.rejections: diagnostics.RejectionCounts = Counter()  # by admission webhooks
         self.discovery.add_pages(diagnostics.pages(self, clock.now(), clock.now))
 
     async def handle(self, request: Request, user: UserInfo | None = None) -> Reply:

@@ -62,6 +62,7 @@ def build_server(
         admission=admission,
         storage=storage,
     )
+    server.rejections = admission.rejections
     server.discovery.tell_version(features.version)
     if secured:
         access = install(server, clock, random, static_tokens=static_tokens)

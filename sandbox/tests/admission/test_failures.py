@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -338,3 +339,44 @@ async def test_review_versions() -> None:
     world.validating = [configuration("c", hook("check", admissionReviewVersions=["v9"]), version="2")]
     with pytest.raises(StatusError, match="webhook does not accept known AdmissionReview versions"):
         await world.admission.validate(review(config_map()))
+
+
+COUNTED: list[tuple[Any, int, tuple[str, int]]] = [
+    ({"allowed": False, "status": {"code": 422}}, 200, ("no_error", 422)),
+    ({"allowed": False}, 200, ("no_error", 400)),
+    (b"", 200, ("calling_webhook_error", 503)),
+    (b"hello", 200, ("calling_webhook_error", 503)),
+    (b"no replica", 502, ("calling_webhook_error", 502)),
+    (b"", 999, ("calling_webhook_error", 600)),
+]
+
+
+@pytest.mark.parametrize("case", range(len(COUNTED)))
+@virtual_time
+async def test_refusals_are_counted_by_what_caused_them(case: int) -> None:
+    """A webhook's own refusal counts with its code, a failure to ask it as such, and one that is ignored not at all."""
+    answer, status, (error, code) = COUNTED[case]
+    for policy, count in (("Fail", 1), ("Ignore", int(error == "no_error"))):
+        world = World()
+        world.answer("check", answer, status=status)
+        world.validating = [configuration("c", hook("check", failurePolicy=policy))]
+        with suppress(StatusError):
+            await world.admission.validate(review(config_map()))
+        expected = {("check.example.org", "validating", "CREATE", error, code): 1} if count else {}
+        assert dict(world.admission.rejections) == expected
+
+
+@virtual_time
+async def test_a_mutating_webhook_that_is_not_there_is_counted() -> None:
+    """Mutating webhooks are of type ``admit``; a dry run that one does not support is the server's own error."""
+    world = World()
+    world.mutating = [configuration("c", hook("gone", clientConfig={"url": "https://nowhere.example/x"}))]
+    with suppress(StatusError):
+        await world.admission.mutate(review(config_map()))
+    world.mutating = [configuration("c", hook("some", sideEffects="Some"), version="2")]
+    with suppress(StatusError):
+        await world.admission.mutate(review(config_map(), dry_run=True))
+    assert dict(world.admission.rejections) == {
+        ("gone.example.org", "admit", "CREATE", "calling_webhook_error", 503): 1,
+        ("some.example.org", "admit", "CREATE", "apiserver_internal_error", 0): 1,
+    }

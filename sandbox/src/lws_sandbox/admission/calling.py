@@ -17,7 +17,15 @@ CONTENT_TYPE = "application/json"
 
 
 class CallError(Exception):
-    """A webhook could not be asked; the message follows ``failed calling webhook "…": ``."""
+    """A webhook could not be asked; the message follows ``failed calling webhook "…": ``.
+
+    Attributes:
+        code: with which the server counts it; the webhook's own if it answered with a failure.
+    """
+
+    def __init__(self, message: str, code: int = 503) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ def check_status(answer: Answer) -> None:
             shown = f"status code: {answer.status} and content type: {answer.content_type}"
             raise CallError(f"failed to call webhook: 0-length response with {shown}")
         return
-    raise CallError(f"failed to call webhook: {_failure(answer)}")
+    raise CallError(f"failed to call webhook: {_failure(answer)}", answer.status)
 
 
 def _failure(answer: Answer) -> str:

@@ -108,7 +108,7 @@ def _trusting(bundle: bytes) -> ssl.SSLContext:
         context.load_verify_locations(cadata=bundle.decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
         why = "unable to load root certificates: unable to parse bytes as PEM block"
-        raise CallError(f"could not get REST client: {why}") from error
+        raise CallError(f"could not get REST client: {why}", 500) from error
     return context
 
 

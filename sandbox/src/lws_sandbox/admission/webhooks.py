@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Final
 
 import orjson
 
@@ -21,12 +23,14 @@ from lws_sandbox.admission.calling import Caller, CallError, check_status
 from lws_sandbox.admission.configuration import Configurations, Webhook
 from lws_sandbox.admission.exchange import As, Verdict
 from lws_sandbox.admission.versions import Invocation, as_seen, defaulted, is_main, patched_by
+from lws_sandbox.diagnostics import RejectionCounts
 from lws_sandbox.patching.json_patch import same
 from lws_sandbox.rest.core import Review
 from lws_sandbox.status import StatusError, bad_request, forbidden, internal_error, of
 from lws_sandbox.strategy import Strategy
 
 Stored = Callable[[], Iterable[JSON]]
+MOST_CODE: Final = 600  # greater ones are counted as this
 
 
 @dataclass(slots=True)
@@ -54,6 +58,9 @@ class WebhookAdmission:
         strategies: everything that is served; versions and twins of a kind share a storage key.
         caller: reaches webhooks.
         random: the server's source of randomness, for the uids of reviews.
+
+    Attributes:
+        rejections: requests that webhooks refused, or that were refused since one could not be asked.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class WebhookAdmission:
         self._strategies = strategies
         self._caller = caller
         self._random = random
+        self.rejections: RejectionCounts = Counter()
 
     async def mutate(self, review: Review) -> tuple[JSON | None, list[str]]:
         """The object as the mutating webhooks leave it (the same one if none changed it), and warnings.
@@ -186,17 +194,26 @@ class WebhookAdmission:
             StatusError: it refuses, or failed.
         """
         webhook = invocation.webhook
+
+        def count(error_type: str, code: int) -> None:
+            kind = "admit" if mutating else "validating"
+            self.rejections[webhook.name, kind, review.operation, error_type, min(code, MOST_CODE)] += 1
+
         if review.dry_run and webhook.side_effects not in ("None", "NoneOnDryRun"):
+            count("apiserver_internal_error", 0)
             raise bad_request(f'admission webhook "{webhook.name}" does not support dry run')
         try:
             verdict = await self._call(invocation, review, mutating=mutating)
             warnings += verdict.warnings
             if not verdict.allowed:
-                raise exchange.denial(webhook.name, verdict.status)
+                denial = exchange.denial(webhook.name, verdict.status)
+                count("no_error", denial.code)
+                raise denial
             return patched_by(invocation, review, verdict)
         except CallError as error:
             if webhook.ignores_failures:
                 return None
+            count("calling_webhook_error", error.code)
             raise internal_error(f'failed calling webhook "{webhook.name}": {error}') from error
 
     async def _call(self, invocation: Invocation, review: Review, *, mutating: bool) -> Verdict:
@@ -204,7 +221,7 @@ class WebhookAdmission:
         version = next((known for known in webhook.versions if known in exchange.VERSIONS), None)
         if version is None:
             why = "webhook does not accept known AdmissionReview versions (v1, v1beta1)"
-            raise CallError(f"could not create admission objects: {why}")
+            raise CallError(f"could not create admission objects: {why}", 400)
         uid = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         asked = exchange.question(
             uid,
