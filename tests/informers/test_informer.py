@@ -13,7 +13,7 @@ from lws.informers.backoff import Backoff
 from lws.informers.registry import InformerRegistry
 from lws_sandbox.virtual_time import VirtualClock
 from tests.informers.server import FakeServer, Refusal
-from tests.informers.support import THINGS, Thing, following, held, version
+from tests.informers.support import THINGS, Thing, Told, following, held, version
 from tests.virtual import virtual_time
 
 
@@ -110,6 +110,62 @@ async def test_store_is_written_before_handlers_hear() -> None:
         server.delete("a")
         await asyncio.sleep(1)
     assert sizes == [2, 2, 1]
+
+
+@virtual_time
+async def test_a_long_list_is_told_in_turns() -> None:
+    """While a list is told others have their turns, and find all of it; it counts as synced once all of it is told.
+
+    Who begins to listen meanwhile is told of each object once, and so is everybody of what a later list uncovers.
+    """
+    server = FakeServer()
+    for number in range(950):
+        server.put(f"a{number}")
+    async with following(server) as informer:
+        heard: list[bool] = []
+        turns: list[tuple[int, int, bool]] = []
+        late: list[Told] = []
+
+        def turn() -> None:
+            if not informer.synced:
+                turns.append((len(heard), len(informer.store), informer.synced))
+                late.extend([Told(informer)] if len(turns) == 2 else [])
+                asyncio.get_running_loop().call_soon(turn)
+
+        def hear(_old: Thing | None, _new: Thing | None, initial: bool) -> None:
+            if not heard:
+                asyncio.get_running_loop().call_soon(turn)
+            heard.append(initial)
+
+        informer.on_change(hear)
+        await informer.wait_synced()
+        assert turns == [(number, 950, False) for number in (200, 400, 600, 800)]
+        (told,) = late
+        assert len(told.world) == len(told.changes) == 950
+        server.break_streams()
+        for number in range(450):
+            server.delete(f"a{number}")
+            server.put(f"b{number}")
+        server.compact()
+        await asyncio.sleep(5)
+        assert len(heard) == 950 + 900
+        assert told.world.keys() == held(informer).keys()
+
+
+@virtual_time
+async def test_a_resync_waits_for_a_list_that_is_being_told() -> None:
+    """Nobody is told again of an object before being told of it once, however a resync and a list meet."""
+    server = FakeServer()
+    async with following(server, resync=10.0) as informer:
+        await informer.wait_synced()
+        for turn in range(40):  # lists and resyncs of several turns each, at ever other times
+            server.break_streams()
+            for number in range(450):
+                server.put(f"{turn % 3}-{number}")
+            server.compact()
+            await asyncio.sleep(3.7)
+        await asyncio.sleep(300)  # the pause after so many faults
+        assert informer.counters.lists > 5
 
 
 @virtual_time

@@ -68,7 +68,7 @@ def test_swap_reports_what_vanished() -> None:
     for obj in (thing("same"), new, fresh):
         writer.buffer(obj)
     assert writer.reader.get("ns", "new") is None
-    assert writer.swap() == [Change(gone, None), Change(old, new), Change(None, fresh)]
+    assert [*writer.swap()] == [Change(gone, None), Change(old, new), Change(None, fresh)]
     assert writer.reader.get("ns", "same") is same
 
 
@@ -80,7 +80,7 @@ def test_swap_keeps_what_cannot_be_read() -> None:
     writer.begin()
     writer.keep("ns", "bad")
     writer.keep("ns", "never-read")
-    assert writer.swap() == []
+    assert [*writer.swap()] == []
     assert writer.reader.list() == [bad]
 
 

@@ -86,6 +86,20 @@ def scripted(*steps: Verdict | BaseException) -> Callable[[Key], Awaitable[Verdi
 
 
 @virtual_time
+async def test_keys_that_wait_for_nothing_hold_up_nobody() -> None:
+    """Between any two keys others have a turn, though no reconcile ever waits: a worker takes one key a turn."""
+    bench = Bench(scripted())
+    for number in range(100):
+        bench.queue.add(("default", str(number)))
+    seen = []
+    while len(bench.seen) < 100:
+        await asyncio.sleep(0)
+        seen.append(len(bench.seen))
+    assert max(after - before for before, after in pairwise([0, *seen])) == 1
+    await bench.stop()
+
+
+@virtual_time
 async def test_done_rests_the_key() -> None:
     """A key that is done is not looked at again until it is added."""
     bench = Bench(scripted())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -126,10 +129,43 @@ def test_rules_that_deny_are_few() -> None:
     assert metrics.registry.get_sample_value("lws_admission_denials_total", other) == 10
 
 
-def test_what_was_collected_is_written_as_it_was() -> None:
+@virtual_time
+async def test_what_was_collected_is_written_as_it_was() -> None:
     """Counting goes on while another thread writes: the text is of the moment at which it was collected."""
     metrics = Metrics()
     metrics.events_dropped.labels("queue").inc()
-    write = metrics.collected()
+    write = await metrics.collected()
     metrics.events_dropped.labels("queue").inc()
     assert b'lws_events_dropped_total{cause="queue"} 1.0' in write()
+
+
+@virtual_time
+async def test_many_samples_are_collected_in_turns() -> None:
+    """However many samples there are, others have a turn after a hundred; what comes out is what one go gives."""
+    metrics, taken = Metrics(), 0
+
+    def samples() -> Iterator[tuple[tuple[str, ...], float]]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield (str(number),), float(number)
+
+    metrics.sampled_gauge("lws_many", "Many.", ("number",), samples)
+    collecting = asyncio.create_task(metrics.collected())
+    turns = []
+    while not collecting.done():
+        turns.append(taken)
+        await asyncio.sleep(0)
+    assert max(after - before for before, after in pairwise(turns)) == 100
+    assert (await collecting)() == metrics.exposition()
+
+
+@virtual_time
+async def test_scrapes_that_meet_are_whole() -> None:
+    """Two scrapes at a time, and one whose caller went away, leave each other's samples alone."""
+    metrics = Metrics()
+    metrics.sampled_gauge("lws_many", "Many.", ("number",), lambda: (((str(each),), 1.0) for each in range(500)))
+    first, gone, second = (asyncio.create_task(metrics.collected()) for _ in range(3))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert (await first)() == (await second)() == metrics.exposition()

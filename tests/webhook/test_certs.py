@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -17,8 +19,10 @@ from lws.webhook.certs import (
     is_due,
     make_ca,
     make_leaf,
+    make_unverified,
     read_certificates,
     read_pair,
+    to_pem,
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -126,3 +130,14 @@ def test_checking_leaves(ca: Pair, leaf: Pair) -> None:
 def test_due(leaf: Pair, days: float, due: bool) -> None:
     """A leaf is due 90 days before its end; a little before its beginning it is not."""
     assert is_due(read_certificates(leaf.certificate)[0], NOW + timedelta(days=days)) is due
+
+
+@pytest.mark.parametrize("elliptic", [True, False])
+def test_what_nobody_verifies_could_be_verified(elliptic: bool, tmp_path: Path) -> None:
+    """A throw-away certificate serves TLS with its own key, by an authority that is sent along."""
+    pair = make_unverified([NAME], NOW, elliptic=elliptic)
+    leaf, authority = read_certificates(pair.certificate)
+    verify(Pair(to_pem([authority]), b""), Pair(to_pem([leaf]), b""), NAME, NOW)
+    assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey) == elliptic
+    (tmp_path / "pair").write_bytes(pair.key + pair.certificate)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "pair")

@@ -18,7 +18,7 @@ import structlog
 
 from lws.cli.flags import AUTO, Flags, overlaid, parse_flags
 from lws.cli.output import cannot_be_written
-from lws.cli.process import run_process
+from lws.cli.process import passed_over, run_process
 from lws.client.connection import connect
 from lws.client.incluster import DIRECTORY, in_cluster_namespace, in_cluster_server
 from lws.clock import SystemClock
@@ -111,7 +111,8 @@ async def run(flags: Flags, settings: Settings, environ: Mapping[str, str]) -> N
         )
         if settings.development:
             await preflight(manager.client, connection.server, connection.source, settings)
-        await manager.run()
+        async with passed_over(manager.registry.wait_synced):
+            await manager.run()
     finally:
         await lease_transport.close()
         await connection.close()

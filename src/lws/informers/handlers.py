@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lws.apimachinery.objects import Object
@@ -12,7 +12,7 @@ from lws.informers.store import Change, StoreReader
 T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", contravariant=True)
 
-RESYNC_BATCH: Final = 200  # objects between two turns of the event loop
+BATCH: Final = 200  # objects between two turns of the event loop
 
 
 class Handler(Protocol[T_contra]):
@@ -35,6 +35,7 @@ class Handlers(Generic[T]):
         self._store = store
         self._log = log
         self._handlers: list[Handler[T]] = []
+        self._in_turns = asyncio.Lock()  # what one list changed is told before anything is told of it again
 
     def add(self, handler: Handler[T]) -> None:
         """Call the handler for every change from now on, and at once, as initial, for what is in the store."""
@@ -45,11 +46,11 @@ class Handlers(Generic[T]):
     async def follow(self, handler: Handler[T]) -> None:
         """`add` for a store that may be large: what is in it already is passed on a few at a time."""
         self._handlers.append(handler)
-        for number, obj in enumerate(self._store.list()):
-            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
-                await asyncio.sleep(0)
+        for number, obj in enumerate(self._store.list(), 1):
             if self._store.get(*obj.metadata.key) is obj:
                 self._call(handler, Change(None, obj), initial=True)
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
 
     def tell(self, changes: Sequence[Change[T]], *, initial: bool = False) -> None:
         """Pass changes on to every handler."""
@@ -57,13 +58,28 @@ class Handlers(Generic[T]):
             for handler in self._handlers:
                 self._call(handler, change, initial=initial)
 
+    async def tell_list(self, changes: Iterable[Change[T]], *, initial: bool) -> int:
+        """Pass on what a list changed, a few changes at a time; returns how many there were.
+
+        Who becomes a handler meanwhile is told of the whole store instead.
+        """
+        handlers, count = [*self._handlers], 0
+        async with self._in_turns:
+            for count, change in enumerate(changes, 1):
+                for handler in handlers:
+                    self._call(handler, change, initial=initial)
+                if count % BATCH == 0:
+                    await asyncio.sleep(0)
+        return count
+
     async def resync(self) -> None:
         """Call handlers for every object again, a few at a time."""
-        for number, obj in enumerate(self._store.list()):
-            if number % RESYNC_BATCH == RESYNC_BATCH - 1:
-                await asyncio.sleep(0)
-            if self._store.get(*obj.metadata.key) is obj:
-                self.tell((Change(obj, obj),), initial=True)
+        async with self._in_turns:
+            for number, obj in enumerate(self._store.list(), 1):
+                if self._store.get(*obj.metadata.key) is obj:
+                    self.tell((Change(obj, obj),), initial=True)
+                if number % BATCH == 0:
+                    await asyncio.sleep(0)
 
     def _call(self, handler: Handler[T], change: Change[T], *, initial: bool) -> None:
         try:

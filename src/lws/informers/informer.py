@@ -1,7 +1,8 @@
 """An informer drives one watcher and keeps one store.
 
 Flow: a command of the watcher is carried out, what comes back is given to the watcher, and what it puts out is written
-to the store and passed to handlers, synchronously and in order.
+to the store and passed to handlers, synchronously and in order; what a list changed a few changes at a time, the store
+being whole before.
 
 Guarantees: the store reflects exactly what the server has reported; handlers see every change exactly once; no error
 ends an informer, only its cancellation.
@@ -10,8 +11,7 @@ ends an informer, only its cancellation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Final, Generic, TypeVar
 
@@ -28,7 +28,7 @@ from lws.informers.decode import Bookmark, GarbledPageError, Lines
 from lws.informers.handlers import Handler, Handlers
 from lws.informers.health import FAULT_GRACE, Counters, WatchHealth
 from lws.informers.kinds import Kind
-from lws.informers.requests import Selection, page_request, refusal, watch_request
+from lws.informers.requests import Selection, closing, page_request, refusal, watch_request
 from lws.informers.store import Change, IndexFunction, StoreReader, StoreWriter
 from lws.informers.watcher import Phase, State, step
 
@@ -81,6 +81,7 @@ class Informer(Generic[T]):
         self._decoder = kind.decoder()
         self._writer: StoreWriter[T] = StoreWriter()
         self._state = State()
+        self._untold: Iterator[Change[T]] | None = None  # what the list that was swapped in last changed
         self._position = 0
         self._progress: list[Callable[[], None]] = []
         self._synced = asyncio.Event()
@@ -209,6 +210,7 @@ class Informer(Generic[T]):
     async def _follow(self) -> None:
         command = self._step(inputs.Begin())
         while True:
+            await self._tell_list()
             match command:
                 case inputs.Wait():
                     await asyncio.sleep(self._backoff.delay(command.failures, command.at_least))
@@ -264,12 +266,16 @@ class Informer(Generic[T]):
         lines = Lines()
         loop = asyncio.get_running_loop()
         silence.reschedule(self._silent_at(loop.time(), end_at))
-        async with _closing(answer.chunks()) as chunks:
+        async with closing(answer.chunks()) as chunks:
             async for chunk in chunks:
                 self._health.heard()
                 for event in self._decoder.events(lines.feed(chunk)):
                     self._bookmarks |= isinstance(event, Bookmark) and self._state.phase is Phase.WATCHING
                     asked = self._step(event)
+                    if self._untold is not None:
+                        silence.reschedule(None)  # it is not the server that is silent
+                        await self._tell_list()
+                        silence.reschedule(self._silent_at(loop.time(), end_at))
                     if asked is not None:
                         return asked
                 self._moved()
@@ -323,9 +329,14 @@ class Informer(Generic[T]):
     def _listed(self) -> None:
         self.counters.lists += 1
         self._position = self._state.position
-        changes = self._writer.swap()
-        first = not self._synced.is_set()
-        self._tell(changes, initial=first)
+        self._untold = self._writer.swap()
+
+    async def _tell_list(self) -> None:
+        """Tell of the list that was swapped in, if one was; nothing else is read from the server meanwhile."""
+        if self._untold is None:
+            return
+        changes, self._untold = self._untold, None
+        self.counters.events += await self._handlers.tell_list(changes, initial=not self.synced)
         self._synced.set()
         self._settled.set()
         self._moved()
@@ -374,23 +385,12 @@ class Informer(Generic[T]):
 
     # Handlers.
 
-    def _tell(self, changes: Sequence[Change[T]], *, initial: bool = False) -> None:
+    def _tell(self, changes: Sequence[Change[T]]) -> None:
         self.counters.events += len(changes)
-        self._handlers.tell(changes, initial=initial)
+        self._handlers.tell(changes)
 
     async def _resync_forever(self) -> None:
         assert self._resync is not None
         while True:
             await asyncio.sleep(self._resync * (1 + self._random.random() / 10))
             await self._handlers.resync()
-
-
-@asynccontextmanager
-async def _closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Close a generator that is left before its end, now and not when it is collected."""
-    try:
-        yield chunks
-    finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()

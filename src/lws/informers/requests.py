@@ -1,8 +1,9 @@
-"""The requests that a watcher's commands stand for, and what refusals mean to it."""
+"""The requests that a watcher's commands stand for, how their answers end, and what refusals mean to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,3 +82,14 @@ def remedy(status: int, resource: Resource) -> str:
         serve = f"have the API server serve {resource.api_version}, or " if own else ""
         return f"; {serve}install the CustomResourceDefinition {resource}"
     return "; correct the credentials" if status == 401 else ""
+
+
+@asynccontextmanager
+async def closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Close a generator that is left before its end, now and not when it is collected."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()

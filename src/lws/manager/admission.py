@@ -126,6 +126,7 @@ class Admission:
             secret=managed.webhook_secret_name,
             service=managed.webhook_service_name,
             observe=self._observe_ends,
+            compute=asyncio.to_thread,  # it runs beside sockets only
         )
 
     def _make_registration(self, client: ApiClient) -> LocalRegistration:
@@ -162,7 +163,7 @@ class Admission:
         """Serve a self-signed certificate: outside a cluster none is mounted, and no API server knows ours."""
         if self.certificate.certificate is None:
             names = ("localhost", *filter(None, [self._settings.local_webhook_host]))
-            pair = self_signed(names, self._clock.now())
+            pair = self_signed(names, self._clock.now(), self._settings.configuration.tls.policy.ciphers)
             self.certificate.load(pair.certificate, pair.key)
         if self._registration is None:
             _log.warning(

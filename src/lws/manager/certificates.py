@@ -9,14 +9,18 @@ from pathlib import Path
 from lws.manager.metrics import Metrics
 from lws.runtime.privatefiles import write_private
 from lws.webhook.certificate import CERTIFICATE_FILE, KEY_FILE
-from lws.webhook.certs import CertificateError, Pair, dns_names, make_ca, make_leaf, read_certificates, read_pair
+from lws.webhook.certs import CertificateError, Pair, dns_names, make_unverified, read_certificates, read_pair
 
 
-def self_signed(names: Sequence[str], now: datetime) -> Pair:
-    """A certificate for these names, signed by an authority that is thrown away."""
-    ca = make_ca(now)
-    leaf = make_leaf(ca, names, now)
-    return Pair(leaf.certificate + ca.certificate, leaf.key)
+def self_signed(names: Sequence[str], now: datetime, ciphers: str | None = None) -> Pair:
+    """A certificate for these names, signed by an authority that is thrown away.
+
+    Args:
+        names: the first is the subject.
+        now: validity begins an hour ago.
+        ciphers: those that are accepted of TLS 1.2, if not OpenSSL's own: they may be for RSA keys alone.
+    """
+    return make_unverified(names, now, elliptic=ciphers is None)
 
 
 def keep(folder: Path, pair: Pair) -> None:

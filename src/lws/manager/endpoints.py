@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from lws.client.api import ApiClient
@@ -35,7 +36,7 @@ def metrics_endpoint(
         clock: validity, and how long a review is remembered.
     """
     address, setting = settings.configuration.metrics.bind_address, "metrics.bindAddress"
-    certificate = MetricsCertificate(settings, client, clock=clock, metrics=metrics)
+    certificate = MetricsCertificate(settings, client, clock=clock, metrics=metrics, compute=asyncio.to_thread)
     reviewer = Reviewer(reviews, clock, allowances(settings, clock))
     server = metrics_server(address, setting, metrics, reviewer, certificate.serving.context)
     return server if address == "0" else together("metrics", [certificate.service(), server])

@@ -30,6 +30,7 @@ from lws.runtime.lifetimes import Service, background
 from lws.webhook.certificate import CERTIFICATE_FILE, ServingCertificate
 from lws.webhook.certs import CertificateError, Pair, is_due, make_leaf, read_certificates
 from lws.webhook.keychain import Keychain
+from lws.webhook.rotation import Compute, at_once
 
 LOOK_SECONDS: Final = 60.0
 FIRST_LOOK_SECONDS: Final = 1.0  # between looks while the Secret is not there yet
@@ -44,15 +45,20 @@ class MetricsCertificate:
         client: reads the Secret.
         clock: validity.
         metrics: where to export when the certificate ends.
+        compute: calls what makes keys, as `CertificateRotator` has it.
     """
 
-    def __init__(self, settings: Settings, client: ApiClient, *, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, client: ApiClient, *, clock: Clock, metrics: Metrics, compute: Compute = at_once
+    ) -> None:
         configuration = settings.configuration
         policy = configuration.tls.policy
+        self._ciphers = policy.ciphers
         self.serving = ServingCertificate(minimum_version=policy.minimum_version, ciphers=policy.ciphers)
         self._client = client
         self._clock = clock
         self._metrics = metrics
+        self._compute = compute
         self._managed = configuration.internal_cert_management
         self._namespace = settings.namespace
         self._own = self._managed.enable and settings.webhooks and not settings.development
@@ -83,7 +89,7 @@ class MetricsCertificate:
             return
         now = self._clock.now()
         copy = None if self._copy is None else kept(self._copy, self.names, now)
-        pair = copy or self_signed(("localhost",), now)
+        pair = copy or self_signed(("localhost",), now, self._ciphers)
         self.serving.load(pair.certificate, pair.key)
         if copy is not None:
             self._note(good=True)
@@ -112,7 +118,7 @@ class MetricsCertificate:
         authority = Keychain.from_data(_decoded(secret)).ca
         if self._authority == authority.certificate and not self._due():
             return
-        leaf = make_leaf(authority, self.names, self._clock.now())
+        leaf = await self._compute(make_leaf, authority, self.names, self._clock.now())
         self.serving.load(leaf.certificate, leaf.key)
         self._authority = authority.certificate
         self._note(good=True)

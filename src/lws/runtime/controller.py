@@ -164,6 +164,7 @@ class Controller(Generic[K]):
                         await self._once(key)
             finally:
                 self.queue.done(key)
+            await asyncio.sleep(0)  # a reconcile that waits for nothing would take the next key at once, and so on
 
     async def _once(self, key: K) -> None:
         """Reconcile one key and decide when it is looked at again. Raises only when the worker itself is cancelled."""

@@ -70,8 +70,8 @@ def metrics_server(
         refusal = await reviewer.review(request.headers.get("Authorization", ""), request.path)
         if isinstance(refusal, Refusal):
             return web.Response(status=refusal.status, text=refusal.text + "\n")
-        # Thousands of sets take a while to be written down, and reconciles must not wait for that.
-        body = await asyncio.to_thread(metrics.collected())
+        # Thousands of sets take a while to be collected and written down, and reconciles must not wait for that.
+        body = await asyncio.to_thread(await metrics.collected())
         return web.Response(body=body, headers={"Content-Type": _CONTENT_TYPE})
 
     app = web.Application()

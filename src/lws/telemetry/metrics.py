@@ -7,6 +7,7 @@ here is global. Whoever has something to count registers it: the framework's par
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -30,7 +31,11 @@ SPAN_BUCKETS: Final = tuple(10.0**exponent for exponent in range(-8, 4))  # 10 n
 # When a series began is of no use to anybody, and neither controller-runtime nor a simulation has it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+TURN: Final = 100  # samples between two turns of the event loop
+
+Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]  # values of labels, and the number
+Sample: TypeAlias = tuple[str, tuple[str, ...], float]  # the same, of a metric of this name
+_Family: TypeAlias = GaugeMetricFamily | CounterMetricFamily
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class MetricsRegistry:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry(auto_describe=True)
         self.catalogue: list[MetricDescription] = []
+        self._sampled: list[_Sampled] = []
+        self._collecting = asyncio.Lock()
 
     def counter(self, name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
         """A counter; it is exported with the suffix ``_total``."""
@@ -74,16 +81,22 @@ class MetricsRegistry:
 
     def sampled_gauge(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a gauge whose samples, label values and number, are computed when scraped."""
-        self.sampled([MetricDescription(name, "gauge", labels, help_)], lambda: {name: samples()})
+        self.sampled([MetricDescription(name, "gauge", labels, help_)], lambda: ((name, *each) for each in samples()))
 
     def sampled_counter(self, name: str, help_: str, labels: tuple[str, ...], samples: Callable[[], Samples]) -> None:
         """Export a counter that is kept elsewhere and read when scraped; it is exported with the suffix ``_total``."""
         total = f"{name}_total"
-        self.sampled([MetricDescription(total, "counter", labels, help_)], lambda: {total: samples()})
+        description = MetricDescription(total, "counter", labels, help_)
+        self.sampled([description], lambda: ((total, *each) for each in samples()))
 
-    def sampled(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Mapping[str, Samples]]) -> None:
-        """Export gauges and counters that one call computes when scraped: samples by the name of the metric."""
-        self.registry.register(_Sampled(descriptions, collect))
+    def sampled(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Iterable[Sample]]) -> None:
+        """Export gauges and counters that are computed together when scraped: what is given is iterated over.
+
+        Others may have their turns between any two samples; see `collected`.
+        """
+        sampled = _Sampled(descriptions, collect)
+        self.registry.register(sampled)
+        self._sampled.append(sampled)
         self.catalogue += descriptions
 
     def export_process(self) -> None:
@@ -92,12 +105,26 @@ class MetricsRegistry:
         GCCollector(registry=self.registry)
 
     def exposition(self) -> bytes:
-        """All metrics in the Prometheus text format."""
-        return self.collected()()
+        """All metrics, as they are now, in the Prometheus text format."""
+        return generate_latest(self.registry)
 
-    def collected(self) -> Callable[[], bytes]:
-        """All metrics as they are now; what is returned writes them, and may be called in another thread."""
-        families = [*self.registry.collect()]
+    async def collected(self) -> Callable[[], bytes]:
+        """All metrics; what is returned writes them as `exposition` does, and may be called in another thread.
+
+        Other tasks have their turns meanwhile, however much there is to collect: each sample is true when it is taken,
+        and what was counted after the return is not in it.
+        """
+        async with self._collecting:
+            try:
+                for each in self._sampled:
+                    await each.prepare()
+                families = []
+                for family in self.registry.collect():
+                    families.append(family)
+                    await asyncio.sleep(0)
+            finally:
+                for each in self._sampled:
+                    each.drop()
         return lambda: generate_latest(_Collected(families))
 
 
@@ -113,22 +140,39 @@ class _Collected(CollectorRegistry):
 
 
 class _Sampled(Collector):
-    def __init__(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Mapping[str, Samples]]) -> None:
+    def __init__(self, descriptions: Sequence[MetricDescription], collect: Callable[[], Iterable[Sample]]) -> None:
         self._descriptions = descriptions
         self._collect = collect
+        self._prepared: Mapping[str, _Family] | None = None
 
     def describe(self) -> Iterator[Metric]:
         yield from map(_family, self._descriptions)
 
     def collect(self) -> Iterator[Metric]:
-        collected = self._collect()
-        for description in self._descriptions:
-            family = _family(description)
-            for values, number in collected.get(description.name, ()):
-                family.add_metric(values, number)
-            yield family
+        families = self._prepared
+        if families is None:
+            families = self._families()
+            for name, values, number in self._collect():
+                families[name].add_metric(values, number)
+        yield from families.values()
+
+    async def prepare(self) -> None:
+        """Do ahead what `collect` would do in one go, a few samples at a time."""
+        families = self._families()
+        for count, (name, values, number) in enumerate(self._collect(), 1):
+            families[name].add_metric(values, number)
+            if count % TURN == 0:
+                await asyncio.sleep(0)
+        self._prepared = families
+
+    def drop(self) -> None:
+        """Forget what was prepared."""
+        self._prepared = None
+
+    def _families(self) -> dict[str, _Family]:
+        return {each.name: _family(each) for each in self._descriptions}
 
 
-def _family(description: MetricDescription) -> GaugeMetricFamily | CounterMetricFamily:
+def _family(description: MetricDescription) -> _Family:
     family = GaugeMetricFamily if description.type == "gauge" else CounterMetricFamily
     return family(description.name, description.help, labels=description.labels)

@@ -1,7 +1,7 @@
 """The webhook's certificates: our own certificate authority and the leaves it signs (operations 3).
 
-Pure except for the keys, which come from the system's random source; validity follows from the time passed in. Keys are
-RSA in the old PEM form, so that the reference controller can go on with them.
+Pure except for the keys, which come from the system's random source; validity follows from the time passed in. Keys
+that are kept are RSA in the old PEM form, so that the reference controller can go on with them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_NAME: Final = "lws-ca"
@@ -27,6 +27,9 @@ RENEW_BEFORE: Final = timedelta(days=90)
 CLOCK_SKEW: Final = timedelta(hours=1)  # certificates begin this long ago, for readers whose clock is behind
 FOREIGN_CLOCK: Final = timedelta(days=1)
 _KEY_BITS: Final = 2048
+
+_Key: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+_PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 class CertificateError(ValueError):
@@ -43,18 +46,8 @@ class Pair:
 
 def make_ca(now: datetime) -> Pair:
     """A new authority, valid from an hour ago for ten years."""
-    key = _new_key()
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, CA_ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME),
-        ]
-    )
-    builder = _builder(name, name, key.public_key(), now - CLOCK_SKEW, now + CA_VALIDITY)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    return Pair(_pem(builder.sign(key, hashes.SHA256())), _key_pem(key))
+    certificate, key = _authority(_new_key(), now)
+    return Pair(_pem(certificate), _key_pem(key))
 
 
 def make_leaf(ca: Pair, names: Sequence[str], now: datetime) -> Pair:
@@ -65,21 +58,53 @@ def make_leaf(ca: Pair, names: Sequence[str], now: datetime) -> Pair:
     Raises:
         CertificateError: the authority cannot be read.
     """
-    authority, signer = read_pair(ca)
     key = _new_key()
+    return Pair(_pem(_leaf(key, *read_pair(ca), names, now)), _key_pem(key))
+
+
+def make_unverified(names: Sequence[str], now: datetime, *, elliptic: bool) -> Pair:
+    """A serving certificate for callers that do not verify, with its authority, whose key is thrown away.
+
+    Args:
+        names: as `make_leaf` has them.
+        now: validity begins an hour ago.
+        elliptic: with keys that are made at once: RSA ones take a tenth of a second of nothing else.
+    """
+    first, key = (_new_elliptic_key(), _new_elliptic_key()) if elliptic else (_new_key(), _new_key())
+    authority, signer = _authority(first, now)
+    return Pair(_pem(_leaf(key, authority, signer, names, now)) + _pem(authority), _key_pem(key))
+
+
+def _authority(key: _Key, now: datetime) -> tuple[x509.Certificate, _Key]:
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, CA_ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME),
+        ]
+    )
+    builder = _builder(name, name, key.public_key(), now - CLOCK_SKEW, now + CA_VALIDITY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(key, signs_certificates=True), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def _leaf(
+    key: _Key, authority: x509.Certificate, signer: _Key, names: Sequence[str], now: datetime
+) -> x509.Certificate:
     end = min(now + LEAF_VALIDITY, authority.not_valid_after_utc)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     builder = _builder(subject, authority.subject, key.public_key(), now - CLOCK_SKEW, end)
     for extension, critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (_usage(signs_certificates=False), True),
+        (_usage(key, signs_certificates=False), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName([_general_name(name) for name in names]), False),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
     ):
         builder = builder.add_extension(extension, critical=critical)
-    return Pair(_pem(builder.sign(signer, hashes.SHA256())), _key_pem(key))
+    return builder.sign(signer, hashes.SHA256())
 
 
 def read_pair(pair: Pair) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
@@ -167,8 +192,12 @@ def _new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
 
 
+def _new_elliptic_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, begin: datetime, end: datetime
+    subject: x509.Name, issuer: x509.Name, key: _PublicKey, begin: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -181,11 +210,11 @@ def _builder(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _usage(key: _Key, *, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
-        key_encipherment=True,
+        key_encipherment=isinstance(key, rsa.RSAPrivateKey),
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=signs_certificates,
@@ -199,7 +228,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: rsa.RSAPrivateKey) -> bytes:
+def _key_pem(key: _Key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

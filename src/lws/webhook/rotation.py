@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
 
@@ -45,6 +45,14 @@ PATIENCE: Final = 300.0  # seconds for which looks may fail before a certificate
 SETTLE: Final = 15.0  # seconds that an API server is given to see a new bundle
 TRIES: Final = 5  # of one step, when other replicas write at the same time
 _log = structlog.stdlib.get_logger("lws.webhook")
+
+
+Compute: TypeAlias = Callable[..., Awaitable[Any]]  # of a function and its arguments; as `asyncio.to_thread`
+
+
+async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function here and now."""
+    return function(*arguments)
 
 
 class Objects(Protocol):
@@ -75,6 +83,7 @@ class CertificateRotator:
         secret: name of the Secret.
         service: name of the webhook's Service.
         configurations: where the bundle is published; none for a port that no webhook is asked at.
+        compute: calls what makes and proves keys, which takes tenths of a second; such as `asyncio.to_thread`.
         observe: called with the expiry of the leaf and of its authority whenever a leaf is loaded.
     """
 
@@ -90,13 +99,14 @@ class CertificateRotator:
         service: str = "lws-webhook-service",
         configurations: Sequence[tuple[Resource, str]] = CONFIGURATIONS,
         observe: Callable[[datetime, datetime], None] = lambda _leaf, _ca: None,
+        compute: Compute = at_once,
     ) -> None:
         self._client, self._serving = client, serving
         self._clock, self._random = clock, random
         self._namespace, self._secret = namespace, secret
         self._names = (f"{service}.{namespace}.svc",)
         self._configurations = tuple(configurations)
-        self._observe = observe
+        self._observe, self._compute = observe, compute
         self._published: tuple[bytes, float] = (b"", 0.0)  # the bundle, and since when both configurations have it
         self._known = b""  # the last good bundle
         self._former = FormerAuthorities()
@@ -150,7 +160,7 @@ class CertificateRotator:
             current, extra = Keychain.from_data(data), data.get(EXTRA, b"")
             extra = extra if readable(extra) else b""
             known = self._known if readable(current.ca.certificate) else self._known + await self._bundles()
-            due, why = renewed(current, self._names, self._clock.now(), known)
+            due, why = await self._compute(renewed, current, self._names, self._clock.now(), known)
             if not why:
                 return current, extra
             _log.info("certificates renewed", reason=why, secret=self._secret)

@@ -8,14 +8,14 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
 from lws.planning.disaggregatedset.census import take_census
 from lws.planning.disaggregatedset.snapshots import Snapshot
 from lws.reconcilers.disaggregatedset.observe import Caches, Observer
-from lws.telemetry.metrics import MetricDescription, MetricsRegistry, Samples
+from lws.telemetry.metrics import MetricDescription, MetricsRegistry, Sample
 
 ONE: Final = ("namespace", "name")
 DESIRED: Final = "lws_disaggregatedset_groups_desired"
@@ -51,22 +51,20 @@ class DisaggregatedSetMetrics:
         self._observer = Observer(caches)
         metrics.sampled(FAMILIES, self._collect)
 
-    def _collect(self) -> Mapping[str, Samples]:
-        samples: dict[str, list[tuple[tuple[str, ...], float]]] = {each.name: [] for each in FAMILIES}
+    def _collect(self) -> Iterator[Sample]:
         caches = self._caches
         if not (caches.sets.synced and caches.children.synced and caches.scalers.synced):
-            return samples
-        live = [each.metadata for each in caches.sets.store]
-        self._observer.keep_only({each.key for each in live})
-        for meta in live:
-            snapshot = None if meta.deleting else self._observer.of(meta.key)
+            return
+        live = [each.metadata.key for each in caches.sets.store]
+        self._observer.keep_only(set(live))
+        for key in live:
+            ds = caches.sets.store.get(*key)  # as it is when its turn comes
+            snapshot = None if ds is None or ds.metadata.deleting else self._observer.of(key)
             if snapshot is not None:
-                for name, labels, value in _samples(snapshot):
-                    samples[name].append((labels, value))
-        return samples
+                yield from _samples(snapshot)
 
 
-def _samples(snapshot: Snapshot) -> Iterator[tuple[str, tuple[str, ...], float]]:
+def _samples(snapshot: Snapshot) -> Iterator[Sample]:
     key, census = snapshot.ds.metadata.key, take_census(snapshot)
     for role, count in census.desired.items():
         yield DESIRED, (*key, role), count

@@ -6,6 +6,7 @@ Guarantees:
     * Of a set at rest there are seven series. Beyond these there is one for each reason why groups are not ready (at
       most 8), three for each extended resource that its pods ask for (at most 12), and up to five for a set that is in
       trouble. None of their labels grows with groups, pods or nodes.
+    * The samples of one set are of one moment; between two sets others have their turns.
     * A set that is gone leaves no series behind, and what is remembered of it goes with the next scrape.
 """
 
@@ -27,7 +28,7 @@ from lws.planning.leaderworkerset.nodes import node_lost
 from lws.planning.leaderworkerset.revisions import Contents
 from lws.planning.leaderworkerset.snapshots import SetSnapshot
 from lws.reconcilers.leaderworkerset.caches import BY_GROUP, BY_SET, LEADERS_BY_SET, Caches, by_group
-from lws.telemetry.metrics import MetricDescription, MetricsRegistry, Samples
+from lws.telemetry.metrics import MetricDescription, MetricsRegistry, Sample
 
 ONE: Final = ("namespace", "name")
 DESIRED: Final = "lws_groups_desired"
@@ -83,20 +84,18 @@ class SetGauges:
         self._first_seen: dict[Key, Mapping[int, float]] = {}  # groups of which the API does not tell since when
         metrics.sampled(FAMILIES, self._collect)
 
-    def _collect(self) -> Mapping[str, Samples]:
-        samples: dict[str, list[tuple[tuple[str, ...], float]]] = {each.name: [] for each in FAMILIES}
+    def _collect(self) -> Iterator[Sample]:
         caches = self._caches
         if not (caches.sets.synced and caches.statefulsets.synced and caches.pods.synced):
-            return samples
-        live = list(caches.sets.store)
-        self._forget(frozenset(each.metadata.key for each in live))
-        for lws in live:
-            if not lws.metadata.deleting:
-                for name, labels, value in self._samples(lws):
-                    samples[name].append((labels, value))
-        return samples
+            return
+        live = [each.metadata.key for each in caches.sets.store]
+        self._forget(frozenset(live))
+        for key in live:
+            lws = caches.sets.store.get(*key)  # as it is when its turn comes
+            if lws is not None and not lws.metadata.deleting:
+                yield from self._samples(lws)
 
-    def _samples(self, lws: LeaderWorkerSet) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    def _samples(self, lws: LeaderWorkerSet) -> Iterator[Sample]:
         key = lws.metadata.key
         snapshot = self._snapshot(lws)
         census = take_census(snapshot, self._members, self._of_group(lws), self._lost)
