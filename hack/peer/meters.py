@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,10 +10,9 @@ from typing import Final
 
 import orjson
 
+from hack.machine import Others, cpu, rss
 from lws.apimachinery.manifests import JSON
 
-TICKS: Final = os.sysconf("SC_CLK_TCK")
-PROC: Final = Path("/proc")
 EVENTS: Final = "events"
 LEASES: Final = "leases"
 WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
@@ -60,37 +58,31 @@ class Meter:
     user: str
     _read: int = 0
     _cpu: float = 0.0
-    _busy: float = 0.0
-    _bench: float = 0.0
     _begun: float = 0.0
+    _others: Others = field(default_factory=Others)
     _skipped: Counter[str] = field(default_factory=Counter)
 
     def begin(self) -> None:
         """Measure from here."""
         self._requests()
-        self._cpu, self._busy, self._bench = self._controller(), _busy(), _tree(os.getpid())
-        self._begun = time.monotonic()
+        self._cpu, self._others, self._begun = cpu(self.pid), Others(), time.monotonic()
 
     def end(self) -> Figures:
         """What was used since then."""
         wall = time.monotonic() - self._begun
-        cpu = self._controller() - self._cpu
-        foreign = _busy() - self._busy - (_tree(os.getpid()) - self._bench)
+        used, foreign = cpu(self.pid) - self._cpu, self._others.seconds
         counts = self._requests()
         writes = counts.total() - counts["reads"]
         return Figures(
             round(wall, 2),
-            round(cpu, 2),
-            round(max(0.0, foreign), 2),
-            round(_rss(self.pid), 1),
+            round(used, 2),
+            round(foreign, 2),
+            round(rss(self.pid), 1),
             counts["statuses"],
             counts["events"],
             writes - counts["statuses"] - counts["events"],
             counts["reads"],
         )
-
-    def _controller(self) -> float:
-        return _tree(self.pid)
 
     def _requests(self) -> Counter[str]:
         """What the audit log tells of since the last look."""
@@ -115,33 +107,3 @@ def _kind(entry: JSON, user: str) -> str:
     if resource == EVENTS:
         return "events"
     return "statuses" if (resource, below) == ("leaderworkersets", "status") else "others"
-
-
-def _stat(pid: int) -> list[str]:
-    return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-
-
-def _tree(pid: int) -> float:
-    """Seconds of CPU of a process and all that came of it, ended children included."""
-    try:
-        found = _stat(pid)
-        children = [
-            int(child)
-            for task in (PROC / str(pid) / "task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-    except OSError:
-        return 0.0
-    return sum(int(each) for each in found[11:15]) / TICKS + sum(_tree(child) for child in children)
-
-
-def _busy() -> float:
-    """Seconds of CPU of the whole machine, neither idle nor waiting."""
-    numbers = [int(each) for each in (PROC / "stat").read_text().splitlines()[0].split()[1:9]]
-    return (sum(numbers) - numbers[3] - numbers[4]) / TICKS
-
-
-def _rss(pid: int) -> float:
-    lines = (PROC / str(pid) / "status").read_text().splitlines()
-    (line,) = (each for each in lines if each.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
