@@ -27,6 +27,7 @@ from lws_sandbox.real.process import Process
 from lws_sandbox.releases import Features
 from tests.real.ledger import AtServer, AuditLog
 from tests.real.world import World
+from tests.virtual import run
 
 Scenario = Callable[[World], Awaitable[None]]
 BRISK: Final = Delays(start=0.05, init=0.05, ready=0.1, stop=0.05)
@@ -71,7 +72,7 @@ class SandboxPlane:
 
     def run(self, scenario: Scenario, namespace: str = "") -> None:
         """Let a scenario happen in a namespace of its own, of a new name if none is given."""
-        vt.run(self._run(scenario, namespace or "scenario"))
+        run(self._run(scenario, namespace or "scenario"))
 
     async def _run(self, scenario: Scenario, name: str) -> None:
         sandbox = Sandbox(shape=shape(), clock=vt.VirtualClock(), random=Random(7), features=self._features)

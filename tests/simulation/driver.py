@@ -17,7 +17,6 @@ from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
 from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from lws_sandbox.controllers.kubelet.runtime import Delays
-from lws_sandbox.virtual_time import run as run_virtually
 from tests.simulation.chaos import Trouble
 from tests.simulation.cluster import LOOPS, Cluster
 from tests.simulation.faults import Faults
@@ -25,6 +24,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.states import expectation
 from tests.simulation.users import User
 from tests.simulation.world import NAME, NODES, World
+from tests.virtual import run
 
 STEPS: Final = (4, 9)
 WATCH_SECONDS: Final = 35.0  # after which caches whose watches kept failing have looked again
@@ -54,7 +54,7 @@ class Life:
 
 def live(seed: int) -> Life:
     """Run one seed; every third is the life of a set whose groups are known by a key."""
-    return run_virtually(_live(seed))
+    return run(_live(seed))
 
 
 async def _live(seed: int) -> Life:
