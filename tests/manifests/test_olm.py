@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from hack import bundle
 
 from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
 from tests.manifests.olm import METADATA, faults, parsed
+from tests.manifests.render import ROOT
 
 CSV: Final = f"bundle/manifests/{bundle.PACKAGE}.clusterserviceversion.yaml"
 CRD: Final = "bundle/manifests/leaderworkersetoperators.operator.openshift.io.customresourcedefinition.yaml"
@@ -34,6 +40,33 @@ def test_a56_the_bundle_is_clean() -> None:
     assert faults(made()) == []
     digests = {"OPERATOR_IMAGE": f"registry.example/a@sha256:{'a' * 64}", "OPERAND_IMAGE": f"b@sha256:{'b' * 64}"}
     assert faults(bundle.files(digests)) == []
+
+
+def test_the_page_subscribes_to_what_is_in_the_catalog(tmp_path: Path) -> None:
+    """Its commands write bundle and catalog with the images named there, and its objects name package and channel."""
+    page = (ROOT / "docs/operator/openshift.md").read_text(encoding="utf-8")
+    commands, objects = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("console", "yaml"))
+    first, *_ = commands.splitlines()
+    environ = dict(each.split("=") for each in first.removesuffix(" make bundle").split(" "))
+    assert first.endswith(" make bundle")
+    files = bundle.files(environ)
+    assert faults(files) == []
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog/basic-template.yaml").write_text(files["catalog/basic-template.yaml"])
+    (edit,) = [each for each in commands.splitlines() if each.startswith("sed ")]
+    subprocess.run(shlex.split(edit), cwd=tmp_path, check=True)
+    catalog = [*yaml.safe_load_all((tmp_path / "catalog/basic-template.yaml").read_text())]
+    (image,) = [each["image"] for each in catalog if each["schema"] == "olm.bundle"]
+    assert f"-t {image} ." in commands
+    given = {each["kind"]: each for each in yaml.safe_load_all(objects)}
+    spec = given["Subscription"]["spec"]
+    channels = {each["name"] for each in catalog if each["schema"] == "olm.channel"}
+    assert (spec["name"], spec["channel"] in channels) == (bundle.PACKAGE, True)
+    source = given["CatalogSource"]["metadata"]
+    assert (spec["source"], spec["sourceNamespace"]) == (source["name"], source["namespace"])
+    (home,) = given["OperatorGroup"]["spec"]["targetNamespaces"]
+    named = {given[kind]["metadata"]["namespace"] for kind in ("OperatorGroup", "Subscription")}
+    assert {home, *named, given["Namespace"]["metadata"]["name"]} == {names.OPERATOR_NAMESPACE}
 
 
 def at(*path: str | int, to: Any = None) -> Callable[[JSON], None]:

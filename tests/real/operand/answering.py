@@ -21,6 +21,7 @@ from lws.api.operand import names
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import DEPLOYMENTS, SECRETS
 from lws.client.api import ApiClient
+from lws.client.transport import Transport
 from lws.clock import SystemClock
 from lws.errors import LwsError, NotFoundError
 from lws.manager.manager import ControllerManager
@@ -45,17 +46,27 @@ def machine() -> str:
 
 
 class Answering:
-    """Serves the webhook with the certificates that the operand's Deployment asks for."""
+    """Serves the webhook with the certificates that the operand's Deployment asks for.
 
-    def __init__(self, cluster: RealCluster, namespace: str) -> None:
-        self._client: ApiClient = cluster.admin("operand")
+    Args:
+        client: asks for certificates.
+        transport: of the controller that answers.
+        namespace: of the operand.
+        host: where it listens.
+        port: likewise.
+    """
+
+    def __init__(self, client: ApiClient, transport: Transport, namespace: str, host: str, port: int = PORT) -> None:
+        self._client = client
         self._namespace = namespace
+        self._address = (host, port)
+        self.listening = asyncio.Event()
         self._serving = ServingCertificate()
         clock, random = SystemClock(), Random(5)
         self._rotator = CertificateRotator(self._client, self._serving, clock=clock, random=random, namespace=namespace)
         configuration = Configuration.model_validate({"leaderElection": {"leaderElect": False}})
         settings = Settings(configuration=configuration, namespace=namespace, resync=None, watchdog=None)
-        self.controller = ControllerManager(settings, cluster.transport, clock=clock, random=random, sockets=False)
+        self.controller = ControllerManager(settings, transport, clock=clock, random=random, sockets=False)
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -64,9 +75,10 @@ class Answering:
         runner = web.AppRunner(app)
         await runner.setup()
         try:
-            await web.TCPSite(runner, machine(), PORT, ssl_context=self._serving.context).start()
+            await web.TCPSite(runner, *self._address, ssl_context=self._serving.context).start()
         except OSError as error:
-            pytest.skip(f"port {PORT} is taken: {error}")
+            pytest.skip(f"port {self._address[1]} is taken: {error}")
+        self.listening.set()
         try:
             while True:
                 with suppress(LwsError):
@@ -99,7 +111,7 @@ async def answering(cluster: RealCluster, namespace: str) -> AsyncIterator[Answe
     """Answer for the pods of this namespace, which get the address of this machine."""
     address = machine()
     cluster.loops.fleet.new_pod_ip = lambda node: address  # type: ignore[method-assign]
-    operand = Answering(cluster, namespace)
+    operand = Answering(cluster.admin("operand"), cluster.transport, namespace, address)
     task = asyncio.create_task(operand.run(), name="operand")
     try:
         yield operand
