@@ -8,9 +8,12 @@ It prints one line when reviews are answered, and goes on until it is ended.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from random import Random
 from typing import Final
+
+import structlog
 
 from lws.client.connection import connect
 from lws.clock import SystemClock
@@ -39,4 +42,6 @@ async def live(kubeconfig: str, namespace: str, port: int) -> None:
 
 
 if __name__ == "__main__":
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)  # nobody reads what it logs
+    structlog.configure(wrapper_class=quiet)
     asyncio.run(live(sys.argv[1], sys.argv[2], int(sys.argv[3])))

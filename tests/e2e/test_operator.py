@@ -96,7 +96,7 @@ def test_it_is_installed_upgraded_and_removed_as_the_pages_say(tmp_path: Path) -
         with operator(site, tmp_path):
             desk.run(sample)
             site.cluster.kubectl("wait", "--for=create", "deployment/lws-controller-manager", "-n", HOME)
-            stack.enter_context(manager(site, tmp_path))
+            serving = stack.enter_context(manager(site, tmp_path))
             desk.run(available)
             assert "Managed" in desk.run(look)
             desk.run(f"kubectl apply -f {EXAMPLE}")
@@ -104,7 +104,7 @@ def test_it_is_installed_upgraded_and_removed_as_the_pages_say(tmp_path: Path) -
             assert "containers[manager].image" in desk.run(preview, status=1)
             desk.run(approve)
             change(site, '{"spec": {"rollout": {"soakSeconds": 5}}}')
-        upgraded(desk, tmp_path)
+        upgraded(desk, tmp_path, serving)
         removed(desk)
 
 
@@ -113,8 +113,8 @@ def change(site: Site, patch: str) -> None:
     site.cluster.kubectl("patch", "leaderworkersetoperator", "cluster", "--type=merge", f"--patch={patch}")
 
 
-def upgraded(desk: Desk, folder: Path) -> None:
-    """The rest of the page on upgrades: the next operator waits, is approved, and rolls out."""
+def upgraded(desk: Desk, folder: Path, serving: Manager) -> None:
+    """The rest of the page on upgrades: the next operator waits, is approved, and rolls out; ``serving`` serves."""
     _, _, replace, plan, approval = blocks("upgrade")
     desk.run(replace)
     with operator(desk.site, folder, OPERAND_VERSION="0.2.0"):
@@ -122,10 +122,14 @@ def upgraded(desk: Desk, folder: Path) -> None:
         desk.run(approval)
         remove, _, _, controller = blocks("remove")
         desk.run(controller)
+        serving.process.terminate()  # its pod is gone, and its account, whose token is worth nothing any more
+        serving.process.wait(LIMIT)
         change(desk.site, '{"spec": {"managementState": "Managed"}}')
-        desk.run("kubectl wait leaderworkersetoperator cluster --for condition=Available --timeout 3m")
-        desk.run(remove)
-        desk.run(f"kubectl wait --for=delete deployment/lws-controller-manager -n {HOME} --timeout 1m")
+        desk.run(f"kubectl wait --for=create deployment/lws-controller-manager -n {HOME} --timeout 1m")
+        with manager(desk.site, folder):
+            desk.run("kubectl wait leaderworkersetoperator cluster --for condition=Available --timeout 3m")
+            desk.run(remove)
+            desk.run(f"kubectl wait --for=delete deployment/lws-controller-manager -n {HOME} --timeout 1m")
 
 
 def removed(desk: Desk) -> None:
