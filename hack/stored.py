@@ -2,7 +2,8 @@
 
 Nothing happens in it by itself: what a controller does there is its own doing. Writes into FOLDER ``kubeconfig``,
 ``token``, with which metrics may be read, and a serving certificate for a webhook at `WEBHOOK`. Takes commands by line:
-``change`` edits every set, ``relist`` has every watch begin anew with a list; each is answered by ``done``.
+``change`` edits all pods in bursts, ``roll`` changes the image of all sets, ``relist`` has every watch begin anew with
+a list; each is answered by ``done``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ import structlog
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
-from lws.apimachinery.resources import CLUSTERROLEBINDINGS, SERVICEACCOUNTS
+from lws.apimachinery.resources import (
+    CLUSTERROLEBINDINGS,
+    CONTROLLERREVISIONS,
+    NODES,
+    PODS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    STATEFULSETS,
+)
 from lws.client.api import ApiClient
 from lws.client.transport import Request
 from lws.webhook.certificate import CERTIFICATE_FILE, KEY_FILE
@@ -35,7 +44,9 @@ HOST: Final = "127.0.0.1"
 WEBHOOK: Final = 19443
 AUTHORITY: Final = "authority.crt"
 SCRAPER: Final = "default"  # a ServiceAccount
-KINDS: Final = ("nodes", "services", "controllerrevisions.apps", "statefulsets.apps", "pods", str(LEADERWORKERSETS))
+KINDS: Final = tuple(map(str, (NODES, SERVICES, CONTROLLERREVISIONS, STATEFULSETS, PODS, LEADERWORKERSETS)))
+BURST: Final = 1000  # pods that change at once; a watch that is far behind would be told to list
+PAUSE: Final = 0.3  # seconds between two bursts
 
 Contents = dict[str, list[tuple[str, str, JSON]]]
 
@@ -92,20 +103,32 @@ async def _token(client: ApiClient) -> str:
 async def _obey(sandbox: Sandbox, client: ApiClient) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    turn = 0
+    storage = sandbox.server.storage
     _say("ready")
     async for line in reader:
-        turn += 1
-        if line == b"change\n":
-            for each in list(sandbox.server.storage.objects(str(LEADERWORKERSETS))):
-                meta, edit = each["metadata"], {"metadata": {"annotations": {"bench": str(turn)}}}
-                await client.patch(LEADERWORKERSETS, meta["namespace"], meta["name"], edit)
-        elif line == b"relist\n":
-            for where, name, node in sandbox.server.storage.entries("nodes")[:1]:  # so that positions are in the past
-                sandbox.server.storage.update("nodes", where, name, node, node)
-            sandbox.server.storage.compact()
-            sandbox.server.break_watches()
+        match line:
+            case b"change\n":
+                for number, entry in enumerate(storage.entries(str(PODS)), 1):
+                    _touch(storage, str(PODS), entry)
+                    if number % BURST == 0:
+                        await asyncio.sleep(PAUSE)
+            case b"roll\n":
+                template = {"spec": {"containers": [{"name": "main", "image": "app:2"}]}}
+                edit = {"spec": {"leaderWorkerTemplate": {"workerTemplate": template}}}
+                for namespace, name, _ in storage.entries(str(LEADERWORKERSETS)):
+                    await client.patch(LEADERWORKERSETS, namespace, name, edit)
+            case b"relist\n":
+                for entry in storage.entries(str(NODES))[:1]:  # so that every position is in the past
+                    _touch(storage, str(NODES), entry)
+                storage.compact()
+                sandbox.server.break_watches()
         _say("done")
+
+
+def _touch(storage: Storage, kind: str, entry: tuple[str, str, JSON]) -> None:
+    namespace, name, obj = entry
+    metadata = {**obj["metadata"], "annotations": {**obj["metadata"].get("annotations", {}), "bench": "1"}}
+    storage.update(kind, namespace, name, {**obj, "metadata": metadata}, obj)
 
 
 def _say(text: str) -> None:
