@@ -13,7 +13,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONFIGMAPS
 from lws.client.transport import Request, Response, Transport
 from lws.planning.leaderworkerset import forensics
-from tests.forwarding import Forwarding
+from tests.forwarding import Forwarding, through
 from tests.planning import making
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest
 from tests.virtual import virtual_time
@@ -46,13 +46,7 @@ async def crashed(
     cluster: Cluster, answer: Callable[[], Response | None], *, foreign: bool = False
 ) -> tuple[WithLogs, float]:
     """Have a worker of a set that asks for 50 lines crash; the transport, and how long the recreation took."""
-    asked: list[WithLogs] = []
-
-    def wrap(inner: Transport) -> Transport:
-        asked.append(WithLogs(inner, answer))
-        return asked[0]
-
-    await cluster.start(wrap)
+    transport = await through(cluster.start, lambda inner: WithLogs(inner, answer))
     if foreign:
         meta = {"name": "sample-failures", "namespace": NAMESPACE}
         await cluster.client.create(CONFIGMAPS, {"metadata": meta, "data": {"theirs": "yes"}})
@@ -69,7 +63,7 @@ async def crashed(
     took = cluster.clock.monotonic() - began
     await cluster.available("sample")
     await cluster.quiet(3)
-    return asked[0], took
+    return transport, took
 
 
 def lines() -> Response:

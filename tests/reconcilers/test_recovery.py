@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, STATEFULSETS
-from lws.client.transport import Request, Response, Stream, Transport
+from lws.client.transport import Request, Response, Transport
 from lws.errors import TransportError
 from lws_sandbox.controllers.kubelet.runtime import Delays
+from tests.forwarding import Forwarding, Lagging, through
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
-from tests.simulation.recording import Recording
 from tests.virtual import virtual_time
 
 AFTER_START = "RecreateGroupAfterStart"
@@ -193,11 +191,11 @@ async def test_records_survive_a_restart_of_the_controller() -> None:
         assert all(after[name] == before[name] for name in after if name.startswith("sample-0"))
 
 
-class Refusing(Recording):
+class Refusing(Forwarding):
     """Answers so many deletions of pods in the server's place, and passes everything else on."""
 
     def __init__(self, inner: Transport, status: int, times: int) -> None:
-        super().__init__(inner, [])
+        super().__init__(inner)
         self._status, self.left = status, times
 
     async def send(self, request: Request) -> Response:
@@ -215,61 +213,29 @@ class Refusing(Recording):
 async def test_refused_deletion_forgets_no_loss(status: int) -> None:
     """A worker that was replaced at once stays known as lost until the server has accepted its leader's deletion."""
     async with Cluster() as cluster:
-        refusing: list[Refusing] = []
-
-        def wrap(transport: Transport) -> Transport:
-            refusing.append(Refusing(transport, status, times=4))
-            return refusing[0]
-
-        await cluster.start(wrap)
+        refusing = await through(cluster.start, lambda inner: Refusing(inner, status, times=4))
         await cluster.client.create(LEADERWORKERSETS, manifest())
         await cluster.available("sample")
         before = await uids(cluster)
         await cluster.client.delete(PODS, NAMESPACE, "sample-1-2", grace_period_seconds=0)
         after = await settle(cluster)
-        assert (refusing[0].left, recreations(cluster)) == (0, {"sample-1": 1})
+        assert (refusing.left, recreations(cluster)) == (0, {"sample-1": 1})
         assert {name for name in after if after[name] == before[name]} == {"sample-0", "sample-0-1", "sample-0-2"}
 
 
-class Lagging(Recording):
-    """From the creation of the first worker StatefulSet on, nothing is heard of StatefulSets until released.
+class LaggingFromWorkers(Lagging):
+    """From the creation of the first worker StatefulSet on, nothing is heard of StatefulSets until released."""
 
-    Of another resource nothing is heard while it does not flow.
-    """
-
-    def __init__(self, inner: Transport, plural: str = STATEFULSETS.plural) -> None:
-        super().__init__(inner, [])
-        self.plural = plural
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-        self.held = plural != STATEFULSETS.plural
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner, STATEFULSETS.plural)
+        self._held = False
 
     async def send(self, request: Request) -> Response:
         """Pass on, and begin to lag."""
-        if request.method == "POST" and request.path.endswith("/statefulsets") and not self.held:
-            self.held = True
+        if request.method == "POST" and request.path.endswith("/statefulsets") and not self._held:
+            self._held = True
             self.flowing.clear()
         return await super().send(request)
-
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Stream]:
-        """Pass on, late."""
-        async with super().stream(request) as inner:
-            yield _Late(inner, self.flowing) if request.path.endswith(f"/{self.plural}") else inner
-
-
-class _Late:
-    """An answer whose pieces wait."""
-
-    def __init__(self, inner: Stream, flowing: asyncio.Event) -> None:
-        self._inner, self._flowing = inner, flowing
-        self.status, self.headers = inner.status, inner.headers
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Pieces, as long as they flow."""
-        async for chunk in self._inner.chunks():
-            await self._flowing.wait()
-            yield chunk
 
 
 @pytest.mark.parametrize("how", ["crash", "deletion"])
@@ -277,13 +243,7 @@ class _Late:
 async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
     """A worker that fails while the watch of StatefulSets lags behind takes its group down once that has caught up."""
     async with Cluster() as cluster:
-        made: list[Lagging] = []
-
-        def wrap(transport: Transport) -> Transport:
-            made.append(Lagging(transport))
-            return made[0]
-
-        await cluster.start(wrap)
+        lagging = await through(cluster.start, LaggingFromWorkers)
         await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
         await asyncio.sleep(5)
         before = await uids(cluster)
@@ -293,7 +253,7 @@ async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
             await cluster.client.delete(PODS, NAMESPACE, "sample-0-1", grace_period_seconds=0)
         await asyncio.sleep(5)
         assert (len(before), recreations(cluster)) == (3, {})
-        made[0].flowing.set()
+        lagging.flowing.set()
         after = await settle(cluster)
         assert recreations(cluster) == {"sample-0": 1}
         assert all(after[name] != before[name] for name in after)
@@ -303,21 +263,15 @@ async def test_failure_before_the_worker_set_is_seen_counts(how: str) -> None:
 async def test_n37_worker_that_is_replaced_before_its_end_is_told_restarts_its_group_once() -> None:
     """Its successor has its name already when the watch of pods tells of both: one recreation, not none, not two."""
     async with Cluster() as cluster:
-        made: list[Lagging] = []
-
-        def wrap(transport: Transport) -> Transport:
-            made.append(Lagging(transport, PODS.plural))
-            return made[0]
-
-        await cluster.start(wrap)
+        lagging = await through(cluster.start, lambda inner: Lagging(inner, PODS.plural))
         before = await up(cluster)
-        made[0].flowing.clear()
+        lagging.flowing.clear()
         await cluster.client.delete(PODS, NAMESPACE, "sample-0-1", grace_period_seconds=0)
         await asyncio.sleep(10)
         successor = (await uids(cluster))["sample-0-1"]
         assert successor != before["sample-0-1"]
         assert recreations(cluster) == {}
-        made[0].flowing.set()
+        lagging.flowing.set()
         after = await settle(cluster)
         assert recreations(cluster) == {"sample-0": 1}
         assert successor not in after.values()
@@ -328,20 +282,14 @@ async def test_n37_worker_that_is_replaced_before_its_end_is_told_restarts_its_g
 async def test_n38_late_end_of_an_old_worker_does_nothing() -> None:
     """The leader is another one by the time the end of its predecessor's worker is told: it stays."""
     async with Cluster() as cluster:
-        made: list[Lagging] = []
-
-        def wrap(transport: Transport) -> Transport:
-            made.append(Lagging(transport, PODS.plural))
-            return made[0]
-
-        await cluster.start(wrap)
+        lagging = await through(cluster.start, lambda inner: Lagging(inner, PODS.plural))
         before = await up(cluster)
-        made[0].flowing.clear()
+        lagging.flowing.clear()
         await cluster.client.delete(PODS, NAMESPACE, "sample-0", propagation="Foreground")
         await asyncio.sleep(60)
         successor = (await uids(cluster))["sample-0"]
         assert successor != before["sample-0"]
-        made[0].flowing.set()
+        lagging.flowing.set()
         after = await settle(cluster)
         assert recreations(cluster) == {}
         assert after["sample-0"] == successor
@@ -352,22 +300,16 @@ async def test_n38_late_end_of_an_old_worker_does_nothing() -> None:
 async def test_background_deletion_that_was_not_seen_restarts_nothing() -> None:
     """Workers that go with their StatefulSet are no failure, though the watch of StatefulSets still shows it."""
     async with Cluster() as cluster:
-        made: list[Lagging] = []
-
-        def wrap(transport: Transport) -> Transport:
-            made.append(Lagging(transport))
-            return made[0]
-
-        await cluster.start(wrap)
+        lagging = await through(cluster.start, LaggingFromWorkers)
         await cluster.client.create(LEADERWORKERSETS, manifest(replicas=1))
         await asyncio.sleep(5)
-        made[0].flowing.set()
+        lagging.flowing.set()
         before = await settle(cluster)
-        made[0].flowing.clear()
+        lagging.flowing.clear()
         await cluster.client.delete(STATEFULSETS, NAMESPACE, "sample-0", propagation="Background")
         await asyncio.sleep(10)
         assert recreations(cluster) == {}
-        made[0].flowing.set()
+        lagging.flowing.set()
         after = await settle(cluster)
         assert recreations(cluster) == {}
         assert {name for name in after if after[name] == before[name]} == {"sample-0"}

@@ -14,7 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Transport
-from tests.forwarding import Forwarding
+from tests.forwarding import Forwarding, through
 from tests.reconcilers.test_lost_nodes import WORKER, ended, failures, lose, pod, replaced
 from tests.reconcilers.test_lost_nodes import up as up_on_nodes
 from tests.reconcilers.test_steering import (
@@ -93,14 +93,7 @@ def meddler(cluster: Cluster, kind: str, policy: str) -> Meddle:
 
 async def start(cluster: Cluster, kind: str, policy: str) -> Meddling:
     """Start a controller that will have such a neighbour."""
-    made: list[Meddling] = []
-
-    def wrap(inner: Transport) -> Transport:
-        made.append(Meddling(inner, meddler(cluster, kind, policy)))
-        return made[0]
-
-    await cluster.start(wrap)
-    return made[0]
+    return await through(cluster.start, lambda inner: Meddling(inner, meddler(cluster, kind, policy)))
 
 
 def deletions(cluster: Cluster) -> Counter[str]:

@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import PODS, STATEFULSETS
-from lws.client.transport import Request, Stream, Transport
+from tests.forwarding import Lagging, through
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
-from tests.simulation.recording import Recording, Write
 from tests.virtual import virtual_time
-
-
-class Held(Recording):
-    """Nothing is heard of one kind while it is held."""
-
-    def __init__(self, inner: Transport, plural: str, writes: list[Write]) -> None:
-        super().__init__(inner, writes)
-        self._plural = plural
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Stream]:
-        """Pass on, late."""
-        async with super().stream(request) as inner:
-            yield _Late(inner, self.flowing) if request.path.endswith(f"/{self._plural}") else inner
-
-
-class _Late:
-    """An answer whose pieces wait."""
-
-    def __init__(self, inner: Stream, flowing: asyncio.Event) -> None:
-        self._inner, self._flowing = inner, flowing
-        self.status, self.headers = inner.status, inner.headers
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Pieces, as long as they flow."""
-        async for chunk in self._inner.chunks():
-            await self._flowing.wait()
-            yield chunk
 
 
 @pytest.mark.parametrize("plural", ["pods", "leaderworkersets"])
@@ -52,27 +19,20 @@ class _Late:
 async def test_dependents_of_what_is_gone_are_not_made_in_a_circle(plural: str) -> None:
     """While the owner's end is not seen its dependents are made again a few times at most, and none stays."""
     async with Cluster() as cluster:
-        made: list[Held] = []
-        attempts: list[Write] = []
-
-        def wrap(transport: Transport) -> Transport:
-            made.append(Held(transport, plural, attempts))
-            return made[0]
-
-        await cluster.start(wrap)
+        lagging = await through(cluster.start, lambda inner: Lagging(inner, plural))
         unique = {"subdomainPolicy": "UniquePerReplica"}
         await cluster.client.create(LEADERWORKERSETS, manifest(replicas=3, size=2, networkConfig=unique))
         await cluster.available("sample")
-        made[0].flowing.clear()
+        lagging.flowing.clear()
         if plural == "pods":
             await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", {"spec": {"replicas": 1}})
         else:
             await cluster.client.delete(LEADERWORKERSETS, NAMESPACE, "sample", propagation="Background")
-        since = len(attempts)
+        since = len(cluster.writes)
         await asyncio.sleep(30)
-        creations = [each for each in attempts[since:] if each.method == "POST" and each.resource != "events"]
+        creations = [each for each in cluster.writes[since:] if each.method == "POST" and each.resource != "events"]
         assert len(creations) <= 6, [str(each) for each in creations]
-        made[0].flowing.set()
+        lagging.flowing.set()
         await cluster.quiet(5)
         assert len(await cluster.all(STATEFULSETS)) == (2 if plural == "pods" else 0)
 
