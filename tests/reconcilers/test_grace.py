@@ -40,6 +40,15 @@ async def failures(cluster: Cluster) -> list[JSON]:
     return found
 
 
+async def led_anew(cluster: Cluster, leader: str, **how: float) -> None:
+    """Wait until the group has another leader than this one."""
+
+    async def holds() -> bool:
+        return await uid(cluster) not in ("", leader)
+
+    await cluster.until(holds, **how)
+
+
 async def healed(cluster: Cluster, count: int = 1) -> None:
     """Wait until so many failures are recorded as healed."""
 
@@ -117,11 +126,8 @@ async def test_r21_a_worker_that_does_not_come_back_costs_its_group_at_the_end()
         leader, began = await uid(cluster), cluster.clock.monotonic()
         await cluster.drills.pod_crash_loop(WORKER, code=3)
 
-        async def gone() -> bool:
-            return await uid(cluster) != leader
-
         await asyncio.sleep(GRACE - 5)
-        await cluster.until(gone)
+        await led_anew(cluster, leader)
         assert GRACE <= cluster.clock.monotonic() - began <= GRACE + 15
         await cluster.drills.pod_heal(WORKER)
         await cluster.available("sample")
@@ -142,10 +148,7 @@ async def test_r21_a_leader_that_crashes_costs_its_group_at_once() -> None:
         leader, began = await uid(cluster), cluster.clock.monotonic()
         await cluster.drills.pod_crash(LEADER)
 
-        async def gone() -> bool:
-            return await uid(cluster) not in ("", leader)
-
-        await cluster.until(gone)
+        await led_anew(cluster, leader)
         assert cluster.clock.monotonic() - began < 30
         await cluster.available("sample")
         await cluster.quiet(12)
@@ -175,10 +178,7 @@ async def test_r39_no_failover_recreates_what_healed_and_spec_9_1_does_once_the_
             LEADERWORKERSETS, NAMESPACE, "sample", {"metadata": {"annotations": {RECOVERY_GRACE: None}}}
         )
 
-        async def gone() -> bool:
-            return await uid(cluster) not in ("", leaders[1])
-
-        await cluster.until(gone, seconds=30)
+        await led_anew(cluster, leaders[1], seconds=30)
         await cluster.available("sample")
         await cluster.quiet(12)
         assert await uid(cluster, "sample-0") == leaders[0]
@@ -197,10 +197,7 @@ async def test_r39_a_failover_in_the_middle_goes_on_with_the_same_time() -> None
         await cluster.operators[0].crash()
         await cluster.start()
 
-        async def gone() -> bool:
-            return await uid(cluster) not in ("", leader)
-
-        await cluster.until(gone, every=2.0)
+        await led_anew(cluster, leader, every=2.0)
         assert GRACE <= cluster.clock.monotonic() - began <= GRACE + 15
         assert len(await failures(cluster)) == 1
 
@@ -216,10 +213,7 @@ async def test_a_second_failure_does_not_lengthen_the_time() -> None:
         await asyncio.sleep(40)
         await cluster.client.delete(PODS, NAMESPACE, "sample-1-1", grace_period_seconds=0)
 
-        async def gone() -> bool:
-            return await uid(cluster) != leader
-
-        await cluster.until(gone)
+        await led_anew(cluster, leader)
         assert 60 <= cluster.clock.monotonic() - began <= 75
 
 

@@ -61,6 +61,13 @@ async def lose(cluster: Cluster, node: str) -> float:
     return cluster.clock.now().timestamp()
 
 
+async def lost(cluster: Cluster, release: str = "2m", **arguments: Any) -> tuple[JSON, float]:
+    """Bring the groups up and lose the node of a worker; that pod, and when its node fell silent."""
+    await up(cluster, release, **arguments)
+    before = await pod(cluster)
+    return before, await lose(cluster, before["spec"]["nodeName"])
+
+
 def seconds(text: str) -> float:
     """A time of the API in seconds."""
     return datetime.fromisoformat(text).timestamp()
@@ -118,9 +125,7 @@ async def test_r10_a_group_leaves_its_lost_node_after_two_minutes() -> None:
 async def test_r10_without_the_annotation_the_group_hangs() -> None:
     """R10, the other way round: without it a group whose node is lost is not complete again after 20 minutes."""
     async with running(nodes=6) as cluster:
-        await up(cluster, release="")
-        before = await pod(cluster)
-        await lose(cluster, before["spec"]["nodeName"])
+        before, _ = await lost(cluster, release="")
         await asyncio.sleep(1200)
         found = await pod(cluster)
         assert found["metadata"]["uid"] == before["metadata"]["uid"]
@@ -141,9 +146,7 @@ def with_claim(*, read_only: bool = False) -> JSON:
 async def test_r10_a_pod_that_may_write_to_a_claim_stays(release: str) -> None:
     """R10: a pod with a claim mounted for writing is not let go, and reported; ``claims=any`` lifts that."""
     async with running(nodes=6) as cluster:
-        await up(cluster, release, section=with_claim())
-        before = await pod(cluster)
-        await lose(cluster, before["spec"]["nodeName"])
+        before, _ = await lost(cluster, release, section=with_claim())
         if release.endswith("any"):
             await replaced(cluster, before, within=140)
             return
@@ -167,9 +170,7 @@ async def test_r10_a_pod_that_may_write_to_a_claim_stays(release: str) -> None:
 async def test_r10_a_claim_that_is_only_read_holds_nothing_back() -> None:
     """A pod that mounts a claim for reading alone is let go: nobody writes twice."""
     async with running(nodes=6) as cluster:
-        await up(cluster, section=with_claim(read_only=True))
-        before = await pod(cluster)
-        await lose(cluster, before["spec"]["nodeName"])
+        before, _ = await lost(cluster, section=with_claim(read_only=True))
         await replaced(cluster, before, within=140)
 
 
@@ -193,9 +194,7 @@ async def test_r10_policy_none_waits_for_others_to_delete() -> None:
 async def test_r10_the_annotation_may_come_after_the_loss() -> None:
     """Whoever sets the annotation when the group hangs already has it helped at once."""
     async with running(nodes=6) as cluster:
-        await up(cluster, release="")
-        before = await pod(cluster)
-        await lose(cluster, before["spec"]["nodeName"])
+        before, _ = await lost(cluster, release="")
         await asyncio.sleep(700)
         change = {"metadata": {"annotations": {RELEASE: "1m"}}}
         await cluster.client.patch(LEADERWORKERSETS, NAMESPACE, "sample", change)
