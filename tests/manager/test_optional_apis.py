@@ -66,7 +66,7 @@ async def waits(cluster: Cluster, name: str) -> None:
 
 
 @virtual_time
-async def test_without_the_api_only_those_who_need_it_wait() -> None:
+async def test_g7_without_the_api_only_those_who_need_it_wait() -> None:
     """Without PodGroups the process is ready and alive, groups that need one wait with a reason, and go on later."""
     async with Cluster(gang=True) as cluster:
         definition = await take_away(cluster)
@@ -89,7 +89,7 @@ async def test_without_the_api_only_those_who_need_it_wait() -> None:
 
 
 @virtual_time
-async def test_an_api_that_goes_hurts_no_group_that_runs() -> None:
+async def test_g7_an_api_that_goes_hurts_no_group_that_runs() -> None:
     """When the definition is deleted under us, whole groups stay, new ones wait, and probes stay green."""
     async with Cluster(gang=True) as cluster:
         running = await cluster.start()
@@ -106,7 +106,7 @@ async def test_an_api_that_goes_hurts_no_group_that_runs() -> None:
 
 
 @virtual_time
-async def test_a_right_that_is_lost_and_granted_again() -> None:
+async def test_g7_a_right_that_is_lost_and_granted_again() -> None:
     """A 403 on PodGroups is like a missing API: the remedy is named, and groups go on when the right is back."""
     line = Line()
     async with Cluster(gang=True) as cluster:
