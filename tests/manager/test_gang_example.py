@@ -19,7 +19,7 @@ EXAMPLE: Final = Path(__file__).parents[2] / "examples/18-volcano.yaml"
 
 @virtual_time
 async def test_g8_the_example_of_the_page_starts_all_or_nothing() -> None:
-    """With room for one group and a pod, one is whole and of the other nothing runs; PodGroups have what the set says."""
+    """With room for one group and a pod, one is whole and of the other nothing runs; PodGroups have the set's words."""
     priority, example = yaml.safe_load_all(EXAMPLE.read_text(encoding="utf-8"))
     async with Cluster(gang=True) as cluster:
         gpus = {each: {"nvidia.com/gpu": "2"} for each in ("capacity", "allocatable")}
