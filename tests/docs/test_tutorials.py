@@ -47,4 +47,4 @@ def _shape(text: str) -> set[str]:
     """Its lines, in any order, without numbers, nodes and the width of columns; those that come and go left out."""
     plain = _NODES.sub("NODE", _NUMBERS.sub("#", text))
     lines = (re.sub(r"[ ─│]+", " ", line).strip() for line in plain.splitlines())
-    return {line for line in lines if not re.match(r"(?:Slice #|(?:prefill|decode): )", line)}
+    return {line for line in lines if not re.match(r"(?:Slice #|(?:prefill|decode): |Waiting for rollout)", line)}
