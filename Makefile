@@ -167,6 +167,7 @@ bench-peer: $(STAMP)
 	KUBEBUILDER_ASSETS='$(ASSETS)' $(BIN)/python -m hack.peer --sets $(SETS) --groups $(GROUPS) --size $(SIZE) \
 		$(if $(SVG),--svg '$(SVG)') $(if $(PEERS),'$(PEERS)')
 
+bench-page: SETS = 1000
 bench-page: $(BROWSER_STAMP)
 	$(BIN)/python -m hack.bench_page $(SETS)
 

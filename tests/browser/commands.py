@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,11 @@ class Views:
     set: Tab
     rollout: Tab
     places: Tab
+
+    @property
+    def tabs(self) -> tuple[Tab, ...]:
+        """All of them."""
+        return self.sets, self.set, self.rollout, self.places
 
     async def agree(self) -> None:
         """Wait until the page says in every view what the commands say before and after it was looked at."""
@@ -125,9 +130,11 @@ _KINDS: Final = {"cordoned": lambda node: bool(node["spec"].get("unschedulable")
 
 
 @asynccontextmanager
-async def views(browser: Browser, cluster: World, name: str) -> AsyncIterator[Views]:
-    """Tabs that look at the set until left."""
+async def views(
+    browser: Browser, cluster: World, name: str, at: Callable[[str], str] | None = None
+) -> AsyncIterator[Views]:
+    """Tabs that look at the set until left; ``at`` gives the addresses of another page than the cluster's."""
     paths = ("/sets", f"/set/default/{name}", f"/rollout/lws/default/{name}", HOSTS)
     async with AsyncExitStack() as stack:
-        tabs = [await stack.enter_async_context(tab(browser, cluster.at(path))) for path in paths]
+        tabs = [await stack.enter_async_context(tab(browser, (at or cluster.at)(path))) for path in paths]
         yield Views(cluster, name, *tabs)

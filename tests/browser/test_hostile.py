@@ -19,7 +19,6 @@ from tests.browser.commands import views
 from tests.browser.tabs import Tab, fresh, tab, told
 from tests.browser.test_life import life
 from tests.browser.world import World
-from tests.cli.sessions import Plugin
 from tests.simulation.cluster import manifest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -94,7 +93,7 @@ async def test_a_flood_of_events_and_messages_of_a_mebibyte_stick_nowhere(
         assert await seen.set.locator("section[aria-labelledby=warnings] li").count() == 50
         text = await seen.set.evaluate("document.body.textContent.length")
         assert text < 100_000
-        for page in (seen.sets, seen.set, seen.rollout, seen.places):
+        for page in seen.tabs:
             heap = await (await page.context.new_cdp_session(page)).send("Runtime.getHeapUsage")
             assert heap["usedSize"] < HEAP
         await cluster.client.patch(LEADERWORKERSETS, "default", "web", {"spec": {"replicas": 3}})
@@ -134,7 +133,7 @@ async def test_a_server_that_ends_every_watch_leaves_nothing_stale(browser: Brow
             await cluster.end_watches()
             await told(seen.set, ".lede", f"{replicas} of {replicas} groups ready", within=60_000)
             await told(seen.sets, ".row", f"{replicas}/{replicas} ready")
-            for page in (seen.sets, seen.set, seen.rollout, seen.places):
+            for page in seen.tabs:
                 await fresh(page)
             await seen.agree()
 
@@ -144,16 +143,15 @@ async def test_a_server_that_answers_nothing_is_marked_until_it_does(browser: Br
     await cluster.client.create(LEADERWORKERSETS, life())
     await cluster.ready("web")
     async with views(browser, cluster, "web") as seen:
-        every = (seen.sets, seen.set, seen.rollout, seen.places)
         await cluster.drill("api.error", {"code": 503, "verbs": ["list", "watch"]})
         await cluster.end_watches()
-        for page in every:
+        for page in seen.tabs:
             await told(page, ".banner.bad", "Not up to date")
             await _stale(page)
         await scaled(cluster, 1)
         await cluster.drill("api.heal", {})
         await told(seen.set, ".lede", "1 of 1 groups ready", within=60_000)
-        for page in every:
+        for page in seen.tabs:
             await fresh(page, within=60_000)
         await seen.agree()
 
@@ -204,10 +202,9 @@ async def test_a_laptop_that_slept_shows_what_is_true_when_it_wakes(
     cluster = every_cluster
     await cluster.client.create(LEADERWORKERSETS, life())
     await cluster.ready("web")
-    async with cluster.command(tmp_path) as command, tab(browser, command.at("/set/default/web")) as page:
-        await told(page, ".lede", "2 of 2 groups ready")
-        session = await page.context.new_cdp_session(page)
-        await session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    async with cluster.command(tmp_path) as command, views(browser, cluster, "web", command.at) as seen:
+        await told(seen.set, ".lede", "2 of 2 groups ready")
+        await _lifecycle(seen.tabs, "frozen")
         os.kill(command.pid, signal.SIGSTOP)
         try:
             await scaled(cluster, 1)
@@ -215,12 +212,19 @@ async def test_a_laptop_that_slept_shows_what_is_true_when_it_wakes(
             await cluster.end_watches()
         finally:
             os.kill(command.pid, signal.SIGCONT)
-        await session.send("Page.setWebLifecycleState", {"state": "active"})
-        await told(page, ".lede", "1 of 1 groups ready", within=60_000)
-        await fresh(page)
-        said = (await Plugin(cluster.client).run("explain-stuck web")).strip()
-        assert "waits for nothing" in said
-        assert "waits for nothing" in await page.locator("section[aria-labelledby=waits]").inner_text()
+        await _lifecycle(seen.tabs, "active")
+        await told(seen.set, ".lede", "1 of 1 groups ready", within=60_000)
+        for page in seen.tabs:
+            await fresh(page)
+        await seen.agree()
+
+
+async def _lifecycle(tabs: tuple[Tab, ...], state: str) -> None:
+    """Have tabs stand still, or go on."""
+    for page in tabs:
+        session = await page.context.new_cdp_session(page)
+        await session.send("Page.setWebLifecycleState", {"state": state})
+        await session.detach()
 
 
 async def test_a_command_that_stands_still_is_marked_by_its_tabs(
