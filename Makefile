@@ -4,7 +4,7 @@
 # make check   lint, types, import contracts, simulated lives, and the suite with warnings as errors
 # make test-long   many more seeds, storms and recordings in full; make test-nightly takes hours
 # make mutate   plants faults and says which of them no test notices; ROOM=workqueue, or one module: ROOM=runtime.leader
-# make simulate   SEEDS=200 simulated lives; SEED=17 runs one again
+# make simulate   SEEDS=200 simulated lives, ROLES=1 with a DisaggregatedSet too; SEED=17 runs one again
 # make control-plane   a real control plane of K8S=1.36, with kubectl and Helm, built with Go; NODE=1 kubelet too,
 #              PARTNERS=1 Kueue, cert-manager, Go clients and Grafana too
 # make test-real   what asks for a real control plane, on that one or on KUBEBUILDER_ASSETS; writes docs/compatibility.md
@@ -106,7 +106,7 @@ mutate: $(MUTATE_STAMP)
 
 # One life again tells all of it; of many, those that fail do, and how to run them again.
 simulate: $(STAMP)
-	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(BIN)/python -m tests.simulation $(if $(ROLES),--roles) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 check: lint types contracts simulate test
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
@@ -26,7 +26,7 @@ from tests.simulation.users import User
 from tests.simulation.world import NAME, NODES, World
 from tests.virtual import run
 
-STEPS: Final = (4, 9)
+QUICK: Final = Delays(start=0.3, init=0.3, ready=0.5, stop=0.3, jitter=0.5)
 WATCH_SECONDS: Final = 35.0  # after which caches whose watches kept failing have looked again
 CALM_SECONDS: Final = 900.0  # within which everything must have come to rest once the troubles are over
 
@@ -54,24 +54,21 @@ class Life:
 
 def live(seed: int) -> Life:
     """Run one seed; every third is the life of a set whose groups are known by a key."""
-    return run(_live(seed))
-
-
-async def _live(seed: int) -> Life:
     from tests.simulation import keyed  # which is made of what is here
 
-    life, by_key = Life(seed), seed % 3 == 2
-    random = Random(seed)
-    quick = Delays(start=0.3, init=0.3, ready=0.5, stop=0.3, jitter=0.5)
+    return run(lived(seed, keyed.CAST if seed % 3 == 2 else CAST))
+
+
+async def lived(seed: int, cast: Cast) -> Life:
+    """Run one seed with those who play in it."""
+    life, random = Life(seed), Random(seed)
     elect = random.random() < 0.2
-    loops, workers = keyed.HASH_LOOPS if by_key else LOOPS, random.choice([1, 2, 4])
-    cluster = Cluster(seed, nodes=NODES, workers=workers, elect=elect, delays=quick, loops=loops)
-    async with cluster:
-        remembers = keyed.KeyedLedger if by_key else Ledger
-        ledger = remembers(cluster.clock.now, asyncio.get_running_loop().time, cluster.sandbox.server.storage)
+    chosen: dict[str, Any] = {"workers": random.choice([1, 2, 4]), "elect": elect, "loops": cast.loops}
+    async with Cluster(seed, nodes=NODES, delays=cast.delays, disaggregated=cast.disaggregated, **chosen) as cluster:
+        ledger = cast.ledger(cluster.clock.now, asyncio.get_running_loop().time, cluster.sandbox.server.storage)
         trouble = Trouble(delay=random.choice([0.0, 0.005, 0.03]))
-        world = (keyed.KeyedWorld if by_key else World)(cluster, random, ledger, trouble, 2 if elect else 1)
-        simulation = (keyed.KeyedSimulation if by_key else Simulation)(world, life)
+        world = cast.world(cluster, random, ledger, trouble, 2 if elect else 1)
+        simulation = cast.simulation(world, life)
         try:
             await simulation.run()
         except TimeoutError as error:
@@ -90,6 +87,8 @@ class Simulation:
 
     user: ClassVar[type[User]] = User
     faults: ClassVar[type[Faults]] = Faults
+    steps: ClassVar[tuple[int, int]] = (4, 9)  # how much happens, at least and at most
+    restless: ClassVar[int] = 4  # how often groups fail again and again
 
     def __init__(self, world: World, life: Life) -> None:
         self._world = world
@@ -112,6 +111,7 @@ class Simulation:
             (6, faults.lose_worker),
             (4, faults.strike_group),
             (4, faults.crash_pod),
+            (self.restless, faults.crash_again),
             (2, faults.fail_pod),
             (2, faults.delete_worker_set),
             (1, faults.delete_leader_set),
@@ -133,7 +133,7 @@ class Simulation:
         self._tell(await self._user.create())
         watcher = asyncio.create_task(self._look())
         try:
-            for _ in range(world.random.randint(*STEPS)):
+            for _ in range(world.random.randint(*self.steps)):
                 await asyncio.sleep(world.random.expovariate(1 / 4))
                 await self._act()
             await self._calm_down()
@@ -207,7 +207,31 @@ class Simulation:
             return ["the set is not there"]
         pods, sets = await cluster.all(PODS, selector), await cluster.all(STATEFULSETS, selector)
         problems = expectation(found, pods, sets, found) + self._world.ledger.rules.rested(found)
-        revisions = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
+        revisions = await cluster.all(CONTROLLERREVISIONS, f"{OWN_REVISIONS},{selector}")
         keys = {each["metadata"]["labels"][labels.REVISION] for each in revisions}
         used = {each["metadata"]["labels"].get(labels.REVISION) for each in sets}
         return problems + ([] if keys == used else [f"revisions {sorted(keys)}, used {sorted(map(str, used))}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays a life.
+
+    Attributes:
+        ledger: what remembers.
+        world: what those who act share.
+        simulation: the course of it.
+        loops: the control loops of the cluster.
+        delays: how long things take on nodes.
+        disaggregated: whether there are DisaggregatedSets.
+    """
+
+    ledger: type[Ledger] = Ledger
+    world: type[World] = World
+    simulation: type[Simulation] = Simulation
+    loops: tuple[str, ...] = LOOPS
+    delays: Delays = QUICK
+    disaggregated: bool = False
+
+
+CAST: Final = Cast()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar, Final
 
 from lws.api.leaderworkerset import labels
@@ -12,6 +13,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, SERVICES, STATEFULSETS, Resource
 from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
+from lws_sandbox.controllers.kubelet.loop import NoSuchPodError
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.world import NAME, NODES, World
 
@@ -23,6 +25,7 @@ class Faults:
     """Each method does some harm and tells which."""
 
     leaders_by: ClassVar[Resource] = STATEFULSETS  # the kind of the object that makes the leaders
+    whose: ClassVar[str] = f"{labels.NAME}={NAME}"  # selects the pods that come to harm
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -68,6 +71,21 @@ class Faults:
         self._world.cluster.sandbox.loops.kubelets.crash(NAMESPACE, name)
         return f"pod {name} crashes"
 
+    async def crash_again(self) -> str:
+        """A container exits whenever it has run for a moment, its successors' as well."""
+        name, random = await self._any(PODS), self._world.random
+        if name is None:
+            return "no pod to crash"
+
+        async def crash() -> None:
+            for _ in range(4):
+                with suppress(NoSuchPodError):
+                    self._world.cluster.sandbox.loops.kubelets.crash(NAMESPACE, name)
+                await asyncio.sleep(random.uniform(2, 4))
+
+        self._world.later(0.0, crash)
+        return f"pod {name} crashes again and again"
+
     async def fail_pod(self) -> str:
         """A pod is evicted."""
         name = await self._any(PODS)
@@ -102,7 +120,8 @@ class Faults:
         base, _, index = worker.rpartition("-")
         cluster = self._world.cluster
         pod = await self._leader_of(worker, base) if base != NAME and index.isdigit() else None
-        lws, sets = await cluster.get(LEADERWORKERSETS, NAME), await cluster.get(STATEFULSETS, base)
+        named = NAME if pod is None else pod["metadata"]["labels"][labels.NAME]
+        lws, sets = await cluster.get(LEADERWORKERSETS, named), await cluster.get(STATEFULSETS, base)
         if pod is None or lws is None or sets is None or not self._world.steady:
             return ""
         dying = any("deletionTimestamp" in each["metadata"] for each in (pod, lws, sets))
@@ -131,9 +150,10 @@ class Faults:
     async def _complete_group(self) -> list[JSON]:
         """The pods of some group of which all are ready, if there is one soon."""
         for _ in range(PATIENCE):
-            groups: dict[str, list[JSON]] = {}
-            for pod in await self._world.cluster.all(PODS, f"{labels.NAME}={NAME}"):
-                groups.setdefault(pod["metadata"]["labels"].get(labels.GROUP_INDEX, ""), []).append(pod)
+            groups: dict[tuple[str, str], list[JSON]] = {}
+            for pod in await self._world.cluster.all(PODS, self.whose):
+                told = pod["metadata"]["labels"]
+                groups.setdefault((told[labels.NAME], told.get(labels.GROUP_INDEX, "")), []).append(pod)
             whole = [group for group in groups.values() if len(group) > 1 and _whole(group)]
             if whole:
                 await asyncio.sleep(0.5)  # those who look see it too
@@ -144,7 +164,7 @@ class Faults:
     # Things that are deleted or changed by others.
 
     async def _any(self, resource: Resource) -> str | None:
-        found = await self._world.cluster.all(resource, f"{labels.NAME}={NAME}")
+        found = await self._world.cluster.all(resource, self.whose if resource is PODS else Faults.whose)
         names = [each["metadata"]["name"] for each in found]
         return self._world.random.choice(names) if names else None
 
@@ -210,6 +230,7 @@ class Faults:
         if not operators:
             return "no operator to crash"
         await self._world.random.choice(operators).crash()
+        self._world.ledger.rules.ended_operator()
         self._world.later(self._world.random.expovariate(1 / 5), self._world.start)
         return "operator crashes"
 
@@ -217,6 +238,7 @@ class Faults:
         """An operator is replaced as in an upgrade."""
         if self._world.cluster.operators:
             await self._world.cluster.operators[0].stop()
+            self._world.ledger.rules.ended_operator()
         await self._world.start()
         return "operator is replaced in order"
 

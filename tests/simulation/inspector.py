@@ -8,9 +8,10 @@ from typing import ClassVar, Final
 
 import orjson
 
+from lws.api.disaggregatedset.resources import DISAGGREGATEDSETS
 from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
-from lws.apimachinery.manifests import JSON
+from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from lws.client.transport import Request, Response, Stream, Transport
 from tests.simulation.budgets import Budgets
@@ -164,13 +165,20 @@ class Inspector:
                 break
             tail += 1
         least = min(min(each.replicas, replicas) - each.allowed for each in shapes) - tail
+        least -= sum(self._exhausted(f"{name}-{index}", namespace, key) for index in range(replicas - tail))
         if partition < least:
             self._ledger.complain(f"{name}: partition {partition} releases more than the budget, {least} is the least")
+
+    def _exhausted(self, name: str, namespace: str, key: str) -> bool:
+        """Whether the group of this leader is of another key, and down for good: it is replaced for free (next 5.6)."""
+        pod = self._ledger.get(PODS, namespace, name)
+        spent = pod is not None and annotations_of(pod).get(labels.RESTART_BUDGET_EXHAUSTED) == "true"
+        return pod is not None and spent and _key(pod) != key
 
     def _created(self, body: JSON, kind: str, namespace: str) -> None:
         """Nothing is made for an owner that is dying or gone; a worker StatefulSet has its leader's key."""
         owner = body["metadata"]["ownerReferences"][0]
-        resource = PODS if owner["kind"] == "Pod" else LEADERWORKERSETS
+        resource = {"Pod": PODS, "DisaggregatedSet": DISAGGREGATEDSETS}.get(owner["kind"], LEADERWORKERSETS)
         live = self._ledger.get(resource, namespace, owner["name"])
         name = body["metadata"]["name"]
         if live is not None and live["metadata"]["uid"] == owner["uid"] and self._ledger.dying(live):

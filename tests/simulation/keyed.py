@@ -17,7 +17,7 @@ from lws.client.transport import Request, Transport
 from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
 from lws.reconcilers.leaderworkerset.caches import OWN_REVISIONS
 from tests.simulation.budgets import Budgets, counts_of
-from tests.simulation.driver import Simulation
+from tests.simulation.driver import Cast, Simulation
 from tests.simulation.faults import Faults
 from tests.simulation.hashed import HASH_LOOPS, ended, gates, going, key
 from tests.simulation.inspector import Inspector
@@ -26,8 +26,6 @@ from tests.simulation.probe import Probe
 from tests.simulation.states import common_expectation, pod_ready
 from tests.simulation.users import User
 from tests.simulation.world import NAME, World
-
-__all__ = ["HASH_LOOPS", "KeyedLedger", "KeyedSimulation", "KeyedWorld"]
 
 POLICIES: Final = ("PostTermination", "PostTermination", "Immediate")
 
@@ -319,6 +317,9 @@ class KeyedSimulation(Simulation):
         revisions = await cluster.all(CONTROLLERREVISIONS, OWN_REVISIONS)
         keys = {labels_of(each)[labels.REVISION] for each in revisions}
         return problems + ([] if keys == {revision} else [f"revisions {sorted(keys)}, used {revision}"])
+
+
+CAST: Final = Cast(KeyedLedger, KeyedWorld, KeyedSimulation, HASH_LOOPS)
 
 
 def _groups(found: JSON, pods: list[JSON], sets: list[JSON]) -> list[str]:

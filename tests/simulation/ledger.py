@@ -103,6 +103,7 @@ class Ledger:
     made: dict[str, float] = field(default_factory=dict)
     rules: PolicyRules = field(init=False)
     _leaders: dict[str, str] = field(default_factory=dict)  # UID of a worker StatefulSet -> UID of its leader
+    _named: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # name of a set -> its UIDs
 
     def __post_init__(self) -> None:
         """Hear of everything that befalls pods."""
@@ -116,10 +117,11 @@ class Ledger:
 
     def edited(self, lws: JSON) -> None:
         """A set was written by its user."""
-        uid = lws["metadata"]["uid"]
+        uid, name = lws["metadata"]["uid"], lws["metadata"]["name"]
         self.made.setdefault(uid, self.elapsed())
         if uid not in self.shapes:  # pods of a former namesake are still being collected
-            self.shapes[uid] = [each for shapes in self.shapes.values() for each in shapes[-1:]]
+            self.shapes[uid] = [each for former in self._named[name] for each in self.shapes[former][-1:]]
+            self._named[name].append(uid)
         self.shapes[uid].append(Shape.of(lws))
         del self.shapes[uid][:-GENERATIONS]
 

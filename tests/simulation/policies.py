@@ -13,8 +13,9 @@ from lws.api.leaderworkerset import labels
 from lws.api.leaderworkerset.policykeys import PAUSED, PREFIX, RECOVERY_GRACE, ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.durations import parse_duration
-from lws.apimachinery.manifests import JSON
+from lws.apimachinery.manifests import JSON, annotations_of
 from lws.apimachinery.resources import CONTROLLERREVISIONS
+from lws.planning.leaderworkerset.statusnews import RECORD_SECONDS
 
 if TYPE_CHECKING:
     from tests.simulation.ledger import Ledger
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 HEARD: Final = 6.0  # seconds after which every operator has heard of what was chosen
 HISTORY: Final = PREFIX + "revision-history-limit"
 BACKOFF: Final = PREFIX + "restart-backoff"
-FREE: Final = 2
-INITIAL: Final = 10.0
-LONGEST: Final = 300.0
-CHOICES: Final = (
+WAITS: Final = {  # by what is chosen: how many failures are free, the first wait after them, and the longest
+    None: (2, 10.0, 300.0),
+    "off": (2**31, 0.0, 0.0),
+    "free=0,initial=4s,max=20s": (0, 4.0, 20.0),
+}
+CHOICES: Final[tuple[dict[str, str | None], ...]] = (
     {RECOVERY_GRACE: "20s"},
     {RECOVERY_GRACE: "1m"},
     {RECOVERY_GRACE: None},
@@ -42,6 +45,29 @@ CHOICES: Final = (
 NOTHING: Final[JSON] = {key: None for each in CHOICES for key in each}  # what ends all that a life may have chosen
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A leader that an operator deleted for the failure of its group.
+
+    Attributes:
+        time: when.
+        age: how old it was, in seconds.
+        whose: the name of its set.
+        waits: what the back-off was then, as `WAITS` has it; None if it had just been changed, or had no say.
+    """
+
+    time: float
+    age: float
+    whose: str
+    waits: tuple[int, float, float] | None
+
+    def early(self, number: int) -> float:
+        """By how many seconds it was deleted before a failure of this number was to be acted upon (resilience 3.2)."""
+        free, initial, longest = self.waits or WAITS["off"]
+        least = min(initial * 2.0 ** (number - free - 1), longest) if number > free else 0.0
+        return least - self.age
+
+
 @dataclass
 class PolicyRules:
     """Judges writes of sets by what they chose.
@@ -51,29 +77,29 @@ class PolicyRules:
 
     Attributes:
         chosen: by annotation, its value, and since when it is what it is.
-        untouched: whether the back-off has been the default all the time.
         befell: when something befell a worker first, by UID of the leader; only what the grace period runs for.
         ended: leaders to which something befell themselves.
-        deleted: when an operator deleted a leader, by its UID.
+        deleted: the leaders that operators deleted, by UID.
+        unsaid: those of them of which an operator may have ended before it wrote the failure down.
     """
 
     ledger: Ledger
     chosen: dict[str, tuple[str | None, float]] = field(default_factory=dict)
-    untouched: bool = True
     befell: dict[str, float] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
-    deleted: dict[str, tuple[float, float]] = field(default_factory=dict)
+    deleted: dict[str, Deleted] = field(default_factory=dict)
+    unsaid: set[str] = field(default_factory=set)
 
-    def chose(self, annotations: JSON) -> None:
-        """The user wrote these annotations."""
+    def chose(self, annotations: JSON, *, born: bool = False) -> None:
+        """The user wrote these annotations; nobody has ever known a set without what it was ``born`` with."""
+        since = -HEARD if born and not self.chosen else self.ledger.elapsed()
         for key, value in annotations.items():
             if self.chosen.get(key, (None, 0.0))[0] != value:
-                self.chosen[key] = (value, self.ledger.elapsed())
-            self.untouched = self.untouched and not (key == BACKOFF and value is not None)
+                self.chosen[key] = (value, since)
 
     def held(self, key: str) -> str | None:
         """What has been chosen for long enough."""
-        value, since = self.chosen.get(key, (None, 0.0))
+        value, since = self.chosen.get(key, (None, -HEARD))
         return value if self.ledger.elapsed() - since > HEARD else None
 
     def happened(self, leader_uid: str, *, leads: bool) -> None:
@@ -86,31 +112,42 @@ class PolicyRules:
         """An operator deletes this leader, for the failure of its group."""
         meta, now = leader["metadata"], self.ledger.elapsed()
         age = (self.ledger.now() - datetime.fromisoformat(meta["creationTimestamp"])).total_seconds()
-        self.deleted.setdefault(meta["uid"], (now, age))
+        backoff, changed = self.chosen.get(BACKOFF, (None, -HEARD))
+        spent = annotations_of(leader).get(labels.RESTART_BUDGET_EXHAUSTED) == "true"  # which is not recreated
+        waits = WAITS[backoff] if now - changed > HEARD and not spent else None
+        self.deleted.setdefault(meta["uid"], Deleted(now, age, meta["labels"][labels.NAME], waits))
         grace, since = self.held(RECOVERY_GRACE), self.befell.get(meta["uid"], now)
         # What was chosen after the failure was no promise when it happened.
         promised = self.chosen.get(RECOVERY_GRACE, (None, now))[1] + HEARD < since
         if grace and promised and meta["uid"] not in self.ended and now - since < parse_duration(grace):
             self.ledger.complain(f"{meta['name']}: recreated {now - since:.1f}s after a worker failed, grace {grace}")
 
+    def ended_operator(self) -> None:
+        """An operator ends; a failure is part of a write after the deletion, and is lost with it (resilience 2.2)."""
+        now = self.ledger.elapsed()
+        self.unsaid |= {uid for uid, each in self.deleted.items() if now - each.time < RECORD_SECONDS}
+
     def looked(self) -> None:
         """The recorded failures, compared with what was done."""
         for lws in self.ledger.storage.objects(str(LEADERWORKERSETS)):
             for failure in (lws.get("status") or {}).get("failures", ()):
                 number, uid = failure.get("restarts", 0), failure.get("leaderUID", "")
-                _, age = self.deleted.get(uid, (0.0, LONGEST))
-                least = min(INITIAL * 2.0 ** (number - FREE - 1), LONGEST) if number > FREE else 0.0
-                if self.untouched and not failure.get("healed") and age < least - 2.0:
-                    self.ledger.complain(f"failure {number}: the leader of {age:.0f}s was deleted before {least:.0f}s")
-                    self.deleted.pop(uid)
+                found = self.deleted.get(uid)
+                if found is not None and not failure.get("healed") and found.early(number) > 2.0:
+                    self.ledger.complain(
+                        f"failure {number}: the leader of {found.age:.0f}s was deleted {found.early(number):.0f}s early"
+                    )
+                    del self.deleted[uid]
 
     def rested(self, lws: JSON) -> list[str]:
         """What is missing of the records at rest: of the last leader that was deleted for a failure."""
-        if not self.deleted:
+        whose = lws["metadata"]["name"]
+        mine = [uid for uid, each in self.deleted.items() if each.whose == whose and uid not in self.unsaid]
+        if not mine:
             return []
-        last = max(self.deleted, key=lambda uid: self.deleted[uid][0])
+        last = max(mine, key=lambda uid: self.deleted[uid].time)
         told = {each.get("leaderUID") for each in (lws.get("status") or {}).get("failures", ())}
-        same = self.deleted[last][0] > self.ledger.made.get(lws["metadata"]["uid"], 0.0)
+        same = self.deleted[last].time > self.ledger.made.get(lws["metadata"]["uid"], 0.0)
         return [f"the failure of leader {last} is not recorded: {told}"] if same and last not in told else []
 
     def applied(self, body: JSON, live: JSON | None) -> None:

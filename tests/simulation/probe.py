@@ -18,6 +18,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
 from lws.client.transport import Request, Response, Stream, Transport
 from lws.manager.manager import ControllerManager
+from lws.planning.leaderworkerset.groups import marked
 from lws.reconcilers.leaderworkerset.caches import BY_GROUP, BY_LEADER, LEADERS_BY_SET, by_group
 from tests.simulation.ledger import Ledger, Shape, target, uid_of
 
@@ -167,7 +168,9 @@ class Probe:
         groups = [_group(operator, namespace, f"{name}-{index}", key) for index in range(count)]
         tail = next((at for at, (ready, new) in enumerate(reversed(groups)) if not (ready and new)), count)
         given_up = sum(1 for ready, new in groups[partition:] if ready and not new)
-        down = sum(1 for ready, _ in groups[: max(0, count - tail - step)] if not ready)
+        spent = {at for at in range(count) if _exhausted(operator, namespace, f"{name}-{at}", key)}
+        end = max(0, count - tail - step)
+        down = sum(1 for at, (ready, _) in enumerate(groups[:end]) if not ready and at not in spent)
         if given_up and given_up + down > step:
             self._ledger.complain(f"{name}: partition {partition} gives up {given_up}, {down} are down, {step} may be")
 
@@ -193,6 +196,12 @@ def _group(operator: ControllerManager, namespace: str, name: str, key: str) -> 
     status = workers.status
     complete = status.available_replicas == workers.spec.replicas and status.current_revision == status.update_revision
     return ready and complete, new and workers.metadata.label(labels.REVISION) == key
+
+
+def _exhausted(operator: ControllerManager, namespace: str, name: str, key: str) -> bool:
+    """Whether the group is of another key and down for good: its restart budget is spent (next 5.6)."""
+    leader = operator.caches.pods.store.get(namespace, name)
+    return leader is not None and marked(leader) and leader.metadata.label(labels.REVISION) != key
 
 
 def _ready(pod: Pod) -> bool:

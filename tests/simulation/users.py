@@ -36,7 +36,8 @@ class User:
     async def create(self) -> str:
         """Create the set."""
         world, random = self._world, self._world.random
-        marked = {"annotations": {labels.RECREATE_GROUP_AFTER_START: "true"}} if random.random() < 0.1 else {}
+        marked = {labels.RECREATE_GROUP_AFTER_START: "true"} if random.random() < 0.1 else {}
+        chosen = self._born_with()
         made = await world.cluster.client.create(
             LEADERWORKERSETS,
             manifest(
@@ -47,13 +48,19 @@ class User:
                 section=self._recovery(),
                 startupPolicy=random.choice(["LeaderCreated", "LeaderReady"]),
                 networkConfig={"subdomainPolicy": random.choice(["Shared", "UniquePerReplica"])},
-                metadata=marked,
+                metadata={"annotations": {**marked, **chosen}},
                 **self._identity(),
             ),
         )
         world.ledger.edited(made)
-        world.ledger.rules.chose(NOTHING)
-        return f"created: {_summary(made)}"
+        world.ledger.rules.chose({**NOTHING, **chosen}, born=True)
+        return f"created: {_summary(made)}{f' {chosen}' if chosen else ''}"
+
+    def _born_with(self) -> dict[str, str]:
+        """What the set chooses beyond the reference from the beginning; often nothing."""
+        random = self._world.random
+        picked = random.sample(CHOICES, random.choice([0, 0, 1, 2, 3]))
+        return {key: value for each in picked for key, value in each.items() if value is not None}
 
     def _identity(self) -> JSON:
         """What the set's groups are known by."""
