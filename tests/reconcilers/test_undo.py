@@ -32,6 +32,7 @@ NOWHERE = {"nodeSelector": {"no": "such"}}  # so that groups of a template with 
 IDENTITIES = pytest.mark.parametrize("identity", ["Ordinal", "Hash"])
 SHORT = pytest.mark.parametrize("identity", ["Ordinal", pytest.param("Hash", marks=pytest.mark.long)])
 UNDONE = f"{PREFIX}undone"
+WRITES = ("leaderworkersets/status", "controllerrevisions", "leaderworkersets")  # of an undoing, in their order
 
 
 @asynccontextmanager
@@ -243,6 +244,8 @@ async def stalled_by(cluster: Cluster, write: int, edge: str) -> None:
     running = await cluster.start(wrap)
     await cluster.until(lambda: reached(points[0]), seconds=900, every=1)
     if edge != "lost":
+        written = [each.resource for each in cluster.writes if each.resource != "events"]
+        assert written[-1] == WRITES[write - (edge == "before")]
         await running.crash()
         await asyncio.sleep(3)
         await cluster.start()
