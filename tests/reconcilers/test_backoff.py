@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from lws.api.leaderworkerset.policykeys import PREFIX
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import PODS
+from lws.client.transport import Request, Response, Transport
+from tests.forwarding import Forwarding, through
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
 from tests.virtual import virtual_time
 
@@ -137,6 +140,51 @@ async def test_r03_r27_a_wait_outlives_the_controller_and_the_fault() -> None:
         ]
         assert deletions == [LEADER]
         assert (await status(cluster))["restarts"][0].get("nextRetryTime") is None
+
+
+class LastDeletion(Forwarding):
+    """A transport on which the deletion of a pod is the last that is done; nothing is answered any more."""
+
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
+        self.done = asyncio.Event()
+
+    async def send(self, request: Request) -> Response:
+        """Pass on, until that."""
+        response = None if self.done.is_set() else await self._inner.send(request)
+        if response is None or (request.method == "DELETE" and "/pods/" in request.path):
+            self.done.set()
+            await asyncio.Event().wait()
+        assert response is not None
+        return response
+
+
+@pytest.mark.long
+@virtual_time
+async def test_r27_a_crash_before_the_status_loses_one_incident_at_most() -> None:
+    """R27: a controller that ends between a deletion and the status: the group is recreated once, and one is lost."""
+    async with running() as cluster:
+        await up(cluster)
+        await recreated(cluster)
+        await cluster.quiet(12)
+        await cluster.operators[0].stop()
+        dying = await through(cluster.start, LastDeletion)
+        before = await fail(cluster)
+        await dying.done.wait()
+        await cluster.operators[0].crash()
+        await cluster.start()
+        await replaced(cluster, before)
+        await cluster.available("sample")
+        await cluster.quiet(12)
+        (entry,) = (await status(cluster))["restarts"]
+        assert entry["restarts"] in (1, 2)
+        await recreated(cluster)
+        await cluster.quiet(12)
+        (later,) = (await status(cluster))["restarts"]
+        assert later["restarts"] == entry["restarts"] + 1
+        assert len(await cluster.events("RecreateGroup")) in (2, 3)
+        deletions = [each for each in cluster.counted() if (each.method, each.resource) == ("DELETE", "pods")]
+        assert len(deletions) == 3
 
 
 @pytest.mark.long

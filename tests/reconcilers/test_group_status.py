@@ -117,6 +117,21 @@ async def test_r26_what_loads_is_not_told_of() -> None:
 
 @pytest.mark.long
 @virtual_time
+async def test_r26_what_a_queue_holds_is_not_told_of() -> None:
+    """R26: 40 groups that somebody's gate holds for 20 minutes cost no write of the status, and no condition."""
+    async with running() as cluster:
+        container = {"name": "main", "image": "app:1"}
+        gated = {"spec": {"containers": [container], "schedulingGates": [{"name": "example.com/queue"}]}}
+        await cluster.client.create(LEADERWORKERSETS, manifest(replicas=40, size=2, section={"workerTemplate": gated}))
+        await asyncio.sleep(120)
+        before = len(cluster.writes)
+        await asyncio.sleep(1080)
+        assert written(cluster, before) == 0
+        assert healthy(await status(cluster)) is None
+
+
+@pytest.mark.long
+@virtual_time
 async def test_r26_what_finds_no_node_is_told_after_a_minute_and_seldom() -> None:
     """R26: groups without room are reported after 60 s, then once in 5 minutes at most whatever the scheduler says."""
     async with running(nodes=1) as cluster:

@@ -14,6 +14,7 @@ from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import CONTROLLERREVISIONS, PODS, STATEFULSETS
 from tests.simulation.cluster import NAMESPACE, Cluster, manifest, running
+from tests.simulation.moving import watching
 from tests.virtual import virtual_time
 
 BROKEN = {"spec": {"containers": [{"name": "bad", "image": "broken:1"}]}}  # no node can pull the image of "bad"
@@ -218,12 +219,29 @@ async def test_r16_surge_without_room_falls_back_to_one_group_at_a_time() -> Non
     """R16: after the time that was chosen groups are taken down one by one, to the last; one event says so."""
     async with running(nodes=2) as cluster:
         await without_room(cluster, surge_fallback="2m")
-        await asyncio.sleep(100)
-        assert set((await images(cluster)).values()) == {"app:1", "app:2"}
-        assert await cluster.events("SurgeUnschedulable") == []
-        await cluster.available("sample", seconds=1200)
+        async with watching(cluster) as seen:
+            await asyncio.sleep(100)
+            assert set((await images(cluster)).values()) == {"app:1", "app:2"}
+            assert await cluster.events("SurgeUnschedulable") == []
+            await cluster.available("sample", seconds=1200)
         assert await images(cluster) == {0: "app:2", 1: "app:2"}
+        assert seen["sample"].least == 1
         assert len(await cluster.events("SurgeUnschedulable")) == 1
+
+
+@virtual_time
+async def test_r16_room_in_time_needs_no_fallback() -> None:
+    """R16: with room after 90 s the surge group comes up, and no group is ever missing."""
+    async with running(nodes=2) as cluster:
+        await without_room(cluster, surge_fallback="2m")
+        async with watching(cluster) as seen:
+            await asyncio.sleep(90)
+            for name in ("node-8", "node-9"):
+                await cluster.drills.node_add(name, "node-1")
+            await cluster.available("sample", seconds=1200)
+        assert await images(cluster) == {0: "app:2", 1: "app:2"}
+        assert seen["sample"].least == 2
+        assert await cluster.events("SurgeUnschedulable") == []
 
 
 @virtual_time
