@@ -81,6 +81,13 @@ async def test_text_of_the_cluster_stays_text() -> None:
         assert " style=" not in content.decode(), name
 
 
+def test_every_module_is_asked_for_at_once() -> None:
+    """The document names every module, so none waits until another one that needs it has come."""
+    page = assets()["index.html"].decode()
+    modules = {name for name in assets() if name.endswith(".js")}
+    assert set(re.findall(r'(?:href|src)="/static/([a-z]+\.js)"', page)) == modules
+
+
 async def test_actions_are_off_unless_they_were_asked_for() -> None:
     """Without --allow-actions a write is 403, whoever asks."""
     async with served() as (client, address), tab(address) as mine:
