@@ -66,8 +66,8 @@ async def test_sets_are_found_and_steered_by_keyboard(browser: Browser, cluster:
         await reach(page, "SUMMARY Group 0")
         await page.keyboard.press("Enter")
         await do(page, "Restart group 0…", "kubectl lws restart minimal --group=0 -n default", "Restart group")
-        await told(page, "#group-0", "0/")
-        await cluster.ready("minimal")
+        await told(page, "#group-0 summary", "0/4 pods")
+        await told(page, "#group-0 summary", "4/4 pods")
         assert (await cluster.client.get(PODS, "default", "minimal-0"))["metadata"]["uid"] != before
     await cluster.roll("minimal", "app:2")
     async with tab(browser, cluster.at("/rollout/lws/default/minimal")) as page:
