@@ -31,7 +31,7 @@ from tests.reconcilers.test_steering import (
 )
 from tests.reconcilers.test_steering import up as up_steered
 from tests.simulation.cluster import NAMESPACE, Cluster
-from tests.simulation.moving import MOVING, budgets, chosen, cordon, groups_on, made, settled, up, watching
+from tests.simulation.moving import MOVING, budgets, chosen, cordon, emptied, groups_on, made, settled, up, watching
 from tests.virtual import virtual_time
 
 KINDS: Final = pytest.mark.parametrize("kind", ["status", "edit", "annotation"])
@@ -176,7 +176,7 @@ async def test_r45_groups_are_moved_once(kind: str) -> None:
         affected = await groups_on(cluster, "node-0", "node-1")
         async with watching(cluster) as seen:
             await cordon(cluster, "node-0", "node-1")
-            await cluster.until(lambda: off(cluster, "node-0", "node-1"), seconds=3600, every=1)
+            await emptied(cluster, "node-0", "node-1")
             await settled(cluster, replicas=4)
             await cluster.available("sample")
             await cluster.quiet(15)
@@ -200,18 +200,13 @@ async def test_r45_a_budget_disturbs_one_group_at_a_time(kind: str) -> None:
         affected = await groups_on(cluster, "node-0", "node-1")
         async with watching(cluster) as seen:
             await cordon(cluster, "node-0", "node-1")
-            await cluster.until(lambda: off(cluster, "node-0", "node-1"), seconds=3600, every=1)
+            await emptied(cluster, "node-0", "node-1")
             await cluster.available("sample")
             await cluster.quiet(15)
         assert (seen["sample"].down, seen["sample"].most) == (1, 4)
         assert seen["sample"].moved == dict.fromkeys(affected, 1)
         assert await budgets(cluster) == ["sample"]
         assert set(deletions(cluster).values()) == {1}
-
-
-async def off(cluster: Cluster, *nodes: str) -> bool:
-    """Whether no group is on these nodes."""
-    return not await groups_on(cluster, *nodes)
 
 
 @pytest.mark.long
