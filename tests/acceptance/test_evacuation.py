@@ -32,6 +32,7 @@ async def load(cluster: Cluster) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @virtual_time
 async def test_half_of_the_nodes_are_drained_under_load_without_a_group_missing() -> None:
     """Ten of twenty nodes are drained: in no set that nobody edits is a ready group ever missing; the drain ends."""

@@ -160,6 +160,7 @@ def test_r35_a_move_goes_on_after_a_crash() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("edge", ["before", "after", "lost"])
 def test_r35_a_crash_at_any_write_moves_nothing_twice(edge: str) -> None:
     """R35: whatever write of a move the controller ends at, each group is moved once and no extra one is left."""
