@@ -109,8 +109,11 @@ class PolicyRules:
         self.befell.setdefault(leader_uid, self.ledger.elapsed())
 
     def recreated(self, leader: JSON) -> None:
-        """An operator deletes this leader, for the failure of its group."""
+        """An operator deletes this leader, for the failure of its group; of sets that nobody else made."""
         meta, now = leader["metadata"], self.ledger.elapsed()
+        lws = self.ledger.get(LEADERWORKERSETS, meta["namespace"], meta["labels"][labels.NAME])
+        if lws is not None and _owner(lws):
+            return
         age = (self.ledger.now() - datetime.fromisoformat(meta["creationTimestamp"])).total_seconds()
         backoff, changed = self.chosen.get(BACKOFF, (None, -HEARD))
         spent = annotations_of(leader).get(labels.RESTART_BUDGET_EXHAUSTED) == "true"  # which is not recreated
