@@ -114,11 +114,10 @@ async def _flood(client: ApiClient, uid: str) -> None:
 
 
 async def _swell(client: ApiClient) -> None:
-    """The pod's container and the pod itself have a mebibyte to say."""
-    huge = "x" * MEBIBYTE
-    waits = {"reason": "ImagePullBackOff", "message": huge}
+    """The pod's container has a mebibyte to say."""
+    waits = {"reason": "ImagePullBackOff", "message": "x" * MEBIBYTE}
     container = {"name": "main", "image": "app:1", "imageID": "", "ready": False, "restartCount": 0}
-    status = {"message": huge, "containerStatuses": [{**container, "state": {"waiting": waits}}]}
+    status = {"containerStatuses": [{**container, "state": {"waiting": waits}}]}
     await client.patch(PODS, "default", "web-0", {"status": status}, subresource="status")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from lws.api.leaderworkerset.policykeys import ROLLOUT
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NODES, PODS
+from lws.errors import NotFoundError
 from tests.browser.chromium import Browser
 from tests.browser.tabs import Tab, tab, told
 from tests.browser.world import World
@@ -66,14 +70,22 @@ async def test_sets_are_found_and_steered_by_keyboard(browser: Browser, cluster:
         await reach(page, "SUMMARY Group 0")
         await page.keyboard.press("Enter")
         await do(page, "Restart group 0…", "kubectl lws restart minimal --group=0 -n default", "Restart group")
-        await told(page, "#group-0 summary", "0/4 pods")
-        await told(page, "#group-0 summary", "4/4 pods")
-        assert (await cluster.client.get(PODS, "default", "minimal-0"))["metadata"]["uid"] != before
+        await _replaced(cluster, "minimal-0", before)
     await cluster.roll("minimal", "app:2")
     async with tab(browser, cluster.at("/rollout/lws/default/minimal")) as page:
         await told(page, ".history", "Revision 2")
         await do(page, "Undo to revision 1…", "rollout undo minimal --to-revision=1 -n default", "Undo")
         await told(page, ".history", "Revision 3")
+
+
+async def _replaced(cluster: World, pod: str, uid: str) -> None:
+    """Wait until the pod of this name is another one."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(NotFoundError):
+                if (await cluster.client.get(PODS, "default", pod))["metadata"]["uid"] != uid:
+                    return
+            await asyncio.sleep(0.1)
 
 
 async def test_nodes_are_evacuated_and_released_by_keyboard(browser: Browser, cluster: World) -> None:
