@@ -30,7 +30,7 @@ class Probe:
         self._inner = inner
         self._ledger = ledger
         self.operator: ControllerManager | None = None
-        self._ran: set[tuple[str, str]] = set()  # UID of a worker StatefulSet, and the name of a pod of it that ran
+        self._ran: set[tuple[str, str]] = set()  # UID of a worker StatefulSet, and the name of a pod that ran or failed
         self._watched: ControllerManager | None = None
 
     async def send(self, request: Request) -> Response:
@@ -98,7 +98,9 @@ class Probe:
 
     def _seen(self, _old: Pod | None, new: Pod | None, _initial: bool) -> None:
         owner = None if new is None else new.metadata.controller
-        if new is not None and owner is not None and owner.kind == "StatefulSet" and new.status.phase == "Running":
+        # One that failed before it ran is a failure to whoever sees it, and replaced before a deletion is on its way.
+        ran = new is not None and new.status.phase in ("Running", "Failed")
+        if new is not None and ran and owner is not None and owner.kind == "StatefulSet":
             self._ran.add((owner.uid, new.metadata.name))
 
     def _pending(
