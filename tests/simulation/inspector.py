@@ -19,6 +19,7 @@ from tests.simulation.ledger import Ledger, Shape, controller, target, uid_of
 
 DRIFT_SECONDS: Final = 5.0  # a change of the leader StatefulSet younger than this may not have been heard of
 HASH: Final = "controller.kubernetes.io/hash"  # on revisions of StatefulSets
+OWNERS: Final = {each.kind: each for each in (PODS, STATEFULSETS, DISAGGREGATEDSETS)}
 ALLOWED: Final = {
     "POST": {"controllerrevisions", "services", "statefulsets", "podgroups", "events", "leases"},
     "PATCH": {"statefulsets", "podgroups", "events", "pods", "leaderworkersets"},
@@ -178,7 +179,7 @@ class Inspector:
     def _created(self, body: JSON, kind: str, namespace: str) -> None:
         """Nothing is made for an owner that is dying or gone; a worker StatefulSet has its leader's key."""
         owner = body["metadata"]["ownerReferences"][0]
-        resource = {"Pod": PODS, "DisaggregatedSet": DISAGGREGATEDSETS}.get(owner["kind"], LEADERWORKERSETS)
+        resource = OWNERS.get(owner["kind"], LEADERWORKERSETS)
         live = self._ledger.get(resource, namespace, owner["name"])
         name = body["metadata"]["name"]
         if live is not None and live["metadata"]["uid"] == owner["uid"] and self._ledger.dying(live):
@@ -218,7 +219,7 @@ class Inspector:
         leader_set = ledger.get(STATEFULSETS, namespace, named)
         if leader_set is not None and "deletionTimestamp" not in leader_set["metadata"]:
             rolling = leader_set["spec"]["updateStrategy"].get("rollingUpdate") or {}
-            if rolling.get("partition", 0):
+            if rolling.get("partition", 0) and leader_set["spec"]["replicas"]:  # of no groups none is held back
                 ledger.complain(f"revision {name} is deleted while the partition is {rolling['partition']}")
         for resource in (PODS, STATEFULSETS):
             for each in ledger.storage.objects(str(resource), namespace):
@@ -231,11 +232,11 @@ class Inspector:
         owner = controller(obj)
         if owner is None:
             return False
-        resource = {"Pod": PODS, "StatefulSet": STATEFULSETS}.get(owner["kind"], LEADERWORKERSETS)
+        resource = OWNERS.get(owner["kind"], LEADERWORKERSETS)
         live = self._ledger.get(resource, obj["metadata"]["namespace"], owner["name"])
-        return (
-            live is not None and live["metadata"]["uid"] == owner["uid"] and "deletionTimestamp" not in live["metadata"]
-        )
+        if live is None or live["metadata"]["uid"] != owner["uid"] or "deletionTimestamp" in live["metadata"]:
+            return False
+        return controller(live) is None or self._lasts(live)
 
     def _deleted(self, namespace: str, name: str, uid: str, body: JSON) -> None:
         """Pods are deleted by UID, and only leaders of ours."""
