@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from lws.apimachinery.manifests import JSON
 from lws.apimachinery.resources import NAMESPACES, SECRETS, SERVICEACCOUNTS, Resource
 from lws.client.api import JSON_PATCH, ApiClient
 from lws.errors import NotFoundError
+from lws.manager.manager import ControllerManager
 from lws_sandbox.control import MASTERS
 from tests.manifests.render import kustomize
 from tests.real.partners.certmanager import secret
@@ -50,6 +52,7 @@ class Site:
         mounted: where certificates of the webhook are mounted; by default the replicas make their own.
         bundle: the authority of those.
         api_server: whether the API server is scraped too.
+        cluster: what Prometheus calls the cluster.
     """
 
     broken: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +62,10 @@ class Site:
     bundle: bytes = b""
     api_server: bool = False
     address: str = ""
+    cluster: str = "east"
+    _replicas: list[AsyncExitStack] = field(default_factory=list)
+    _starts: list[Callable[[], AbstractAsyncContextManager[ControllerManager]]] = field(default_factory=list)
+    _mended: dict[Path, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def life(self, plane: RealPlane, folder: Path) -> AsyncIterator[None]:
@@ -70,9 +77,11 @@ class Site:
             await trust(client, self.bundle)
         async with AsyncExitStack() as stack:
             for each in ports:
-                await stack.enter_async_context(
-                    replica(plane, each, own=self.mounted is None, folder=self.mounted, elect=True)
+                self._replicas.append(await stack.enter_async_context(AsyncExitStack()))
+                self._starts.append(
+                    partial(replica, plane, each, own=self.mounted is None, folder=self.mounted, elect=True)
                 )
+                await self.begin(len(self._replicas) - 1)
             await until(lambda: admitted(client), "admission")
             if "binding" in self.broken:
                 await client.delete(BINDINGS, "", "lws-prometheus-metrics-reader")
@@ -91,6 +100,20 @@ class Site:
             await stack.enter_async_context(process(command, folder, lambda: listening(port)))
             yield
 
+    async def begin(self, number: int) -> None:
+        """Start a replica."""
+        await self._replicas[number].enter_async_context(self._starts[number]())
+
+    async def end(self, number: int) -> None:
+        """End a replica, as SIGTERM does."""
+        await self._replicas[number].aclose()
+
+    async def mend(self, client: ApiClient) -> None:
+        """Have the scraper's token and authority be right, and apply config/prometheus again."""
+        for path, content in self._mended.items():
+            path.write_text(content)
+        await apply(client, OVERLAY, (BINDINGS,))
+
     async def _files(self, client: ApiClient, folder: Path) -> dict[str, Path]:
         namespace, name = SCRAPER
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": {}}
@@ -100,6 +123,7 @@ class Site:
         for kind, content in (("token", answer["status"]["token"]), ("ca", authority)):
             made[kind] = folder / kind
             made[kind].write_text(self.broken.get(kind, content))
+            self._mended[made[kind]] = content
         return made
 
     def _document(self, ports: list[int], files: Mapping[str, Path]) -> JSON:
@@ -108,7 +132,13 @@ class Site:
         (endpoint,) = monitor["spec"]["endpoints"]
         tls = endpoint["tlsConfig"]
         assert tls["ca"]["secret"] == {"name": "lws-webhook-server-cert", "key": "ca.crt"}
-        common = {"namespace": HOME, "service": PLACES["job"], "container": "manager", "endpoint": endpoint["port"]}
+        common = {
+            "cluster": self.cluster,
+            "namespace": HOME,
+            "service": PLACES["job"],
+            "container": "manager",
+            "endpoint": endpoint["port"],
+        }
         targets = [
             {"targets": [f"127.0.0.1:{port}"], "labels": {**common, "pod": f"lws-controller-manager-{number}"}}
             for number, port in enumerate(ports)

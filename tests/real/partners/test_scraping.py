@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hack.panels import PANELS, VARIABLES
 
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws.apimachinery.resources import NAMESPACES
+from lws.webhook.certs import make_ca
+from tests.real.dashboard import check_panels
 from tests.real.partners.monitored import Site
 from tests.real.partners.processes import beside, until
 from tests.real.planes import RealPlane
@@ -22,12 +24,12 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
 @contextmanager
-def monitored(folder: Path, **broken: str) -> Iterator[tuple[RealPlane, Prometheus]]:
+def monitored(folder: Path, **broken: str) -> Iterator[tuple[RealPlane, Site, Prometheus]]:
     """A control plane with two replicas and their Prometheus."""
     need("prometheus")
     site = Site(broken=broken)
     with beside(site.life, folder) as plane:
-        yield plane, Prometheus(site.address)
+        yield plane, site, Prometheus(site.address)
 
 
 async def roll(plane: RealPlane) -> None:
@@ -53,20 +55,12 @@ async def _available(plane: RealPlane, generation: int) -> bool:
 
 
 def test_two_replicas_are_scraped_as_the_monitor_says(tmp_path: Path) -> None:
-    """Both are up; through a rollout every rule evaluates and every panel answers; who is in trouble is told."""
-    values = {"$__rate_interval": "8s", **{f"${each.name}": ".*" for each in VARIABLES}}
-    with monitored(tmp_path) as (plane, prometheus):
+    """Through a rollout and a restart of the leader every rule evaluates, and every panel answers for every choice."""
+    with monitored(tmp_path) as (plane, site, prometheus):
         prometheus.until(lambda: len(prometheus.ask("up == 1")) == 2)
         plane.call(roll(plane))
         prometheus.until(lambda: len(prometheus.ask('lws_groups_ready{namespace="team",name="web"} == 2')) == 2)
-        answered = {}
-        for panel in PANELS:
-            for query, legend in panel.queries:
-                for name in sorted(values, key=len, reverse=True):
-                    query = query.replace(name, values[name])
-                found = prometheus.ask(query)
-                answered[panel.title, legend] = len(found)
-                assert all(float(each["value"][1]) >= 0 for each in found), panel.title
+        answered = check_panels(prometheus, interval="8s")
         for title, legend in (
             ("What is wrong now", "Groups not ready"),
             ("Groups", "ready"),
@@ -81,6 +75,21 @@ def test_two_replicas_are_scraped_as_the_monitor_says(tmp_path: Path) -> None:
         rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
         assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
         assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+        led = leader(prometheus)
+        plane.call(site.end(led))
+        prometheus.until(lambda: len(prometheus.ask("up == 1")) == 1 and leader(prometheus) == 1 - led)
+        check_panels(prometheus, interval="8s")
+        plane.call(site.begin(led))
+        prometheus.until(lambda: len(prometheus.ask("up == 1")) == 2)
+        prometheus.until(lambda: len(prometheus.ask('lws_groups_ready{namespace="team",name="web"} == 2')) == 2)
+        again = check_panels(prometheus, interval="8s")
+        assert again["What is wrong now", "Groups not ready"] == answered["What is wrong now", "Groups not ready"] == 1
+
+
+def leader(prometheus: Prometheus) -> int:
+    """Which replica leads; -1 for none."""
+    found = prometheus.ask("leader_election_master_status == 1")
+    return int(found[0]["metric"]["pod"][-1]) if len(found) == 1 else -1
 
 
 @pytest.mark.parametrize(
@@ -89,14 +98,18 @@ def test_two_replicas_are_scraped_as_the_monitor_says(tmp_path: Path) -> None:
         ({"token": "rubbish"}, "401"),
         ({"token": ""}, "401"),
         ({"binding": ""}, "403"),
+        ({"ca": make_ca(datetime.now(UTC)).certificate.decode()}, "certificate signed by unknown authority"),
         ({"name": "lws-controller-manager-metrics-service.elsewhere.svc"}, "certificate is valid for"),
     ],
-    ids=["unknown", "nobody", "unbound", "other name"],
+    ids=["unknown", "nobody", "unbound", "other authority", "other name"],
 )
 def test_with_other_settings_nothing_is_scraped(tmp_path: Path, broken: dict[str, str], why: str) -> None:
-    """The counterpart: without token or right, or for another name, both are down, and Prometheus says why."""
-    with monitored(tmp_path, **broken) as (_, prometheus):
+    """Without token, right or authority, or for another name, both are down, and why is said, until it is mended."""
+    with monitored(tmp_path, **broken) as (plane, site, prometheus):
         prometheus.until(lambda: _errors(prometheus, why))
+        if "name" not in broken:
+            plane.call(site.mend(plane.env.client("test")))
+            prometheus.until(lambda: len(prometheus.ask("up == 1")) == 2)
 
 
 def _errors(prometheus: Prometheus, why: str) -> bool:
