@@ -7,6 +7,7 @@ controller's, which together with the job tells installations apart, and so does
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -333,10 +334,11 @@ OPERATOR_ALERTS: Final = (
 EVERY: Final = (*ALERTS, *API_SERVER_ALERTS, *OPERATOR_ALERTS)
 
 
-def with_defaults(text: str) -> str:
-    """The text with every place and threshold as shipped."""
+def with_defaults(text: str, thresholds: Mapping[str, float] | None = None) -> str:
+    """The text with every place as shipped, and every threshold as given or shipped."""
     for name, value in PLACES.items():
         text = text.replace(f"@{name}@", value)
     for threshold in THRESHOLDS:
-        text = text.replace(f"@{threshold.name}@", f"{threshold.default:g}")
+        number = (thresholds or {}).get(threshold.name, threshold.default)
+        text = text.replace(f"@{threshold.name}@", f"{number:g}")
     return text

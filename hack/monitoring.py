@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -146,9 +146,9 @@ def prometheus_rule(name: str, alerts: Sequence[Alert]) -> str:
     return NOTICE.format(source="alerts") + yaml.safe_dump(manifest, sort_keys=False, width=120)
 
 
-def rules(alerts: Sequence[Alert] = EVERY) -> JSON:
-    """The rules as shipped."""
-    spec: JSON = yaml.safe_load(with_defaults(yaml.safe_dump(_groups(alerts))))
+def rules(alerts: Sequence[Alert] = EVERY, thresholds: Mapping[str, float] | None = None) -> JSON:
+    """The rules as shipped, but for these thresholds."""
+    spec: JSON = yaml.safe_load(with_defaults(yaml.safe_dump(_groups(alerts)), thresholds))
     return spec
 
 

@@ -103,6 +103,14 @@ def test_values_of_the_chart_arrive() -> None:
     assert ("PrometheusRule", "lws-api-server-alerts") not in chart(ON)
 
 
+def test_the_label_of_a_namespace_lets_its_scrapers_in() -> None:
+    """Both renderings of the NetworkPolicy open the port for metrics to namespaces with the label, and to no other."""
+    for objects in (kustomize("overlays/network-policy"), chart("enableNetworkPolicy=true")):
+        policy = objects["NetworkPolicy", "lws-controller-manager"]["spec"]
+        sources = [each.get("from") for each in policy["ingress"] if {"port": 8443, "protocol": "TCP"} in each["ports"]]
+        assert sources == [[{"namespaceSelector": {"matchLabels": {"metrics": "enabled"}}}]]
+
+
 @pytest.mark.long
 def test_thresholds_are_changed_in_a_copied_component(tmp_path: Path) -> None:
     """As shipped the component changes nothing; a number changed in the copy changes that alert alone."""

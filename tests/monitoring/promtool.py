@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 from hack import monitoring
 
+from lws.apimachinery.manifests import JSON
 from tests.tools import need
 
 INTERVAL: Final = 30
@@ -66,14 +67,14 @@ class Story:
         return self
 
 
-def check(tmp_path: Path, *stories: Story) -> None:
-    """Assert that everything in the stories is as told, by the rules as shipped."""
+def check(tmp_path: Path, *stories: Story, rules: JSON | None = None) -> None:
+    """Assert that everything in the stories is as told, by the rules as shipped, or these."""
     promtool = need("promtool")
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(yaml.safe_dump(_without_words(monitoring.rules())))
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump(_without_words(rules or monitoring.rules())))
     tests = tmp_path / "tests.yaml"
     document = {
-        "rule_files": [rules.name],
+        "rule_files": [file.name],
         "evaluation_interval": "30s",
         "fuzzy_compare": True,  # to the last bits
         "tests": [_test(story) for story in stories],

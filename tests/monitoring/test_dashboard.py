@@ -150,7 +150,7 @@ QUERIES: Final = {(panel.title, legend): query for panel in PANELS for query, le
 
 
 def filled(query: str, **chosen: str) -> str:
-    """The query as Grafana sends it, with these variables chosen and all of the others."""
+    """The query as Grafana sends it, with these values of variables chosen, and all of the others."""
     values = ANYTHING | {f"${name}": value for name, value in chosen.items()}
     for name in sorted(values, key=len, reverse=True):
         query = query.replace(name, values[name])

@@ -10,7 +10,7 @@ from hack.alerts import EVERY
 from lws.api.leaderworkerset.resources import LEADERWORKERSETS
 from lws_sandbox import virtual_time as vt
 from tests.monitoring.promtool import INTERVAL, Story, check
-from tests.monitoring.scraping import Replica, Scraper, Wrap, scraped
+from tests.monitoring.scraping import Replica, Wrap, installed, scraping
 from tests.simulation.cluster import Cluster, manifest
 
 pytestmark = pytest.mark.long
@@ -23,9 +23,9 @@ def straight() -> Wrap:
     return lambda transport: transport
 
 
-def leader(scraper: Scraper) -> Replica:
+def leader(replicas: list[Replica]) -> Replica:
     """The replica that leads."""
-    return next(each for each in scraper.replicas if each.running is not None and each.running.operator.leading)
+    return next(each for each in replicas if each.running is not None and each.running.operator.leading)
 
 
 async def edit(cluster: Cluster, name: str, **spec: object) -> None:
@@ -37,7 +37,11 @@ async def edit(cluster: Cluster, name: str, **spec: object) -> None:
 
 async def normal_life() -> Story:
     """Create, scale, update, SIGTERM and kill -9 of the leader, idle, delete: 30 minutes."""
-    async with Cluster(elect=True) as cluster, scraped(cluster, straight(), straight()) as scraper:
+    async with (
+        Cluster(elect=True) as cluster,
+        installed(cluster, straight(), straight()) as (_, replicas),
+        scraping(cluster.clock, replicas) as scraper,
+    ):
         await scraper.wait(60)
         for name in ("one", "two"):
             await cluster.client.create(LEADERWORKERSETS, manifest(name, replicas=3))
@@ -47,11 +51,11 @@ async def normal_life() -> Story:
         template = manifest(image="app:2")["spec"]["leaderWorkerTemplate"]
         await edit(cluster, "one", leaderWorkerTemplate=template)
         await scraper.wait(60)
-        terminated = leader(scraper).running
+        terminated = leader(replicas).running
         assert terminated is not None
         await terminated.stop()
         await scraper.wait(300)
-        killed = leader(scraper).running
+        killed = leader(replicas).running
         assert killed is not None
         await killed.crash()
         await scraper.wait(300)

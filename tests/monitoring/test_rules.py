@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hack import monitoring
 from hack.alerts import EVERY, PLACES
 
 from tests.monitoring.promtool import Samples, Series, Story, check, counting, gone, steady
@@ -40,6 +41,14 @@ def test_a_set_that_is_not_ready_is_named(tmp_path: Path) -> None:
     series = {of_set(NOT_READY_SINCE): values, of_set(NOT_READY_SINCE, other): steady(0, 5400)}
     story = Story(series).silent(600, 2400, 2640, 4500, alerts=["LWSSetNotReady"])
     check(tmp_path, story.fires("LWSSetNotReady", 2760, 3500, **SET))
+
+
+def test_a_raised_threshold_waits_longer(tmp_path: Path) -> None:
+    """With two hours in the values, as for models that load long, the alert waits for them."""
+    series = {of_set(NOT_READY_SINCE): steady(60, 3 * HOUR)}
+    raised = monitoring.rules(thresholds={"setNotReadySeconds": 2 * HOUR})
+    story = Story(series).silent(2400, 2 * HOUR, alerts=["LWSSetNotReady"])
+    check(tmp_path, story.fires("LWSSetNotReady", 2 * HOUR + 450, **SET), rules=raised)
 
 
 def test_a_change_of_leader_does_not_begin_anew(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ class Cluster(OperatedCluster):
             mutating = document["kind"] == MUTATINGWEBHOOKCONFIGURATIONS.kind
             where = MUTATINGWEBHOOKCONFIGURATIONS if mutating else VALIDATINGWEBHOOKCONFIGURATIONS
             await self.client.create(where, document)
-        self.sandbox.local_webhooks.serve("system", "webhook-service", self._review)
+        self.serve_webhooks()
         return self
 
     async def __aexit__(
@@ -190,6 +190,10 @@ class Cluster(OperatedCluster):
         for running in [*self.operators]:
             await running.stop()
         await self.sandbox.__aexit__(kind, error, trace)
+
+    def serve_webhooks(self, distrust: str = "") -> None:
+        """Have our webhooks be reached, or not be trusted for this reason."""
+        self.sandbox.local_webhooks.serve("system", "webhook-service", self._review, distrust=lambda _: distrust)
 
     async def serve_disaggregated(self) -> None:
         """Serve DisaggregatedSets from now on."""

@@ -150,12 +150,12 @@ class OperatedCluster:
 
 
 class Running:
-    """One operator process."""
+    """One operator process, with its way to the API server."""
 
     def __init__(self, cluster: OperatedCluster, operator: ControllerManager, transport: Transport) -> None:
         self.cluster = cluster
         self.operator = operator
-        self._transport = transport
+        self.transport = transport
         self.task = asyncio.create_task(operator.run(), name="operator")
 
     async def stop(self) -> None:
@@ -167,5 +167,5 @@ class Running:
 
     async def crash(self) -> None:
         """Die: no request of it reaches the server any more, and nothing is tidied up."""
-        await self._transport.close()
+        await self.transport.close()
         await self.stop()
