@@ -144,6 +144,7 @@ CERTMANAGER: Final = Binary(
 GRAFANA: Final = Binary(
     "grafana-dashboard", "grafana", ".", "github.com/grafana/grafana-foundation-sdk/go", partner=True
 )
+PARTNER_PROGRAMS: Final = (KUEUE, CLIENT, CERTMANAGER, GRAFANA)
 COREDNS: Final = Binary("coredns", "coredns", ".", "github.com/coredns/coredns", partner=True)
 
 
@@ -151,7 +152,7 @@ def binaries(release: str, *, node: bool = False, partners: bool = False) -> tup
     """What a release's folder holds, in the order in which it is built."""
     names = (*CONTROL_PLANE, *(NODE if node else ()))
     kubernetes = (Binary(name, release, f"{KUBERNETES}/cmd/{name}", KUBERNETES) for name in names)
-    others = (*((COREDNS,) if node else ()), *((KUEUE, CLIENT, CERTMANAGER, GRAFANA) if partners else ()))
+    others = (*((COREDNS,) if node else ()), *(PARTNER_PROGRAMS if partners else ()))
     return (Binary("etcd", release, ETCD, ETCD), *kubernetes, *PROMETHEUS, *HELM, *others)
 
 
