@@ -49,7 +49,7 @@ def moved_twice(lws: Any, leader: Any, leaders: Any) -> Any:
     [
         (replacement, "plan", never_lifted, (2,), "no rest"),
         (group_ready, "plan", stuck, (5, 8, 11), "no rest"),
-        (hash_budget, "claim", moved_twice, (29,), "the counts rise"),
+        (hash_budget, "claim", moved_twice, (8, 23, 44), "the counts rise"),
         (GroupCounts, "terminating", forgets, range(2, 60, 3), "groups hold places"),
     ],
 )
