@@ -1,4 +1,4 @@
-"""Which groups come off nodes that are to be emptied, how, in what order, what they wait for (resilience 6.3). Pure.
+"""Which groups leave nodes that are to be emptied: how, in what order, and what they wait for (resilience 6.3). Pure.
 
 What is said here is what a set tells of itself: its annotations, and what the controller wrote into its status.
 """

@@ -25,9 +25,9 @@ _SECTIONS: Final = ("leaderWorkerTemplate", "networkConfig")
 
 
 def considered(snapshot: SetSnapshot, steering: Steering, key: str) -> Steering:
-    """With why a rollout that has stalled is held though its set asks for undoing, as a clause; empty if it can be.
+    """The steering, with its ``obstacle``: why a stalled rollout is not undone although its set asks for that.
 
-    Who owns the set would write the edit again. What was undone once and is back, somebody wants.
+    A controller that owns the set would write the edit again; a template that was undone and is back, somebody wants.
     """
     if not steering.stalled or snapshot.policies.on_stall != "Undo":
         return steering
